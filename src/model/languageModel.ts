@@ -1,0 +1,59 @@
+// The contract of a language model with hook points. Families (llama.ts, …) build its graph; nothing here knows about SAEs.
+
+/** Token ids in rows, right-padded. */
+export interface TokenBatch {
+  readonly rows: number;
+  /** Longest row, T. */
+  readonly length: number;
+  /** [rows, T]; anything beyond a row's length is ignored. */
+  readonly ids: Int32Array;
+  /** Tokens of each row. */
+  readonly lengths: Int32Array;
+}
+
+export interface LanguageModelInfo {
+  readonly modelName: string;
+  /** Model family, as config.json's model_type says it. */
+  readonly family: string;
+  readonly nLayers: number;
+  readonly dModel: number;
+  readonly dVocab: number;
+  readonly contextSize: number;
+}
+
+export interface LanguageModel {
+  readonly info: LanguageModelInfo;
+  readonly tokenizer: Tokenizer;
+  /** Every hook point by TransformerLens' name, in order of execution. */
+  readonly hookNames: readonly string[];
+  /** Values at a hook, [rows, T, d] float32; padded positions hold zeros. Computes no layer beyond the hook. */
+  capture(batch: TokenBatch, hookName: string): Promise<Float32Array>;
+  /** Logits [rows, T, V], with `delta` [rows, T, d] added at its hook if given. */
+  logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array>;
+  /**
+   * Direct logit attribution's matrix: logits [rows, V] of residual-stream directions [rows, d] taken through the final
+   * norm's weight (its scale left out) and the unembedding.
+   */
+  unembed(directions: Float32Array, rows: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+export interface Token {
+  readonly id: number;
+  /** Range of bytes in the UTF-8 text; empty for what has no text of its own (BOS). */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Tokenizer {
+  readonly vocabularySize: number;
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  /** Ids that are special: left out of training, means and metrics. */
+  readonly specialIds: ReadonlySet<number>;
+  /** Tokens of a text without special tokens added, each with its byte range. */
+  encode(text: string): Token[];
+  decode(ids: readonly number[]): string;
+  /** The text of one token as it would stand inside a text (leading space kept); a lone byte as "⟨E2⟩". */
+  tokenText(id: number): string;
+}
