@@ -1,0 +1,82 @@
+// Opens a webview bundle in a real Chromium with a stand-in for acquireVsCodeApi, whose host end lies in the test.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import {
+  AbstractMessageReader,
+  AbstractMessageWriter,
+  createMessageConnection,
+  type DataCallback,
+  Disposable,
+  type Message,
+  type MessageConnection,
+} from "vscode-jsonrpc/node";
+
+const root = join(import.meta.dirname, "..", "..");
+
+export type Theme = "dark" | "light";
+
+/** VS Code's own values for the variables that our views use (Dark Modern, Light Modern). */
+const themes: Record<Theme, Record<string, string>> = JSON.parse(
+  readFileSync(join(import.meta.dirname, "themes.json"), "utf8"),
+);
+
+export async function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: join(root, ".e2e", "chromium", "run"),
+    args: ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+class PageReader extends AbstractMessageReader {
+  callback: DataCallback | undefined;
+  listen(callback: DataCallback): Disposable {
+    this.callback = callback;
+    return Disposable.create(() => {
+      this.callback = undefined;
+    });
+  }
+}
+
+class PageWriter extends AbstractMessageWriter {
+  readonly #page: Page;
+  constructor(page: Page) {
+    super();
+    this.#page = page;
+  }
+  async write(message: Message): Promise<void> {
+    await this.#page.evaluate((data) => window.postMessage(data, "*"), message as unknown as Record<string, unknown>);
+  }
+  end(): void {}
+}
+
+/** A page that shows one bundle; `connect` is called with the host's end before the bundle runs. */
+export async function openWebview(
+  browser: Browser,
+  options: { bundle: string; element: string; theme: Theme; width: number; height: number; connect: (connection: MessageConnection) => void },
+): Promise<Page> {
+  const page = await browser.newPage({ viewport: { width: options.width, height: options.height } });
+  const reader = new PageReader();
+  const connection = createMessageConnection(reader, new PageWriter(page));
+  options.connect(connection);
+  connection.listen();
+  await page.exposeFunction("toHost", (message: Message) => reader.callback?.(message));
+  const variables = Object.entries(themes[options.theme]).map(([name, value]) => `${name}: ${value};`).join("\n");
+  await page.setContent(`<!doctype html><html lang="en" style="${variables.replaceAll('"', "'")}"><head><title>${options.element}</title>
+    <style>body { margin: 0; padding: 0; background: var(--vscode-editor-background); color: var(--vscode-foreground); }</style></head>
+    <body class="vscode-${options.theme}"><${options.element}></${options.element}></body></html>`);
+  await page.evaluate(() => {
+    let state: unknown;
+    Object.assign(window, {
+      acquireVsCodeApi: () => ({
+        postMessage: (message: unknown) => (window as unknown as { toHost(m: unknown): void }).toHost(message),
+        getState: () => state,
+        setState: (next: unknown) => {
+          state = next;
+        },
+      }),
+    });
+  });
+  await page.addScriptTag({ type: "module", content: readFileSync(join(root, "dist", "webview", `${options.bundle}.js`), "utf8") });
+  return page;
+}

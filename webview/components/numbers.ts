@@ -1,0 +1,28 @@
+// How numbers are written: three significant digits, thousands separators, densities as people read them. A missing number is a dash.
+
+const grouped = new Intl.NumberFormat("en-US");
+
+export function count(value: number): string {
+  return grouped.format(value);
+}
+
+/** Three significant digits without an exponent where that stays short. */
+export function significant(value: number | null): string {
+  if (value === null || !Number.isFinite(value)) return "–";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1000) return grouped.format(Math.round(value));
+  if (size < 0.001) return value.toExponential(1);
+  return value.toPrecision(3);
+}
+
+/** A share as a percentage down to 0.001%, then as 1 in n; a dash where unknown. */
+export function density(share: number | null): string {
+  if (share === null || !Number.isFinite(share)) return "–";
+  if (share === 0) return "never";
+  if (share < 0.00001) return `1 in ${grouped.format(Math.round(1 / share))}`;
+  const percent = share * 100;
+  if (percent >= 10) return `${percent.toFixed(1)}%`;
+  if (percent >= 0.1) return `${percent.toFixed(2)}%`;
+  return `${percent.toFixed(3)}%`;
+}

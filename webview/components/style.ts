@@ -1,0 +1,50 @@
+// Styles that every view shares: VS Code's colours only, so that dark, light and high contrast are right.
+import { css } from "lit";
+
+/** The hue of activation and the one warm colour of a flag. */
+export const palette = css`
+  :host {
+    --activation: var(--vscode-charts-blue);
+    --negative: var(--vscode-charts-purple);
+    --flag: var(--vscode-charts-orange);
+    --hairline: var(--vscode-widget-border, var(--vscode-contrastBorder, rgba(128, 128, 128, 0.3)));
+    --mono: var(--vscode-editor-font-family, monospace);
+    --dim: var(--vscode-descriptionForeground);
+  }
+`;
+
+export const controls = css`
+  * {
+    box-sizing: border-box;
+  }
+  button.plain {
+    font: inherit;
+    color: inherit;
+    background: none;
+    border: 1px solid transparent;
+    border-radius: 3px;
+    padding: 1px 5px;
+    cursor: pointer;
+  }
+  button.plain:hover {
+    background: var(--vscode-toolbar-hoverBackground);
+  }
+  :focus-visible {
+    outline: 1px solid var(--vscode-focusBorder);
+    outline-offset: -1px;
+  }
+  a {
+    color: var(--vscode-textLink-foreground);
+    cursor: pointer;
+  }
+  kbd {
+    font-family: var(--mono);
+    font-size: 0.9em;
+    border: 1px solid var(--hairline);
+    border-radius: 3px;
+    padding: 0 4px;
+  }
+  .dim {
+    color: var(--dim);
+  }
+`;

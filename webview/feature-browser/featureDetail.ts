@@ -1,0 +1,232 @@
+// One feature in full, in the layout that Neuronpedia's users know: header, histogram, logits, sequences in bands, neighbours, note.
+import "@vscode-elements/elements/dist/vscode-textfield/index.js";
+import "@vscode-elements/elements/dist/vscode-textarea/index.js";
+import { css, html, LitElement, nothing } from "lit";
+import type { FeatureDetail } from "../../src/protocol/featureBrowser.ts";
+import { density, significant } from "../components/numbers.ts";
+import { controls, palette } from "../components/style.ts";
+import "../components/foundIn.ts";
+import "../components/histogram.ts";
+import "../components/token.ts";
+
+export class SaeFeatureDetail extends LitElement {
+  static override properties = { detail: { attribute: false }, error: { type: String }, loading: { type: Boolean } };
+  declare detail: FeatureDetail | undefined;
+  declare error: string;
+  declare loading: boolean;
+
+  constructor() {
+    super();
+    this.error = "";
+    this.loading = false;
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    css`
+      :host {
+        display: block;
+        overflow-y: auto;
+        padding: 12px 16px 32px;
+      }
+      header {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 4px 10px;
+      }
+      h2 {
+        font-family: var(--mono);
+        font-size: 1.25em;
+        font-weight: 600;
+        margin: 0;
+      }
+      h3 {
+        font-size: 11px;
+        font-weight: 600;
+        text-transform: uppercase;
+        letter-spacing: 0.04em;
+        color: var(--dim);
+        margin: 20px 0 6px;
+      }
+      .flag {
+        border: 1px solid var(--hairline) !important;
+      }
+      .flag[aria-pressed="true"] {
+        border-color: var(--flag) !important;
+      }
+      .flag[aria-pressed="true"] .sign {
+        color: var(--flag);
+      }
+      .label {
+        width: 100%;
+        margin: 8px 0 4px;
+      }
+      dl {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 2px 18px;
+        margin: 6px 0 0;
+      }
+      dl div {
+        display: flex;
+        gap: 6px;
+      }
+      dt {
+        color: var(--dim);
+      }
+      dd {
+        margin: 0;
+        font-variant-numeric: tabular-nums;
+      }
+      .logits {
+        display: grid;
+        grid-template-columns: 1fr 1fr;
+        gap: 2px 20px;
+      }
+      .logits li {
+        display: flex;
+        justify-content: space-between;
+        gap: 8px;
+      }
+      ul,
+      ol {
+        list-style: none;
+        margin: 0;
+        padding: 0;
+      }
+      .sequence {
+        padding: 3px 6px;
+        border-left: 2px solid var(--hairline);
+        margin: 4px 0;
+        line-height: 1.6;
+        overflow-wrap: anywhere;
+      }
+      .band {
+        color: var(--dim);
+        margin: 10px 0 2px;
+        font-variant-numeric: tabular-nums;
+      }
+      .neighbour {
+        display: grid;
+        grid-template-columns: 50px 84px minmax(0, 1fr);
+        gap: 8px;
+        width: 100%;
+        text-align: left;
+      }
+      .neighbour span {
+        overflow: hidden;
+        text-overflow: ellipsis;
+        white-space: nowrap;
+      }
+      .message {
+        color: var(--dim);
+        padding: 24px 0;
+      }
+      .error {
+        color: var(--vscode-errorForeground);
+      }
+      .actions {
+        margin-left: auto;
+      }
+      vscode-textarea {
+        width: 100%;
+      }
+    `,
+  ];
+
+  #emit(name: string, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  focusLabel(): void {
+    this.renderRoot.querySelector<HTMLElement>("#label")?.focus();
+  }
+
+  focusNote(): void {
+    this.renderRoot.querySelector<HTMLElement>("#note")?.focus();
+  }
+
+  override render() {
+    if (this.error) return html`<p class="message error" role="alert">${this.error}</p>`;
+    const detail = this.detail;
+    if (!detail) {
+      return html`<p class="message">${this.loading ? "Loading…" : "Choose a feature to see where it fires."}</p>`;
+    }
+    const { row } = detail;
+    return html`
+      <header>
+        <button class="plain back" aria-label="Back to the list" title="Back to the list (Escape)" @click=${() => this.#emit("back", null)}>←</button>
+        <h2>${row.member}/${row.index}</h2>
+        <button class="plain flag" aria-pressed=${row.flagged ? "true" : "false"} title="Flag for spurious-correlation removal (f)" @click=${() => this.#emit("flag", { feature: row.feature, flagged: !row.flagged })}>
+          <span class="sign">${row.flagged ? "⚑" : "⚐"}</span> ${row.flagged ? "flagged" : "flag"}
+        </button>
+        <span class="actions"><button class="plain" title="Copy as Markdown" @click=${() => this.#emit("copy", detail)}>Copy</button></span>
+      </header>
+      <vscode-textfield
+        class="label"
+        id="label"
+        label="Label"
+        aria-label="Label"
+        placeholder="Label: what does this feature mean? (l)"
+        .value=${row.label}
+        @change=${(event: Event) => this.#emit("label", { feature: row.feature, label: (event.target as HTMLInputElement).value })}
+      ></vscode-textfield>
+      <dl>
+        <div><dt>density</dt><dd>${density(row.density)}</dd></div>
+        <div><dt>max</dt><dd>${significant(row.max)}</dd></div>
+        <div><dt>mean when active</dt><dd>${significant(row.mean)}</dd></div>
+        <div><dt>found in</dt><dd>${row.foundIn.filter(Boolean).length} of ${row.foundIn.length} <sae-found-in .members=${row.foundIn} .own=${row.member}></sae-found-in></dd></div>
+      </dl>
+      ${
+        row.density === 0
+          ? html`<p class="message">This feature never fired on the indexed text.</p>`
+          : html`<h3>Activating tokens</h3>
+              <div>${row.tokens.map((token) => html`<sae-token .text=${token.text} .share=${token.strength} .value=${token.count}></sae-token> `)}</div>
+              <h3>Activations</h3>
+              <sae-histogram large .counts=${row.histogram} .max=${row.max ?? 0} .marks=${detail.bands.map((band) => band.from).filter((from) => from > 0)}></sae-histogram>`
+      }
+      ${this.#logits(detail)}
+      ${detail.bands.length ? html`<h3>Where it fires</h3>` : nothing}
+      ${detail.bands.map(
+        (band) => html`<div class="band">${band.name} · ${significant(band.from)} – ${significant(band.to)}</div>
+          <ol>
+            ${band.sequences.map(
+              (sequence) => html`<li class="sequence">
+                ${sequence.tokens.map(
+                  (token, i) => html`<sae-token inline ?peak=${i === sequence.peak} .text=${token.text} .share=${row.max ? token.value / row.max : 0} .value=${token.value}></sae-token>`,
+                )}
+              </li>`,
+            )}
+          </ol>`,
+      )}
+      <h3>Nearest features by decoder cosine</h3>
+      ${
+        detail.neighbours.length === 0
+          ? html`<p class="dim">None.</p>`
+          : html`<ul>
+              ${detail.neighbours.map(
+                (other) => html`<li>
+                  <button class="plain neighbour" @click=${() => this.#emit("open", { feature: other.feature })}>
+                    <span>${other.cosine.toFixed(3)}</span><span>${other.member}/${other.index}</span>
+                    <span>${other.label || other.tokens.map((text) => html`<sae-token .text=${text}></sae-token> `)}</span>
+                  </button>
+                </li>`,
+              )}
+            </ul>`
+      }
+      <h3>Note</h3>
+      <vscode-textarea id="note" label="Note" aria-label="Note" rows="3" placeholder="Why was it flagged, what was checked? (n)" .value=${row.note} @change=${(event: Event) => this.#emit("note", { feature: row.feature, note: (event.target as HTMLTextAreaElement).value })}></vscode-textarea>
+    `;
+  }
+
+  #logits(detail: FeatureDetail) {
+    if (!detail.topLogits || !detail.bottomLogits) return nothing;
+    const column = (logits: readonly { text: string; value: number }[]) =>
+      html`<ul>${logits.map(({ text, value }) => html`<li><sae-token .text=${text}></sae-token><span>${value >= 0 ? "+" : "−"}${significant(Math.abs(value))}</span></li>`)}</ul>`;
+    return html`<h3>Logits it raises · it lowers</h3>
+      <div class="logits">${column(detail.topLogits)}${column(detail.bottomLogits)}</div>`;
+  }
+}
+customElements.define("sae-feature-detail", SaeFeatureDetail);

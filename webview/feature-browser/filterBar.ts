@@ -1,0 +1,159 @@
+// Search, filters, sort order and the count: what the list shows, in one line, each filter visible and removable.
+import "@vscode-elements/elements/dist/vscode-textfield/index.js";
+import "@vscode-elements/elements/dist/vscode-single-select/index.js";
+import "@vscode-elements/elements/dist/vscode-option/index.js";
+import { css, html, LitElement } from "lit";
+import type { ListQuery } from "../../src/protocol/featureBrowser.ts";
+import { count } from "../components/numbers.ts";
+import { controls, palette } from "../components/style.ts";
+
+export const everything: ListQuery = {
+  text: "",
+  member: null,
+  state: "alive",
+  minFoundIn: 0,
+  flaggedOnly: false,
+  sort: "clarity",
+  descending: true,
+};
+
+const sorts: readonly (readonly [ListQuery["sort"], string])[] = [
+  ["clarity", "clearest first"],
+  ["density", "density"],
+  ["max", "max activation"],
+  ["mean", "mean activation"],
+  ["foundIn", "found in members"],
+  ["feature", "id"],
+  ["label", "label"],
+];
+
+export class SaeFilterBar extends LitElement {
+  static override properties = {
+    query: { attribute: false },
+    members: { type: Number },
+    total: { attribute: false },
+    width: { type: Number },
+  };
+  declare query: ListQuery;
+  declare members: number;
+  declare total: number | null;
+  declare width: number;
+
+  constructor() {
+    super();
+    this.query = everything;
+    this.members = 1;
+    this.total = null;
+    this.width = 0;
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    css`
+      :host {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 6px 8px;
+        align-items: center;
+        padding: 8px 12px;
+        border-bottom: 1px solid var(--hairline);
+      }
+      vscode-textfield {
+        flex: 1 1 220px;
+        min-width: 160px;
+      }
+      vscode-single-select {
+        width: auto;
+        min-width: 132px;
+      }
+      .chip {
+        border: 1px solid var(--hairline) !important;
+        border-radius: 10px !important;
+        padding: 0 8px !important;
+        line-height: 20px;
+      }
+      .chip[aria-pressed="true"] {
+        background: var(--vscode-badge-background);
+        color: var(--vscode-badge-foreground);
+      }
+      .count {
+        margin-left: auto;
+        color: var(--dim);
+        font-variant-numeric: tabular-nums;
+        white-space: nowrap;
+      }
+      .flagged[aria-pressed="true"] {
+        background: none;
+        color: inherit;
+        border-color: var(--flag) !important;
+      }
+    `,
+  ];
+
+  #change(part: Partial<ListQuery>): void {
+    this.dispatchEvent(new CustomEvent("query", { detail: { ...this.query, ...part } }));
+  }
+
+  focusSearch(): void {
+    this.renderRoot.querySelector<HTMLElement>("vscode-textfield")?.focus();
+  }
+
+  override render() {
+    const q = this.query;
+    const shown = this.total === null ? "…" : count(this.total);
+    return html`
+      <vscode-textfield
+        type="search"
+        placeholder='Search: token, "text", /regex/, label:words'
+        label="Search features"
+        aria-label="Search features"
+        .value=${q.text}
+        @input=${(event: Event) => this.#change({ text: (event.target as HTMLInputElement).value })}
+      ></vscode-textfield>
+      <vscode-single-select
+        aria-label="State" label="State"
+        .value=${q.state}
+        @change=${(event: Event) => this.#change({ state: (event.target as HTMLInputElement).value as ListQuery["state"] })}
+      >
+        <vscode-option value="alive" ?selected=${q.state === "alive"}>alive</vscode-option>
+        <vscode-option value="dead" ?selected=${q.state === "dead"}>dead</vscode-option>
+        <vscode-option value="all" ?selected=${q.state === "all"}>alive and dead</vscode-option>
+      </vscode-single-select>
+      ${
+        this.members > 1
+          ? html`<vscode-single-select
+              aria-label="Member" label="Member"
+              @change=${(event: Event) => {
+                const value = (event.target as HTMLInputElement).value;
+                this.#change({ member: value === "any" ? null : Number(value) });
+              }}
+            >
+              <vscode-option value="any" ?selected=${q.member === null}>any member</vscode-option>
+              ${Array.from({ length: this.members }, (_, member) => html`<vscode-option value=${String(member)} ?selected=${q.member === member}>member ${member}</vscode-option>`)}
+            </vscode-single-select>
+            <vscode-single-select
+              aria-label="Found in at least" label="Found in at least"
+              @change=${(event: Event) => this.#change({ minFoundIn: Number((event.target as HTMLInputElement).value) })}
+            >
+              ${Array.from({ length: this.members }, (_, n) => html`<vscode-option value=${String(n)} ?selected=${q.minFoundIn === n}>${n === 0 ? "found in any" : `found in ≥ ${n + 1}`}</vscode-option>`)}
+            </vscode-single-select>`
+          : ""
+      }
+      <vscode-single-select
+        aria-label="Sort by" label="Sort by"
+        @change=${(event: Event) => this.#change({ sort: (event.target as HTMLInputElement).value as ListQuery["sort"] })}
+      >
+        ${sorts.map(([key, title]) => html`<vscode-option value=${key} ?selected=${q.sort === key}>${title}</vscode-option>`)}
+      </vscode-single-select>
+      <button class="plain" title="Reverse the order" aria-label=${q.descending ? "Descending; reverse the order" : "Ascending; reverse the order"} @click=${() => this.#change({ descending: !q.descending })}>
+        ${q.descending ? "↓" : "↑"}
+      </button>
+      <button class="plain chip flagged" aria-pressed=${q.flaggedOnly ? "true" : "false"} @click=${() => this.#change({ flaggedOnly: !q.flaggedOnly })}>
+        ⚑ flagged${q.flaggedOnly ? " ×" : ""}
+      </button>
+      <span class="count" role="status">${shown} of ${count(this.width)}</span>
+    `;
+  }
+}
+customElements.define("sae-filter-bar", SaeFilterBar);

@@ -1,0 +1,420 @@
+// The feature browser: filter bar, list and detail, keyboard, and the talk with the host. Keeps nothing but query, scroll and selection.
+import { css, html, LitElement, nothing } from "lit";
+import {
+  type FeatureDetail,
+  featureBrowserHost,
+  featureBrowserView,
+  type ListQuery,
+  type Snapshot,
+} from "../../src/protocol/featureBrowser.ts";
+import { onNotification, request } from "../../src/protocol/rpc.ts";
+import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
+import { controls, palette } from "../components/style.ts";
+import type { SaeFeatureDetail } from "./featureDetail.ts";
+import "./featureDetail.ts";
+import "./featureList.ts";
+import { everything, type SaeFilterBar } from "./filterBar.ts";
+import { featureAsMarkdown } from "./markdown.ts";
+import { Pages } from "./pages.ts";
+import "./tryText.ts";
+import type { Tried } from "./tryText.ts";
+
+const connection = connectToHost();
+const host = <K extends keyof typeof featureBrowserHost.requests>(
+  name: K,
+  params: Parameters<typeof request<typeof featureBrowserHost, K>>[3],
+  options?: { timeout?: number },
+) => request(connection, featureBrowserHost, name, params, options);
+
+const keys: readonly (readonly [string, string])[] = [
+  ["j / k, ↓ / ↑", "next, previous feature"],
+  ["Enter", "open"],
+  ["f", "flag or unflag the selected features"],
+  ["l", "label"],
+  ["n", "note"],
+  ["/", "search"],
+  ["x", "clear search and filters"],
+  ["Shift+arrows, Ctrl/Cmd+click", "select several"],
+  ["Ctrl/Cmd+Z", "undo the last change of flags, labels or notes"],
+  ["Escape", "back to the list"],
+  ["?", "these keys"],
+];
+
+class SaeFeatureBrowser extends LitElement {
+  static override properties = {
+    snapshot: { state: true },
+    fatal: { state: true },
+    query: { state: true },
+    version: { state: true },
+    cursor: { state: true },
+    selection: { state: true },
+    detail: { state: true },
+    detailError: { state: true },
+    detailOpen: { state: true },
+    loading: { state: true },
+    help: { state: true },
+    trying: { state: true },
+    tried: { state: true },
+    tryError: { state: true },
+    tryBusy: { state: true },
+  };
+  declare snapshot: Snapshot | undefined;
+  declare fatal: string;
+  declare query: ListQuery;
+  declare version: number;
+  declare cursor: number;
+  declare selection: Set<number>;
+  declare detail: FeatureDetail | undefined;
+  declare detailError: string;
+  declare detailOpen: boolean;
+  declare loading: boolean;
+  declare help: boolean;
+  declare trying: boolean;
+  declare tried: Tried | undefined;
+  declare tryError: string;
+  declare tryBusy: boolean;
+
+  readonly #pages = new Pages(
+    (query, offset, limit) => host("page", { query, offset, limit }),
+    () => {
+      this.version++;
+    },
+  );
+  #anchor = 0;
+  #searchTimer: ReturnType<typeof setTimeout> | undefined;
+  #detailRequest = 0;
+
+  constructor() {
+    super();
+    const kept = loadViewState({ query: everything, feature: -1, detailOpen: false });
+    this.fatal = "";
+    this.query = kept.query;
+    this.version = 0;
+    this.cursor = 0;
+    this.selection = new Set(kept.feature >= 0 ? [kept.feature] : []);
+    this.detailError = "";
+    this.detailOpen = kept.detailOpen;
+    this.loading = false;
+    this.help = false;
+    this.trying = false;
+    this.tryError = "";
+    this.tryBusy = false;
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    css`
+      :host {
+        display: flex;
+        flex-direction: column;
+        height: 100vh;
+        font-family: var(--vscode-font-family);
+        font-size: var(--vscode-font-size);
+        color: var(--vscode-foreground);
+      }
+      .title {
+        display: flex;
+        gap: 4px 14px;
+        flex-wrap: wrap;
+        align-items: baseline;
+        padding: 8px 12px 0;
+      }
+      h1 {
+        font-size: 1.1em;
+        font-weight: 600;
+        margin: 0;
+      }
+      .title .right {
+        margin-left: auto;
+      }
+      main {
+        flex: 1;
+        min-height: 0;
+        display: grid;
+        grid-template-columns: minmax(0, 3fr) minmax(300px, 2fr);
+      }
+      sae-feature-list {
+        grid-column: 1;
+      }
+      sae-feature-detail {
+        border-left: 1px solid var(--hairline);
+        background: var(--vscode-editor-background);
+      }
+      .message {
+        padding: 32px;
+        color: var(--dim);
+        grid-column: 1 / -1;
+      }
+      .error {
+        color: var(--vscode-errorForeground);
+      }
+      dialog {
+        color: inherit;
+        background: var(--vscode-editorWidget-background);
+        border: 1px solid var(--hairline);
+        padding: 12px 20px;
+      }
+      dialog td {
+        padding: 3px 12px 3px 0;
+      }
+      @media (max-width: 719px) {
+        main {
+          grid-template-columns: minmax(0, 1fr);
+        }
+        main.detail sae-feature-list {
+          display: none;
+        }
+        main:not(.detail) sae-feature-detail {
+          display: none;
+        }
+        sae-feature-detail {
+          border-left: none;
+        }
+      }
+    `,
+  ];
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    document.addEventListener("keydown", this.#onKey);
+    onNotification(connection, featureBrowserView, "annotationsChanged", () => void this.#reload());
+    onNotification(connection, featureBrowserView, "show", ({ feature }) => void this.#open(feature));
+    void this.#start();
+  }
+
+  async #start(): Promise<void> {
+    try {
+      this.snapshot = await host("ready", {});
+      await this.#pages.ask(this.query);
+      const first = this.snapshot.open ?? this.selection.values().next().value ?? this.#pages.at(0)?.feature;
+      if (first !== undefined) {
+        this.cursor = this.#pages.placeOf(first) ?? 0;
+        this.#anchor = this.cursor;
+        await this.#open(first, this.snapshot.open !== null || this.detailOpen);
+      }
+    } catch (error) {
+      this.fatal = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  async #reload(): Promise<void> {
+    await this.#pages.refresh();
+    if (this.detail) await this.#open(this.detail.row.feature, this.detailOpen);
+  }
+
+  #keep(): void {
+    saveViewState({ query: this.query, feature: this.detail?.row.feature ?? -1, detailOpen: this.detailOpen });
+  }
+
+  #ask(query: ListQuery): void {
+    const typed = query.text !== this.query.text;
+    this.query = query;
+    this.cursor = 0;
+    clearTimeout(this.#searchTimer);
+    this.#searchTimer = setTimeout(() => void this.#pages.ask(query), typed ? 150 : 0);
+    this.#keep();
+  }
+
+  async #open(feature: number, show = true): Promise<void> {
+    const mine = ++this.#detailRequest;
+    if (show) this.detailOpen = true;
+    if (this.detail?.row.feature !== feature) this.loading = true;
+    try {
+      const detail = await host("detail", { feature });
+      if (mine !== this.#detailRequest) return;
+      this.detail = detail;
+      this.detailError = "";
+      if (this.selection.size <= 1) this.selection = new Set([feature]);
+    } catch (error) {
+      if (mine !== this.#detailRequest) return;
+      this.detailError = error instanceof Error ? error.message : String(error);
+    }
+    this.loading = false;
+    this.#keep();
+  }
+
+  #choose(place: number, feature: number, { toggle, extend }: { toggle: boolean; extend: boolean }): void {
+    this.cursor = place;
+    if (toggle) {
+      const selection = new Set(this.selection);
+      if (!selection.delete(feature)) selection.add(feature);
+      this.selection = selection;
+    } else if (extend) {
+      const [from, to] = [Math.min(this.#anchor, place), Math.max(this.#anchor, place)];
+      const range = Array.from({ length: to - from + 1 }, (_, i) => this.#pages.at(from + i)?.feature);
+      this.selection = new Set(range.filter((f) => f !== undefined));
+    } else {
+      this.selection = new Set([feature]);
+    }
+    if (!extend) this.#anchor = place;
+    this.version++;
+    if (!toggle && !extend) void this.#open(feature);
+  }
+
+  #move(by: number, extend: boolean): void {
+    const total = this.#pages.total ?? 0;
+    if (total === 0) return;
+    const place = Math.max(0, Math.min(total - 1, this.cursor + by));
+    const row = this.#pages.at(place);
+    if (row) this.#choose(place, row.feature, { toggle: false, extend });
+  }
+
+  async #annotate(change: { features: number[]; flagged?: boolean; label?: string; note?: string }): Promise<void> {
+    try {
+      await host("annotate", change);
+    } catch (error) {
+      this.detailError = error instanceof Error ? error.message : String(error);
+    }
+    await this.#reload();
+  }
+
+  #flagSelection(): void {
+    const features = [...this.selection];
+    if (features.length === 0) return;
+    const flagged = !this.#pages.at(this.cursor)?.flagged;
+    void this.#annotate({ features, flagged });
+  }
+
+  async #try(text: string): Promise<void> {
+    this.tryBusy = true;
+    this.tryError = "";
+    try {
+      this.tried = await host("tryText", { text }, { timeout: 120_000 });
+    } catch (error) {
+      this.tryError = error instanceof Error ? error.message : String(error);
+    }
+    this.tryBusy = false;
+  }
+
+  readonly #onKey = (event: KeyboardEvent): void => {
+    const typing = event.composedPath().some((node) => node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement);
+    if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing) {
+      event.preventDefault();
+      void host("undo", {}).then(() => this.#reload());
+      return;
+    }
+    if (event.key === "Escape") {
+      if (this.help) this.help = false;
+      else if (typing) (this.renderRoot.querySelector("sae-feature-list")?.shadowRoot?.querySelector("lit-virtualizer") as HTMLElement)?.focus();
+      else this.detailOpen = false;
+      this.#keep();
+      return;
+    }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const detail = this.renderRoot.querySelector<SaeFeatureDetail>("sae-feature-detail");
+    const actions: Record<string, () => void> = {
+      j: () => this.#move(1, false),
+      k: () => this.#move(-1, false),
+      ArrowDown: () => this.#move(1, event.shiftKey),
+      ArrowUp: () => this.#move(-1, event.shiftKey),
+      PageDown: () => this.#move(10, event.shiftKey),
+      PageUp: () => this.#move(-10, event.shiftKey),
+      Home: () => this.#move(-Number.MAX_SAFE_INTEGER, event.shiftKey),
+      End: () => this.#move(Number.MAX_SAFE_INTEGER, event.shiftKey),
+      Enter: () => {
+        const row = this.#pages.at(this.cursor);
+        if (row) void this.#open(row.feature);
+      },
+      f: () => this.#flagSelection(),
+      l: () => detail?.focusLabel(),
+      n: () => detail?.focusNote(),
+      "/": () => this.renderRoot.querySelector<SaeFilterBar>("sae-filter-bar")?.focusSearch(),
+      x: () => this.#ask(everything),
+      "?": () => {
+        this.help = !this.help;
+      },
+    };
+    const interactive = event.composedPath().some((node) => node instanceof HTMLButtonElement || (node instanceof HTMLElement && node.tagName.startsWith("VSCODE-")));
+    if (interactive && (event.key === "Enter" || event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End")) return;
+    const action = actions[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  };
+
+  override render() {
+    const { snapshot } = this;
+    if (this.fatal) return html`<main><p class="message error" role="alert">${this.fatal}</p></main>`;
+    if (!snapshot) return html`<main><p class="message">Opening the feature index…</p></main>`;
+    return html`
+      <div class="title">
+        <h1>${snapshot.title}</h1>
+        <span class="dim">${snapshot.method}${snapshot.members > 1 ? ` of ${snapshot.members}` : ""} · ${snapshot.hook} · ${snapshot.corpusTokens.toLocaleString("en-US")} tokens indexed</span>
+        <span class="right">
+          ${snapshot.canTryText ? html`<button class="plain" aria-pressed=${this.trying ? "true" : "false"} @click=${() => {
+            this.trying = !this.trying;
+          }}>Try text</button>` : nothing}
+          <button class="plain" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" @click=${() => {
+            this.help = !this.help;
+          }}>?</button>
+        </span>
+      </div>
+      <sae-filter-bar
+        .query=${this.query}
+        .members=${snapshot.members}
+        .total=${this.#pages.total}
+        .width=${snapshot.width}
+        @query=${(event: CustomEvent<ListQuery>) => this.#ask(event.detail)}
+      ></sae-filter-bar>
+      ${
+        this.trying
+          ? html`<sae-try-text
+              .result=${this.tried}
+              .error=${this.tryError}
+              .busy=${this.tryBusy}
+              @try=${(event: CustomEvent<{ text: string }>) => void this.#try(event.detail.text)}
+              @open=${(event: CustomEvent<{ feature: number }>) => void this.#open(event.detail.feature)}
+            ></sae-try-text>`
+          : nothing
+      }
+      <main class=${this.detailOpen ? "detail" : ""}>
+        ${this.#list(snapshot)}
+        <sae-feature-detail
+          .detail=${this.detail}
+          .error=${this.detailError}
+          .loading=${this.loading}
+          @back=${() => {
+            this.detailOpen = false;
+            this.#keep();
+          }}
+          @open=${(event: CustomEvent<{ feature: number }>) => {
+            this.selection = new Set([event.detail.feature]);
+            this.cursor = this.#pages.placeOf(event.detail.feature) ?? this.cursor;
+            void this.#open(event.detail.feature);
+          }}
+          @flag=${(event: CustomEvent<{ feature: number; flagged: boolean }>) => void this.#annotate({ features: [event.detail.feature], flagged: event.detail.flagged })}
+          @label=${(event: CustomEvent<{ feature: number; label: string }>) => void this.#annotate({ features: [event.detail.feature], label: event.detail.label })}
+          @note=${(event: CustomEvent<{ feature: number; note: string }>) => void this.#annotate({ features: [event.detail.feature], note: event.detail.note })}
+          @copy=${(event: CustomEvent<FeatureDetail>) => void host("copy", { text: featureAsMarkdown(event.detail) })}
+        ></sae-feature-detail>
+      </main>
+      <dialog ?open=${this.help} aria-label="Keyboard shortcuts">
+        <table>${keys.map(([key, what]) => html`<tr><td><kbd>${key}</kbd></td><td>${what}</td></tr>`)}</table>
+        <button class="plain" @click=${() => {
+          this.help = false;
+        }}>Close</button>
+      </dialog>
+    `;
+  }
+
+  #list(snapshot: Snapshot) {
+    if (this.#pages.error) return html`<p class="message error" role="alert">${this.#pages.error}</p>`;
+    if (this.#pages.total === 0) {
+      return html`<p class="message" style="grid-column: 1">
+        Nothing matches among ${snapshot.width.toLocaleString("en-US")} features.
+        <button class="plain" @click=${() => this.#ask(everything)}>Clear search and filters (x)</button>
+      </p>`;
+    }
+    return html`<sae-feature-list
+      .pages=${this.#pages}
+      .version=${this.version}
+      .selection=${this.selection}
+      .cursor=${this.cursor}
+      .members=${snapshot.members}
+      @choose=${(event: CustomEvent<{ place: number; feature: number; toggle: boolean; extend: boolean }>) => this.#choose(event.detail.place, event.detail.feature, event.detail)}
+      @flag=${(event: CustomEvent<{ feature: number; flagged: boolean }>) => void this.#annotate({ features: [event.detail.feature], flagged: event.detail.flagged })}
+    ></sae-feature-list>`;
+  }
+}
+customElements.define("sae-feature-browser", SaeFeatureBrowser);

@@ -1,0 +1,134 @@
+// "Try text": a sentence, and which features fire on which of its tokens.
+import "@vscode-elements/elements/dist/vscode-textarea/index.js";
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import { css, html, LitElement, nothing } from "lit";
+import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
+import { significant } from "../components/numbers.ts";
+import { controls, palette } from "../components/style.ts";
+import "../components/token.ts";
+
+export interface Tried {
+  readonly tokens: readonly { text: string; features: readonly { feature: number; value: number }[] }[];
+  readonly rows: readonly FeatureRow[];
+}
+
+export class SaeTryText extends LitElement {
+  static override properties = {
+    result: { attribute: false },
+    error: { type: String },
+    busy: { type: Boolean },
+    chosen: { state: true },
+  };
+  declare result: Tried | undefined;
+  declare error: string;
+  declare busy: boolean;
+  declare chosen: number;
+
+  constructor() {
+    super();
+    this.error = "";
+    this.busy = false;
+    this.chosen = 0;
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    css`
+      :host {
+        display: block;
+        padding: 10px 12px;
+        border-bottom: 1px solid var(--hairline);
+      }
+      form {
+        display: flex;
+        gap: 8px;
+        align-items: end;
+      }
+      vscode-textarea {
+        flex: 1;
+        width: auto;
+      }
+      .text {
+        margin: 8px 0;
+        line-height: 1.7;
+      }
+      .text button {
+        padding: 0 !important;
+        border-radius: 2px !important;
+      }
+      .text button[aria-pressed="true"] {
+        outline: 1px solid var(--vscode-focusBorder);
+      }
+      li {
+        display: flex;
+        gap: 10px;
+        align-items: center;
+      }
+      ul {
+        list-style: none;
+        margin: 0;
+        padding: 0;
+      }
+      .id {
+        font-family: var(--mono);
+        min-width: 70px;
+        text-align: left;
+      }
+      .value {
+        min-width: 48px;
+        text-align: right;
+        font-variant-numeric: tabular-nums;
+      }
+      .error {
+        color: var(--vscode-errorForeground);
+      }
+    `,
+  ];
+
+  #submit(event: Event): void {
+    event.preventDefault();
+    const text = this.renderRoot.querySelector<HTMLTextAreaElement>("vscode-textarea")?.value ?? "";
+    if (text.trim()) this.dispatchEvent(new CustomEvent("try", { detail: { text } }));
+  }
+
+  override render() {
+    const { result } = this;
+    const strongest = Math.max(0, ...(result?.tokens.map((token) => token.features[0]?.value ?? 0) ?? []));
+    const rows = new Map(result?.rows.map((row) => [row.feature, row]));
+    const token = result?.tokens[this.chosen];
+    return html`
+      <form @submit=${this.#submit}>
+        <vscode-textarea label="Text to try" aria-label="Text to try" rows="2" placeholder="Type a sentence and see which features fire on which token"></vscode-textarea>
+        <vscode-button type="submit" ?disabled=${this.busy} @click=${this.#submit}>${this.busy ? "Running…" : "Try text"}</vscode-button>
+      </form>
+      ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
+      ${
+        result
+          ? html`<div class="text">
+                ${result.tokens.map(
+                  (t, i) => html`<button class="plain" aria-pressed=${i === this.chosen ? "true" : "false"} @click=${() => {
+                    this.chosen = i;
+                  }}><sae-token inline .text=${t.text} .share=${strongest ? (t.features[0]?.value ?? 0) / strongest : 0}></sae-token></button>`,
+                )}
+              </div>
+              ${
+                token && token.features.length > 0
+                  ? html`<ul>
+                      ${token.features.map(({ feature, value }) => {
+                        const row = rows.get(feature);
+                        return html`<li>
+                          <span class="value">${significant(value)}</span>
+                          <button class="plain id" @click=${() => this.dispatchEvent(new CustomEvent("open", { detail: { feature } }))}>${row ? `${row.member}/${row.index}` : feature}</button>
+                          <span>${row?.label || row?.tokens.map((text) => html`<sae-token .text=${text.text} .share=${text.strength}></sae-token> `)}</span>
+                        </li>`;
+                      })}
+                    </ul>`
+                  : html`<p class="dim">No feature fires on this token.</p>`
+              }`
+          : nothing
+      }
+    `;
+  }
+}
+customElements.define("sae-try-text", SaeTryText);
