@@ -148,10 +148,10 @@ export function defaultTrainerConfig(sae: SaeConfig): TrainerConfig {
   };
 }
 
-/** The state from which a golden run starts; latents that were made dead by force have a counter beyond any window. */
+/** The state from which a golden run starts; latents that were made dead by force had a counter of 10. */
 export function goldenStart(run: GoldenRun, init: SaeWeights): MemberState {
   const state = newMemberState(init, run.config.adam_beta1);
-  for (const i of run.forced_dead) state.n_forward_passes_since_fired[i] = 1000;
+  for (const i of run.forced_dead) state.n_forward_passes_since_fired[i] = 10;
   return state;
 }
 
