@@ -12,7 +12,7 @@ export interface Engine {
    * Takes ownership of the states. Throws EngineError where the shapes do not fit the machine.
    */
   createTrainer(config: TrainerConfig, members: MemberState[], frozen?: Ensemble): Promise<Trainer>;
-  /** An ensemble ready to encode. */
+  /** An ensemble ready to encode. Members are in their inference form (sae/fold.ts), so none is "batchtopk": EngineError. */
   createEncoder(ensemble: Ensemble): Promise<Encoder>;
   close(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export class EngineError extends Error {
 /** How a training step is computed; the same for all members. Keys are SAELens' (TrainingSAEConfig and its optimiser). */
 export interface TrainerConfig {
   readonly sae: SaeConfig;
-  /** standard: exponent p of Σ_i (f_i‖W_dec,i‖)^p; SAELens' default 1. */
+  /** standard: p of the p-norm (Σ_i (f_i‖W_dec,i‖)^p)^(1/p); SAELens' default 1. */
   readonly lp_norm: number;
   /** topk, batchtopk: weight of AuxK. SAELens 1; dictionary_learning 1/32. */
   readonly aux_loss_coefficient: number;

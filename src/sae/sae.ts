@@ -12,7 +12,7 @@ export interface SaeConfig {
   readonly d_in: number;
   /** Number of features F. */
   readonly d_sae: number;
-  /** Active features a token; topk and batchtopk only. */
+  /** Active features a token; topk and batchtopk only. batchtopk: a mean over the batch, not necessarily whole. */
   readonly k?: number;
   /** Whether b_dec is subtracted from the input before encoding. */
   readonly apply_b_dec_to_input: boolean;
@@ -63,6 +63,8 @@ export type ParameterName = keyof SaeWeights;
 export interface Sae {
   readonly config: SaeConfig;
   readonly weights: SaeWeights;
+  /** batchtopk only: the threshold that inference uses (fold.ts turns it into a jumprelu's), in units of pre·‖W_dec,i‖ where those are rescaled. */
+  readonly topk_threshold?: number;
 }
 
 /** Names of the parameters that an architecture has, in the order in which they are stored and reduced. */

@@ -1,0 +1,53 @@
+// The reference engine: slow, obvious and right, and meant to stay so. Other engines are checked against it.
+import { encodeEnsemble } from "../../sae/encodeEnsemble.ts";
+import { type Ensemble, ensembleWidth } from "../../sae/ensemble.ts";
+import { type Encoded, type Encoder, type Engine, EngineError } from "../engine.ts";
+import { ReferenceTrainer } from "./referenceTrainer.ts";
+
+/** Plain loops on one thread, sums in float64. */
+export function createReferenceEngine(): Engine {
+  return {
+    name: "reference",
+    description: "plain loops in float64 on one thread, for checking other engines",
+    createTrainer: async (config, members, frozen) => new ReferenceTrainer(config, members, frozen),
+    createEncoder: async (ensemble) => {
+      if (ensemble.members.some((member) => member.config.architecture === "batchtopk")) {
+        throw new EngineError(
+          "a batchtopk member has to be brought into its inference form (jumprelu) before it can encode",
+        );
+      }
+      return new ReferenceEncoder(ensemble);
+    },
+    close: async () => {},
+  };
+}
+
+class ReferenceEncoder implements Encoder {
+  readonly #ensemble: Ensemble;
+
+  constructor(ensemble: Ensemble) {
+    this.#ensemble = ensemble;
+  }
+
+  async encode(x: Float32Array, rows: number): Promise<Encoded> {
+    const { codes, reconstruction } = encodeEnsemble(this.#ensemble, x, rows);
+    const width = ensembleWidth(this.#ensemble);
+    const offsets = new Uint32Array(rows + 1);
+    const indices: number[] = [];
+    const values: number[] = [];
+    for (let t = 0; t < rows; t++) {
+      for (let i = 0; i < width; i++) {
+        if (codes[t * width + i]! <= 0) continue;
+        indices.push(i);
+        values.push(codes[t * width + i]!);
+      }
+      offsets[t + 1] = indices.length;
+    }
+    return {
+      codes: { rows, width, offsets, indices: Uint32Array.from(indices), values: Float32Array.from(values) },
+      reconstruction,
+    };
+  }
+
+  async close(): Promise<void> {}
+}

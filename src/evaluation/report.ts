@@ -1,0 +1,150 @@
+// The evaluation report as data: methods side by side, each over one or more seed sets. reportTable.ts and reportCsv.ts show it.
+import type { EnsembleEvaluation } from "./evaluateEnsemble.ts";
+import { type Metric, meanMetric, unavailable } from "./metric.ts";
+import type { ModelMetrics } from "./modelMetrics.ts";
+import type { Stability } from "./stability.ts";
+
+/** The paper's rows, and the baseline of one SAE of the members' size. */
+export type ReportMethod = "single" | "expanded" | "bagging" | "boosting";
+
+/** One trained ensemble of a method. */
+export interface ReportRun {
+  /** Seed of each member's initial weights. */
+  readonly seeds: readonly number[];
+  readonly evaluation: EnsembleEvaluation;
+  readonly model?: ModelMetrics;
+}
+
+export interface ReportEntry {
+  readonly method: ReportMethod;
+  /** What people read; the method if left out. */
+  readonly label?: string;
+  /** One for each seed set, at least one. */
+  readonly runs: readonly ReportRun[];
+  readonly stability?: Stability;
+}
+
+export interface EvaluationReport {
+  readonly command: string;
+  /** Names and versions of what computed it, e.g. {"sae-ensembles": "0.1.0", node: "24.21.0"}. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** What was evaluated on: model, hook, data set, its part. */
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly entries: readonly ReportEntry[];
+}
+
+export interface ReportColumn {
+  /** As in JSON and CSV. */
+  readonly key: string;
+  /** As people read it. */
+  readonly title: string;
+  /** Which end is better; null where neither is as such. */
+  readonly better: "higher" | "lower" | null;
+  /** The paper's table has it (arXiv 2505.16077). */
+  readonly paper: boolean;
+}
+
+export const REPORT_COLUMNS: readonly ReportColumn[] = [
+  { key: "explained_variance", title: "explained variance", better: "higher", paper: true },
+  { key: "mse", title: "MSE", better: "lower", paper: true },
+  { key: "relative_sparsity", title: "relative sparsity", better: null, paper: true },
+  { key: "connectivity", title: "connectivity", better: "higher", paper: true },
+  { key: "diversity", title: "diversity", better: "higher", paper: true },
+  { key: "stability", title: "stability", better: "higher", paper: true },
+  { key: "stability_hungarian", title: "stability (Hungarian)", better: "higher", paper: false },
+  { key: "explained_variance_global", title: "explained variance (global)", better: "higher", paper: false },
+  { key: "l0", title: "L0", better: null, paper: false },
+  { key: "l1", title: "L1", better: null, paper: false },
+  { key: "dead_share", title: "dead share", better: "lower", paper: false },
+  { key: "cosine", title: "cosine", better: "higher", paper: false },
+  { key: "l2_ratio", title: "L2 ratio", better: null, paper: false },
+  { key: "relative_reconstruction_bias", title: "relative reconstruction bias", better: null, paper: false },
+  { key: "ce_loss_score", title: "CE loss score", better: "higher", paper: false },
+  { key: "kl_div_score", title: "KL score", better: "higher", paper: false },
+  { key: "ce_loss_without_sae", title: "CE of the model", better: null, paper: false },
+  { key: "ce_loss_with_sae", title: "CE with the SAE", better: "lower", paper: false },
+  { key: "ce_loss_with_ablation", title: "CE with zero", better: null, paper: false },
+  { key: "kl_div_with_sae", title: "KL with the SAE", better: "lower", paper: false },
+  { key: "kl_div_with_ablation", title: "KL with zero", better: null, paper: false },
+];
+
+/** A column's value for one run alone. */
+export function runMetric(run: ReportRun, key: string): Metric {
+  const { metrics } = run.evaluation;
+  if (Object.hasOwn(metrics, key)) return metrics[key as keyof typeof metrics];
+  if (!run.model) return unavailable("not evaluated through the model");
+  const value = run.model[key as keyof ModelMetrics];
+  return typeof value === "object" ? value : unavailable(`no metric ${key}`);
+}
+
+/** A column's value for a method: stability over its seed sets, anything else the mean over its runs. */
+export function entryMetric(entry: ReportEntry, key: string): Metric {
+  if (key === "stability" || key === "stability_hungarian") {
+    return entry.stability?.[key] ?? unavailable("trained from one seed set; stability needs two or more");
+  }
+  return meanMetric(entry.runs.map((run) => runMetric(run, key)));
+}
+
+/** The entries that are best in a column among those that have a value (all that tie); none where neither end is better or fewer than two have one. */
+export function bestEntries(entries: readonly ReportEntry[], column: ReportColumn): ReadonlySet<ReportEntry> {
+  if (column.better === null) return new Set();
+  const scored: { entry: ReportEntry; value: number }[] = [];
+  for (const entry of entries) {
+    const { value } = entryMetric(entry, column.key);
+    if (value !== null) scored.push({ entry, value });
+  }
+  if (scored.length < 2) return new Set();
+  const values = scored.map(({ value }) => value);
+  const best = column.better === "higher" ? Math.max(...values) : Math.min(...values);
+  return new Set(scored.filter(({ value }) => value === best).map(({ entry }) => entry));
+}
+
+/** Edges of the density histogram: log10 of the frequency, the last bin up to "fires on every token". */
+const DENSITY_EDGES = [-10, -6, -5.5, -5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0];
+
+/** The report as JSON values: every number with its token count and seeds, reasons in place of numbers that could not be had. */
+export function reportJson(report: EvaluationReport): Record<string, unknown> {
+  return {
+    format_version: 1,
+    command: report.command,
+    versions: report.versions,
+    data: report.data,
+    methods: report.entries.map((entry) => ({
+      method: entry.method,
+      label: entry.label ?? entry.method,
+      metrics: Object.fromEntries(REPORT_COLUMNS.map(({ key }) => [key, entryMetric(entry, key)])),
+      stability_by_member: entry.stability?.byMember ?? [],
+      stability_pairs: entry.stability?.pairs ?? [],
+      runs: entry.runs.map(runJson),
+    })),
+  };
+}
+
+function runJson(run: ReportRun): Record<string, unknown> {
+  const { evaluation, model } = run;
+  return {
+    seeds: run.seeds,
+    members: evaluation.members,
+    width: evaluation.width,
+    d_in: evaluation.d_in,
+    tokens: evaluation.tokens,
+    metrics: evaluation.metrics,
+    // JSON has no NaN: a constant dimension's value is null.
+    explained_variance_per_dimension: Array.from(evaluation.explainedVariancePerDimension, (value) =>
+      Number.isNaN(value) ? null : value,
+    ),
+    log10_density_histogram: { edges: DENSITY_EDGES, counts: densityCounts(evaluation.logDensity) },
+    by_member: evaluation.byMember,
+    ...(model ? { model } : {}),
+  };
+}
+
+function densityCounts(logDensity: Float64Array): number[] {
+  const counts = new Array<number>(DENSITY_EDGES.length - 1).fill(0);
+  for (const value of logDensity) {
+    let bin = counts.length - 1;
+    while (bin > 0 && value < DENSITY_EDGES[bin]!) bin--;
+    counts[bin]!++;
+  }
+  return counts;
+}

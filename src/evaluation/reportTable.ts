@@ -1,0 +1,122 @@
+// The evaluation report for people: methods side by side in tables of at most a terminal's width, and why a number is missing.
+import Table from "cli-table3";
+import type { MemberMetrics } from "./evaluateEnsemble.ts";
+import {
+  bestEntries,
+  type EvaluationReport,
+  entryMetric,
+  REPORT_COLUMNS,
+  type ReportColumn,
+  type ReportEntry,
+} from "./report.ts";
+
+const BEST = "*";
+const MISSING = "–";
+
+/** The paper's columns, then the others with methods as columns, then member by member; best of a column marked with *. */
+export function reportTable(report: EvaluationReport): string {
+  const reasons = new Map<string, number>();
+  const paper = methodTable(report, reasons);
+  const further = furtherTable(report, reasons);
+  const members = report.entries.filter((entry) => entry.runs[0]!.evaluation.members > 1).map(memberTable);
+  const notes = [`${BEST} best of the column. Means over seed sets where there are several.`];
+  for (const [reason, number] of reasons) notes.push(`${MISSING}${number}  ${reason}`);
+  return [paper, further, ...members, notes.join("\n")].join("\n\n");
+}
+
+function methodTable(report: EvaluationReport, reasons: Map<string, number>): string {
+  const columns = REPORT_COLUMNS.filter((column) => column.paper);
+  const table = new Table({
+    head: ["method", "features", "L0", ...columns.map((column) => column.title)],
+    style: PLAIN,
+    wordWrap: true,
+    colAligns: ["left", ...new Array<"right">(columns.length + 2).fill("right")],
+  });
+  for (const entry of report.entries) {
+    const { evaluation } = entry.runs[0]!;
+    table.push([
+      entry.label ?? entry.method,
+      `${evaluation.members} × ${evaluation.width / evaluation.members}`,
+      cell(report.entries, entry, columnOf("l0"), reasons),
+      ...columns.map((column) => cell(report.entries, entry, column, reasons)),
+    ]);
+  }
+  return table.toString();
+}
+
+function furtherTable(report: EvaluationReport, reasons: Map<string, number>): string {
+  const table = new Table({
+    head: ["", ...report.entries.map((entry) => entry.label ?? entry.method)],
+    style: PLAIN,
+    colAligns: ["left", ...report.entries.map(() => "right" as const)],
+  });
+  for (const column of REPORT_COLUMNS) {
+    if (column.paper || column.key === "l0") continue;
+    table.push([column.title, ...report.entries.map((entry) => cell(report.entries, entry, column, reasons))]);
+  }
+  const counts = (of: (run: ReportEntry["runs"][number]) => number | undefined) =>
+    report.entries.map((entry) => entry.runs.map((run) => of(run)?.toLocaleString("en") ?? MISSING).join(", "));
+  table.push(["tokens", ...counts((run) => run.evaluation.tokens)]);
+  table.push(["tokens of CE", ...counts((run) => run.model?.ce_tokens)]);
+  return table.toString();
+}
+
+/** By member, over the first seed set. */
+function memberTable(entry: ReportEntry): string {
+  const { evaluation, seeds } = entry.runs[0]!;
+  const boosting = evaluation.method === "boosting";
+  const stability = entry.stability?.byMember ?? [];
+  const table = new Table({
+    head: [boosting ? "boosting up to" : `${entry.label ?? entry.method} alone`, ...MEMBER_TITLES, "stability"],
+    style: PLAIN,
+    wordWrap: true,
+    colAligns: ["left", ...new Array<"right">(MEMBER_TITLES.length + 1).fill("right")],
+  });
+  evaluation.byMember.forEach((member, j) => {
+    table.push([
+      `member ${j} (seed ${seeds[j] ?? MISSING})`,
+      ...MEMBER_SHOWN.map((key) => number(member[key].value)),
+      number(stability[j] ?? null),
+    ]);
+  });
+  return table.toString();
+}
+
+const MEMBER_SHOWN = [
+  "explained_variance",
+  "explained_variance_global",
+  "mse",
+  "l0",
+  "dead_share",
+] as const satisfies readonly (keyof MemberMetrics)[];
+const MEMBER_TITLES = MEMBER_SHOWN.map((key) => columnOf(key).title);
+
+/** No colours: the table also goes into files and logs. */
+const PLAIN = { head: [], border: [], compact: true };
+
+function columnOf(key: string): ReportColumn {
+  return REPORT_COLUMNS.find((column) => column.key === key)!;
+}
+
+function cell(
+  entries: readonly ReportEntry[],
+  entry: ReportEntry,
+  column: ReportColumn,
+  reasons: Map<string, number>,
+): string {
+  const metric = entryMetric(entry, column.key);
+  if (metric.value === null) {
+    if (!reasons.has(metric.reason)) reasons.set(metric.reason, reasons.size + 1);
+    return `${MISSING}${reasons.get(metric.reason)}`;
+  }
+  return `${number(metric.value)}${bestEntries(entries, column).has(entry) ? BEST : " "}`;
+}
+
+/** Four significant digits; whole numbers as they are. */
+function number(value: number | null): string {
+  if (value === null) return MISSING;
+  if (Number.isInteger(value)) return value.toLocaleString("en");
+  const size = Math.abs(value);
+  if (size >= 1e5 || size < 1e-4) return value.toExponential(3);
+  return value.toPrecision(size >= 1000 ? Math.ceil(Math.log10(size)) : 4);
+}

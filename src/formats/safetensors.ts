@@ -1,0 +1,318 @@
+// Safetensors files: the header checked in full, single tensors read on demand, files written atomically in a stream.
+import { z } from "zod";
+import { writeAll, writeAtomically } from "./atomicWrite.ts";
+import { bfloat16ToFloat32, float16ToFloat32 } from "./halfFloats.ts";
+import { InputError } from "./inputError.ts";
+import { duplicateKey } from "./jsonDuplicateKey.ts";
+import { readAt, withFile } from "./readAt.ts";
+
+/** Bytes an element, by the format's names. F8 types can be carried but not converted. */
+export const BYTES_PER_ELEMENT = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  U64: 8,
+  I32: 4,
+  U32: 4,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+} as const;
+
+export type Dtype = keyof typeof BYTES_PER_ELEMENT;
+
+/** Where a tensor lies in its file. */
+export interface TensorEntry {
+  readonly dtype: Dtype;
+  /** Row-major; empty for a scalar. */
+  readonly shape: readonly number[];
+  /** First byte, counted from the start of the file. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+export interface Safetensors {
+  readonly path: string;
+  /** In the order of the header. */
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** `__metadata__`; empty if the file has none. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A dtype's own array; F16 and BF16 come as their bits, BOOL and F8 as bytes. */
+export type TensorData =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
+
+/** The format's own limit. */
+const LONGEST_HEADER = 100_000_000;
+
+const tensorSchema = z.strictObject({
+  dtype: z.string(),
+  shape: z.array(z.int().nonnegative()),
+  data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
+});
+const metadataSchema = z.record(z.string(), z.string());
+
+/**
+ * Reads and checks the header; no tensor is read.
+ * Throws InputError for a file that is missing, cut short or not consistent: offsets outside the file, overlaps, bytes that
+ * belong to no tensor, shapes that don't fit their bytes, names given twice.
+ */
+export async function readSafetensors(path: string): Promise<Safetensors> {
+  return withFile(path, async (file, size) => {
+    if (size < 8) throw new InputError({ file: path, found: `${size} bytes`, expected: "a safetensors file" });
+    // As a BigInt: a hostile length may pass 2^53.
+    const claimed = new DataView((await readAt(file, path, 0, 8)).buffer).getBigUint64(0, true);
+    const longest = Math.min(size - 8, LONGEST_HEADER);
+    if (claimed > BigInt(longest)) {
+      const expected = `at most ${longest} (the file has ${size} bytes)`;
+      throw new InputError({ file: path, where: "header length", found: `${claimed} bytes`, expected });
+    }
+    const length = Number(claimed);
+    return parseHeader(path, await readAt(file, path, 8, length), 8 + length, size);
+  });
+}
+
+function parseHeader(path: string, bytes: Uint8Array, dataStart: number, fileSize: number): Safetensors {
+  const refuse = (where: string, found: string, expected: string): never => {
+    throw new InputError({ file: path, where, found, expected });
+  };
+  let header: unknown;
+  let text = "";
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    header = JSON.parse(text);
+  } catch (error) {
+    refuse("header", (error as Error).message, "JSON in UTF-8");
+  }
+  if (typeof header !== "object" || header === null || Array.isArray(header)) {
+    return refuse("header", Array.isArray(header) ? "an array" : String(header), "a JSON object");
+  }
+  const twice = duplicateKey(text);
+  if (twice !== null) refuse(`tensor ${twice}`, "the name twice", "every name once");
+
+  const tensors = new Map<string, TensorEntry>();
+  let metadata: Record<string, string> = {};
+  for (const [name, value] of Object.entries(header)) {
+    if (name === "__metadata__") {
+      const parsed = metadataSchema.safeParse(value);
+      metadata = parsed.success ? parsed.data : refuse("__metadata__", describe(parsed.error), "strings only");
+      continue;
+    }
+    const parsed = tensorSchema.safeParse(value);
+    if (!parsed.success) return refuse(`tensor ${name}`, describe(parsed.error), "dtype, shape and data_offsets");
+    tensors.set(name, tensorEntry(path, name, parsed.data, dataStart, fileSize));
+  }
+  checkCoverage(path, tensors, dataStart, fileSize);
+  return { path, tensors, metadata };
+}
+
+function tensorEntry(
+  path: string,
+  name: string,
+  header: z.infer<typeof tensorSchema>,
+  dataStart: number,
+  fileSize: number,
+): TensorEntry {
+  const where = `tensor ${name}`;
+  const [begin, end] = header.data_offsets;
+  if (!Object.hasOwn(BYTES_PER_ELEMENT, header.dtype)) {
+    const expected = Object.keys(BYTES_PER_ELEMENT).join(", ");
+    throw new InputError({ file: path, where, found: `dtype ${header.dtype}`, expected });
+  }
+  const dtype = header.dtype as Dtype;
+  if (begin > end)
+    throw new InputError({ file: path, where, found: `data_offsets [${begin}, ${end}]`, expected: "begin ≤ end" });
+  if (dataStart + end > fileSize) {
+    const expected = `at most ${fileSize - dataStart}, the bytes of data in the file`;
+    throw new InputError({ file: path, where, found: `an end at byte ${end} of the data`, expected });
+  }
+  let needed: number = BYTES_PER_ELEMENT[dtype];
+  for (const n of header.shape) needed *= n;
+  if (needed !== end - begin) {
+    const found = `shape [${header.shape}] of ${dtype}, which needs ${needed} bytes`;
+    throw new InputError({ file: path, where, found, expected: `${end - begin} bytes, as its data_offsets say` });
+  }
+  return { dtype, shape: header.shape, offset: dataStart + begin, length: end - begin };
+}
+
+/** The format wants the tensors side by side: no overlap, no hole, nothing behind the last. */
+function checkCoverage(path: string, tensors: Map<string, TensorEntry>, dataStart: number, fileSize: number): void {
+  const inOrder = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length);
+  let at = dataStart;
+  let previous = "";
+  for (const [name, { offset, length }] of inOrder) {
+    if (offset < at) {
+      const found = `bytes that also belong to tensor ${previous}`;
+      throw new InputError({ file: path, where: `tensor ${name}`, found, expected: "no overlap" });
+    }
+    if (offset > at) {
+      const found = `bytes ${at - dataStart} to ${offset - dataStart} of the data that belong to no tensor`;
+      throw new InputError({ file: path, where: `before tensor ${name}`, found, expected: "no holes" });
+    }
+    at = offset + length;
+    previous = name;
+  }
+  if (at !== fileSize) {
+    const found = `${fileSize - at} bytes after the last tensor`;
+    throw new InputError({ file: path, found, expected: `a file of ${at} bytes, as its header says` });
+  }
+}
+
+function describe(error: z.ZodError): string {
+  const issue = error.issues[0]!;
+  return `${issue.path.join(".")}${issue.path.length > 0 ? ": " : ""}${issue.message}`;
+}
+
+/** The entry of a tensor that must be there, with the shape that it must have if one is given. */
+export function tensorEntryOf(file: Safetensors, name: string, shape?: readonly number[]): TensorEntry {
+  const entry = file.tensors.get(name);
+  if (!entry) {
+    const found = `no tensor ${name} among ${[...file.tensors.keys()].slice(0, 20).join(", ")}`;
+    throw new InputError({ file: file.path, found, expected: `a tensor ${name}` });
+  }
+  if (shape && (shape.length !== entry.shape.length || shape.some((n, i) => n !== entry.shape[i]))) {
+    const where = `tensor ${name}`;
+    throw new InputError({ file: file.path, where, found: `shape [${entry.shape}]`, expected: `shape [${shape}]` });
+  }
+  return entry;
+}
+
+/** One tensor's bytes, read alone. */
+export async function tensorBytes(file: Safetensors, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const { offset, length } = tensorEntryOf(file, name);
+  return withFile(file.path, (handle) => readAt(handle, file.path, offset, length));
+}
+
+/** One tensor in its dtype's own array (F16 and BF16 as bits). */
+export async function tensorData(file: Safetensors, name: string): Promise<TensorData> {
+  const { dtype } = tensorEntryOf(file, name);
+  const { buffer } = await tensorBytes(file, name);
+  switch (dtype) {
+    case "F64":
+      return new Float64Array(buffer);
+    case "F32":
+      return new Float32Array(buffer);
+    case "I64":
+      return new BigInt64Array(buffer);
+    case "U64":
+      return new BigUint64Array(buffer);
+    case "I32":
+      return new Int32Array(buffer);
+    case "U32":
+      return new Uint32Array(buffer);
+    case "I16":
+      return new Int16Array(buffer);
+    case "F16":
+    case "BF16":
+    case "U16":
+      return new Uint16Array(buffer);
+    case "I8":
+      return new Int8Array(buffer);
+    default:
+      return new Uint8Array(buffer);
+  }
+}
+
+/** One tensor of F64, F32, F16 or BF16 as float32; with the shape that it must have, if one is given. */
+export async function tensorFloat32(file: Safetensors, name: string, shape?: readonly number[]): Promise<Float32Array> {
+  const { dtype } = tensorEntryOf(file, name, shape);
+  if (dtype !== "F64" && dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
+    const where = `tensor ${name}`;
+    throw new InputError({ file: file.path, where, found: `dtype ${dtype}`, expected: "F64, F32, F16 or BF16" });
+  }
+  const data = await tensorData(file, name);
+  if (dtype === "F64") return new Float32Array(data as Float64Array);
+  if (dtype === "F16") return float16ToFloat32(data as Uint16Array);
+  if (dtype === "BF16") return bfloat16ToFloat32(data as Uint16Array);
+  return data as Float32Array;
+}
+
+/** A tensor to be written: an array of exactly its elements, or chunks of bytes produced when its turn comes. */
+export interface TensorSource {
+  readonly shape: readonly number[];
+  /** Needed where the array doesn't tell: BF16, BOOL, F8 and chunks. */
+  readonly dtype?: Dtype;
+  readonly data: TensorData | Float16Array | (() => AsyncIterable<Uint8Array> | Iterable<Uint8Array>);
+}
+
+/**
+ * Writes tensors in the order given, atomically and without holding more than one chunk beside the caller's arrays.
+ * The data begins at a multiple of 64 bytes, so that others can map it.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Readonly<Record<string, TensorSource>> | ReadonlyMap<string, TensorSource>,
+  metadata?: Readonly<Record<string, string>>,
+): Promise<void> {
+  const entries: [string, TensorSource][] = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
+  const fields: [string, unknown][] = metadata ? [["__metadata__", metadata]] : [];
+  const ends: number[] = [];
+  let end = 0;
+  for (const [name, source] of entries) {
+    const dtype = source.dtype ?? dtypeOf(name, source.data);
+    let length: number = BYTES_PER_ELEMENT[dtype];
+    for (const n of source.shape) length *= n;
+    if (typeof source.data !== "function" && source.data.byteLength !== length) {
+      throw new RangeError(`tensor ${name}: ${source.data.byteLength} bytes for shape [${source.shape}] of ${dtype}`);
+    }
+    fields.push([name, { dtype, shape: source.shape, data_offsets: [end, end + length] }]);
+    end += length;
+    ends.push(end);
+  }
+  // fromEntries, not assignment: a tensor may be called __proto__.
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(fields)));
+  const headerLength = Math.ceil((8 + json.length) / 64) * 64 - 8;
+  const head = Buffer.alloc(8 + headerLength, " ");
+  head.writeBigUInt64LE(BigInt(headerLength), 0);
+  json.copy(head, 8);
+
+  await writeAtomically(path, async (file) => {
+    await writeAll(file, head);
+    let written = 0;
+    for (const [i, [name, { data }]] of entries.entries()) {
+      if (typeof data !== "function") {
+        await writeAll(file, data);
+        written += data.byteLength;
+      } else {
+        for await (const chunk of data()) {
+          await writeAll(file, chunk);
+          written += chunk.byteLength;
+        }
+      }
+      if (written !== ends[i])
+        throw new RangeError(`tensor ${name}: chunks end at ${written}, its shape at ${ends[i]}`);
+    }
+  });
+}
+
+function dtypeOf(name: string, data: TensorSource["data"]): Dtype {
+  if (data instanceof Float32Array) return "F32";
+  if (data instanceof Float64Array) return "F64";
+  if (data instanceof Float16Array) return "F16";
+  if (data instanceof BigInt64Array) return "I64";
+  if (data instanceof BigUint64Array) return "U64";
+  if (data instanceof Int32Array) return "I32";
+  if (data instanceof Uint32Array) return "U32";
+  if (data instanceof Int16Array) return "I16";
+  if (data instanceof Uint16Array) return "U16";
+  if (data instanceof Int8Array) return "I8";
+  if (data instanceof Uint8Array) return "U8";
+  throw new TypeError(`tensor ${name}: chunks need a dtype`);
+}
