@@ -10,18 +10,14 @@ import { type Metric, unavailable } from "./metric.ts";
 export class FiringPairs {
   readonly width: number;
   private readonly bits: Uint32Array;
-  /** Word at which feature i's row begins, less i's own first word: word of (i, j) = base[i] + (j >>> 5). */
-  private readonly base: Float64Array;
+  /** First word of each row, and the number of words at the end; row i's first word holds the bits of the 32 features around i. */
+  private readonly starts: Float64Array;
 
   constructor(width: number) {
     this.width = width;
-    this.base = new Float64Array(width);
-    let at = 0;
-    for (let i = 0; i < width; i++) {
-      this.base[i] = at - (i >>> 5);
-      at += Math.ceil(width / 32) - (i >>> 5);
-    }
-    this.bits = new Uint32Array(at);
+    this.starts = new Float64Array(width + 1);
+    for (let i = 0; i < width; i++) this.starts[i + 1] = this.starts[i]! + Math.ceil(width / 32) - (i >>> 5);
+    this.bits = new Uint32Array(this.starts[width]!);
   }
 
   /** Bytes that `width` features need. */
@@ -34,34 +30,41 @@ export class FiringPairs {
 
   add(codes: SparseCodes): void {
     const { rows, offsets, indices, values } = codes;
-    const { bits, base, width } = this;
-    // A counting sort of the batch's active (token, feature) pairs by feature; what is kept is where the pair stands.
-    const starts = new Uint32Array(width + 1);
-    for (let p = offsets[0]!; p < offsets[rows]!; p++) if (values[p]! > 0) starts[indices[p]! + 1]!++;
-    for (let i = 0; i < width; i++) starts[i + 1]! += starts[i]!;
-    const position = new Uint32Array(starts[width]!);
-    const rowEnd = new Uint32Array(starts[width]!);
-    const next = starts.slice(0, width);
+    const { width } = this;
+    // What fired, without stored zeros, and a counting sort of it by feature: for each firing where it stands in its token's list.
+    const active = new Uint32Array(offsets[rows]! - offsets[0]!);
+    const first = new Uint32Array(width + 1);
+    const tokenEnds = new Uint32Array(rows);
+    let count = 0;
     for (let r = 0; r < rows; r++) {
-      const end = offsets[r + 1]!;
-      for (let p = offsets[r]!; p < end; p++) {
+      for (let p = offsets[r]!; p < offsets[r + 1]!; p++) {
         if (values[p]! > 0) {
-          const slot = next[indices[p]!]!++;
-          position[slot] = p;
-          rowEnd[slot] = end;
+          active[count++] = indices[p]!;
+          first[indices[p]! + 1]!++;
         }
+      }
+      tokenEnds[r] = count;
+    }
+    for (let i = 0; i < width; i++) first[i + 1]! += first[i]!;
+    const next = first.slice(0, width);
+    const from = new Uint32Array(count);
+    const to = new Uint32Array(count);
+    for (let r = 0, p = 0; r < rows; r++) {
+      for (const end = tokenEnds[r]!; p < end; p++) {
+        const slot = next[active[p]!]!++;
+        from[slot] = p;
+        to[slot] = end;
       }
     }
     for (let i = 0; i < width; i++) {
-      const row = base[i]!;
-      for (let slot = starts[i]!; slot < starts[i + 1]!; slot++) {
-        const end = rowEnd[slot]!;
-        // Indices ascend within a token's row, so from here on every j ≥ i.
-        for (let p = position[slot]!; p < end; p++) {
-          if (values[p]! > 0) {
-            const j = indices[p]!;
-            bits[row + (j >>> 5)]! |= 1 << (j & 31);
-          }
+      if (first[i] === first[i + 1]) continue;
+      const row = this.bits.subarray(this.starts[i]!, this.starts[i + 1]!);
+      const word = i >>> 5;
+      for (let slot = first[i]!; slot < first[i + 1]!; slot++) {
+        // Indices ascend within a token, so from here on every j ≥ i.
+        for (let p = from[slot]!, end = to[slot]!; p < end; p++) {
+          const j = active[p]!;
+          row[(j >>> 5) - word]! |= 1 << (j & 31);
         }
       }
     }
@@ -73,7 +76,7 @@ export class FiringPairs {
     for (const word of this.bits) set += populationCount(word);
     let diagonal = 0;
     for (let i = 0; i < this.width; i++) {
-      diagonal += (this.bits[this.base[i]! + (i >>> 5)]! >>> (i & 31)) & 1;
+      diagonal += (this.bits[this.starts[i]!]! >>> (i & 31)) & 1;
     }
     return 2 * set - diagonal;
   }

@@ -27,9 +27,8 @@ export function reportTable(report: EvaluationReport): string {
 function methodTable(report: EvaluationReport, reasons: Map<string, number>): string {
   const columns = REPORT_COLUMNS.filter((column) => column.paper);
   const table = new Table({
-    head: ["method", "features", "L0", ...columns.map((column) => column.title)],
+    head: ["method", "features", "L0", ...columns.map((column) => stacked(column.title))],
     style: PLAIN,
-    wordWrap: true,
     colAligns: ["left", ...new Array<"right">(columns.length + 2).fill("right")],
   });
   for (const entry of report.entries) {
@@ -55,7 +54,10 @@ function furtherTable(report: EvaluationReport, reasons: Map<string, number>): s
     table.push([column.title, ...report.entries.map((entry) => cell(report.entries, entry, column, reasons))]);
   }
   const counts = (of: (run: ReportEntry["runs"][number]) => number | undefined) =>
-    report.entries.map((entry) => entry.runs.map((run) => of(run)?.toLocaleString("en") ?? MISSING).join(", "));
+    report.entries.map((entry) => {
+      const each = entry.runs.map((run) => of(run)?.toLocaleString("en") ?? MISSING);
+      return [...new Set(each)].join(", ");
+    });
   table.push(["tokens", ...counts((run) => run.evaluation.tokens)]);
   table.push(["tokens of CE", ...counts((run) => run.model?.ce_tokens)]);
   return table.toString();
@@ -67,9 +69,10 @@ function memberTable(entry: ReportEntry): string {
   const boosting = evaluation.method === "boosting";
   const stability = entry.stability?.byMember ?? [];
   const table = new Table({
-    head: [boosting ? "boosting up to" : `${entry.label ?? entry.method} alone`, ...MEMBER_TITLES, "stability"],
+    head: [boosting ? "boosting up to" : `${entry.label ?? entry.method} alone`, ...MEMBER_TITLES, "stability"].map(
+      stacked,
+    ),
     style: PLAIN,
-    wordWrap: true,
     colAligns: ["left", ...new Array<"right">(MEMBER_TITLES.length + 1).fill("right")],
   });
   evaluation.byMember.forEach((member, j) => {
@@ -90,6 +93,11 @@ const MEMBER_SHOWN = [
   "dead_share",
 ] as const satisfies readonly (keyof MemberMetrics)[];
 const MEMBER_TITLES = MEMBER_SHOWN.map((key) => columnOf(key).title);
+
+/** A word a line, so that columns are as narrow as their numbers. */
+function stacked(title: string): string {
+  return title.replaceAll(" ", "\n");
+}
 
 /** No colours: the table also goes into files and logs. */
 const PLAIN = { head: [], border: [], compact: true };

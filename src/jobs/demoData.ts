@@ -1,0 +1,21 @@
+// Where the demo model and its texts lie: media/demo beside the sources and beside dist/, wherever the product was put.
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** The product's folder: the one above that holds media/. */
+export function productFolder(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, "media", "demo"))) {
+    const parent = dirname(folder);
+    if (parent === folder)
+      throw new Error(`no media/demo above ${import.meta.dirname}: the installation is not complete`);
+    folder = parent;
+  }
+  return folder;
+}
+
+/** Absolute path of a part of the demo. */
+export function demoPath(part: "model" | "text" | "experiment"): string {
+  const file = { model: "model", text: "text.txt.gz", experiment: "demo.sae.jsonc" }[part];
+  return join(productFolder(), "media", "demo", file);
+}

@@ -1,0 +1,374 @@
+// Reads an experiment file (*.sae.jsonc): JSON with comments in, checked settings with resolved paths out, or one error that names file, line and field.
+import { readFileSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import {
+  findNodeAtLocation,
+  getNodeValue,
+  type Node,
+  type ParseError,
+  parseTree,
+  printParseErrorCode,
+} from "jsonc-parser";
+import type { z } from "zod";
+import { InputError } from "../formats/inputError.ts";
+import type { TrainingMethod } from "../training/trainingRun.ts";
+import { type TrainingSettings, trainingSettingsSchema } from "../training/trainingSettings.ts";
+import { demoPath } from "./demoData.ts";
+import { type ExperimentSettings, experimentSchema, foreignKeys } from "./experimentSchema.ts";
+
+/** An experiment that was read and checked: settings as in the file with defaults, and absolute paths. */
+export interface Experiment {
+  /** Absolute path of the experiment file. */
+  readonly file: string;
+  /** The file's name without .sae.jsonc. */
+  readonly name: string;
+  readonly settings: ExperimentSettings;
+  readonly paths: ExperimentPaths;
+}
+
+/** Absolute. */
+export interface ExperimentPaths {
+  readonly model: string;
+  readonly dataset: string;
+  /** Absent: documents are held out of `dataset`. */
+  readonly testDataset?: string;
+  readonly indexDataset: string;
+  readonly runFolder: string;
+}
+
+/** One ensemble to train: a method from one set of seeds. */
+export interface EnsembleTask {
+  readonly method: TrainingMethod;
+  readonly seedSet: number;
+  /** Folder name under ensembles/ and the stage's name: "bagging", and "bagging-1" from the second seed set on. */
+  readonly name: string;
+}
+
+export interface ExperimentOptions {
+  /** Instead of the file's output_path; relative to the current folder. */
+  readonly runFolder?: string;
+}
+
+/** Reads and checks `file`. Throws InputError; writes nothing. */
+export function readExperiment(file: string, options: ExperimentOptions = {}): Experiment {
+  const path = resolve(file);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw missing(shown(path), (error as NodeJS.ErrnoException).code, "an experiment file (*.sae.jsonc)");
+  }
+  return parseExperiment(text, path, options);
+}
+
+/** The same for text that is already in memory; `file` is the path that errors and relative paths refer to. */
+export function parseExperiment(text: string, file: string, options: ExperimentOptions = {}): Experiment {
+  const path = resolve(file);
+  const root = parseJsonc(text, path);
+  const parsed = experimentSchema.safeParse(getNodeValue(root));
+  if (!parsed.success) throw schemaError(parsed.error.issues[0]!, root, text, path);
+  const settings = parsed.data;
+  const complain = (field: (string | number)[], found: string, expected: string): never => {
+    throw errorAt(field, found, expected, root, text, path);
+  };
+  checkTogether(settings, complain);
+  const paths = resolvePaths(settings, path, complain);
+  const { runFolder } = options;
+  return {
+    file: path,
+    name: stem(path),
+    settings,
+    paths: runFolder ? { ...paths, runFolder: resolve(runFolder) } : paths,
+  };
+}
+
+/** Every ensemble that the experiment trains: methods in the file's order, for each seed set in turn. */
+export function ensembleTasks(settings: ExperimentSettings): EnsembleTask[] {
+  const tasks: EnsembleTask[] = [];
+  for (let seedSet = 0; seedSet < settings.ensembles.seed_sets; seedSet++)
+    for (const method of new Set(settings.ensembles.methods))
+      tasks.push({ method, seedSet, name: seedSet === 0 ? method : `${method}-${seedSet}` });
+  return tasks;
+}
+
+/** The part of the settings that training/ takes. */
+export function trainingSettings(settings: ExperimentSettings): TrainingSettings {
+  return trainingSettingsSchema.parse(trainingKeys(settings));
+}
+
+function trainingKeys(settings: ExperimentSettings): Record<string, unknown> {
+  const keys = Object.keys(trainingSettingsSchema.in.shape) as (keyof ExperimentSettings)[];
+  return Object.fromEntries(keys.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]]));
+}
+
+/** Which methods get a feature index. */
+export function indexedMethods(settings: ExperimentSettings): TrainingMethod[] {
+  if (settings.index.methods) return settings.index.methods;
+  const order: TrainingMethod[] = ["bagging", "boosting", "expanded", "single"];
+  return [order.find((method) => settings.ensembles.methods.includes(method))!];
+}
+
+type Complain = (field: (string | number)[], found: string, expected: string) => never;
+
+/** Rules that concern two keys at once. */
+function checkTogether(settings: ExperimentSettings, complain: Complain): void {
+  const { sae, ensembles, evaluation, index } = settings;
+  if ("k" in sae && sae.d_sae !== undefined && sae.k > sae.d_sae)
+    complain(["sae", "k"], `${sae.k}`, `at most d_sae, ${sae.d_sae}`);
+  if (settings.context_size < 2 && settings.prepend_bos)
+    complain(["context_size"], `${settings.context_size}`, "at least 2, since prepend_bos takes one token");
+  const training = trainingSettingsSchema.safeParse(trainingKeys(settings));
+  const issue = training.error?.issues[0];
+  if (issue)
+    complain(
+      issue.path as string[],
+      JSON.stringify(settings[issue.path[0] as "lr"]),
+      `something else: ${issue.message}`,
+    );
+  if (!evaluation.dataset_path && evaluation.test_share === 0)
+    complain(["evaluation", "test_share"], "0", "more than 0, or a file of held-out text in evaluation.dataset_path");
+  for (const [position, method] of (index.methods ?? []).entries())
+    if (!ensembles.methods.includes(method))
+      complain(
+        ["index", "methods", position],
+        `"${method}"`,
+        `a method that is trained: ${ensembles.methods.join(", ")}`,
+      );
+}
+
+function resolvePaths(settings: ExperimentSettings, file: string, complain: Complain): ExperimentPaths {
+  const folder = dirname(file);
+  const existing = (value: string, field: string[], demo: "model" | "text"): string => {
+    const path = value === "demo" ? demoPath(demo) : resolve(folder, value);
+    try {
+      statSync(path);
+    } catch {
+      complain(
+        field,
+        `"${value}", which is not there (${path})`,
+        `${demo === "model" ? "a model folder or a GGUF file" : "a text file"}`,
+      );
+    }
+    return path;
+  };
+  const { evaluation, index } = settings;
+  const dataset = existing(settings.dataset_path, ["dataset_path"], "text");
+  return {
+    model: existing(settings.model_name, ["model_name"], "model"),
+    dataset,
+    ...(evaluation.dataset_path && {
+      testDataset: existing(evaluation.dataset_path, ["evaluation", "dataset_path"], "text"),
+    }),
+    indexDataset: index.dataset_path ? existing(index.dataset_path, ["index", "dataset_path"], "text") : dataset,
+    runFolder: resolve(folder, settings.output_path ?? join("runs", stem(file))),
+  };
+}
+
+function stem(file: string): string {
+  return basename(file).replace(/(\.sae)?\.jsonc?$/, "");
+}
+
+function parseJsonc(text: string, file: string): Node {
+  const errors: ParseError[] = [];
+  const root = parseTree(text, errors, { allowTrailingComma: true });
+  const first = errors[0];
+  if (first || !root) {
+    const offset = first?.offset ?? 0;
+    const found = first ? sentence(printParseErrorCode(first.error)) : "an empty file";
+    throw new InputError({
+      file: `${shown(file)}:${lineColumn(text, offset)}`,
+      found,
+      expected: "JSON (comments and trailing commas are fine)",
+    });
+  }
+  const duplicate = duplicateKey(root);
+  if (duplicate)
+    throw new InputError({
+      file: `${shown(file)}:${lineColumn(text, duplicate.offset)}`,
+      where: duplicate.value as string,
+      found: "the key a second time",
+      expected: "each key once",
+    });
+  return root;
+}
+
+/** jsonc-parser lets the last of two equal keys win; a person would not know. */
+function duplicateKey(node: Node): Node | undefined {
+  const seen = new Set<string>();
+  for (const child of node.children ?? []) {
+    if (child.type === "property") {
+      const key = child.children![0]!;
+      if (seen.has(key.value as string)) return key;
+      seen.add(key.value as string);
+    }
+    const inner = duplicateKey(child);
+    if (inner) return inner;
+  }
+  return undefined;
+}
+
+/** "InvalidSymbol" → "an invalid symbol". */
+function sentence(code: string): string {
+  const words = code.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  return words.endsWith("expected")
+    ? `no ${words.replace(" expected", "")}`
+    : `${/^[aeiou]/.test(words) ? "an" : "a"} ${words}`;
+}
+
+function errorAt(
+  path: readonly PropertyKey[],
+  found: string,
+  expected: string,
+  root: Node,
+  text: string,
+  file: string,
+): InputError {
+  let location = path as (string | number)[];
+  let node = findNodeAtLocation(root, location);
+  while (!node && location.length > 0) {
+    location = location.slice(0, -1);
+    node = findNodeAtLocation(root, location);
+  }
+  // A key's own place says more than its value's.
+  const anchor = node?.parent?.type === "property" ? node.parent : (node ?? root);
+  return new InputError({
+    file: `${shown(file)}:${lineColumn(text, anchor.offset)}`,
+    where: path.join("."),
+    found,
+    expected,
+  });
+}
+
+function schemaError(issue: z.core.$ZodIssue, root: Node, text: string, file: string): InputError {
+  if (issue.code === "unrecognized_keys") {
+    const key = issue.keys[0]!;
+    const parent = issue.path.length === 0 ? undefined : String(issue.path[0]);
+    const known = parent === undefined ? "a key of an experiment file" : `one of ${keysOf(parent, root).join(", ")}`;
+    const found = `an unknown key${suggestion(key, parent, root)}`;
+    return errorAt([...issue.path, key], found, known, root, text, file);
+  }
+  const node = findNodeAtLocation(root, issue.path as (string | number)[]);
+  return errorAt(issue.path, node ? describe(node) : "nothing", expectation(issue), root, text, file);
+}
+
+/** What the value in the file is, short enough for one line. */
+function describe(node: Node): string {
+  if (node.type === "object") return "an object";
+  if (node.type === "array") return node.children?.length ? "a list" : "an empty list";
+  const text = JSON.stringify(node.value) as string;
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return (
+        {
+          int: "a whole number",
+          number: "a number",
+          string: "a string",
+          boolean: "true or false",
+          array: "a list",
+          object: "an object",
+        }[issue.expected as string] ?? issue.expected
+      );
+    case "invalid_value":
+      return `${issue.values.length > 1 ? "one of " : ""}${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
+    case "invalid_union":
+      return `one of ${architectures()
+        .map((value) => JSON.stringify(value))
+        .join(", ")}`;
+    case "too_small":
+      return issue.origin === "string" || issue.origin === "array"
+        ? "at least one entry"
+        : `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
+    case "too_big":
+      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
+    case "custom":
+      return issue.message;
+    default:
+      return issue.message;
+  }
+}
+
+function architectures(): string[] {
+  return experimentSchema.shape.sae.options.map((option) => option.shape.architecture.value);
+}
+
+/** What an unknown key may have meant, in parentheses; empty where nothing is near. */
+function suggestion(key: string, parent: string | undefined, root: Node): string {
+  const near = nearest(key, keysOf(parent, root));
+  if (near) return ` (did you mean "${near}"?)`;
+  if (parent === undefined && Object.hasOwn(foreignKeys, key)) return ` (${foreignKeys[key]})`;
+  if (parent === "sae" && allSaeKeys().includes(key)) {
+    const architecture = findNodeAtLocation(root, ["sae", "architecture"])?.value;
+    return ` of architecture ${JSON.stringify(architecture)}`;
+  }
+  const owner = ["sae", "ensembles", "activations", "evaluation", "index"].find((name) =>
+    keysOf(name, root).includes(key),
+  );
+  if (owner) return ` (it belongs in ${owner})`;
+  return parent !== undefined && keysOf(undefined, root).includes(key) ? " (it belongs at the top level)" : "";
+}
+
+function keysOf(parent: string | undefined, root: Node): string[] {
+  if (parent === undefined) return Object.keys(experimentSchema.shape).filter((key) => key !== "$schema");
+  if (parent === "sae") {
+    const architecture = findNodeAtLocation(root, ["sae", "architecture"])?.value;
+    const option = experimentSchema.shape.sae.options.find(
+      (candidate) => candidate.shape.architecture.value === architecture,
+    );
+    return option ? Object.keys(option.shape) : allSaeKeys();
+  }
+  const section = experimentSchema.shape[parent as "ensembles" | "activations" | "evaluation" | "index"];
+  return Object.keys(section.unwrap().shape);
+}
+
+function allSaeKeys(): string[] {
+  return [...new Set(experimentSchema.shape.sae.options.flatMap((option) => Object.keys(option.shape)))];
+}
+
+/** The known key within two edits (one for short keys), or whose words are the same in another spelling. */
+function nearest(key: string, known: readonly string[]): string | undefined {
+  const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const scored = known
+    .map((candidate) => ({ candidate, distance: edits(plain(key), plain(candidate)) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = scored[0];
+  return best && best.distance <= Math.min(3, Math.floor(key.length / 3)) ? best.candidate : undefined;
+}
+
+/** Damerau–Levenshtein distance (adjacent swaps count once). */
+function edits(a: string, b: string): number {
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = a[i - 1] === b[j - 1] ? 0 : 1;
+      let least = Math.min(row[j - 1]! + 1, previous[j]! + 1, previous[j - 1]! + change);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, before[j - 2]! + 1);
+      row.push(least);
+    }
+    before = previous;
+    previous = row;
+  }
+  return previous[b.length]!;
+}
+
+/** As a person in this folder would write it. */
+function shown(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") || short === "" ? path : short;
+}
+
+function lineColumn(text: string, offset: number): string {
+  const before = text.slice(0, offset);
+  return `${before.split("\n").length}:${offset - before.lastIndexOf("\n")}`;
+}
+
+function missing(file: string, code: string | undefined, expected: string): InputError {
+  const found =
+    code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder" : `a file that cannot be read (${code})`;
+  return new InputError({ file, found, expected });
+}

@@ -1,0 +1,206 @@
+// The schema of an experiment file (*.sae.jsonc): every key, its type, its default and its description. Names and defaults are SAELens' (LanguageModelSAERunnerConfig, TrainingSAEConfig); reading a file is experiment.ts.
+import { z } from "zod";
+import { trainingSaeSchema } from "../sae/trainingConfig.ts";
+import type { TrainingMethod } from "../training/trainingRun.ts";
+
+const count = z.int().positive();
+const nonNegative = z.int().nonnegative();
+const fraction = z.number().min(0).lt(1);
+
+/** The ways to spend J members. "expanded" is the baseline: one SAE with J times the features (and J times k). */
+export const trainingMethods = ["single", "bagging", "boosting", "expanded"] as const satisfies TrainingMethod[];
+
+const ensemblesSchema = z
+  .strictObject({
+    methods: z.array(z.enum(trainingMethods)).nonempty().default(["bagging"]).meta({
+      description:
+        "What to train: a single SAE, a bagging ensemble, a boosting ensemble, one expanded SAE of the ensemble's width.",
+    }),
+    n_members: count
+      .default(8)
+      .meta({ description: "Members J of bagging and boosting; the expanded SAE has J times the features." }),
+    seed_sets: count.max(100).default(1).meta({
+      description: "How many times everything is trained, from other seeds each time. Stability needs at least 2.",
+    }),
+  })
+  .prefault({})
+  .meta({ description: "Which ensembles are trained." });
+
+const activationsSchema = z
+  .strictObject({
+    store: z.enum(["disk", "on_the_fly"]).default("disk").meta({
+      description:
+        "disk: harvest once, every member reads it back shuffled. on_the_fly: the model runs while training.",
+    }),
+    dtype: z.enum(["float32", "float16"]).default("float32").meta({ description: "Precision of the store on disk." }),
+    tokens: count.optional().meta({
+      description: "Tokens to harvest; default training_tokens. Training makes as many passes over them as it needs.",
+    }),
+  })
+  .prefault({})
+  .meta({ description: "Where activations are kept." });
+
+const evaluationSchema = z
+  .strictObject({
+    dataset_path: z.string().min(1).optional().meta({
+      description: "Held-out text. Without it, test_share of the documents of dataset_path are held out of training.",
+    }),
+    column: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: "Column of evaluation.dataset_path that holds the text." }),
+    test_share: fraction
+      .default(0.05)
+      .meta({ description: "Share of the documents held out when there is no evaluation.dataset_path." }),
+    test_tokens: count.default(100_000).meta({ description: "Tokens that the intrinsic metrics are computed on." }),
+    model_metrics_tokens: nonNegative
+      .default(10_000)
+      .meta({ description: "Tokens that CE and KL through the language model are computed on; 0 leaves them out." }),
+  })
+  .prefault({})
+  .meta({ description: "What the metrics are computed on." });
+
+const indexSchema = z
+  .strictObject({
+    methods: z.array(z.enum(trainingMethods)).optional().meta({
+      description:
+        "Which ensembles get a feature index; default the first of bagging, boosting, expanded, single that is trained.",
+    }),
+    dataset_path: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: "Text to index; default dataset_path, held-out documents included." }),
+    column: z.string().min(1).optional().meta({ description: "Column of index.dataset_path that holds the text." }),
+    tokens: count.default(200_000).meta({ description: "Tokens to index." }),
+  })
+  .prefault({})
+  .meta({ description: "Which ensembles are indexed, on which text." });
+
+/** The whole file. Paths are relative to the file itself. */
+export const experimentSchema = z
+  .strictObject({
+    $schema: z.string().optional().meta({ description: "Ignored; for editors." }),
+    model_name: z.string().min(1).meta({
+      description:
+        'Language model: a Hugging Face folder or a GGUF file, relative to this file, or "demo" for the model that comes with SAE Ensembles.',
+    }),
+    hook_name: z
+      .string()
+      .min(1)
+      .meta({ description: "Where activations are read, by TransformerLens' name, e.g. blocks.2.hook_resid_post." }),
+    dataset_path: z.string().min(1).meta({
+      description:
+        'Text: .txt, .jsonl, .csv or .parquet, plain or .gz, relative to this file, or "demo" for the demo model\'s own text.',
+    }),
+    column: z.string().min(1).optional().meta({ description: "Column that holds the text (jsonl, csv, parquet)." }),
+    context_size: count.default(128).meta({ description: "Tokens of a window, BOS included." }),
+    prepend_bos: z.boolean().default(true).meta({ description: "Start every window with BOS." }),
+    packing: z.enum(["packed", "one_text_per_row"]).default("packed").meta({
+      description:
+        "packed: documents are joined and cut into full windows, as SAELens does. one_text_per_row: a window never crosses a text.",
+    }),
+    exclude_special_tokens: z
+      .boolean()
+      .default(false)
+      .meta({ description: "Leave special tokens (BOS, EOS, …) out of training. Metrics always leave them out." }),
+    store_batch_size_prompts: count.default(32).meta({ description: "Windows that the language model sees at once." }),
+    n_batches_in_buffer: count
+      .default(20)
+      .meta({ description: "Size of the mixing buffer, in batches of store_batch_size_prompts windows." }),
+    training_tokens: count.default(2_000_000).meta({ description: "Tokens that every member is trained on." }),
+    train_batch_size_tokens: count.default(4096).meta({ description: "Tokens of a training step." }),
+    lr: z.number().positive().default(3e-4).meta({ description: "Learning rate." }),
+    lr_end: z
+      .number()
+      .nonnegative()
+      .optional()
+      .meta({ description: "Learning rate at the end of a cosine schedule; default lr / 10." }),
+    lr_scheduler_name: z
+      .enum(["constant", "cosineannealing", "cosineannealingwarmrestarts"])
+      .default("constant")
+      .meta({ description: "Schedule between warm-up and decay." }),
+    lr_warm_up_steps: nonNegative.default(0).meta({ description: "Steps over which the learning rate rises." }),
+    lr_decay_steps: nonNegative
+      .default(0)
+      .meta({ description: "Steps at the end over which the learning rate falls to 0." }),
+    n_restart_cycles: count.default(1).meta({ description: "Cycles of cosineannealingwarmrestarts." }),
+    adam_beta1: fraction.default(0.9).meta({ description: "Adam's β1." }),
+    adam_beta2: fraction.default(0.999).meta({ description: "Adam's β2." }),
+    max_grad_norm: z.number().positive().nullable().default(1).meta({
+      description: "The global gradient norm of a member is clipped to this (SAELens always: 1); null: no clipping.",
+    }),
+    dead_feature_window: count
+      .default(1000)
+      .meta({ description: "Steps without firing after which a latent counts as dead." }),
+    n_batches_for_norm_estimate: count
+      .default(1000)
+      .meta({ description: "Batches that expected_average_only_in's factor is estimated on." }),
+    seed: nonNegative.default(42).meta({ description: "Everything random comes from it." }),
+    n_checkpoints: nonNegative.default(10).meta({
+      description:
+        "Checkpoints of a training, evenly spaced; the newest is kept and resume goes on from it. 0: only when stopped. (SAELens: 0.)",
+    }),
+    output_path: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: "The run folder, relative to this file; default runs/<name of this file>." }),
+    engine: z
+      .enum(["cpu", "reference"])
+      .default("cpu")
+      .meta({ description: "Where the arithmetic of SAEs runs. reference is slow and obvious, for checks." }),
+    threads: count
+      .max(512)
+      .optional()
+      .meta({ description: "Threads; default: one a core. The result does not depend on it." }),
+    sae: trainingSaeSchema.meta({ description: "The SAE that every member of every ensemble is." }),
+    ensembles: ensemblesSchema,
+    activations: activationsSchema,
+    evaluation: evaluationSchema,
+    index: indexSchema,
+  })
+  .meta({
+    title: "SAE Ensembles experiment",
+    description: "Harvest activations, train ensembles of SAEs, evaluate them and index their features.",
+  });
+
+/** What a file may say. */
+export type ExperimentInput = z.input<typeof experimentSchema>;
+/** What a file says with every default filled in; paths still as they stand in the file. */
+export type ExperimentSettings = z.output<typeof experimentSchema>;
+
+/** Keys of SAELens' configuration that have no place here, and what to do instead. */
+export const foreignKeys: Readonly<Record<string, string>> = {
+  learning_rate: 'it is called "lr"',
+  batch_size: 'it is called "train_batch_size_tokens"',
+  device: 'it is called "engine" here',
+  llm_device: 'it is called "engine" here',
+  act_store_device: 'it is called "engine" here',
+  dtype: "training is in float32; activations.dtype is the store's precision",
+  logger: "runs are logged to events.jsonl in the run folder",
+  streaming: "texts are always streamed",
+  is_dataset_tokenized: "dataset_path holds text",
+  use_cached_activations: "activations.store says whether activations go to disk",
+  cached_activations_path: "activations.store says whether activations go to disk",
+  disable_concat_sequences: 'packing: "one_text_per_row" keeps texts apart',
+  checkpoint_path: "checkpoints are in the run folder, output_path",
+  resume_from_checkpoint: "--resume continues a run from its newest checkpoint",
+  l1_coefficient: "it belongs in sae",
+  l0_coefficient: "it belongs in sae",
+  k: "it belongs in sae",
+  d_sae: "it belongs in sae",
+  d_in: "the width is read from the model",
+  expansion_factor: "it belongs in sae",
+  architecture: "it belongs in sae",
+  normalize_activations: "it belongs in sae",
+  n_members: "it belongs in ensembles",
+  seed_sets: "it belongs in ensembles",
+  methods: "it belongs in ensembles",
+};
+
+/** JSON schema of the file, for editors. */
+export function experimentJsonSchema(): object {
+  return z.toJSONSchema(experimentSchema, { io: "input", target: "draft-7" });
+}

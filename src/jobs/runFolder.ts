@@ -1,0 +1,232 @@
+// A run folder as the process that works on it has it: created or reopened, locked, its record kept up to date. Reading from outside is runRecord.ts.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { InputError } from "../formats/inputError.ts";
+import type { JobKind } from "../protocol/runEvents.ts";
+import { EventLog } from "./eventLog.ts";
+import type { Experiment } from "./experiment.ts";
+import type { ExperimentSettings } from "./experimentSchema.ts";
+import { acquireRunLock, type RunLock } from "./runLock.ts";
+import { type ExperimentRecord, type RunRecord, readExperimentRecord, readRunRecord } from "./runRecord.ts";
+import { versions } from "./versions.ts";
+
+/** Another process is at work on the run. */
+export class RunBusyError extends Error {
+  override name = "RunBusyError";
+}
+
+/** Where everything in a run folder lies. */
+export function runPaths(folder: string) {
+  return {
+    run: join(folder, "run.json"),
+    experiment: join(folder, "experiment.json"),
+    events: join(folder, "events.jsonl"),
+    /** Made by who wants the run to stop; seen within a second. */
+    stop: join(folder, "stop"),
+    /** What a detached process prints. */
+    output: join(folder, "output.log"),
+    trainActivations: join(folder, "activations", "train"),
+    testActivations: join(folder, "activations", "test"),
+    checkpoint: (task: string) => join(folder, "checkpoints", task),
+    ensemble: (task: string) => join(folder, "ensembles", task),
+    /** Each ensemble has its own index, beside it. */
+    index: (task: string) => join(folder, "ensembles", task, "index.sqlite"),
+    report: (extension: "json" | "csv" | "md") => join(folder, `report.${extension}`),
+  };
+}
+
+export class RunFolder {
+  readonly folder: string;
+  readonly paths: ReturnType<typeof runPaths>;
+  readonly events: EventLog;
+  readonly #lock: RunLock;
+  #record: RunRecord;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(folder: string, record: RunRecord, lock: RunLock) {
+    this.folder = folder;
+    this.paths = runPaths(folder);
+    this.events = new EventLog(this.paths.events);
+    this.#record = record;
+    this.#lock = lock;
+  }
+
+  /**
+   * Creates the experiment's run folder, or reopens it to go on. Throws InputError where the folder holds something else
+   * or a run of other settings, RunBusyError where another process is at work on it.
+   */
+  static async open(experiment: Experiment, jobs: readonly JobKind[]): Promise<RunFolder> {
+    const folder = experiment.paths.runFolder;
+    checkReopening(experiment);
+    mkdirSync(folder, { recursive: true });
+    const lock = acquireRunLock(folder);
+    if (!lock) {
+      const { pid, host } = existsSync(join(folder, "run.json"))
+        ? readRunRecord(folder)
+        : { pid: "?", host: hostname() };
+      throw new RunBusyError(`${folder}: another process (${pid} on ${host}) is at work on this run`);
+    }
+    try {
+      const now = Date.now();
+      const before = existsSync(join(folder, "run.json")) ? readRunRecord(folder) : undefined;
+      const record: RunRecord = {
+        format_version: 1,
+        name: experiment.name,
+        state: "running",
+        reason: null,
+        jobs: [...jobs],
+        job: jobs[0] ?? null,
+        pid: process.pid,
+        host: hostname(),
+        created: before?.created ?? now,
+        started: now,
+        heartbeat: now,
+        ended: null,
+        progress: null,
+        stages: before?.stages ?? {},
+      };
+      await writeFileAtomic(join(folder, "experiment.json"), json(experimentRecord(experiment)));
+      rmSync(join(folder, "stop"), { force: true });
+      const run = new RunFolder(folder, record, lock);
+      await run.update({});
+      return run;
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  get record(): RunRecord {
+    return this.#record;
+  }
+
+  /** Changes the record; the next `update` (a heartbeat at the latest) writes it. */
+  note(change: Partial<RunRecord>): void {
+    this.#record = { ...this.#record, ...change };
+  }
+
+  /** Changes the record and writes it; writes follow one another. */
+  async update(change: Partial<RunRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...change, heartbeat: Date.now() };
+    this.#writing = this.#writing.then(() => writeFileAtomic(this.paths.run, json(this.#record)));
+    await this.#writing;
+  }
+
+  /** Whether a stage is over, done with the settings that `settings` says. */
+  isFinished(stage: string, settings: unknown): boolean {
+    return this.#record.stages[stage]?.fingerprint === fingerprint(settings);
+  }
+
+  async finishStage(stage: string, settings: unknown): Promise<void> {
+    const entry = { fingerprint: fingerprint(settings), finished: Date.now() };
+    await this.update({ stages: { ...this.#record.stages, [stage]: entry } });
+  }
+
+  /** Whether someone asked the run to stop. */
+  stopRequested(): boolean {
+    return existsSync(this.paths.stop);
+  }
+
+  /** Gives the lock back; the record must have its last state by then. */
+  async close(): Promise<void> {
+    await this.#writing.catch(() => {});
+    rmSync(this.paths.stop, { force: true });
+    this.#lock.release();
+  }
+}
+
+/** Keys that a run may change while it lives: they alter neither what is harvested nor what is trained. */
+const free = new Set(["$schema", "n_checkpoints", "threads", "output_path", "index", "ensembles", "evaluation"]);
+
+/** What harvest and training depend on: a run folder keeps to it for life. Methods and seed sets may be added. */
+export function identity(settings: ExperimentSettings): Record<string, unknown> {
+  const kept = Object.fromEntries(Object.entries(settings).filter(([key]) => !free.has(key)));
+  const { evaluation, ensembles } = settings;
+  // The held-out share decides which documents are trained on.
+  const test_share = evaluation.dataset_path ? 0 : evaluation.test_share;
+  return { ...kept, ensembles: { n_members: ensembles.n_members }, evaluation: { test_share } };
+}
+
+/** Refuses to go on with other settings or other texts than the run began with. */
+function checkReopening(experiment: Experiment): void {
+  const folder = experiment.paths.runFolder;
+  if (!existsSync(folder)) return;
+  if (!statSync(folder).isDirectory())
+    throw new InputError({ file: folder, found: "a file", expected: "the run folder, or nothing yet" });
+  if (!existsSync(join(folder, "experiment.json"))) return;
+  const before = readExperimentRecord(folder);
+  const now = experimentRecord(experiment);
+  const advice = "(or another output_path, or no run folder yet)";
+  const difference =
+    firstDifference(identity(before.settings), identity(experiment.settings)) ??
+    firstDifference(
+      { paths: { model: before.paths.model, dataset: before.paths.dataset } },
+      { paths: { model: now.paths.model, dataset: now.paths.dataset } },
+    );
+  if (difference)
+    throw new InputError({
+      file: experiment.file,
+      where: difference.path,
+      found: JSON.stringify(difference.now) ?? "nothing",
+      expected: `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${folder} began ${advice}`,
+    });
+  const size = before.sizes[before.paths.dataset];
+  const found = now.sizes[now.paths.dataset];
+  if (size !== found)
+    throw new InputError({
+      file: now.paths.dataset,
+      found: `${found} bytes`,
+      expected: `the ${size} bytes that the run in ${folder} began with ${advice}`,
+    });
+}
+
+function firstDifference(
+  before: unknown,
+  now: unknown,
+  path = "",
+): { path: string; before: unknown; now: unknown } | undefined {
+  if (isRecord(before) && isRecord(now)) {
+    for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
+      const inner = firstDifference(before[key], now[key], path === "" ? key : `${path}.${key}`);
+      if (inner) return inner;
+    }
+    return undefined;
+  }
+  return JSON.stringify(before) === JSON.stringify(now) ? undefined : { path, before, now };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function experimentRecord(experiment: Experiment): ExperimentRecord {
+  const { runFolder: _, ...paths } = experiment.paths;
+  const texts = [paths.dataset, paths.testDataset, paths.indexDataset].filter((path) => path !== undefined);
+  return {
+    format_version: 1,
+    file: experiment.file,
+    name: experiment.name,
+    settings: experiment.settings,
+    paths,
+    sizes: Object.fromEntries(texts.map((path) => [path, statSync(path).size])),
+    versions: versions(),
+  };
+}
+
+/** The same settings, the same 16 hexadecimal digits, whatever the order of their keys. */
+function fingerprint(settings: unknown): string {
+  const sorted = JSON.stringify(settings, (_, value) =>
+    isRecord(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value,
+  );
+  return createHash("sha256")
+    .update(sorted ?? "undefined")
+    .digest("hex")
+    .slice(0, 16);
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,161 @@
+// run.json and experiment.json of a run folder: what they hold, and reading them from any process. Working on a run is runFolder.ts.
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { z } from "zod";
+import { InputError } from "../formats/inputError.ts";
+import type { RunState } from "../protocol/runEvents.ts";
+import type { Experiment } from "./experiment.ts";
+import { experimentSchema } from "./experimentSchema.ts";
+import { isRunLocked } from "./runLock.ts";
+
+const milliseconds = z.number();
+const jobKind = z.enum(["harvest", "train", "evaluate", "index"]);
+
+const runRecordSchema = z.object({
+  format_version: z.literal(1),
+  name: z.string(),
+  state: z.enum(["queued", "running", "stopped", "failed", "done"]),
+  /** Why it stopped or failed. */
+  reason: z.string().nullable(),
+  /** What was asked for, in order. */
+  jobs: z.array(jobKind),
+  /** The one at work, or the last one. */
+  job: jobKind.nullable(),
+  pid: z.number().int(),
+  host: z.string(),
+  /** Milliseconds since 1970. */
+  created: milliseconds,
+  started: milliseconds,
+  heartbeat: milliseconds,
+  ended: milliseconds.nullable(),
+  progress: z
+    .object({
+      stage: z.string(),
+      done: z.number(),
+      total: z.number(),
+      unit: z.string(),
+      rate: z.number().nullable(),
+      eta: z.number().nullable(),
+    })
+    .nullable(),
+  /** Stages that are over: which settings they were done with, and when. */
+  stages: z.record(z.string(), z.object({ fingerprint: z.string(), finished: milliseconds })),
+});
+
+/** run.json. */
+export type RunRecord = z.infer<typeof runRecordSchema>;
+
+const experimentRecordSchema = z.object({
+  format_version: z.literal(1),
+  /** The experiment file that it was read from. */
+  file: z.string(),
+  name: z.string(),
+  settings: experimentSchema,
+  paths: z.object({
+    model: z.string(),
+    dataset: z.string(),
+    testDataset: z.string().optional(),
+    indexDataset: z.string(),
+  }),
+  /** Bytes of each file of text, so that a change under a run is seen. */
+  sizes: z.record(z.string(), z.number()),
+  versions: z.record(z.string(), z.string()),
+});
+
+/** experiment.json: everything resolved. */
+export type ExperimentRecord = z.infer<typeof experimentRecordSchema>;
+
+/** What a watcher is told of a run. */
+export interface RunStatus {
+  /** Absolute. */
+  readonly folder: string;
+  readonly record: RunRecord;
+  /** The record's state, corrected by what is so: a run whose process is gone has failed. */
+  readonly state: RunState;
+  readonly reason: string | null;
+}
+
+/** Reads a run folder from any process. Throws InputError where it is none, or is damaged. */
+export function readRunStatus(folder: string): RunStatus {
+  const path = resolve(folder);
+  const record = readRunRecord(path);
+  if (record.state === "running" && !isRunLocked(path)) {
+    // It may have ended between the two looks.
+    const again = readRunRecord(path);
+    if (again.state === "running") {
+      const reason = `its process (${again.pid} on ${again.host}) ended without a word; resume goes on from the newest checkpoint`;
+      return { folder: path, record: again, state: "failed", reason };
+    }
+    return { folder: path, record: again, state: again.state, reason: again.reason };
+  }
+  return { folder: path, record, state: record.state, reason: record.reason };
+}
+
+export function readRunRecord(folder: string): RunRecord {
+  return readJson(join(folder, "run.json"), runRecordSchema, "a run folder");
+}
+
+export function readExperimentRecord(folder: string): ExperimentRecord {
+  return readJson(join(folder, "experiment.json"), experimentRecordSchema, "a run folder");
+}
+
+/** The experiment of a run folder, wherever the folder lies now. */
+export function experimentOfRun(folder: string): Experiment {
+  const { file, name, settings, paths } = readExperimentRecord(folder);
+  for (const [field, path] of Object.entries(paths))
+    if (path !== undefined && !existsSync(path))
+      throw new InputError({
+        file: join(folder, "experiment.json"),
+        where: `paths.${field}`,
+        found: `"${path}", which is not there`,
+        expected: "what the run began with",
+      });
+  const { testDataset, ...others } = paths;
+  return {
+    file,
+    name,
+    settings,
+    paths: { ...others, ...(testDataset && { testDataset }), runFolder: resolve(folder) },
+  };
+}
+
+/** Run folders below `folder` (itself, its children and runs/*), newest first. */
+export function findRuns(folder: string): string[] {
+  const candidates = [folder, ...children(folder), ...children(join(folder, "runs"))];
+  for (const child of children(folder)) candidates.push(...children(join(child, "runs")));
+  return [...new Set(candidates.map((candidate) => resolve(candidate)))]
+    .filter((candidate) => existsSync(join(candidate, "run.json")))
+    .map((candidate) => ({ candidate, time: statSync(join(candidate, "run.json")).mtimeMs }))
+    .sort((a, b) => b.time - a.time)
+    .map(({ candidate }) => candidate);
+}
+
+function children(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== "node_modules" && !entry.name.startsWith("."))
+      .map((entry) => join(folder, entry.name));
+  } catch {
+    return [];
+  }
+}
+
+function readJson<T>(file: string, schema: z.ZodType<T>, what: string): T {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    const found = existsSync(join(file, "..")) ? `no ${basename(file)} in it` : "no such folder";
+    throw new InputError({ file: join(file, ".."), found, expected: what });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new InputError({ file, found: `broken JSON (${(error as Error).message})`, expected: what });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new InputError({ file, where: issue.path.join("."), found: "something else", expected: issue.message });
+}

@@ -1,0 +1,135 @@
+// Reading and writing an ensemble as a folder: ensemble.json beside one plain SAELens 6 folder a member, so that every member also loads on its own.
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { InputError } from "../formats/inputError.ts";
+import type { Ensemble } from "./ensemble.ts";
+import { inferenceSae } from "./fold.ts";
+import { loadSae, saveSae } from "./saeLensFolder.ts";
+
+const FILE = "ensemble.json";
+export const ENSEMBLE_FORMAT_VERSION = 1;
+
+const ensembleSchema = z
+  .object({
+    format_version: z.literal(ENSEMBLE_FORMAT_VERSION),
+    method: z.enum(["single", "bagging", "boosting"]),
+    /** Folders below this one; nothing outside it is opened. */
+    members: z
+      .array(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, "not the name of a folder beside ensemble.json"))
+      .min(1),
+    weights: z.array(z.number()),
+    seeds: z.array(z.int()),
+    hook: z.string(),
+    provenance: z.record(z.string(), z.unknown()).default({}),
+  })
+  .superRefine((value, context) => {
+    for (const key of ["weights", "seeds"] as const) {
+      if (value[key].length === value.members.length) continue;
+      const message = `${value[key].length} ${key} for ${value.members.length} members`;
+      context.addIssue({ code: "custom", path: [key], message });
+    }
+    if (value.method === "single" && value.members.length !== 1) {
+      context.addIssue({
+        code: "custom",
+        path: ["members"],
+        message: `${value.members.length} members of a single SAE`,
+      });
+    }
+  });
+
+/**
+ * Writes the folder whole or not at all: into a temporary folder beside it, then renamed. An ensemble that was there before
+ * is replaced. Members are written in their inference form (batchtopk as jumprelu). `densities`: of each member, [F].
+ */
+export async function saveEnsemble(
+  folder: string,
+  ensemble: Ensemble,
+  options: { readonly densities?: readonly ArrayLike<number>[] } = {},
+): Promise<void> {
+  const unique = `${process.pid}.${randomBytes(4).toString("hex")}`;
+  const temporary = join(dirname(folder), `.${basename(folder)}.${unique}.tmp`);
+  const members = ensemble.members.map((_, j) => `member_${j}`);
+  try {
+    await mkdir(temporary, { recursive: true });
+    for (const [j, member] of ensemble.members.entries()) {
+      const density = options.densities?.[j];
+      await saveSae(join(temporary, members[j]!), inferenceSae(member), density ? { density } : {});
+    }
+    const { method, weights, seeds, hook, provenance } = ensemble;
+    const file = { format_version: ENSEMBLE_FORMAT_VERSION, method, members, weights, seeds, hook, provenance };
+    await writeFileAtomic(join(temporary, FILE), `${JSON.stringify(file, null, 2)}\n`);
+    await replaceFolder(temporary, folder, unique);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Folders can't be renamed over one that isn't empty, so the old one steps aside first and comes back if the rename fails. */
+async function replaceFolder(from: string, to: string, unique: string): Promise<void> {
+  const aside = join(dirname(to), `.${basename(to)}.${unique}.old`);
+  let hadOld = true;
+  try {
+    await rename(to, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    hadOld = false;
+  }
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (hadOld) await rename(aside, to);
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true });
+}
+
+/**
+ * Reads a folder that `saveEnsemble` wrote.
+ * Throws InputError where ensemble.json is missing or not as it must be, a member can't be read, or members don't fit together.
+ */
+export async function loadEnsemble(folder: string): Promise<Ensemble> {
+  const path = join(folder, FILE);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    const found = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new InputError({ file: path, found, expected: "the ensemble.json of an ensemble's folder" });
+  }
+  const file = parse(text, path);
+  const members = [];
+  for (const name of file.members) members.push(inferenceSae(await loadSae(join(folder, name))));
+  for (const [j, member] of members.entries()) {
+    const d_in = members[0]!.config.d_in;
+    if (member.config.d_in === d_in) continue;
+    throw new InputError({
+      file: path,
+      where: `members.${j}`,
+      found: `d_in ${member.config.d_in}`,
+      expected: `${d_in}, as of the first member`,
+    });
+  }
+  const { method, weights, seeds, hook, provenance } = file;
+  return { method, members, weights, seeds, hook, provenance };
+}
+
+function parse(text: string, path: string): z.infer<typeof ensembleSchema> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new InputError({ file: path, found: (error as Error).message, expected: "JSON" });
+  }
+  const parsed = ensembleSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new InputError({
+    file: path,
+    where: issue.path.join("."),
+    found: issue.message,
+    expected: `an ensemble.json of format ${ENSEMBLE_FORMAT_VERSION}`,
+  });
+}

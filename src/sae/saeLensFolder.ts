@@ -1,0 +1,152 @@
+// Reading and writing one SAE as a SAELens 6 folder: cfg.json, sae_weights.safetensors, sparsity.safetensors.
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { InputError } from "../formats/inputError.ts";
+import {
+  readSafetensors,
+  type Safetensors,
+  type TensorSource,
+  tensorData,
+  tensorFloat32,
+  writeSafetensors,
+} from "../formats/safetensors.ts";
+import { type ParameterName, parameterNames, type Sae, type SaeConfig, type SaeWeights } from "./sae.ts";
+import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
+
+const CONFIG = "cfg.json";
+const WEIGHTS = "sae_weights.safetensors";
+const SPARSITY = "sparsity.safetensors";
+/** log10 of a density never goes below log10(SPARSITY_EPS). */
+const SPARSITY_EPS = 1e-10;
+
+/**
+ * Writes `sae` so that SAELens' SAE.load_from_disk reads it. `density`: share of tokens on which each feature fires, [F];
+ * written as sparsity.safetensors. The folder is made; cfg.json comes last, so a folder with one is whole.
+ * A batchtopk SAE is written as the training checkpoint that it is: fold it first (inferenceSae) for a file that SAELens loads.
+ */
+export async function saveSae(
+  folder: string,
+  sae: Sae,
+  options: { readonly density?: ArrayLike<number> } = {},
+): Promise<void> {
+  const { config, weights } = sae;
+  const { d_in: d, d_sae: F } = config;
+  const tensors: Record<string, TensorSource> = {};
+  for (const name of parameterNames(config.architecture)) {
+    const values = weights[name];
+    if (!values || values.length !== sizeOf(name, config)) {
+      throw new RangeError(
+        `${name} of a ${config.architecture} SAE holds ${values?.length ?? 0} values, not ${sizeOf(name, config)}`,
+      );
+    }
+    tensors[name] =
+      name === "W_enc"
+        ? { shape: [d, F], dtype: "F32", data: () => transposedChunks(values, F, d) }
+        : { shape: shapeOf(name, config), data: values };
+  }
+  if (config.architecture === "batchtopk") {
+    tensors["topk_threshold"] = { shape: [], data: Float64Array.of(sae.topk_threshold ?? 0) };
+  }
+  await writeSafetensors(join(folder, WEIGHTS), tensors);
+  if (options.density) {
+    const sparsity = Float32Array.from(options.density, (share) => Math.log10(share + SPARSITY_EPS));
+    await writeSafetensors(join(folder, SPARSITY), { sparsity: { shape: [F], data: sparsity } });
+  }
+  await writeFileAtomic(join(folder, CONFIG), formatSaeLensConfig(config));
+}
+
+/**
+ * Reads a folder written by SAELens (6, and the flat form before it) or by `saveSae`. Half-precision weights are widened.
+ * Throws InputError for a missing file, a wrong shape, a value that is no number, and for architectures that we don't compute.
+ */
+export async function loadSae(folder: string): Promise<Sae> {
+  const configPath = join(folder, CONFIG);
+  let text: string;
+  try {
+    text = await readFile(configPath, "utf8");
+  } catch (error) {
+    const found = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new InputError({ file: configPath, found, expected: "the cfg.json of a SAELens folder" });
+  }
+  const config = parseSaeLensConfig(text, configPath);
+  const file = await readSafetensors(join(folder, WEIGHTS));
+  await checkScalingFactor(file);
+  const weights = await readWeights(file, config);
+  if (config.architecture !== "batchtopk") return { config, weights };
+  const [topk_threshold] = await tensorData(file, "topk_threshold").then((data) => Array.from(data as Float64Array));
+  return { config, weights, topk_threshold: topk_threshold ?? 0 };
+}
+
+/** log10 densities of a folder's sparsity.safetensors, [F]; null if it has none. */
+export async function loadSparsity(folder: string): Promise<Float32Array | null> {
+  const path = join(folder, SPARSITY);
+  if (!existsSync(path)) return null;
+  return await tensorFloat32(await readSafetensors(path), "sparsity");
+}
+
+async function readWeights(file: Safetensors, config: SaeConfig): Promise<SaeWeights> {
+  const weights: Partial<Record<ParameterName, Float32Array>> = {};
+  for (const name of parameterNames(config.architecture)) {
+    const shape = name === "W_enc" ? [config.d_in, config.d_sae] : shapeOf(name, config);
+    const values = await tensorFloat32(file, name, shape);
+    const bad = values.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) {
+      throw new InputError({
+        file: file.path,
+        where: `tensor ${name}`,
+        found: `${values[bad]} at ${bad}`,
+        expected: "finite numbers",
+      });
+    }
+    weights[name] = name === "W_enc" ? transpose(values, config.d_in, config.d_sae) : values;
+  }
+  return weights as SaeWeights;
+}
+
+/** Old files carry a scaling_factor of ones that means nothing; one that isn't all ones would be lost silently. */
+async function checkScalingFactor(file: Safetensors): Promise<void> {
+  for (const name of ["scaling_factor", "finetuning_scaling_factor"]) {
+    if (!file.tensors.has(name)) continue;
+    const values = await tensorFloat32(file, name);
+    const other = values.find((value) => Math.abs(value - 1) > 1e-5);
+    if (other !== undefined) {
+      throw new InputError({
+        file: file.path,
+        where: `tensor ${name}`,
+        found: String(other),
+        expected: "ones: other scaling factors are not supported",
+      });
+    }
+  }
+}
+
+function shapeOf(name: ParameterName, config: SaeConfig): number[] {
+  if (name === "W_enc" || name === "W_dec") return [config.d_sae, config.d_in];
+  return [name === "b_dec" ? config.d_in : config.d_sae];
+}
+
+function sizeOf(name: ParameterName, config: SaeConfig): number {
+  return shapeOf(name, config).reduce((product, n) => product * n, 1);
+}
+
+/** [rows, columns] → [columns, rows] */
+function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[c * rows + r] = values[r * columns + c]!;
+  return result;
+}
+
+/** The same, in chunks of whole rows of the result, so that a wide SAE is not held twice. */
+function* transposedChunks(values: Float32Array, rows: number, columns: number): Generator<Uint8Array> {
+  const together = Math.max(1, Math.min(columns, Math.floor((16 << 20) / (4 * rows))));
+  for (let start = 0; start < columns; start += together) {
+    const count = Math.min(together, columns - start);
+    const chunk = new Float32Array(count * rows);
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < count; c++) chunk[c * rows + r] = values[r * columns + start + c]!;
+    }
+    yield new Uint8Array(chunk.buffer);
+  }
+}

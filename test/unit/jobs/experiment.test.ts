@@ -1,0 +1,211 @@
+// What an experiment file may say, and what a person is told when it says something else.
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { InputError } from "../../../src/formats/inputError.ts";
+import { ensembleTasks, indexedMethods, parseExperiment, readExperiment } from "../../../src/jobs/experiment.ts";
+import { experimentJsonSchema } from "../../../src/jobs/experimentSchema.ts";
+import { temporaryFolder } from "../fixtures.ts";
+
+const folder = temporaryFolder();
+mkdirSync(join(folder, "model"));
+writeFileSync(join(folder, "text.txt"), "Once upon a time.\n");
+const file = join(folder, "tiny.sae.jsonc");
+
+const base = {
+  model_name: "model",
+  hook_name: "blocks.1.hook_resid_post",
+  dataset_path: "text.txt",
+  sae: { architecture: "topk", d_sae: 64, k: 4 },
+};
+
+const parse = (value: object) => parseExperiment(JSON.stringify(value, null, 2), file);
+
+function problem(text: string): InputError {
+  try {
+    parseExperiment(text, file);
+  } catch (error) {
+    assert.ok(error instanceof InputError, `${error}`);
+    return error;
+  }
+  throw new assert.AssertionError({ message: `accepted: ${text}` });
+}
+
+test("defaults are SAELens'", () => {
+  const { settings } = parse(base);
+  const expected = {
+    context_size: 128,
+    prepend_bos: true,
+    exclude_special_tokens: false,
+    n_batches_in_buffer: 20,
+    training_tokens: 2_000_000,
+    store_batch_size_prompts: 32,
+    seed: 42,
+    train_batch_size_tokens: 4096,
+    adam_beta1: 0.9,
+    adam_beta2: 0.999,
+    lr: 3e-4,
+    lr_scheduler_name: "constant",
+    lr_warm_up_steps: 0,
+    lr_decay_steps: 0,
+    n_restart_cycles: 1,
+    dead_feature_window: 1000,
+    n_batches_for_norm_estimate: 1000,
+  };
+  for (const [key, value] of Object.entries(expected)) assert.equal(settings[key as "lr"], value, key);
+  assert.equal(settings.sae.apply_b_dec_to_input, true);
+  assert.equal(settings.sae.normalize_activations, "none");
+  assert.equal(settings.sae.decoder_init_norm, 0.1);
+});
+
+test("paths are relative to the file, and the run folder has the file's name", () => {
+  const { paths, name } = parse(base);
+  assert.deepEqual([paths.model, paths.dataset], [join(folder, "model"), join(folder, "text.txt")]);
+  assert.equal(paths.indexDataset, paths.dataset);
+  assert.equal(paths.runFolder, join(folder, "runs", "tiny"));
+  assert.equal(name, "tiny");
+  assert.equal(parse({ ...base, output_path: "elsewhere" }).paths.runFolder, join(folder, "elsewhere"));
+});
+
+test("comments and trailing commas are fine", () => {
+  const text = `// mine\n${JSON.stringify(base).slice(0, -1)}, /* why */ "seed": 7, }`;
+  assert.equal(parseExperiment(text, file).settings.seed, 7);
+});
+
+test("methods and seed sets become tasks with names of their own", () => {
+  const { settings } = parse({ ...base, ensembles: { methods: ["single", "bagging"], seed_sets: 2 } });
+  assert.deepEqual(
+    ensembleTasks(settings).map(({ name }) => name),
+    ["single", "bagging", "single-1", "bagging-1"],
+  );
+  assert.deepEqual(indexedMethods(settings), ["bagging"]);
+});
+
+describe("one line says what is wrong, where, and what would be right", () => {
+  const withSae = (sae: object) => ({ ...base, sae: { ...base.sae, ...sae } });
+  const cases: [name: string, value: object, where: string, message: RegExp][] = [
+    [
+      "unknown key, near a known one",
+      { ...base, sed: 1 },
+      "sed",
+      /10:3, sed: found an unknown key \(did you mean "seed"\?\)/,
+    ],
+    ["another spelling", { ...base, contextSize: 64 }, "contextSize", /did you mean "context_size"\?/],
+    ["key that SAELens has", { ...base, device: "cuda" }, "device", /is called "engine" here/],
+    ["key that belongs in sae", { ...base, l1_coefficient: 3 }, "l1_coefficient", /it belongs in sae/],
+    [
+      "key that belongs in another part",
+      { ...base, evaluation: { seed_sets: 2 } },
+      "evaluation.seed_sets",
+      /it belongs in ensembles/,
+    ],
+    [
+      "key that belongs at the top",
+      { ...base, ensembles: { seed: 2 } },
+      "ensembles.seed",
+      /it belongs at the top level/,
+    ],
+    [
+      "key of another architecture",
+      withSae({ l1_coefficient: 3 }),
+      "sae.l1_coefficient",
+      /unknown key of architecture "topk"/,
+    ],
+    [
+      "unknown architecture",
+      withSae({ architecture: "tpk" }),
+      "sae.architecture",
+      /found "tpk", expected one of "standard", "topk"/,
+    ],
+    ["no architecture", { ...base, sae: { d_sae: 3 } }, "sae.architecture", /found nothing, expected one of/],
+    [
+      "no width",
+      { ...base, sae: { architecture: "gated" } },
+      "sae.d_sae",
+      /found nothing, expected .*expansion_factor/,
+    ],
+    ["both widths", withSae({ expansion_factor: 4 }), "sae.d_sae", /either d_sae or expansion_factor/],
+    ["k beyond d_sae", withSae({ k: 65 }), "sae.k", /found 65, expected at most d_sae, 64/],
+    ["string for a number", { ...base, seed: "x" }, "seed", /found "x", expected a number/],
+    ["negative", { ...base, seed: -1 }, "seed", /found -1, expected at least 0/],
+    ["not whole", { ...base, seed: 1.5 }, "seed", /found 1\.5, expected a whole number/],
+    ["out of range", { ...base, adam_beta1: 1 }, "adam_beta1", /found 1, expected less than 1/],
+    [
+      "not among the choices",
+      { ...base, lr_scheduler_name: "linear" },
+      "lr_scheduler_name",
+      /expected one of "constant", "cosineannealing"/,
+    ],
+    [
+      "empty list",
+      { ...base, ensembles: { methods: [] } },
+      "ensembles.methods",
+      /found an empty list, expected at least one entry/,
+    ],
+    [
+      "wrong method",
+      { ...base, ensembles: { methods: ["bag"] } },
+      "ensembles.methods.0",
+      /found "bag", expected one of "single"/,
+    ],
+    [
+      "no such model",
+      { ...base, model_name: "nope" },
+      "model_name",
+      /found "nope", which is not there \(.*nope\), expected a model folder/,
+    ],
+    ["no such text", { ...base, dataset_path: "nope.txt" }, "dataset_path", /nope\.txt.*expected a text file/],
+    ["no such test text", { ...base, evaluation: { dataset_path: "nope" } }, "evaluation.dataset_path", /nope/],
+    ["nothing held out", { ...base, evaluation: { test_share: 0 } }, "evaluation.test_share", /held-out text/],
+    ["warm-up beyond the end", { ...base, lr_warm_up_steps: 5000 }, "lr_warm_up_steps", /found 5000.*there are 488/],
+    ["less than one batch", { ...base, training_tokens: 100 }, "training_tokens", /found 100.*4096/],
+    ["BOS and nothing else", { ...base, context_size: 1 }, "context_size", /at least 2, since prepend_bos/],
+    [
+      "index of what is not trained",
+      { ...base, index: { methods: ["single"] } },
+      "index.methods.0",
+      /a method that is trained: bagging/,
+    ],
+  ];
+  for (const [name, value, where, message] of cases) {
+    test(name, () => {
+      const error = problem(JSON.stringify(value, null, 2));
+      assert.equal(error.where, where);
+      assert.match(error.message, message);
+      assert.match(error.message, /tiny\.sae\.jsonc:\d+:\d+/);
+      assert.ok(!error.message.includes("\n"));
+    });
+  }
+});
+
+describe("broken JSON", () => {
+  for (const [text, message] of [
+    ["", /:1:1: found/],
+    ["{", /:1:2: found no close brace/],
+    ['{"seed" 1}', /:1:9: found no colon/],
+    ['{\n  "seed": 1,\n  "seed": 2 }', /:3:3, seed: found the key a second time/],
+    ["[]", /expected an object/],
+    ["3", /found 3, expected an object/],
+  ] as const) {
+    test(JSON.stringify(text), () => assert.match(problem(text).message, message));
+  }
+});
+
+test("a missing experiment file is an InputError and leaves nothing behind", () => {
+  const before = readdirSync(folder);
+  assert.throws(() => readExperiment(join(folder, "none.sae.jsonc")), /none\.sae\.jsonc: found no such file/);
+  assert.deepEqual(readdirSync(folder), before);
+});
+
+test("the JSON schema for editors describes every key and says its default", () => {
+  const schema = experimentJsonSchema() as {
+    required: string[];
+    additionalProperties: boolean;
+    properties: Record<string, { description?: string; default?: unknown }>;
+  };
+  assert.deepEqual(schema.required.sort(), ["dataset_path", "hook_name", "model_name", "sae"]);
+  assert.equal(schema.additionalProperties, false);
+  assert.equal(schema.properties["lr"]!.default, 3e-4);
+  for (const [key, property] of Object.entries(schema.properties)) assert.ok(property.description, key);
+});
