@@ -1,0 +1,54 @@
+// The table of commands: every command of package.json and what it calls.
+import * as vscode from "vscode";
+import { commands } from "../ids.ts";
+import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
+import type { RunDashboards } from "../panels/runDashboardPanel.ts";
+import type { RunStore } from "../runStore.ts";
+import type { ServiceClient } from "../serviceClient.ts";
+import type { RunTasks } from "../tasks/runTasks.ts";
+import { browseFeatures, openReport } from "./looking.ts";
+import { doctor } from "./doctor.ts";
+import { newExperiment } from "./newExperiment.ts";
+import { deleteRun, openDashboard, resumeRun, revealRun, runDemo, runExperiment, stopRun } from "./runs.ts";
+
+/** What commands work with. */
+export interface Parts {
+  readonly context: vscode.ExtensionContext;
+  readonly output: vscode.LogOutputChannel;
+  readonly service: ServiceClient;
+  readonly store: RunStore;
+  readonly tasks: RunTasks;
+  readonly browsers: FeatureBrowsers;
+  readonly dashboards: RunDashboards;
+}
+
+type Command = (parts: Parts, ...args: never[]) => Promise<void> | void;
+
+const table: Record<(typeof commands)[keyof typeof commands], Command> = {
+  [commands.runDemo]: runDemo,
+  [commands.newExperiment]: newExperiment,
+  [commands.runExperiment]: runExperiment,
+  [commands.stopRun]: stopRun,
+  [commands.resumeRun]: resumeRun,
+  [commands.deleteRun]: deleteRun,
+  [commands.revealRun]: revealRun,
+  [commands.openDashboard]: openDashboard,
+  [commands.openReport]: openReport,
+  [commands.browseFeatures]: browseFeatures,
+  [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
+  [commands.refresh]: ({ store }) => store.watch(),
+  [commands.doctor]: doctor,
+};
+
+export function registerCommands(parts: Parts): vscode.Disposable[] {
+  return Object.entries(table).map(([id, command]) =>
+    vscode.commands.registerCommand(id, async (...args: unknown[]) => {
+      try {
+        await (command as (parts: Parts, ...args: unknown[]) => Promise<void> | void)(parts, ...args);
+      } catch (error) {
+        parts.output.error(error instanceof Error ? error : String(error));
+        void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+      }
+    }),
+  );
+}

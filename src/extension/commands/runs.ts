@@ -1,0 +1,67 @@
+// Commands on runs: start, stop, resume, reveal, delete, open.
+import * as vscode from "vscode";
+import type { RunEntry } from "../../protocol/service.ts";
+import { describeRun } from "../words.ts";
+import type { Parts } from "./register.ts";
+
+export async function runDemo({ service, tasks, store }: Parts): Promise<void> {
+  const folder = vscode.workspace.workspaceFolders?.[0];
+  if (!folder) throw new Error("Open a folder first: a run is a folder in it.");
+  const { experiment } = await service.request("createDemo", { folder: folder.uri.fsPath });
+  const uri = vscode.Uri.file(experiment);
+  await vscode.window.showTextDocument(uri);
+  await tasks.run(uri);
+  await store.watch();
+}
+
+export async function runExperiment({ tasks, store }: Parts, experiment?: vscode.Uri): Promise<void> {
+  const uri = experiment ?? vscode.window.activeTextEditor?.document.uri;
+  if (!uri?.path.endsWith(".sae.jsonc")) throw new Error("Open an experiment file (*.sae.jsonc) first, or make one with New Experiment.");
+  const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === uri.toString());
+  if (document?.isDirty) await document.save();
+  await tasks.run(uri);
+  await store.watch();
+}
+
+export async function stopRun(parts: Parts, run?: RunEntry): Promise<void> {
+  const chosen = run ?? (await pick(parts, "Stop which run?", (entry) => entry.state === "running"));
+  if (chosen) await parts.service.request("stop", { folder: chosen.folder });
+}
+
+export async function resumeRun(parts: Parts, run?: RunEntry): Promise<void> {
+  const chosen = run ?? (await pick(parts, "Resume which run?", (entry) => entry.state === "stopped" || entry.state === "failed"));
+  if (chosen) await parts.tasks.resume(chosen.folder, chosen.name);
+}
+
+export async function deleteRun(parts: Parts, run?: RunEntry): Promise<void> {
+  const chosen = run ?? (await pick(parts, "Delete which run?", (entry) => entry.state !== "running"));
+  if (!chosen) return;
+  const answer = await vscode.window.showWarningMessage(
+    `Delete the run “${chosen.name}” with its activations, ensembles, flags and labels?`,
+    { modal: true, detail: chosen.folder },
+    "Delete",
+  );
+  if (answer === "Delete") await parts.service.request("delete", { folder: chosen.folder }, { timeout: 120_000 });
+}
+
+export async function revealRun(parts: Parts, run?: RunEntry): Promise<void> {
+  const chosen = run ?? (await pick(parts, "Reveal which run?", () => true));
+  if (chosen) await vscode.commands.executeCommand("revealInExplorer", vscode.Uri.file(chosen.folder));
+}
+
+export async function openDashboard(parts: Parts, run?: RunEntry): Promise<void> {
+  const chosen = run ?? (await pick(parts, "Open which run's dashboard?", (entry) => entry.state !== "damaged"));
+  if (chosen) parts.dashboards.show(chosen);
+}
+
+/** Lets a person choose among the runs that fit; says so where there are none. */
+export async function pick({ store }: Parts, title: string, fits: (run: RunEntry) => boolean): Promise<RunEntry | undefined> {
+  const runs = store.runs.filter(fits);
+  if (runs.length === 0) {
+    void vscode.window.showInformationMessage("There is no such run in this workspace.");
+    return undefined;
+  }
+  if (runs.length === 1) return runs[0];
+  const items = runs.map((run) => ({ label: run.name, description: describeRun(run), detail: run.folder, run }));
+  return (await vscode.window.showQuickPick(items, { title }))?.run;
+}

@@ -1,0 +1,27 @@
+// Ids that package.json contributes, in one typed place: test/unit/extension/manifest.test.ts holds the two together.
+
+export const views = {
+  runs: "saeEnsembles.runs",
+  ensembles: "saeEnsembles.ensembles",
+  features: "saeEnsembles.features",
+} as const;
+
+export const commands = {
+  runDemo: "saeEnsembles.runDemo",
+  newExperiment: "saeEnsembles.newExperiment",
+  runExperiment: "saeEnsembles.runExperiment",
+  stopRun: "saeEnsembles.stopRun",
+  resumeRun: "saeEnsembles.resumeRun",
+  deleteRun: "saeEnsembles.deleteRun",
+  revealRun: "saeEnsembles.revealRun",
+  openDashboard: "saeEnsembles.openDashboard",
+  openReport: "saeEnsembles.openReport",
+  browseFeatures: "saeEnsembles.browseFeatures",
+  showFeature: "saeEnsembles.showFeature",
+  refresh: "saeEnsembles.refresh",
+  doctor: "saeEnsembles.doctor",
+} as const;
+
+export const taskType = "sae-ensembles";
+
+export const settings = { section: "saeEnsembles", nodePath: "runs.nodePath" } as const;

@@ -1,0 +1,89 @@
+// The feature browser's host: one panel an ensemble, its questions passed on to the service, restored after a reload.
+import { basename, dirname } from "node:path";
+import * as vscode from "vscode";
+import { featureBrowserHost, featureBrowserView } from "../../protocol/featureBrowser.ts";
+import { answer, notify } from "../../protocol/rpc.ts";
+import type { ServiceClient } from "../serviceClient.ts";
+import { fillPanel } from "./webviewPanel.ts";
+
+const viewType = "saeEnsembles.featureBrowser";
+
+interface Open {
+  readonly panel: vscode.WebviewPanel;
+  show(feature: number): void;
+}
+
+export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Disposable {
+  readonly #extension: vscode.ExtensionContext;
+  readonly #service: ServiceClient;
+  readonly #open = new Map<string, Open>();
+  readonly #shown = new vscode.EventEmitter<string>();
+  /** An ensemble's browser came to the front. */
+  readonly onShown = this.#shown.event;
+
+  constructor(extension: vscode.ExtensionContext, service: ServiceClient) {
+    this.#extension = extension;
+    this.#service = service;
+    extension.subscriptions.push(vscode.window.registerWebviewPanelSerializer(viewType, this), this);
+  }
+
+  dispose(): void {
+    this.#shown.dispose();
+  }
+
+  /** Opens an ensemble's browser, or brings it to the front; at a feature, if one is given. */
+  show(ensemble: string, feature?: number): void {
+    const open = this.#open.get(ensemble);
+    if (open) {
+      open.panel.reveal();
+      if (feature !== undefined) open.show(feature);
+      return;
+    }
+    const panel = vscode.window.createWebviewPanel(viewType, title(ensemble), vscode.ViewColumn.Active, { enableScripts: true });
+    this.#fill(panel, ensemble, feature);
+  }
+
+  async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: { ensemble?: string } | undefined): Promise<void> {
+    if (state?.ensemble) this.#fill(panel, state.ensemble, undefined);
+    else panel.dispose();
+  }
+
+  #fill(panel: vscode.WebviewPanel, ensemble: string, feature: number | undefined): void {
+    panel.title = title(ensemble);
+    panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
+    const connection = fillPanel(panel, this.#extension.extensionUri, { bundle: "feature-browser", element: "sae-feature-browser", title: panel.title });
+    const service = this.#service;
+    let first = feature;
+    answer(connection, featureBrowserHost, {
+      ready: async () => {
+        const snapshot = await service.request("openIndex", { ensemble });
+        const open = first ?? null;
+        first = undefined;
+        return { ...snapshot, open };
+      },
+      page: (params) => service.request("page", { ...params, ensemble }),
+      detail: (params) => service.request("detail", { ...params, ensemble }),
+      annotate: (params) => service.request("annotate", { ...params, ensemble }),
+      undo: () => service.request("undo", { ensemble }),
+      tryText: (params, signal) => service.request("tryText", { ...params, ensemble }, { timeout: 120_000, signal }),
+      copy: async ({ text }) => {
+        await vscode.env.clipboard.writeText(text);
+        return {};
+      },
+    });
+    this.#open.set(ensemble, { panel, show: (feature) => notify(connection, featureBrowserView, "show", { feature }) });
+    const changed = ({ ensemble: which }: { ensemble: string }) => {
+      if (which === ensemble && this.#open.get(ensemble)?.panel === panel) notify(connection, featureBrowserView, "annotationsChanged", {});
+    };
+    service.on("annotationsChanged", changed);
+    panel.onDidChangeViewState(() => {
+      if (panel.active) this.#shown.fire(ensemble);
+    });
+    panel.onDidDispose(() => this.#open.delete(ensemble));
+    this.#shown.fire(ensemble);
+  }
+}
+
+function title(ensemble: string): string {
+  return `Features: ${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}`;
+}

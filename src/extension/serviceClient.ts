@@ -1,0 +1,88 @@
+// The host's line to the service: starts it when first asked, starts it again after it died, and types its answers.
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import * as vscode from "vscode";
+import { createMessageConnection, type MessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
+import type * as z from "zod";
+import { onNotification, type Params, type RequestOptions, type Result, request } from "../protocol/rpc.ts";
+import { service, serviceClient } from "../protocol/service.ts";
+import { settings } from "./ids.ts";
+
+type Service = typeof service;
+type Events = (typeof serviceClient)["notifications"];
+
+export class ServiceClient implements vscode.Disposable {
+  readonly #extension: vscode.Uri;
+  readonly #output: vscode.LogOutputChannel;
+  #running: { child: ChildProcess; connection: MessageConnection } | undefined;
+  readonly #listeners: { name: keyof Events; listener: (content: unknown) => void }[] = [];
+  readonly #started = new vscode.EventEmitter<void>();
+  /** Fires whenever a service has started: what it must know is to be said again. */
+  readonly onStarted = this.#started.event;
+  #disposed = false;
+
+  constructor(extension: vscode.Uri, output: vscode.LogOutputChannel) {
+    this.#extension = extension;
+    this.#output = output;
+    this.on("log", ({ level, message }) => {
+      if (level === "error") output.error(message);
+      else if (level === "warning") output.warn(message);
+      else output.info(message);
+    });
+  }
+
+  request<K extends keyof Service["requests"] & string>(name: K, params: Params<Service, K>, options?: RequestOptions): Promise<Result<Service, K>> {
+    return request(this.#connection(), service, name, params, options);
+  }
+
+  on<K extends keyof Events>(name: K, listener: (content: z.infer<Events[K]>) => void): void {
+    const entry = { name, listener: listener as (content: unknown) => void };
+    this.#listeners.push(entry);
+    if (this.#running) onNotification(this.#running.connection, serviceClient, name, listener as never);
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#running?.connection.dispose();
+    this.#running?.child.kill();
+    this.#started.dispose();
+  }
+
+  #connection(): MessageConnection {
+    if (this.#disposed) throw new Error("SAE Ensembles is shutting down.");
+    if (this.#running) return this.#running.connection;
+    const child = spawn(this.#nodePath(), [join(this.#extension.fsPath, "dist", "service.js")], {
+      stdio: ["pipe", "pipe", "pipe"],
+      windowsHide: true,
+    });
+    const connection = createMessageConnection(new StreamMessageReader(child.stdout), new StreamMessageWriter(child.stdin));
+    const gone = (reason: string) => {
+      if (this.#running?.child !== child) return;
+      this.#running = undefined;
+      connection.dispose();
+      if (!this.#disposed) this.#output.error(`The service ended: ${reason}. It starts again when it is needed.`);
+    };
+    child.once("error", (error) => gone(error.message));
+    child.once("exit", (code, signal) => gone(signal ?? `exit code ${code}`));
+    child.stderr.on("data", (chunk: Buffer) => this.#output.warn(chunk.toString().trimEnd()));
+    connection.onError(([error]) => this.#output.error(error.message));
+    this.#running = { child, connection };
+    for (const { name, listener } of this.#listeners) onNotification(connection, serviceClient, name, listener as never);
+    connection.listen();
+    this.#output.info(`Service started (process ${child.pid}).`);
+    queueMicrotask(() => this.#started.fire());
+    return connection;
+  }
+
+  /** The Node 24 that runs jobs and the service: the setting's, the one packed with the extension, or the checkout's. */
+  #nodePath(): string {
+    const chosen = vscode.workspace.getConfiguration(settings.section).get<string>(settings.nodePath);
+    if (chosen) return chosen;
+    const name = process.platform === "win32" ? "node.exe" : "node";
+    const places = [join("dist", "node", name), join("node_modules", "node", "bin", name)];
+    const found = places.map((place) => join(this.#extension.fsPath, place)).find((path) => existsSync(path));
+    if (!found) throw new Error(`No Node 24 in ${this.#extension.fsPath}: reinstall the extension, or set saeEnsembles.runs.nodePath.`);
+    return found;
+  }
+}

@@ -1,0 +1,54 @@
+// The Ensembles view: every ensemble of every run, with its method and headline numbers.
+import * as vscode from "vscode";
+import type { EnsembleEntry, RunEntry } from "../../protocol/service.ts";
+import { commands } from "../ids.ts";
+import type { RunStore } from "../runStore.ts";
+
+export interface EnsembleNode {
+  readonly run: RunEntry;
+  readonly ensemble: EnsembleEntry;
+}
+
+export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
+  readonly #store: RunStore;
+  readonly onDidChangeTreeData: vscode.Event<void>;
+
+  constructor(store: RunStore) {
+    this.#store = store;
+    this.onDidChangeTreeData = store.onChanged;
+  }
+
+  getChildren(node?: EnsembleNode): EnsembleNode[] {
+    return node ? [] : [...this.#store.ensembles];
+  }
+
+  getTreeItem({ run, ensemble }: EnsembleNode): vscode.TreeItem {
+    const item = new vscode.TreeItem(`${run.name} · ${ensemble.name}`);
+    item.id = ensemble.folder;
+    if (ensemble.damage) {
+      item.description = "damaged";
+      item.tooltip = ensemble.damage;
+      item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"));
+      item.contextValue = "ensemble:damaged";
+      return item;
+    }
+    const size = ensemble.members > 1 ? `${ensemble.method} ×${ensemble.members}` : ensemble.method;
+    const quality = ensemble.explainedVariance === null ? "" : ` · EV ${ensemble.explainedVariance.toFixed(3)}`;
+    item.description = `${size}${quality}`;
+    item.iconPath = new vscode.ThemeIcon(ensemble.members > 1 ? "layers" : "circle-outline");
+    item.contextValue = ensemble.indexed ? "ensemble:indexed" : "ensemble";
+    item.tooltip = new vscode.MarkdownString(
+      [
+        `**${ensemble.name}** · ${size}`,
+        `${ensemble.features.toLocaleString("en-US")} features at \`${ensemble.hook}\``,
+        ensemble.explainedVariance === null ? "" : `explained variance ${ensemble.explainedVariance.toFixed(4)} · L0 ${ensemble.l0?.toFixed(1) ?? "–"}`,
+        ensemble.indexed ? "" : "No feature index: run the experiment's index job.",
+        `\`${ensemble.folder}\``,
+      ]
+        .filter(Boolean)
+        .join("\n\n"),
+    );
+    if (ensemble.indexed) item.command = { command: commands.browseFeatures, title: "Browse Features", arguments: [{ run, ensemble }] };
+    return item;
+  }
+}

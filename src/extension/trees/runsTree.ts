@@ -1,0 +1,43 @@
+// The Runs view: one row a run with its state, its progress and what can be done with it.
+import * as vscode from "vscode";
+import type { RunEntry } from "../../protocol/service.ts";
+import { commands } from "../ids.ts";
+import type { RunStore } from "../runStore.ts";
+import { describeRun } from "../words.ts";
+
+const icons: Record<RunEntry["state"], vscode.ThemeIcon> = {
+  queued: new vscode.ThemeIcon("clock"),
+  running: new vscode.ThemeIcon("sync~spin"),
+  stopped: new vscode.ThemeIcon("debug-pause"),
+  failed: new vscode.ThemeIcon("error", new vscode.ThemeColor("list.errorForeground")),
+  done: new vscode.ThemeIcon("pass", new vscode.ThemeColor("testing.iconPassed")),
+  damaged: new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground")),
+};
+
+export class RunsTree implements vscode.TreeDataProvider<RunEntry> {
+  readonly #store: RunStore;
+  readonly onDidChangeTreeData: vscode.Event<void>;
+
+  constructor(store: RunStore) {
+    this.#store = store;
+    this.onDidChangeTreeData = store.onChanged;
+  }
+
+  getChildren(run?: RunEntry): RunEntry[] {
+    return run ? [] : [...this.#store.runs];
+  }
+
+  getTreeItem(run: RunEntry): vscode.TreeItem {
+    const item = new vscode.TreeItem(run.name);
+    item.id = run.folder;
+    item.description = describeRun(run);
+    item.iconPath = icons[run.state];
+    const traits = [run.report ? "report" : "", run.ensembles.some((ensemble) => ensemble.indexed) ? "index" : ""];
+    item.contextValue = ["run", run.state, ...traits].filter(Boolean).join(":").replace("run:", "run:");
+    const lines = [`**${run.name}** · ${run.state}`, run.reason ?? "", "", `\`${run.folder}\``];
+    item.tooltip = new vscode.MarkdownString(lines.filter((line) => line !== null).join("\n\n"));
+    item.accessibilityInformation = { label: `${run.name}, ${describeRun(run)}` };
+    if (run.state !== "damaged") item.command = { command: commands.openDashboard, title: "Open", arguments: [run] };
+    return item;
+  }
+}

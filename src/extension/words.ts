@@ -1,0 +1,29 @@
+// How runs are put into words: durations, shares, one line for a run.
+import type { RunEntry } from "../protocol/service.ts";
+
+/** "12 s", "4 min", "1 h 20 min". */
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** The one number that matters: "63% · 12 min left", "done in 4 min", why it stopped. */
+export function describeRun(run: RunEntry): string {
+  const { progress } = run;
+  switch (run.state) {
+    case "running": {
+      if (!progress || progress.total === 0) return "starting";
+      const percent = Math.floor((100 * progress.done) / progress.total);
+      const left = progress.eta === null ? "" : ` · ${duration(progress.eta)} left`;
+      return `${progress.stage} ${percent}%${left}`;
+    }
+    case "done":
+      return run.started !== null && run.ended !== null ? `done in ${duration((run.ended - run.started) / 1000)}` : "done";
+    case "queued":
+      return "waiting for the run before it";
+    default:
+      return run.state;
+  }
+}

@@ -1,0 +1,29 @@
+// What the run dashboard asks of its host, and what the host tells it. Shapes only.
+import * as z from "zod";
+import { reportTable } from "./reportTable.ts";
+import type { Contract } from "./rpc.ts";
+import { runEntry } from "./service.ts";
+
+export const dashboardHost = {
+  requests: {
+    ready: { params: z.object({}), result: z.object({ run: runEntry, report: reportTable.nullable() }) },
+    stop: { params: z.object({}), result: z.object({}) },
+    resume: { params: z.object({}), result: z.object({}) },
+    browse: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
+    /** Asks where and writes a file there. `base64`: whether the content is bytes. */
+    save: {
+      params: z.object({ name: z.string(), content: z.string(), base64: z.boolean() }),
+      result: z.object({ saved: z.boolean() }),
+    },
+  },
+  notifications: {},
+} as const satisfies Contract;
+
+export const dashboardView = {
+  requests: {},
+  notifications: {
+    /** Lines of the run's events file, from its beginning on, then as they are written. */
+    events: z.object({ lines: z.array(z.string()) }),
+    runChanged: z.object({ run: runEntry, report: reportTable.nullable() }),
+  },
+} as const satisfies Contract;

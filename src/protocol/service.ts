@@ -1,0 +1,102 @@
+// What the extension host asks of the service: the long-lived child under Node 24 that reads run folders and indices, starts and stops runs, and answers about text. Shapes only.
+import * as z from "zod";
+import {
+  annotation,
+  featureBrowserHost,
+  featureRow,
+} from "./featureBrowser.ts";
+import { reportTable } from "./reportTable.ts";
+import type { Contract } from "./rpc.ts";
+
+const progress = z.object({
+  stage: z.string(),
+  done: z.number(),
+  total: z.number(),
+  unit: z.string(),
+  rate: z.number().nullable(),
+  eta: z.number().nullable(),
+});
+
+/** One run folder as a watcher sees it. */
+export const runEntry = z.object({
+  folder: z.string(),
+  name: z.string(),
+  /** "damaged": the folder can't be read; `reason` says why. */
+  state: z.enum(["queued", "running", "stopped", "failed", "done", "damaged"]),
+  reason: z.string().nullable(),
+  experiment: z.string().nullable(),
+  started: z.number().nullable(),
+  ended: z.number().nullable(),
+  progress: progress.nullable(),
+  report: z.boolean(),
+  /** Ensembles that are there, with what the report says of them. */
+  ensembles: z.array(
+    z.object({
+      folder: z.string(),
+      name: z.string(),
+      method: z.string(),
+      members: z.number().int(),
+      features: z.number().int(),
+      hook: z.string(),
+      explainedVariance: z.number().nullable(),
+      l0: z.number().nullable(),
+      indexed: z.boolean(),
+      /** Empty, or why it can't be read. */
+      damage: z.string(),
+    }),
+  ),
+});
+export type RunEntry = z.infer<typeof runEntry>;
+export type EnsembleEntry = RunEntry["ensembles"][number];
+
+const index = z.object({ ensemble: z.string() });
+const browser = featureBrowserHost.requests;
+
+/** The host asks, the service answers. `ensemble` is an ensemble's folder. */
+export const service = {
+  requests: {
+    /** Watches run folders below these from now on; `runsChanged` follows at once and after every change. */
+    watchRuns: { params: z.object({ folders: z.array(z.string()) }), result: z.object({}) },
+    /** Starts, or goes on with, an experiment's run in a process that outlives us. Errors are those of the experiment file. */
+    start: { params: z.object({ experiment: z.string() }), result: z.object({ folder: z.string() }) },
+    resume: { params: z.object({ folder: z.string() }), result: z.object({ folder: z.string() }) },
+    stop: { params: z.object({ folder: z.string() }), result: z.object({ wasRunning: z.boolean() }) },
+    delete: { params: z.object({ folder: z.string() }), result: z.object({}) },
+    /** Checks an experiment file's text: null, or what is wrong and where. */
+    check: {
+      params: z.object({ file: z.string(), text: z.string() }),
+      result: z.object({ message: z.string(), line: z.number().int(), column: z.number().int() }).nullable(),
+    },
+    /** Copies the demo's experiment into a folder; its path. */
+    createDemo: { params: z.object({ folder: z.string() }), result: z.object({ experiment: z.string() }) },
+    /** The run folder's events from a byte on, as JSON lines. */
+    events: {
+      params: z.object({ folder: z.string(), from: z.number().int() }),
+      result: z.object({ lines: z.array(z.string()), next: z.number().int() }),
+    },
+    report: { params: z.object({ folder: z.string() }), result: reportTable.nullable() },
+    doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
+    openIndex: { params: index, result: browser.ready.result },
+    page: { params: browser.page.params.extend(index.shape), result: browser.page.result },
+    detail: { params: browser.detail.params.extend(index.shape), result: browser.detail.result },
+    annotate: { params: annotation.extend(index.shape), result: z.object({}) },
+    undo: { params: index, result: browser.undo.result },
+    tryText: { params: browser.tryText.params.extend(index.shape), result: browser.tryText.result },
+    /** Features for the sidebar: flagged first, then the clearest, each under its strongest token. */
+    outline: {
+      params: index.extend({ filter: z.string(), limit: z.number().int() }),
+      result: z.object({ rows: z.array(featureRow), total: z.number().int() }),
+    },
+  },
+  notifications: {},
+} as const satisfies Contract;
+
+/** The service tells the host. */
+export const serviceClient = {
+  requests: {},
+  notifications: {
+    runsChanged: z.object({ runs: z.array(runEntry) }),
+    annotationsChanged: index,
+    log: z.object({ level: z.enum(["info", "warning", "error"]), message: z.string() }),
+  },
+} as const satisfies Contract;

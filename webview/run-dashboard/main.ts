@@ -1,0 +1,238 @@
+// The run dashboard: what runs, four charts over tokens, the report. Everything comes from the host; nothing is kept.
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import "@vscode-elements/elements/dist/vscode-progress-bar/index.js";
+import { css, html, LitElement, nothing } from "lit";
+import type { ReportTable } from "../../src/protocol/reportTable.ts";
+import { onNotification, request } from "../../src/protocol/rpc.ts";
+import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts";
+import type { RunEvent } from "../../src/protocol/runEvents.ts";
+import type { RunEntry } from "../../src/protocol/service.ts";
+import { connectToHost, saveViewState } from "../components/host.ts";
+import { controls, palette } from "../components/style.ts";
+import "./chart.ts";
+import { chartsSvg, svgToPng, tableMarkdown, trainingCsv } from "./exports.ts";
+import "./reportTable.ts";
+import { quantities, TrainingSeries } from "./series.ts";
+
+const connection = connectToHost();
+
+class SaeRunDashboard extends LitElement {
+  static override properties = {
+    run: { state: true },
+    report: { state: true },
+    version: { state: true },
+    chosen: { state: true },
+    fatal: { state: true },
+  };
+  declare run: RunEntry | undefined;
+  declare report: ReportTable | null;
+  declare version: number;
+  /** The training whose charts are shown; empty: the newest. */
+  declare chosen: string;
+  declare fatal: string;
+  readonly #series = new TrainingSeries();
+  readonly #messages: { level: string; message: string }[] = [];
+
+  constructor() {
+    super();
+    this.report = null;
+    this.version = 0;
+    this.chosen = "";
+    this.fatal = "";
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    css`
+      :host {
+        display: block;
+        height: 100vh;
+        overflow-y: auto;
+        padding: 12px 16px 32px;
+        font-family: var(--vscode-font-family);
+        font-size: var(--vscode-font-size);
+        color: var(--vscode-foreground);
+      }
+      header {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 6px 14px;
+        align-items: center;
+        min-height: 30px;
+      }
+      h1 {
+        font-size: 1.2em;
+        margin: 0;
+      }
+      h2 {
+        font-size: 11px;
+        font-weight: 600;
+        text-transform: uppercase;
+        letter-spacing: 0.04em;
+        color: var(--dim);
+        margin: 22px 0 8px;
+      }
+      .right {
+        margin-left: auto;
+        display: flex;
+        gap: 6px;
+      }
+      .progress {
+        margin: 10px 0 0;
+      }
+      .progress .line {
+        display: flex;
+        justify-content: space-between;
+        font-variant-numeric: tabular-nums;
+        padding-bottom: 4px;
+      }
+      .track {
+        height: 4px;
+        background: var(--hairline);
+        border-radius: 2px;
+      }
+      .fill {
+        height: 100%;
+        background: var(--vscode-progressBar-background, var(--activation));
+        border-radius: 2px;
+      }
+      .charts {
+        display: grid;
+        grid-template-columns: repeat(auto-fit, minmax(320px, 1fr));
+        gap: 18px 24px;
+      }
+      .tabs {
+        display: flex;
+        gap: 4px;
+        margin-bottom: 10px;
+        flex-wrap: wrap;
+      }
+      .tabs button[aria-pressed="true"] {
+        border-color: var(--vscode-focusBorder);
+      }
+      .error {
+        color: var(--vscode-errorForeground);
+      }
+      .message {
+        color: var(--dim);
+      }
+      ul {
+        list-style: none;
+        margin: 0;
+        padding: 0;
+      }
+    `,
+  ];
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    onNotification(connection, dashboardView, "events", ({ lines }) => this.#take(lines));
+    onNotification(connection, dashboardView, "runChanged", ({ run, report }) => {
+      this.run = run;
+      this.report = report;
+    });
+    request(connection, dashboardHost, "ready", {}).then(
+      ({ run, report }) => {
+        this.run = run;
+        this.report = report;
+        saveViewState({ folder: run.folder });
+      },
+      (error: Error) => {
+        this.fatal = error.message;
+      },
+    );
+  }
+
+  #take(lines: readonly string[]): void {
+    for (const line of lines) {
+      let event: RunEvent;
+      try {
+        event = JSON.parse(line) as RunEvent;
+      } catch {
+        continue; // a line that a crash left torn
+      }
+      this.#series.add(event);
+      if (event.type === "log" && event.level !== "info") this.#messages.push({ level: event.level, message: event.message });
+    }
+    this.version++;
+  }
+
+  async #save(name: string, content: string, base64 = false): Promise<void> {
+    await request(connection, dashboardHost, "save", { name, content, base64 }, { timeout: 600_000 }).catch((error: Error) => {
+      this.fatal = error.message;
+    });
+  }
+
+  override render() {
+    const { run } = this;
+    if (this.fatal) return html`<main><p class="error" role="alert">${this.fatal}</p></main>`;
+    if (!run) return html`<main><p class="message">Opening the run…</p></main>`;
+    const stages = [...this.#series.trainings.keys()];
+    const stage = this.#series.trainings.has(this.chosen) ? this.chosen : stages.at(-1);
+    const training = stage === undefined ? undefined : this.#series.trainings.get(stage);
+    const { progress } = run;
+    const indexed = run.ensembles.find((ensemble) => ensemble.indexed);
+    const ask = (name: "stop" | "resume") => void request(connection, dashboardHost, name, {});
+    return html`<main>
+      <header>
+        <h1>${run.name}</h1>
+        <span class="dim">${run.state}</span>
+        <span class="right">
+          ${run.state === "running" ? html`<vscode-button secondary @click=${() => ask("stop")}>Stop</vscode-button>` : nothing}
+          ${run.state === "stopped" || run.state === "failed" ? html`<vscode-button @click=${() => ask("resume")}>Resume</vscode-button>` : nothing}
+          ${indexed ? html`<vscode-button @click=${() => void request(connection, dashboardHost, "browse", { ensemble: indexed.folder })}>Browse Features</vscode-button>` : nothing}
+        </span>
+      </header>
+      ${run.reason ? html`<p class=${run.state === "failed" ? "error" : "message"}>${run.reason}</p>` : nothing}
+      ${run.state === "running" && progress ? this.#progress(progress) : nothing}
+      ${this.#messages.length ? html`<ul>${this.#messages.slice(-5).map(({ level, message }) => html`<li class=${level === "error" ? "error" : "message"}>${message}</li>`)}</ul>` : nothing}
+
+      <h2>Training</h2>
+      ${
+        training && stage !== undefined
+          ? html`${
+              stages.length > 1
+                ? html`<div class="tabs" role="group" aria-label="Training">
+                    ${stages.map((name) => html`<button class="plain" aria-pressed=${name === stage ? "true" : "false"} @click=${() => {
+                      this.chosen = name;
+                    }}>${name}</button>`)}
+                  </div>`
+                : nothing
+            }
+            <div class="charts">
+              ${quantities.map(({ key, title }) => html`<sae-chart .training=${training} .quantity=${key} .title=${title} .version=${this.version}></sae-chart>`)}
+            </div>
+            <p class="dim">One line a member${training.values.size > 1 ? ", their mean thicker" : ""}; x: tokens.
+              Export:
+              <button class="plain" @click=${() => void this.#save(`${stage}.csv`, trainingCsv(training))}>CSV</button>
+              <button class="plain" @click=${() => void this.#save(`${stage}.svg`, chartsSvg(training, run.name))}>SVG</button>
+              <button class="plain" @click=${async () => void this.#save(`${stage}.png`, await svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
+            </p>`
+          : html`<p class="message">The charts begin with the first training step.</p>`
+      }
+
+      <h2>Evaluation</h2>
+      ${
+        this.report
+          ? html`<sae-report-table .table=${this.report}></sae-report-table>
+              <p class="dim">Export: <button class="plain" @click=${() => void this.#save("report-table.md", tableMarkdown(this.report!))}>Markdown</button></p>`
+          : html`<p class="message">The table of metrics comes with the evaluation, after training.</p>`
+      }
+    </main>`;
+  }
+
+  #progress({ stage, done, total, unit, rate, eta }: NonNullable<RunEntry["progress"]>) {
+    const share = total > 0 ? Math.min(1, done / total) : 0;
+    const numbers = [
+      `${done.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} ${unit}`,
+      rate === null ? "" : `${Math.round(rate).toLocaleString("en-US")} ${unit}/s`,
+      eta === null ? "" : `${eta < 90 ? `${Math.ceil(eta)} s` : `${Math.round(eta / 60)} min`} left`,
+    ].filter(Boolean);
+    return html`<div class="progress">
+      <div class="line"><span>${stage} · ${Math.floor(share * 100)}%</span><span class="dim">${numbers.join(" · ")}</span></div>
+      <div class="track" role="progressbar" aria-label=${stage} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.floor(share * 100)}><div class="fill" style=${`width: ${share * 100}%`}></div></div>
+    </div>`;
+  }
+}
+customElements.define("sae-run-dashboard", SaeRunDashboard);

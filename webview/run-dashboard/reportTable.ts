@@ -1,0 +1,88 @@
+// The table of methods and metrics: the paper's columns first, the best of a column bold, a dash with its reason where there is no number.
+import { css, html, LitElement } from "lit";
+import type { ReportTable } from "../../src/protocol/reportTable.ts";
+import { significant } from "../components/numbers.ts";
+import { controls, palette } from "../components/style.ts";
+
+export class SaeReportTable extends LitElement {
+  static override properties = { table: { attribute: false }, all: { state: true } };
+  declare table: ReportTable;
+  declare all: boolean;
+
+  constructor() {
+    super();
+    this.all = false;
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    css`
+      :host {
+        display: block;
+        overflow-x: auto;
+      }
+      table {
+        border-collapse: collapse;
+        font-variant-numeric: tabular-nums;
+      }
+      th,
+      td {
+        padding: 3px 14px 3px 0;
+        text-align: right;
+        border-bottom: 1px solid var(--hairline);
+        white-space: nowrap;
+      }
+      th {
+        color: var(--dim);
+        font-weight: normal;
+      }
+      th:first-child {
+        text-align: left;
+        color: inherit;
+      }
+      .best {
+        font-weight: 700;
+      }
+      caption {
+        text-align: left;
+        color: var(--dim);
+        padding-bottom: 4px;
+      }
+    `,
+  ];
+
+  override render() {
+    const { columns, rows } = this.table;
+    const best = columns.map(({ better }, i) => {
+      const values = rows.flatMap((row) => row.cells[i]?.value ?? []);
+      if (better === null || values.length < 2) return null;
+      return better === "higher" ? Math.max(...values) : Math.min(...values);
+    });
+    const shown = columns.map((column, i) => ({ ...column, i })).filter(({ paper, i }) => (paper || this.all) && rows.some((row) => row.cells[i]?.value !== null));
+    return html`<table>
+        <caption>Held-out activations, special tokens left out. The best of a column is bold.</caption>
+        <thead>
+          <tr>
+            <th scope="col">method</th>
+            ${shown.map(({ title, better }) => html`<th scope="col" title=${better ? `${better} is better` : "neither end is better as such"}>${title}${better === "higher" ? " ↑" : better === "lower" ? " ↓" : ""}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${rows.map(
+            (row) => html`<tr>
+              <th scope="row">${row.label}</th>
+              ${shown.map(({ i }) => {
+                const cell = row.cells[i]!;
+                return html`<td class=${cell.value !== null && cell.value === best[i] ? "best" : ""} title=${cell.reason}>${significant(cell.value)}</td>`;
+              })}
+            </tr>`,
+          )}
+        </tbody>
+      </table>
+      <button class="plain" @click=${() => {
+        this.all = !this.all;
+      }}>${this.all ? "The paper's columns only" : "All metrics"}</button>`;
+  }
+}
+customElements.define("sae-report-table", SaeReportTable);

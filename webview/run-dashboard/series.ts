@@ -1,0 +1,78 @@
+// Training numbers from the events file, as columns that a chart takes: one x (tokens), one line a member, and the members' mean.
+import type { RunEvent } from "../../src/protocol/runEvents.ts";
+
+export const quantities = [
+  { key: "loss", title: "Loss" },
+  { key: "l0", title: "L0" },
+  { key: "explained_variance", title: "Explained variance" },
+  { key: "dead", title: "Dead share" },
+] as const;
+export type Quantity = (typeof quantities)[number]["key"];
+
+/** One training: a method from one set of seeds, as its stage is called. */
+export interface Training {
+  readonly stage: string;
+  readonly tokens: number[];
+  /** By member, then by point. Members of a boosting run come one after the other and have their own tokens. */
+  readonly values: Map<number, Record<Quantity, (number | null)[]>>;
+}
+
+/** At most this many points a training: above, every second one is dropped. */
+const most = 2000;
+
+export class TrainingSeries {
+  readonly trainings = new Map<string, Training>();
+  lastTime = 0;
+
+  /** Takes in one event; whether a chart changed. */
+  add(event: RunEvent): boolean {
+    this.lastTime = event.time;
+    if (event.type !== "train") return false;
+    let training = this.trainings.get(event.stage);
+    if (!training) {
+      training = { stage: event.stage, tokens: [], values: new Map() };
+      this.trainings.set(event.stage, training);
+    }
+    const { tokens, values } = training;
+    // A resumed run repeats what came after its checkpoint: the later line counts. Boosting's members start over at 0.
+    let at = tokens.length - 1;
+    while (at >= 0 && tokens[at]! > event.tokens) at--;
+    if (tokens[at] !== event.tokens) {
+      at++;
+      tokens.splice(at, 0, event.tokens);
+      for (const columns of values.values()) for (const { key } of quantities) columns[key].splice(at, 0, null);
+    }
+    for (const numbers of event.members) {
+      let columns = values.get(numbers.member);
+      if (!columns) {
+        const empty = () => new Array<number | null>(tokens.length).fill(null);
+        columns = { loss: empty(), l0: empty(), explained_variance: empty(), dead: empty() };
+        values.set(numbers.member, columns);
+      }
+      for (const { key } of quantities) columns[key][at] = numbers[key];
+    }
+    if (tokens.length > most) thin(training);
+    return true;
+  }
+}
+
+function thin({ tokens, values }: Training): void {
+  const keep = (_: unknown, i: number) => i % 2 === 0;
+  tokens.splice(0, tokens.length, ...tokens.filter(keep));
+  for (const columns of values.values()) for (const { key } of quantities) columns[key] = columns[key].filter(keep);
+}
+
+/** Mean over the members that have a value at each point. */
+export function memberMean(training: Training, quantity: Quantity): (number | null)[] {
+  return training.tokens.map((_, i) => {
+    let sum = 0;
+    let n = 0;
+    for (const columns of training.values.values()) {
+      const value = columns[quantity][i];
+      if (value === null || value === undefined) continue;
+      sum += value;
+      n++;
+    }
+    return n === 0 ? null : sum / n;
+  });
+}
