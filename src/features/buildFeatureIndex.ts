@@ -1,0 +1,179 @@
+// Builds a feature index from rows of tokens: runs model and encoder over them, then cosines and logits, and writes one SQLite file.
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { setImmediate as eventLoopTurn } from "node:timers/promises";
+import type { Encoder } from "../engine/engine.ts";
+import type { LanguageModel, TokenBatch } from "../model/languageModel.ts";
+import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
+import { CorpusPass } from "./corpusPass.ts";
+import { memberRanges } from "./decoderRows.ts";
+import { checkedIndexOptions, type FeatureIndexOptions } from "./featureIndexOptions.ts";
+import type { IndexRow } from "./indexWindows.ts";
+import { IndexWriter } from "./indexWriter.ts";
+import { isResidualHook, logitAttributions } from "./logitAttribution.ts";
+import { nearestFeatures } from "./nearestFeatures.ts";
+
+export interface FeatureIndexProgress {
+  readonly stage: "activations" | "features" | "nearest" | "logits" | "contexts";
+  readonly done: number;
+  /** null while unknown. */
+  readonly total: number | null;
+  readonly unit: "tokens" | "features" | "windows";
+}
+
+export interface FeatureIndexBuild {
+  /** The index's file; replaced when the new one is complete, untouched until then. */
+  readonly path: string;
+  readonly ensemble: Ensemble;
+  /** Of the same ensemble. */
+  readonly encoder: Encoder;
+  readonly model: Pick<LanguageModel, "info" | "tokenizer" | "capture" | "unembed">;
+  /** The text, tokenized as the ensemble was trained (contexts, BOS); ends when enough is seen. */
+  readonly rows: AsyncIterable<IndexRow>;
+  /** Left out of everything but contexts; default the tokenizer's special tokens. */
+  readonly excludedIds?: ReadonlySet<number>;
+  /** What the rows come from, to be found in the index's info; JSON. */
+  readonly source?: Readonly<Record<string, unknown>>;
+  /** For progress. */
+  readonly totalTokens?: number;
+  readonly options?: Partial<FeatureIndexOptions>;
+  readonly onProgress?: (progress: FeatureIndexProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * One pass over the rows in bounded memory; the result depends on rows, ensemble and options alone, not on batches. A build that is aborted or fails
+ * leaves nothing behind; one that is killed leaves a folder `.NAME.building`, which the next build of the same file clears
+ * away before it starts over. Two builds of one file at a time are not provided for.
+ */
+export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void> {
+  const options = checkedIndexOptions(build.options);
+  const folder = join(dirname(build.path), `.${basename(build.path)}.building`);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const finished = join(folder, "index.sqlite");
+  const { ensemble, model, signal } = build;
+  const writer = new IndexWriter(finished, join(folder, "windows.sqlite"), memberRanges(ensemble), options);
+  let pass: CorpusPass | undefined;
+  try {
+    const { tokenizer } = model;
+    pass = new CorpusPass({
+      features: ensembleWidth(ensemble),
+      vocabularySize: Math.max(tokenizer.vocabularySize, model.info.dVocab),
+      excludedIds: build.excludedIds ?? tokenizer.specialIds,
+      windowTokens: options.windowTokens,
+      leadTokens: options.leadTokens,
+      top: options.topSequences,
+      sample: options.sampledSequences,
+      seed: options.seed,
+      chunkActivations: options.chunkActivations,
+      maxPairs: options.maxPairs,
+      folder,
+      onWindow: (number, row, window) => writer.window(number, row, window, tokenizer),
+    });
+    await runCorpus(build, options, pass);
+    await writer.features(pass, tokenizer, (done) => report(build, "features", done), signal);
+    const nearest = nearestFeatures(ensemble, {
+      perMember: options.nearestPerMember,
+      onProgress: (done) => report(build, "nearest", done),
+      ...(signal ? { signal } : {}),
+    });
+    for await (const { feature, nearest: lists } of nearest) writer.nearest(feature, lists);
+    const hasLogits = isResidualHook(ensemble.hook);
+    if (hasLogits) {
+      const logits = logitAttributions(ensemble, model, {
+        count: options.logits,
+        onProgress: (done) => report(build, "logits", done),
+        ...(signal ? { signal } : {}),
+      });
+      for await (const { feature, top, bottom } of logits) writer.logits(feature, top, bottom);
+    }
+    await writer.contexts(
+      (done, total) => build.onProgress?.({ stage: "contexts", done, total, unit: "windows" }),
+      signal,
+    );
+    writer.finish({
+      method: ensemble.method,
+      hook: ensemble.hook,
+      modelName: model.info.modelName,
+      tokens: pass.counted,
+      hasLogits,
+      source: { ...build.source },
+    });
+    await flushed(finished);
+    await rename(finished, build.path);
+  } finally {
+    pass?.close();
+    writer.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** SQLite was told not to wait for the disk; the finished file must be on it before it takes the old one's place. */
+async function flushed(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function report(build: FeatureIndexBuild, stage: "features" | "nearest" | "logits", done: number): void {
+  build.onProgress?.({ stage, done, total: ensembleWidth(build.ensemble), unit: "features" });
+}
+
+/** Rows in batches through model and encoder; left-out tokens are not encoded. */
+async function runCorpus(build: FeatureIndexBuild, options: FeatureIndexOptions, pass: CorpusPass): Promise<void> {
+  const excluded = build.excludedIds ?? build.model.tokenizer.specialIds;
+  let batch: IndexRow[] = [];
+  let tokens = 0;
+  const run = async () => {
+    build.signal?.throwIfAborted();
+    const tokenBatch = padded(batch);
+    const captured = await build.model.capture(tokenBatch, build.ensemble.hook);
+    const { x, rows } = withoutExcluded(captured, tokenBatch, excluded);
+    const { codes } = await build.encoder.encode(x, rows);
+    let code = 0;
+    for (const row of batch) code += pass.add(row, codes, code);
+    batch = [];
+    tokens = 0;
+    build.onProgress?.({ stage: "activations", done: pass.counted, total: build.totalTokens ?? null, unit: "tokens" });
+    // Signals and timers get their turn even where model and encoder never wait.
+    await eventLoopTurn();
+  };
+  for await (const row of build.rows) {
+    if (row.ids.length === 0) continue;
+    batch.push(row);
+    tokens += row.ids.length;
+    if (tokens >= options.batchTokens) await run();
+  }
+  if (batch.length > 0) await run();
+  build.signal?.throwIfAborted();
+  pass.flush();
+}
+
+function padded(rows: readonly IndexRow[]): TokenBatch {
+  const lengths = Int32Array.from(rows, (row) => row.ids.length);
+  const length = lengths.reduce((longest, n) => Math.max(longest, n), 0);
+  const ids = new Int32Array(rows.length * length);
+  rows.forEach((row, r) => {
+    ids.set(row.ids, r * length);
+  });
+  return { rows: rows.length, length, ids, lengths };
+}
+
+/** Rows of x for the counted tokens, one after the other. */
+function withoutExcluded(x: Float32Array, batch: TokenBatch, excluded: ReadonlySet<number>) {
+  const d = x.length / (batch.rows * batch.length);
+  const kept = new Float32Array(x.length);
+  let rows = 0;
+  for (let r = 0; r < batch.rows; r++) {
+    for (let t = 0; t < batch.lengths[r]!; t++) {
+      const position = r * batch.length + t;
+      if (excluded.has(batch.ids[position]!)) continue;
+      kept.set(x.subarray(position * d, (position + 1) * d), rows++ * d);
+    }
+  }
+  return { x: kept.subarray(0, rows * d), rows };
+}

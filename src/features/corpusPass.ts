@@ -1,0 +1,141 @@
+// One pass over a text's codes: everything an index knows of features that comes from the text. Rows of tokens and their codes in, statistics and chosen sequences out.
+import type { SparseCodes } from "../engine/engine.ts";
+import { CodeChunk } from "./codeChunk.ts";
+import { FeatureMoments } from "./featureMoments.ts";
+import { cutIntoWindows, type IndexRow, type IndexWindow } from "./indexWindows.ts";
+import { SequenceSampler, type WindowActivations } from "./sequenceSampler.ts";
+import { TokenCounts } from "./tokenCounts.ts";
+
+export interface CorpusPassOptions {
+  readonly features: number;
+  readonly vocabularySize: number;
+  /** Token ids that are shown in contexts but counted nowhere. */
+  readonly excludedIds: ReadonlySet<number>;
+  readonly windowTokens: number;
+  readonly leadTokens: number;
+  /** Strongest windows kept of a feature. */
+  readonly top: number;
+  /** Windows in the uniform sample of a feature. */
+  readonly sample: number;
+  readonly seed: number;
+  /** A pass over all features waits for this many activations (or a quarter of the pairs known, if that is more). */
+  readonly chunkActivations: number;
+  /** (feature, token) pairs held in memory before they go to disk. */
+  readonly maxPairs: number;
+  /** Folder for temporary files. */
+  readonly folder: string;
+  /** Every window, as it comes. */
+  readonly onWindow: (number: number, row: IndexRow, window: IndexWindow) => void;
+}
+
+/** Results depend on the rows alone, not on how they were batched: chunks end at rows, by what they hold. */
+export class CorpusPass {
+  readonly moments: FeatureMoments;
+  readonly tokens: TokenCounts;
+  readonly sequences: SequenceSampler;
+  /** How often each token of the vocabulary was counted. */
+  readonly occurrences: Uint32Array;
+  readonly #options: CorpusPassOptions;
+  readonly #chunk: CodeChunk;
+  #chunkWindows: IndexWindow[] = [];
+  #windows = 0;
+  #counted = 0;
+
+  constructor(options: CorpusPassOptions) {
+    this.#options = options;
+    this.moments = new FeatureMoments(options.features);
+    this.tokens = new TokenCounts(options.features, options.vocabularySize, options);
+    this.sequences = new SequenceSampler(options.features, options);
+    this.occurrences = new Uint32Array(options.vocabularySize);
+    this.#chunk = new CodeChunk(options.features);
+  }
+
+  /** Tokens counted so far. */
+  get counted(): number {
+    return this.#counted;
+  }
+
+  /** Windows so far. */
+  get windows(): number {
+    return this.#windows;
+  }
+
+  /** Adds a row; `codes` from `firstCode` on holds one row of codes for each of its counted tokens. Returns how many those are. */
+  add(row: IndexRow, codes: SparseCodes, firstCode: number): number {
+    const { windowTokens, leadTokens, excludedIds } = this.#options;
+    let code = firstCode;
+    for (const window of cutIntoWindows(row.ids.length, windowTokens, leadTokens)) {
+      this.#options.onWindow(this.#windows, row, window);
+      for (let t = window.own; t < window.to; t++) {
+        const id = row.ids[t]!;
+        if (excludedIds.has(id)) continue;
+        this.occurrences[id]!++;
+        this.#chunk.add(codes, code++, id, this.#chunkWindows.length, t);
+      }
+      this.#chunkWindows.push(window);
+      this.#windows++;
+    }
+    this.#counted += code - firstCode;
+    if (this.#chunk.entries >= Math.max(this.#options.chunkActivations, this.tokens.pairs / 4)) this.flush();
+    return code - firstCode;
+  }
+
+  /** Works through what is held; call it once after the last row. */
+  flush(): void {
+    const chunk = this.#chunk.byFeature();
+    const on: WindowActivations = {
+      window: 0,
+      maximum: 0,
+      peak: 0,
+      positions: chunk.positions,
+      values: chunk.values,
+      from: 0,
+      to: 0,
+      places: this.#chunk.places,
+      origin: 0,
+    };
+    const windowOf = this.#chunk.windows;
+    const firstWindow = this.#windows - this.#chunkWindows.length;
+    this.tokens.add(chunk, this.#chunk.tokens, (feature, from, to) => {
+      this.moments.add(feature, chunk.values, from, to);
+      for (let p = from; p < to; ) {
+        const local = windowOf[chunk.positions[p]!]!;
+        const { from: origin } = this.#chunkWindows[local]!;
+        let peak = p;
+        const own = p;
+        for (; p < to && windowOf[chunk.positions[p]!]! === local; p++) {
+          if (chunk.values[p]! > chunk.values[peak]!) peak = p;
+        }
+        on.window = firstWindow + local;
+        on.maximum = chunk.values[peak]!;
+        on.peak = on.places[chunk.positions[peak]!]! - origin;
+        on.from = this.#leadStart(chunk.positions, own, from, local, origin);
+        on.to = p;
+        on.origin = origin;
+        this.sequences.offer(feature, on);
+      }
+    });
+    this.#chunk.clear();
+    this.#chunkWindows = [];
+  }
+
+  /** Removes temporary files. */
+  close(): void {
+    this.tokens.close();
+  }
+
+  /** First entry at or after `first` that lies in the window's lead (activations that belong to the window before, in the same row). */
+  #leadStart(positions: Uint32Array, own: number, first: number, window: number, origin: number): number {
+    const start = this.#chunkWindows[window]!;
+    if (start.from === start.own) return own;
+    let p = own;
+    while (
+      p > first &&
+      this.#chunk.windows[positions[p - 1]!]! === window - 1 &&
+      this.#chunk.places[positions[p - 1]!]! >= origin
+    ) {
+      p--;
+    }
+    return p;
+  }
+}

@@ -1,0 +1,33 @@
+// The one factor by which expected_average_only_in scales activations: estimated once before training, folded into the weights at its end.
+import type { ActivationSource } from "../data/activationSource.ts";
+import { TrainingError } from "./trainingRun.ts";
+
+/** √d / mean‖x‖ over at most `batches` batches (SAELens: n_batches_for_norm_estimate), summed in float64. */
+export async function estimateScalingFactor(source: ActivationSource, rows: number, batches: number): Promise<number> {
+  const d = source.d_in;
+  let norms = 0;
+  let count = 0;
+  for (let b = 0; b < batches; b++) {
+    const batch = await source.next(rows);
+    if (!batch) break;
+    for (let t = 0; t < batch.rows; t++) {
+      let squares = 0;
+      for (let j = t * d; j < (t + 1) * d; j++) squares += batch.x[j]! ** 2;
+      norms += Math.sqrt(squares);
+    }
+    count += batch.rows;
+  }
+  if (!(norms > 0)) {
+    throw new TrainingError(
+      `the mean norm of ${count} activations is ${norms / count}: expected_average_only_in can't scale them`,
+    );
+  }
+  return (Math.sqrt(d) * count) / norms;
+}
+
+/** x·factor in float32, as SAELens does it; x itself is left alone. */
+export function scaled(x: Float32Array, factor: number | null): Float32Array {
+  if (factor === null) return x;
+  const single = Math.fround(factor);
+  return x.map((value) => value * single);
+}
