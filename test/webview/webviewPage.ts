@@ -11,6 +11,7 @@ import {
   type Message,
   type MessageConnection,
 } from "vscode-jsonrpc/node";
+import { browserEnvironment, browserFlags, paths } from "../../scripts/realVsCode.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -23,8 +24,9 @@ const themes: Record<Theme, Record<string, string>> = JSON.parse(
 
 export async function launchBrowser(): Promise<Browser> {
   return chromium.launch({
-    executablePath: join(root, ".e2e", "chromium", "run"),
-    args: ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    executablePath: paths.browser,
+    args: browserFlags,
+    env: { ...process.env, ...browserEnvironment },
   });
 }
 

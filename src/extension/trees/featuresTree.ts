@@ -56,7 +56,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<Node> {
     const dots = row.foundIn.length > 1 ? ` ${row.foundIn.map((there) => (there ? "●" : "○")).join("")}` : "";
     const name = row.label || row.tokens.slice(0, 3).map((token) => token.text.trim() || JSON.stringify(token.text).slice(1, -1)).join(" ");
     item.description = `${name}${dots}`;
-    item.iconPath = row.flagged ? new vscode.ThemeIcon("flag", new vscode.ThemeColor("charts.orange")) : undefined;
+    if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("charts.orange"));
     item.contextValue = row.flagged ? "feature:flagged" : "feature";
     item.command = { command: commands.showFeature, title: "Show Feature", arguments: [this.#ensemble, row.feature] };
     return item;

@@ -1,0 +1,78 @@
+// Makes the VSIX for one platform: bundles, the language model of the demo, onnxruntime's binary and the Node 24 that runs jobs, each for that platform alone.
+// Usage: node scripts/package.ts [--target linux-x64|linux-arm64|darwin-arm64|win32-x64|win32-arm64]
+import { execFileSync } from "node:child_process";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { createVSIX } from "@vscode/vsce";
+
+const root = join(import.meta.dirname, "..");
+const { values } = parseArgs({ options: { target: { type: "string", default: `${process.platform}-${process.arch}` } } });
+const { target } = values;
+const [platform, arch] = target.split("-") as [string, string];
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown> & {
+  name: string;
+  version: string;
+  dependencies: Record<string, string>;
+};
+const stage = join(root, "dist", "vsix", target);
+const vsix = join(root, `${manifest.name}-${target}-${manifest.version}.vsix`);
+
+rmSync(stage, { recursive: true, force: true });
+mkdirSync(join(stage, "dist"), { recursive: true });
+copyProduct();
+copyOnnxRuntime();
+copyNode();
+await createVSIX({ cwd: stage, target, packagePath: vsix, dependencies: false, skipLicense: false, allowMissingRepository: true, baseContentUrl: "https://example.invalid/", baseImagesUrl: "https://example.invalid/" });
+console.log(`${vsix} (${(statSync(vsix).size / 2 ** 20).toFixed(1)} MiB)`);
+
+function copyProduct(): void {
+  const { scripts: _, dependencies: __, devDependencies: ___, allowScripts: ____, private: _____, bin: ______, ...kept } = manifest;
+  writeFileSync(join(stage, "package.json"), JSON.stringify(kept, null, 2));
+  for (const file of ["README.md", "CHANGELOG.md", "LICENSE", ".vscodeignore"]) cpSync(join(root, file), join(stage, file));
+  cpSync(join(root, "media"), join(stage, "media"), { recursive: true });
+  const left = new Set(["vsix"]);
+  cpSync(join(root, "dist"), join(stage, "dist"), {
+    recursive: true,
+    filter: (source) => !left.has(source.slice(join(root, "dist").length + 1)) && !source.endsWith(".map"),
+  });
+}
+
+/** onnxruntime-node beside the bundles, where they find it by name; without its installer and without other platforms' libraries. */
+function copyOnnxRuntime(): void {
+  const modules = join(stage, "dist", "node_modules");
+  for (const name of ["onnxruntime-common", "onnxruntime-node"]) {
+    const from = join(root, "node_modules", name);
+    for (const part of ["package.json", "dist", "LICENSE", "README.md"]) {
+      if (!existsSync(join(from, part))) continue;
+      cpSync(join(from, part), join(modules, name, part), { recursive: true, filter: (file) => !/\.(map|d\.ts)$|\/esm\//.test(file) });
+    }
+  }
+  const binaries = join("bin", "napi-v6", platform, arch);
+  const from = join(root, "node_modules", "onnxruntime-node", binaries);
+  if (!existsSync(from)) throw new Error(`onnxruntime-node has no library for ${target}`);
+  // macOS: the same library under two names; WebGPU's and DirectML's compilers are not used.
+  const unused = /libonnxruntime\.1\.\d+\.\d+\.dylib$|DirectML\.dll$|dxcompiler\.dll$|dxil\.dll$/;
+  cpSync(from, join(modules, "onnxruntime-node", binaries), { recursive: true, filter: (file) => !unused.test(file) });
+}
+
+/** The runtime, from npm's own packages of it. */
+function copyNode(): void {
+  const version = manifest.dependencies["node"]!;
+  const name = platform === "win32" ? "node.exe" : "node";
+  const to = join(stage, "dist", "node", name);
+  mkdirSync(join(stage, "dist", "node"), { recursive: true });
+  if (target === `${process.platform}-${process.arch}`) {
+    cpSync(join(root, "node_modules", "node", "bin", name), to, { dereference: true });
+  } else {
+    const cache = join(root, ".cache", "node", `${target}-${version}`);
+    if (!existsSync(join(cache, "package"))) {
+      mkdirSync(cache, { recursive: true });
+      const pack = `node-${platform === "win32" ? "win" : platform}-${arch}@${version}`;
+      const archive = execFileSync("npm", ["pack", "--silent", "--pack-destination", cache, pack], { cwd: cache, encoding: "utf8", shell: process.platform === "win32" }).trim();
+      execFileSync("tar", ["-xzf", archive], { cwd: cache });
+    }
+    cpSync(join(cache, "package", "bin", name), to);
+  }
+  chmodSync(to, 0o755);
+}

@@ -1,0 +1,171 @@
+// The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
+import { copyFileSync, existsSync } from "node:fs";
+import { open, rm, stat } from "node:fs/promises";
+import { join, sep } from "node:path";
+import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
+import { InputError } from "../formats/inputError.ts";
+import { demoPath } from "../jobs/demoData.ts";
+import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
+import { launchDetached, requestStop } from "../jobs/launch.ts";
+import { examineMachine } from "../jobs/machine.ts";
+import { allJobs } from "../jobs/runJobs.ts";
+import { runPaths } from "../jobs/runFolder.ts";
+import { isRunLocked } from "../jobs/runLock.ts";
+import { readExperimentRecord, readRunRecord } from "../jobs/runRecord.ts";
+import { answer, notify } from "../protocol/rpc.ts";
+import { service, serviceClient } from "../protocol/service.ts";
+import { Inspector } from "./inspector.ts";
+import { OpenEnsemble } from "./openEnsembles.ts";
+import { readReportTable } from "./reportRows.ts";
+import { RunWatcher } from "./runWatcher.ts";
+
+/** The command line beside this file, which is what runs in the detached child. */
+const entry = join(import.meta.dirname, "sae-ensembles.js");
+/** Features shown for a token of a tried text. */
+const triedFeatures = 8;
+/** Milliseconds between looks at the annotation files of open indices. */
+const annotationLook = 1000;
+/** Most bytes of events in one answer. */
+const eventChunk = 1 << 20;
+
+const connection = createMessageConnection(new StreamMessageReader(process.stdin), new StreamMessageWriter(process.stdout));
+const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
+const inspector = new Inspector();
+const ensembles = new Map<string, Promise<OpenEnsemble>>();
+
+/** The ensemble opened, kept open until its index is replaced; what failed to open is tried anew next time. */
+async function opened(folder: string): Promise<OpenEnsemble> {
+  let ensemble = ensembles.get(folder);
+  if (ensemble && (await ensemble).isOutdated()) {
+    await forget(folder);
+    ensemble = undefined;
+  }
+  if (!ensemble) {
+    ensemble = OpenEnsemble.open(folder);
+    ensembles.set(folder, ensemble);
+    ensemble.catch(() => ensembles.delete(folder));
+  }
+  return ensemble;
+}
+
+/** Closes what is open in a folder. */
+async function forget(above: string): Promise<void> {
+  for (const [folder, ensemble] of ensembles) {
+    if (folder !== above && !folder.startsWith(above + sep)) continue;
+    ensembles.delete(folder);
+    (await ensemble.catch(() => undefined))?.close();
+  }
+}
+
+async function annotationsChanged(ensemble: string): Promise<void> {
+  notify(connection, serviceClient, "annotationsChanged", { ensemble });
+}
+
+answer(connection, service, {
+  watchRuns: ({ folders }) => {
+    watcher.watch(folders);
+    return {};
+  },
+  start: async ({ experiment: file }) => {
+    const experiment = readExperiment(file);
+    const { runFolder } = experiment.paths;
+    if (!isRunLocked(runFolder)) {
+      await forget(runFolder);
+      await launchDetached(experiment, allJobs, entry);
+    }
+    watcher.look();
+    return { folder: runFolder };
+  },
+  resume: async ({ folder }) => {
+    if (!isRunLocked(folder)) {
+      const { file } = readExperimentRecord(folder);
+      const experiment = readExperiment(file, { runFolder: folder });
+      await launchDetached(experiment, readRunRecord(folder).jobs, entry);
+    }
+    watcher.look();
+    return { folder };
+  },
+  stop: ({ folder }) => ({ wasRunning: requestStop(folder) }),
+  delete: async ({ folder }) => {
+    readRunRecord(folder); // only what is a run folder is deleted
+    if (isRunLocked(folder)) throw new Error(`${folder} is running; stop it first.`);
+    await forget(folder);
+    await rm(folder, { recursive: true });
+    watcher.look();
+    return {};
+  },
+  check: ({ file, text }) => {
+    try {
+      parseExperiment(text, file);
+      return null;
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      const place = /:(\d+):(\d+)$/.exec(error.file);
+      const where = error.where ? `${error.where}: ` : "";
+      return { message: `${where}found ${error.found}, expected ${error.expected}`, line: Number(place?.[1] ?? 1), column: Number(place?.[2] ?? 1) };
+    }
+  },
+  createDemo: ({ folder }) => {
+    const experiment = join(folder, "demo.sae.jsonc");
+    if (!existsSync(experiment)) copyFileSync(demoPath("experiment"), experiment);
+    return { experiment };
+  },
+  events: async ({ folder, from }) => {
+    const file = runPaths(folder).events;
+    const size = (await stat(file).catch(() => undefined))?.size ?? 0;
+    if (size <= from) return { lines: [], next: from };
+    const handle = await open(file, "r");
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(eventChunk, size - from)), 0, undefined, from);
+      const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
+      return { lines: buffer.toString("utf8", 0, end).split("\n").filter(Boolean), next: from + end };
+    } finally {
+      await handle.close();
+    }
+  },
+  report: ({ folder }) => readReportTable(folder),
+  doctor: async () => {
+    const findings = await examineMachine(process.cwd());
+    const mark = { ok: "✓", warning: "!", problem: "✗" } as const;
+    const width = Math.max(...findings.map(({ name }) => name.length));
+    const lines = findings.flatMap(({ name, state, value, advice }) => [
+      `${mark[state]} ${name.padEnd(width)}  ${value}`,
+      ...(advice ? [`  ${"".padEnd(width)}  → ${advice}`] : []),
+    ]);
+    return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
+  },
+  openIndex: async ({ ensemble }) => (await opened(ensemble)).snapshot(true),
+  page: async ({ ensemble, query, offset, limit }) => (await opened(ensemble)).page(query, offset, limit),
+  detail: async ({ ensemble, feature }) => (await opened(ensemble)).detail(feature),
+  annotate: async ({ ensemble, ...edit }) => {
+    await (await opened(ensemble)).annotate(edit);
+    await annotationsChanged(ensemble);
+    return {};
+  },
+  undo: async ({ ensemble }) => {
+    const undone = await (await opened(ensemble)).undo();
+    if (undone) await annotationsChanged(ensemble);
+    return { undone };
+  },
+  tryText: async ({ ensemble, text }) => {
+    const tokens = await inspector.inspect(ensemble, text, triedFeatures);
+    const features = [...new Set(tokens.flatMap((token) => token.features.map(({ feature }) => feature)))];
+    return { tokens: tokens.map(({ text, features }) => ({ text, features: [...features] })), rows: (await opened(ensemble)).rows(features) };
+  },
+  outline: async ({ ensemble, limit }) => (await opened(ensemble)).outline(limit),
+});
+
+setInterval(async () => {
+  for (const [folder, ensemble] of ensembles) {
+    const changed = await ensemble.then((open) => open.refresh()).catch((error: Error) => {
+      notify(connection, serviceClient, "log", { level: "warning", message: error.message });
+      return false;
+    });
+    if (changed) await annotationsChanged(folder);
+  }
+}, annotationLook).unref();
+
+// Runs are not ours to end: they are detached, and go on when the window closes.
+connection.onClose(() => process.exit(0));
+process.stdin.on("close", () => process.exit(0));
+connection.listen();

@@ -1,0 +1,189 @@
+// Ensembles whose indices are open in the service: pages, details, annotations with undo, and the order "clearest first".
+import { basename, dirname, join } from "node:path";
+import { statSync } from "node:fs";
+import { type AnnotationEdit, Annotations } from "../features/annotations.ts";
+import { clearestFeatures } from "../features/clearestFeatures.ts";
+import type { FeatureFilter, FeatureIndex, FeatureSummary } from "../features/featureIndex.ts";
+import { openFeatureIndex } from "../features/openFeatureIndex.ts";
+import type { FeatureDetail, FeatureRow, ListQuery, Snapshot } from "../protocol/featureBrowser.ts";
+import { featureDetail, featureRow } from "./featureRows.ts";
+
+/** Name of the file of flags, labels and notes in an ensemble's folder. */
+export const annotationFile = "annotations.json";
+
+interface Edit {
+  readonly features: readonly number[];
+  readonly flagged?: boolean | undefined;
+  readonly label?: string | undefined;
+  readonly note?: string | undefined;
+}
+
+/** One ensemble's index with its annotations. */
+export class OpenEnsemble {
+  readonly folder: string;
+  readonly index: FeatureIndex;
+  readonly #annotations: Annotations;
+  readonly #undo: AnnotationEdit[][] = [];
+  #clarity: Uint32Array | undefined;
+  #annotationTime = 0;
+  readonly #indexTime: number;
+
+  private constructor(folder: string, index: FeatureIndex, annotations: Annotations) {
+    this.folder = folder;
+    this.#indexTime = modified(join(folder, "index.sqlite"));
+    this.index = index;
+    this.#annotations = annotations;
+    this.#applyAnnotations();
+  }
+
+  /** Throws InputError where index or annotations are damaged. */
+  static async open(folder: string): Promise<OpenEnsemble> {
+    const index = openFeatureIndex(join(folder, "index.sqlite"));
+    try {
+      return new OpenEnsemble(folder, index, await Annotations.open(join(folder, annotationFile)));
+    } catch (error) {
+      index.close();
+      throw error;
+    }
+  }
+
+  snapshot(canTryText: boolean): Snapshot {
+    const { info } = this.index;
+    return {
+      title: `${basename(dirname(dirname(this.folder)))} · ${basename(this.folder)}`,
+      ensembleFolder: this.folder,
+      method: info.method,
+      members: info.members.length,
+      width: info.features,
+      hook: info.hook,
+      corpusTokens: info.tokens,
+      canTryText,
+      open: null,
+    };
+  }
+
+  page(query: ListQuery, offset: number, limit: number): { total: number; rows: FeatureRow[] } {
+    const filter = filterOf(query);
+    const searched = filter.token !== undefined || filter.tokenPattern !== undefined;
+    if (query.sort === "clarity" && !searched) return this.#clearest(filter, query.descending, offset, limit);
+    const sort = { clarity: "relevance", feature: "id", density: "density", max: "max", mean: "mean", foundIn: "found", label: "label" } as const;
+    const { rows, total } = this.index.page({ filter, sort: sort[query.sort], descending: query.descending, offset, limit });
+    return { total, rows: rows.map((row) => featureRow(row)) };
+  }
+
+  detail(feature: number): FeatureDetail {
+    const detail = this.index.detail(feature);
+    const ids = [...new Set(detail.nearest.flat().map(({ id }) => id))];
+    const summaries = new Map<number, FeatureSummary>(this.index.summaries(ids).map((summary) => [summary.id, summary]));
+    return featureDetail(detail, summaries);
+  }
+
+  rows(features: readonly number[]): FeatureRow[] {
+    return this.index.summaries(features).map((summary) => featureRow(summary));
+  }
+
+  /** Flagged features first, then the clearest. */
+  outline(limit: number): { rows: FeatureRow[]; total: number } {
+    const all: FeatureFilter = { alive: true };
+    const flagged = this.index.page({ filter: { flagged: true }, limit: Math.min(1000, limit) }).rows.map((row) => featureRow(row));
+    const clear = this.#clearest(all, true, 0, limit).rows.filter((row) => !row.flagged);
+    return { rows: [...flagged, ...clear], total: this.index.count(all) };
+  }
+
+  async annotate(edit: Edit): Promise<void> {
+    const { features, flagged, label, note } = edit;
+    const names = this.index.summaries(features).map(({ member, index }) => `${member}/${index}`);
+    const change = { ...(flagged === undefined ? {} : { flagged }), ...(label === undefined ? {} : { label }), ...(note === undefined ? {} : { note }) };
+    this.#undo.push(this.#annotations.edit(names.map((feature) => ({ feature, ...change }))));
+    await this.#save();
+  }
+
+  /** Takes back the last change made here; false where there is none. */
+  async undo(): Promise<boolean> {
+    const edits = this.#undo.pop();
+    if (!edits) return false;
+    this.#annotations.edit(edits);
+    await this.#save();
+    return true;
+  }
+
+  /** Takes over annotations that changed on disk; whether they had. */
+  async refresh(): Promise<boolean> {
+    const time = modified(this.#annotations.path);
+    if (time === this.#annotationTime) return false;
+    await this.#annotations.reload();
+    this.#applyAnnotations();
+    return true;
+  }
+
+  /** Whether the index on disk is another one than what is open: a run has built it anew. */
+  isOutdated(): boolean {
+    return modified(join(this.folder, "index.sqlite")) !== this.#indexTime;
+  }
+
+  close(): void {
+    this.index.close();
+  }
+
+  async #save(): Promise<void> {
+    await this.#annotations.save();
+    this.#applyAnnotations();
+  }
+
+  #applyAnnotations(): void {
+    this.#annotationTime = modified(this.#annotations.path);
+    this.index.setAnnotations(this.#annotations.byId(this.index.info.members));
+  }
+
+  #clearest(filter: FeatureFilter, descending: boolean, offset: number, limit: number): { total: number; rows: FeatureRow[] } {
+    this.#clarity ??= clarityOrder(this.index);
+    const passing = new Set(this.index.ids({ filter }));
+    const ids = this.#clarity.filter((id) => passing.has(id));
+    if (!descending) ids.reverse();
+    return { total: ids.length, rows: this.rows([...ids.subarray(offset, offset + limit)]) };
+  }
+}
+
+/** All features: the clearest one of each word in order of clarity, then the others by density. */
+function clarityOrder(index: FeatureIndex): Uint32Array {
+  const clear = clearestFeatures(index, Number.POSITIVE_INFINITY).map(({ feature }) => feature.id);
+  const first = new Set(clear);
+  const others = index.ids({ sort: "density", descending: true }).filter((id) => !first.has(id));
+  return concatenated(clear, others);
+}
+
+function concatenated(first: readonly number[], rest: Uint32Array): Uint32Array {
+  const all = new Uint32Array(first.length + rest.length);
+  all.set(first);
+  all.set(rest, first.length);
+  return all;
+}
+
+/** What was typed: label:words, "text in contexts", /pattern/, or a token. */
+function filterOf(query: ListQuery): FeatureFilter {
+  const text = query.text.trim();
+  const searched: FeatureFilter = (() => {
+    if (text === "") return {};
+    if (text.startsWith("label:")) return text.length > 6 ? { label: text.slice(6).trim() } : {};
+    if (text.startsWith('"')) {
+      const phrase = text.slice(1).replace(/"$/, "");
+      return phrase ? { text: phrase } : {};
+    }
+    if (text.startsWith("/")) {
+      const pattern = text.slice(1).replace(/\/$/, "");
+      return pattern ? { tokenPattern: pattern } : {};
+    }
+    return { token: { text, match: "word" } };
+  })();
+  return {
+    ...searched,
+    ...(query.state === "all" ? {} : { alive: query.state === "alive" }),
+    ...(query.member === null ? {} : { member: query.member }),
+    ...(query.minFoundIn > 0 ? { minFound: query.minFoundIn + 1 } : {}),
+    ...(query.flaggedOnly ? { flagged: true } : {}),
+  };
+}
+
+function modified(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
