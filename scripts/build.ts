@@ -1,5 +1,5 @@
 // Builds dist/: the SIMD kernels (AssemblyScript → wasm) and the command line (esbuild). Skips what is up to date.
-import { existsSync, globSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { build } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -7,17 +7,25 @@ process.chdir(root);
 mkdirSync("dist", { recursive: true });
 
 await buildKernels();
-await build({
-  entryPoints: { "sae-ensembles": "src/cli/main.ts" },
+// main.ts has to start under old versions of Node, so what it hands over to is a file of its own; so is what runs in worker threads.
+const { metafile } = await build({
+  entryPoints: {
+    "sae-ensembles": "src/cli/main.ts",
+    program: "src/cli/program.ts",
+    "cpu-engine-worker": "src/engine/cpu/worker.ts",
+  },
   outdir: "dist",
   bundle: true,
+  splitting: true,
   platform: "node",
   format: "esm",
-  target: "node24",
+  target: "node20",
   packages: "external",
   sourcemap: true,
+  metafile: true,
   logLevel: "warning",
 });
+for (const file of globSync("dist/*.{js,js.map}")) if (!(file in metafile.outputs)) rmSync(file);
 
 /** Newest modification time (ms) among files that match the patterns. */
 function newest(...patterns: string[]): number {

@@ -40,7 +40,7 @@ export async function writeAll(file: FileHandle, data: NodeJS.ArrayBufferView): 
 }
 
 /** Without it a rename may be forgotten when the power goes. Windows can't open folders; there it is the file system's business. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");
   try {

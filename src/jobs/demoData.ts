@@ -15,7 +15,12 @@ export function productFolder(): string {
 }
 
 /** Absolute path of a part of the demo. */
-export function demoPath(part: "model" | "text" | "experiment"): string {
-  const file = { model: "model", text: "text.txt.gz", experiment: "demo.sae.jsonc" }[part];
+export function demoPath(part: "model" | "text" | "testText" | "experiment"): string {
+  const file = {
+    model: "model",
+    text: "text/train.jsonl.gz",
+    testText: "text/test.jsonl.gz",
+    experiment: "demo.sae.jsonc",
+  }[part];
   return join(productFolder(), "media", "demo", file);
 }

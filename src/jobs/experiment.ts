@@ -138,7 +138,7 @@ function checkTogether(settings: ExperimentSettings, complain: Complain): void {
 
 function resolvePaths(settings: ExperimentSettings, file: string, complain: Complain): ExperimentPaths {
   const folder = dirname(file);
-  const existing = (value: string, field: string[], demo: "model" | "text"): string => {
+  const existing = (value: string, field: string[], demo: "model" | "text" | "testText"): string => {
     const path = value === "demo" ? demoPath(demo) : resolve(folder, value);
     try {
       statSync(path);
@@ -157,7 +157,7 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     model: existing(settings.model_name, ["model_name"], "model"),
     dataset,
     ...(evaluation.dataset_path && {
-      testDataset: existing(evaluation.dataset_path, ["evaluation", "dataset_path"], "text"),
+      testDataset: existing(evaluation.dataset_path, ["evaluation", "dataset_path"], "testText"),
     }),
     indexDataset: index.dataset_path ? existing(index.dataset_path, ["index", "dataset_path"], "text") : dataset,
     runFolder: resolve(folder, settings.output_path ?? join("runs", stem(file))),

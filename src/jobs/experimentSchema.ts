@@ -43,7 +43,8 @@ const activationsSchema = z
 const evaluationSchema = z
   .strictObject({
     dataset_path: z.string().min(1).optional().meta({
-      description: "Held-out text. Without it, test_share of the documents of dataset_path are held out of training.",
+      description:
+        'Held-out text, or "demo". Without it, test_share of the documents of dataset_path are held out of training.',
     }),
     column: z
       .string()

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { inferenceSae } from "./fold.ts";
@@ -83,6 +83,7 @@ async function replaceFolder(from: string, to: string, unique: string): Promise<
     if (hadOld) await rename(aside, to);
     throw error;
   }
+  await syncFolder(dirname(to));
   await rm(aside, { recursive: true, force: true });
 }
 

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { entries, type MemberState } from "../engine/engine.ts";
-import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import {
   readSafetensors,
@@ -81,6 +81,8 @@ export async function saveCheckpoint(folder: string, state: TrainingState): Prom
     );
     const path = join(folder, name);
     await replace(temporary, path, join(folder, `.${name}.${unique}.old.tmp`));
+    // The name must be on disk before the older ones go.
+    await syncFolder(folder);
     await removeOlder(folder);
     return path;
   } finally {

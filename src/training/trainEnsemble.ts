@@ -151,7 +151,8 @@ async function initialiseBias(
   members: MemberState[],
   frozen: Ensemble | undefined,
 ): Promise<Batch | null> {
-  if (run.sae.b_dec_init === "zeros") return null;
+  // Stopped already: the run is saved at step 0 and comes here again when it goes on.
+  if (run.sae.b_dec_init === "zeros" || run.hooks.signal?.aborted) return null;
   const batch = await source.next(run.plan.settings.train_batch_size_tokens);
   if (!batch) return null;
   let target = scaled(batch.x, run.scaling_factor);

@@ -18,6 +18,7 @@ import type { Ensemble } from "../../../src/sae/ensemble.ts";
 import { inferenceSae } from "../../../src/sae/fold.ts";
 import type { Architecture, NormalizeActivations, Sae, SaeConfig, SaeWeights } from "../../../src/sae/sae.ts";
 import { assertRelative, assertWithin, relativeDistance } from "./closeness.ts";
+import { goldenRunsContract } from "./goldenRuns.ts";
 import {
   defaultTrainerConfig,
   goldenBatches,
@@ -114,6 +115,8 @@ export function engineContract(
         }
       }
     });
+
+    goldenRunsContract(() => engine, goldenTolerance.loss, 2 * goldenTolerance.parameter);
 
     describe("20 steps at odd shapes equal the reference engine's", () => {
       for (const shape of randomShapes) {

@@ -1,0 +1,87 @@
+// Shows that SAELens itself loads what we write: trains ensembles of every architecture for a moment, saves them, and has the real package encode with them. Not part of `npm test`: it needs Python.
+//
+//   pip install sae-lens==6.54.12 && node scripts/crosscheck/saeLens.ts [python]
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ActivationSource } from "../../src/data/activationSource.ts";
+import { SeededRandom } from "../../src/data/seededRandom.ts";
+import { createReferenceEngine } from "../../src/engine/reference/referenceEngine.ts";
+import { writeSafetensors } from "../../src/formats/safetensors.ts";
+import { decode, encode } from "../../src/sae/encode.ts";
+import { loadEnsemble, saveEnsemble } from "../../src/sae/ensembleFolder.ts";
+import { completeTrainingSaeConfig, trainingSaeSchema } from "../../src/sae/trainingConfig.ts";
+import { trainEnsemble } from "../../src/training/trainEnsemble.ts";
+import { trainingSettingsSchema } from "../../src/training/trainingSettings.ts";
+
+const python = process.argv[2] ?? "python3";
+const d_in = 16;
+const rows = 64;
+
+const cases: Record<string, Record<string, unknown>> = {
+  standard: { architecture: "standard", l1_coefficient: 0.05 },
+  standard_no_b_dec_to_input: { architecture: "standard", l1_coefficient: 0.05, apply_b_dec_to_input: false },
+  topk: { architecture: "topk", k: 5 },
+  topk_no_rescale: { architecture: "topk", k: 5, rescale_acts_by_decoder_norm: false },
+  topk_scaled: { architecture: "topk", k: 5, normalize_activations: "expected_average_only_in" },
+  batchtopk: { architecture: "batchtopk", k: 5 },
+  batchtopk_scaled: { architecture: "batchtopk", k: 5, normalize_activations: "expected_average_only_in" },
+  jumprelu: { architecture: "jumprelu", l0_coefficient: 0.05 },
+  jumprelu_scaled: {
+    architecture: "jumprelu",
+    l0_coefficient: 0.05,
+    normalize_activations: "expected_average_only_in",
+  },
+  gated: { architecture: "gated", l1_coefficient: 0.05 },
+};
+
+/** Endless noise around a mean; every opening starts over. */
+function noise(): ActivationSource {
+  const random = SeededRandom.derive(1, "noise");
+  const draw = (n: number): Float32Array => Float32Array.from({ length: n * d_in }, () => 1.3 * random.normal() + 0.4);
+  return { d_in, next: async (n) => ({ x: draw(n), rows: n }), cursor: async () => ({}), close: async () => {} };
+}
+
+const folder = mkdtempSync(join(tmpdir(), "crosscheck-saelens-"));
+try {
+  const { x } = (await noise().next(rows))!;
+  for (const [name, options] of Object.entries(cases)) {
+    const outcome = await trainEnsemble(
+      createReferenceEngine(),
+      {
+        method: "bagging",
+        n_members: 2,
+        sae: completeTrainingSaeConfig(trainingSaeSchema.parse({ d_sae: 48, ...options }), d_in),
+        settings: trainingSettingsSchema.parse({
+          training_tokens: 60 * 64,
+          train_batch_size_tokens: 64,
+          lr: 3e-3,
+          n_batches_for_norm_estimate: 5,
+        }),
+        seeds: [1, 2],
+        hook: "blocks.0.hook_resid_post",
+        metadata: { model_name: "noise", hook_name: "blocks.0.hook_resid_post", context_size: 128, prepend_bos: true },
+        provenance: {},
+      },
+      async () => noise(),
+    );
+    if (!outcome.finished) throw new Error("training did not finish");
+    await saveEnsemble(join(folder, name), outcome.ensemble, {
+      densities: [new Float32Array(48).fill(0.1), new Float32Array(48)],
+    });
+    const { members } = await loadEnsemble(join(folder, name));
+    for (const [j, member] of members.entries()) {
+      const codes = encode(member, x, rows);
+      await writeSafetensors(join(folder, name, `member_${j}`, "io.safetensors"), {
+        x: { shape: [rows, d_in], data: x },
+        codes: { shape: [rows, 48], data: codes },
+        reconstruction: { shape: [rows, d_in], data: decode(member, codes, rows, x) },
+      });
+    }
+  }
+  const { status } = spawnSync(python, [join(import.meta.dirname, "saeLens.py"), folder], { stdio: "inherit" });
+  process.exitCode = status ?? 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,90 @@
+// `demo`: everything once, on the small model that comes with the product, in ./demo-run.
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { clearestFeatures } from "../../features/clearestFeatures.ts";
+import { openRunIndex } from "../../jobs/buildIndex.ts";
+import { demoPath } from "../../jobs/demoData.ts";
+import { readReportTable } from "../../jobs/evaluate.ts";
+import { type Experiment, readExperiment } from "../../jobs/experiment.ts";
+import { allJobs } from "../../jobs/runJobs.ts";
+import { addRunOptions } from "../experimentCommand.ts";
+import { featureName, sequenceLine } from "../featureText.ts";
+import { type ForegroundOptions, runInForeground, shortPath } from "../foreground.ts";
+import { density, tokenShown } from "../words.ts";
+
+const CLEAREST = 10;
+
+export function demoCommand(): Command {
+  const command = new Command("demo")
+    .summary("everything once, on a small model that comes along, in ./demo-run")
+    .description(
+      "Harvests activations of the small language model that comes with SAE Ensembles, trains a single SAE, a bagging ensemble, a boosting ensemble and the expanded SAE of equal width, compares them by the paper's metrics, builds the feature index and shows the ten clearest features. Needs no network.",
+    )
+    .option("--folder <folder>", "where everything goes", "demo-run");
+  return addRunOptions(command).action(demo);
+}
+
+async function demo(options: ForegroundOptions & { folder: string }): Promise<void> {
+  const file = join(options.folder, "demo.sae.jsonc");
+  if (!existsSync(file)) {
+    mkdirSync(options.folder, { recursive: true });
+    copyFileSync(demoPath("experiment"), file);
+  }
+  const experiment = readExperiment(file);
+  const say = options.json ? () => {} : (text: string) => process.stderr.write(`${text}\n`);
+  say(introduction(experiment, file));
+  const outcome = await runInForeground(experiment, allJobs, options);
+  if (outcome === "stopped" || options.json) return;
+  const { runFolder } = experiment.paths;
+  console.log(`\n${readReportTable(runFolder)}\n`);
+  console.log(clearest(runFolder));
+  console.log(next(runFolder, file));
+}
+
+function introduction({ settings, paths }: Experiment, file: string): string {
+  const { n_members, methods } = settings.ensembles;
+  return `Four ways to spend ${n_members} SAEs on ${settings.hook_name} of the demo model (arXiv 2505.16077): ${methods.join(", ")}.
+Experiment: ${shortPath(file)}   Run folder: ${shortPath(paths.runFolder)}
+Ctrl-C saves a checkpoint; the same command goes on.
+`;
+}
+
+/** The ten clearest features with their tokens and two contexts each. */
+function clearest(runFolder: string): string {
+  const { name, index } = openRunIndex(runFolder);
+  try {
+    const color = process.stdout.isTTY === true;
+    const width = Math.min(100, process.stdout.columns ?? 100);
+    const lines = [`The ten clearest features of ${name}`];
+    for (const { feature } of clearestFeatures(index, CLEAREST)) {
+      const detail = index.detail(feature.id);
+      const found = feature.found.filter((flag) => flag).length;
+      const tokens = feature.tokens
+        .slice(0, 6)
+        .map((token) => tokenShown(token.text))
+        .join("  ");
+      lines.push(
+        "",
+        `${featureName(feature).padEnd(8)} ${tokens}   (${density(feature.density)} of tokens, found in ${found} of ${feature.found.length} members)`,
+      );
+      const top = detail.bands.find((band) => band.kind === "top")?.sequences ?? [];
+      for (const sequence of top.slice(0, 2)) lines.push(sequenceLine(sequence, detail.max, color, width));
+    }
+    return `${lines.join("\n")}\n`;
+  } finally {
+    index.close();
+  }
+}
+
+function next(runFolder: string, file: string): string {
+  const run = shortPath(runFolder);
+  return `What next:
+  sae-ensembles features ${run} --token she        features that fire on a token
+  sae-ensembles features ${run} --text "…"         features whose contexts hold a phrase
+  sae-ensembles features ${run} --show 0/0         everything about one feature
+  ${shortPath(file)}   the experiment: change it, or copy it for a model and a text of your own
+  ${run}/report.md, report.csv, report.json   the table above; ${run}/ensembles   SAELens folders
+
+From the repository, "npm run sae-ensembles --" stands for "sae-ensembles".`;
+}

@@ -1,0 +1,59 @@
+// `status`: the runs here, or one run followed while it works.
+import { Command } from "commander";
+import { followEvents } from "../../jobs/eventLog.ts";
+import { runPaths } from "../../jobs/runFolder.ts";
+import { findRuns, type RunStatus, readRunStatus } from "../../jobs/runRecord.ts";
+import { createDisplay, displayMode } from "../display.ts";
+import { shortPath } from "../foreground.ts";
+import { duration, share } from "../words.ts";
+
+interface StatusOptions {
+  readonly follow?: boolean;
+  readonly json?: boolean;
+}
+
+export function statusCommand(): Command {
+  return new Command("status")
+    .summary("list runs, or follow one")
+    .argument("[folder]", "a run folder, or a folder with runs in it", ".")
+    .option("--follow", "show what the run does until it ends")
+    .option("--json", "JSON lines on standard output")
+    .action(async (folder: string, options: StatusOptions) => {
+      if (options.follow) return follow(folder, options);
+      const runs = findRuns(folder);
+      if (options.json) for (const run of runs) console.log(JSON.stringify(readRunStatus(run)));
+      else if (runs.length === 0) console.log("No runs here. Begin with: sae-ensembles demo");
+      else console.log(runs.map((run) => line(run)).join("\n"));
+    });
+}
+
+function line(folder: string): string {
+  const name = shortPath(folder).padEnd(28);
+  let status: RunStatus;
+  try {
+    status = readRunStatus(folder);
+  } catch (error) {
+    return `${name}  damaged   ${(error as Error).message}`;
+  }
+  const { state, record, reason } = status;
+  const { progress } = record;
+  const detail =
+    state === "running" && progress
+      ? `${progress.stage} ${share(progress.done / progress.total)}${progress.eta === null ? "" : `, ${duration(progress.eta)} left`}`
+      : state === "done"
+        ? `${record.jobs.join(", ")} in ${duration(((record.ended ?? record.started) - record.started) / 1000)}`
+        : (reason ?? "");
+  return `${name}  ${state.padEnd(8)}  ${detail}`.trimEnd();
+}
+
+async function follow(folder: string, options: StatusOptions): Promise<void> {
+  const status = readRunStatus(folder);
+  const display = createDisplay(displayMode(options));
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  const ended = () => readRunStatus(folder).state !== "running";
+  for await (const event of followEvents(runPaths(status.folder).events, { signal: stop.signal, ended }))
+    display.show(event);
+  display.end();
+  if (!options.json) console.error(line(folder));
+}

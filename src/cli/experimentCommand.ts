@@ -1,0 +1,62 @@
+// What the commands that run jobs have in common: an experiment file in, jobs run in this process or in one of its own.
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { Experiment } from "../jobs/experiment.ts";
+import { readExperiment } from "../jobs/experiment.ts";
+import { launchDetached } from "../jobs/launch.ts";
+import { allJobs } from "../jobs/runJobs.ts";
+import type { JobKind } from "../protocol/runEvents.ts";
+import { runInForeground, shortPath } from "./foreground.ts";
+
+export interface ExperimentCommandOptions {
+  readonly runFolder?: string;
+  readonly json?: boolean;
+  readonly plain?: boolean;
+  readonly detach?: boolean;
+}
+
+/** Options of every command that runs jobs. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .option("--json", "events as JSON lines on standard output, and nothing else there")
+    .addOption(new Option("--plain", "plain lines instead of a moving bar").hideHelp());
+}
+
+/** A command over an experiment file that runs `kinds`. */
+export function experimentCommand(name: string, kinds: readonly JobKind[]): Command {
+  const command = new Command(name)
+    .argument("<experiment>", "experiment file (*.sae.jsonc)")
+    .option("--run-folder <folder>", "where everything goes, instead of the file's output_path")
+    .option("--detach", "in a process of its own that outlives this terminal; `status --follow` watches it");
+  return addRunOptions(command).action(async (file: string, options: ExperimentCommandOptions) => {
+    await runExperiment(file, kinds, options);
+  });
+}
+
+export async function runExperiment(
+  file: string,
+  kinds: readonly JobKind[],
+  options: ExperimentCommandOptions,
+): Promise<"done" | "stopped" | "started"> {
+  const experiment = readExperiment(file, options);
+  return options.detach ? startDetached(experiment, kinds, options) : runInForeground(experiment, kinds, options);
+}
+
+export async function startDetached(
+  experiment: Experiment,
+  kinds: readonly JobKind[],
+  options: ExperimentCommandOptions,
+): Promise<"started"> {
+  const { pid, runFolder } = await launchDetached(experiment, kinds, process.argv[1]!);
+  if (options.json) console.log(JSON.stringify({ type: "started", pid, runFolder }));
+  else console.error(`Started (process ${pid}). Watch it: sae-ensembles status --follow ${shortPath(runFolder)}`);
+  return "started";
+}
+
+/** "harvest,train" → the jobs, in the order in which they build on each other. */
+export function parseJobs(text: string): JobKind[] {
+  const names = text.split(",").map((name) => name.trim());
+  for (const name of names)
+    if (!allJobs.includes(name as JobKind))
+      throw new InvalidArgumentError(`Jobs are ${allJobs.join(", ")}; found "${name}".`);
+  return allJobs.filter((job) => names.includes(job));
+}

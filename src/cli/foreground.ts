@@ -1,0 +1,54 @@
+// Runs jobs in this process for a command: shows what happens, turns Ctrl-C into a checkpoint, says how to go on.
+import { relative } from "node:path";
+import type { Experiment } from "../jobs/experiment.ts";
+import { runJobs } from "../jobs/runJobs.ts";
+import type { JobKind } from "../protocol/runEvents.ts";
+import { createDisplay, displayMode } from "./display.ts";
+
+export interface ForegroundOptions {
+  readonly json?: boolean;
+  readonly plain?: boolean;
+}
+
+/** Returns "stopped" (and sets the exit code) where it was stopped; throws what made it fail. */
+export async function runInForeground(
+  experiment: Experiment,
+  kinds: readonly JobKind[],
+  options: ForegroundOptions,
+): Promise<"done" | "stopped"> {
+  const display = createDisplay(displayMode(options));
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stop.signal.aborted) {
+      display.end();
+      process.exit(130);
+    }
+    if (!options.json)
+      process.stderr.write(
+        `\n${signal === "SIGINT" ? "Ctrl-C" : signal}: saving a checkpoint …  (again: end at once, losing what came after the last checkpoint)\n`,
+      );
+    stop.abort(new DOMException(signal, "AbortError"));
+  };
+  const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) process.on(signal, onSignal);
+  try {
+    const outcome = await runJobs(experiment, kinds, { signal: stop.signal, onEvent: (event) => display.show(event) });
+    display.end();
+    if (outcome === "stopped") {
+      process.exitCode = 130;
+      if (!options.json)
+        process.stderr.write(`Stopped. To go on: sae-ensembles resume ${shortPath(experiment.paths.runFolder)}\n`);
+    }
+    return outcome;
+  } finally {
+    display.end();
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+/** As it would be typed here. */
+export function shortPath(path: string): string {
+  const short = relative(process.cwd(), path);
+  const shown = short === "" ? "." : short.startsWith("..") ? path : short;
+  return /[^\w@%+=:,./\\-]/.test(shown) ? JSON.stringify(shown) : shown;
+}

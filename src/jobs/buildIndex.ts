@@ -1,0 +1,112 @@
+// The feature indexes of an experiment: one for each indexed ensemble of the first seed set, beside the ensemble. An index that is there and up to date is kept.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { buildFeatureIndex } from "../features/buildFeatureIndex.ts";
+import type { FeatureIndex } from "../features/featureIndex.ts";
+import type { IndexRow } from "../features/indexWindows.ts";
+import { openFeatureIndex } from "../features/openFeatureIndex.ts";
+import { InputError } from "../formats/inputError.ts";
+import type { TokenWindow } from "../model/windows.ts";
+import { loadEnsemble } from "../sae/ensembleFolder.ts";
+import { experimentWindows } from "./captureWindows.ts";
+import { type EnsembleTask, ensembleTasks, indexedMethods } from "./experiment.ts";
+import type { JobContext } from "./job.ts";
+import { runPaths } from "./runFolder.ts";
+import { experimentOfRun } from "./runRecord.ts";
+import { isTrained } from "./train.ts";
+
+export async function buildIndexes(context: JobContext): Promise<void> {
+  const { settings } = context.experiment;
+  for (const method of indexedMethods(settings)) {
+    const task = ensembleTasks(settings).find((candidate) => candidate.method === method && candidate.seedSet === 0)!;
+    if (!isTrained(context, task))
+      throw new InputError({
+        file: context.run.folder,
+        found: `no trained ensemble "${task.name}"`,
+        expected: "one: run train first",
+      });
+    context.signal.throwIfAborted();
+    await buildOne(context, task);
+  }
+}
+
+async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> {
+  const { experiment, run, signal } = context;
+  const { settings, paths } = experiment;
+  const { index, context_size, prepend_bos, packing, column } = settings;
+  const stage = `index ${task.name}`;
+  const path = run.paths.index(task.name);
+  const done = {
+    index,
+    text: paths.indexDataset,
+    column,
+    context_size,
+    prepend_bos,
+    packing,
+    trained: run.record.stages[`train ${task.name}`],
+  };
+  if (run.isFinished(stage, done) && existsSync(path)) return;
+  const ensemble = await loadEnsemble(run.paths.ensemble(task.name));
+  const model = await context.model();
+  const encoder = await (await context.engine()).createEncoder(ensemble);
+  const tokens = index.tokens;
+  try {
+    await buildFeatureIndex({
+      path,
+      ensemble,
+      encoder,
+      model,
+      rows: upTo(experimentWindows(experiment, "index", model), tokens),
+      source: { dataset_path: index.dataset_path ?? settings.dataset_path, run: run.record.name, ensemble: task.name },
+      totalTokens: tokens,
+      options: { seed: settings.seed },
+      signal,
+      onProgress: ({ stage: part, done, total, unit }) =>
+        context.progress(
+          part === "activations" ? stage : `${stage}: ${part}`,
+          done,
+          Math.max(done, total ?? done),
+          unit,
+        ),
+    });
+  } finally {
+    await encoder.close();
+  }
+  await run.finishStage(stage, done);
+}
+
+async function* upTo(windows: AsyncIterable<TokenWindow>, tokens: number): AsyncGenerator<IndexRow> {
+  let seen = 0;
+  for await (const window of windows) {
+    yield window;
+    seen += window.ids.length;
+    if (seen >= tokens) return;
+  }
+}
+
+/** Names of the ensembles of a run that have an index. */
+export function indexedEnsembles(runFolder: string): string[] {
+  const paths = runPaths(runFolder);
+  return ensembleTasks(experimentOfRun(runFolder).settings)
+    .map(({ name }) => name)
+    .filter((name) => existsSync(paths.index(name)));
+}
+
+/** Opens an index of a run: of `ensemble`, or the first there is. Throws InputError where there is none. */
+export function openRunIndex(runFolder: string, ensemble?: string): { name: string; index: FeatureIndex } {
+  const names = indexedEnsembles(runFolder);
+  const name = ensemble ?? names[0];
+  if (name === undefined)
+    throw new InputError({
+      file: runFolder,
+      found: "no feature index",
+      expected: "one: run `sae-ensembles index` on its experiment first",
+    });
+  if (!names.includes(name))
+    throw new InputError({
+      file: join(runFolder, "ensembles"),
+      found: `no index of "${name}"`,
+      expected: `one of ${names.join(", ")}`,
+    });
+  return { name, index: openFeatureIndex(runPaths(runFolder).index(name)) };
+}

@@ -1,0 +1,118 @@
+// The harvest: texts through the language model up to the hook, activations to the run folder; once for all methods. Goes on behind the last shard that is on disk.
+
+import { readActivationManifest } from "../data/activationManifest.ts";
+import { createActivationWriter } from "../data/activationWriter.ts";
+import { InputError } from "../formats/inputError.ts";
+import { captureWindows } from "./captureWindows.ts";
+import type { Experiment } from "./experiment.ts";
+import type { JobContext } from "./job.ts";
+import { identity } from "./runFolder.ts";
+
+const SHARD_BYTES = 64 * 2 ** 20;
+/** Rows of a shard, at most, unless there are very many: what a stop may lose is the model's work for one shard. */
+const SHARD_ROWS = 32_768;
+
+export async function harvest(context: JobContext): Promise<void> {
+  const { settings } = context.experiment;
+  if (settings.activations.store === "disk")
+    await harvestPart(context, "train", settings.activations.tokens ?? settings.training_tokens);
+  await harvestPart(context, "test", settings.evaluation.test_tokens);
+}
+
+/** What a harvested part depends on. */
+export function harvestIdentity(experiment: Experiment, part: "train" | "test"): unknown {
+  const { evaluation } = experiment.settings;
+  return part === "train"
+    ? identity(experiment.settings)
+    : {
+        ...identity(experiment.settings),
+        test: [evaluation.dataset_path ?? null, evaluation.column ?? null, evaluation.test_tokens],
+      };
+}
+
+async function harvestPart(context: JobContext, part: "train" | "test", tokens: number): Promise<void> {
+  const { experiment, run } = context;
+  const { settings } = experiment;
+  const stage = part === "train" ? "harvest" : "harvest held-out";
+  const done = harvestIdentity(experiment, part);
+  if (run.isFinished(stage, done)) return;
+  const model = await context.model();
+  const d_in = model.info.dModel;
+  const dtype = settings.activations.dtype;
+  const folder = part === "train" ? run.paths.trainActivations : run.paths.testActivations;
+  const bytes = dtype === "float16" ? 2 : 4;
+  const writer = await createActivationWriter(folder, {
+    d_in,
+    dtype,
+    shardRows: Math.max(
+      1,
+      Math.min(Math.floor(SHARD_BYTES / (bytes * d_in)), Math.max(SHARD_ROWS, Math.ceil(tokens / 1000))),
+    ),
+    provenance: {
+      model_name: settings.model_name,
+      hook_name: settings.hook_name,
+      dataset_path:
+        part === "test" && settings.evaluation.dataset_path ? settings.evaluation.dataset_path : settings.dataset_path,
+      context_size: settings.context_size,
+      prepend_bos: settings.prepend_bos,
+      // Metrics leave special tokens out whatever the training does.
+      exclude_special_tokens: part === "test" || settings.exclude_special_tokens,
+      packing: settings.packing,
+      part,
+      tokens,
+    },
+  });
+  if (!writer.complete) {
+    const cursor = writer.cursor as HarvestCursor | null;
+    let windows = cursor?.windows ?? 0;
+    let rows = writer.manifest.rows;
+    if (windows > 0) context.log("info", `${stage}: goes on after ${rows.toLocaleString("en")} tokens`);
+    context.progress(stage, rows, tokens, "tokens");
+    for await (const chunk of captureWindows(experiment, part, model, windows)) {
+      context.signal.throwIfAborted();
+      const kept = Math.min(chunk.rows, tokens - rows);
+      windows = chunk.windows;
+      await writer.append(chunk.x.subarray(0, kept * d_in), kept, { cursor: { windows } satisfies HarvestCursor });
+      rows += kept;
+      if (rows >= tokens) break;
+      context.progress(stage, rows, tokens, "tokens");
+    }
+    if (rows === 0) throw nothingHarvested(experiment, part);
+    await writer.finish();
+    if (rows < tokens && part === "train")
+      context.log(
+        "info",
+        `${stage}: the text has ${rows.toLocaleString("en")} tokens, fewer than the ${tokens.toLocaleString("en")} asked for; training reads them several times`,
+      );
+    context.progress(stage, rows, rows, "tokens");
+  }
+  await run.finishStage(stage, done);
+}
+
+interface HarvestCursor {
+  /** Windows whose activations are on disk. */
+  readonly windows: number;
+}
+
+function nothingHarvested(experiment: Experiment, part: "train" | "test"): InputError {
+  const { settings, paths } = experiment;
+  if (part === "test" && paths.testDataset === undefined)
+    return new InputError({
+      file: paths.dataset,
+      found: "too few documents to hold any out for the metrics",
+      expected: `at least ${Math.ceil(1 / settings.evaluation.test_share)} (evaluation.test_share ${settings.evaluation.test_share}), or a file of held-out text in evaluation.dataset_path`,
+    });
+  return new InputError({ file: paths.testDataset ?? paths.dataset, found: "no tokens", expected: "text" });
+}
+
+/** Tokens that were harvested for training. */
+export async function harvestedTokens(context: JobContext): Promise<number> {
+  const manifest = await readActivationManifest(context.run.paths.trainActivations);
+  if (!manifest?.complete)
+    throw new InputError({
+      file: context.run.paths.trainActivations,
+      found: "no complete harvest",
+      expected: "one: run harvest first",
+    });
+  return manifest.rows;
+}

@@ -1,0 +1,66 @@
+// Starts a run in a process of its own that outlives this one, and asks a run to stop, from any process. The process is the command line's `resume`.
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { JobKind } from "../protocol/runEvents.ts";
+import type { Experiment } from "./experiment.ts";
+import { runPaths } from "./runFolder.ts";
+import { isRunLocked } from "./runLock.ts";
+import { type RunStatus, readRunStatus } from "./runRecord.ts";
+
+export interface DetachedRun {
+  readonly pid: number;
+  readonly runFolder: string;
+}
+
+/**
+ * Starts `kinds` of an experiment in a detached child: closing this process, its terminal or its connection does not end
+ * it. What it prints goes to output.log in the run folder. `entry`: the script of the command line (dist/sae-ensembles.js).
+ * Returns once the child has the run folder; throws with the end of its output where it ended before.
+ */
+export async function launchDetached(
+  experiment: Experiment,
+  kinds: readonly JobKind[],
+  entry: string,
+): Promise<DetachedRun> {
+  const runFolder = experiment.paths.runFolder;
+  const { output } = runPaths(runFolder);
+  mkdirSync(runFolder, { recursive: true });
+  const log = openSync(output, "a");
+  const child = spawn(
+    process.execPath,
+    [entry, "run", experiment.file, "--run-folder", runFolder, "--jobs", kinds.join(","), "--plain"],
+    { detached: true, stdio: ["ignore", log, log], windowsHide: true },
+  );
+  closeSync(log);
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", resolve);
+  });
+  let exit: number | null | undefined;
+  void ended.then(
+    (code) => (exit = code ?? -1),
+    () => (exit = -1),
+  );
+  while (exit === undefined && !(isRunLocked(runFolder) && existsSync(runPaths(runFolder).run))) await sleep(50);
+  if (exit !== undefined && exit !== 0)
+    throw new Error(`the run ended at once (exit code ${exit}); what it said is in ${output}`);
+  child.unref();
+  return { pid: child.pid!, runFolder };
+}
+
+/** Asks the run to checkpoint and stop; it does so within a second or two. Returns whether it was running. */
+export function requestStop(runFolder: string): boolean {
+  const status = readRunStatus(runFolder);
+  if (status.state !== "running") return false;
+  writeFileSync(runPaths(status.folder).stop, "");
+  return true;
+}
+
+/** Waits until no process works on the run; its last status. */
+export async function waitForEnd(runFolder: string, signal?: AbortSignal): Promise<RunStatus> {
+  while (isRunLocked(runFolder)) {
+    await sleep(100, undefined, signal ? { signal } : {});
+  }
+  return readRunStatus(runFolder);
+}

@@ -1,0 +1,201 @@
+// Examines the machine: runtime, processor, memory, libraries, disk, and how fast a GEMM is. Each finding says what to do where something is wrong.
+import { existsSync, readdirSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { availableParallelism, cpus, freemem, totalmem } from "node:os";
+import { DatabaseSync } from "node:sqlite";
+import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
+import { wasm } from "../engine/cpu/webAssembly.ts";
+import { encodeOnnx } from "../formats/onnx.ts";
+import { demoPath } from "./demoData.ts";
+import { versions } from "./versions.ts";
+
+export interface Finding {
+  readonly name: string;
+  /** "problem": something here will not run. */
+  readonly state: "ok" | "warning" | "problem";
+  readonly value: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+const GIB = 2 ** 30;
+
+/** `folder`: where runs would go. Takes a second or two. */
+export async function examineMachine(folder: string): Promise<Finding[]> {
+  return [
+    runtime(),
+    processor(),
+    memory(),
+    await disk(folder),
+    database(),
+    webAssembly(),
+    await onnxRuntime(),
+    await engine(),
+    demo(),
+  ];
+}
+
+function runtime(): Finding {
+  const { "sae-ensembles": product, node, platform } = versions();
+  return { name: "SAE Ensembles", state: "ok", value: `${product} on Node ${node}, ${platform}` };
+}
+
+function processor(): Finding {
+  const model = cpus()[0]?.model.trim() ?? "unknown";
+  const cores = availableParallelism();
+  return { name: "Processor", state: "ok", value: `${model}, ${cores} ${cores === 1 ? "thread" : "threads"} to use` };
+}
+
+function memory(): Finding {
+  // What a container allows, where it says so.
+  const limit = process.constrainedMemory();
+  const total = limit > 0 && limit < totalmem() ? limit : totalmem();
+  const value = `${(total / GIB).toFixed(1)} GiB, ${(Math.min(freemem(), process.availableMemory()) / GIB).toFixed(1)} GiB free`;
+  if (total >= 3.5 * GIB) return { name: "Memory", state: "ok", value };
+  return {
+    name: "Memory",
+    state: "warning",
+    value,
+    advice: "enough for the demo; wide SAEs and large models need more",
+  };
+}
+
+async function disk(folder: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  const value = `${(free / GIB).toFixed(1)} GiB free here`;
+  if (free >= 2 * GIB) return { name: "Disk", state: "ok", value };
+  return {
+    name: "Disk",
+    state: "warning",
+    value,
+    advice: "a harvest takes 4 bytes a value (2 as float16); activations.store can be on_the_fly",
+  };
+}
+
+function database(): Finding {
+  const database = new DatabaseSync(":memory:");
+  try {
+    const { version } = database.prepare("SELECT sqlite_version() AS version").get() as { version: string };
+    database.exec("CREATE VIRTUAL TABLE t USING fts5(x)");
+    return { name: "SQLite", state: "ok", value: `${version} with full-text search` };
+  } catch (error) {
+    return {
+      name: "SQLite",
+      state: "problem",
+      value: (error as Error).message,
+      advice: "use the Node 24 that npm ci installs: the feature index needs FTS5",
+    };
+  } finally {
+    database.close();
+  }
+}
+
+/** Smallest modules that use a feature: valid where the engine knows it. */
+const wasmFeatures: readonly [name: string, body: readonly number[]][] = [
+  // v128 result: i32.const 0, i8x16.splat
+  ["SIMD", [1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11]],
+  // shared memory 1..1
+  ["threads", [5, 4, 1, 3, 1, 1]],
+  // v128 result: two splats, i8x16.relaxed_swizzle
+  [
+    "relaxed SIMD",
+    [1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11],
+  ],
+];
+
+function webAssembly(): Finding {
+  const has = wasmFeatures
+    .filter(([, body]) => wasm.validate(Uint8Array.from([0, 97, 115, 109, 1, 0, 0, 0, ...body])))
+    .map(([name]) => name);
+  const value = has.join(", ") || "none of SIMD, threads, relaxed SIMD";
+  if (has.includes("SIMD") && has.includes("threads")) return { name: "WebAssembly", state: "ok", value };
+  return {
+    name: "WebAssembly",
+    state: "problem",
+    value,
+    advice: "the CPU engine needs SIMD and threads: use the Node 24 that npm ci installs",
+  };
+}
+
+/** Size of the measured product: large enough for the library to reach its rate, small enough to take a tenth of a second. */
+const [M, K, N] = [512, 512, 2048];
+
+async function onnxRuntime(): Promise<Finding> {
+  const name = "onnxruntime";
+  try {
+    const ort = await import("onnxruntime-node");
+    const model = encodeOnnx({
+      opsets: { "": 17 },
+      graph: {
+        name: "gemm",
+        nodes: [{ opType: "MatMul", inputs: ["a", "b"], outputs: ["c"] }],
+        initializers: [],
+        inputs: [
+          { name: "a", dtype: "F32", shape: [M, K] },
+          { name: "b", dtype: "F32", shape: [K, N] },
+        ],
+        outputs: [{ name: "c", dtype: "F32", shape: [M, N] }],
+      },
+    });
+    const session = await ort.InferenceSession.create(model);
+    const feeds = {
+      a: new ort.Tensor("float32", new Float32Array(M * K).fill(0.5), [M, K]),
+      b: new ort.Tensor("float32", new Float32Array(K * N).fill(0.25), [K, N]),
+    };
+    let best = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 10; round++) {
+      const start = performance.now();
+      const { c } = await session.run(feeds);
+      best = Math.min(best, performance.now() - start);
+      if ((c!.data as Float32Array)[0] !== K / 8) throw new Error("a matrix product comes out wrong");
+    }
+    await session.release();
+    const backends = ort
+      .listSupportedBackends()
+      .map((backend) => backend.name)
+      .join(", ");
+    const rate = (2 * M * K * N) / (best * 1e6);
+    return {
+      name,
+      state: "ok",
+      value: `${versions()["onnxruntime-node"]} (${backends}), matrix products at ${rate.toFixed(0)} GFLOP/s`,
+    };
+  } catch (error) {
+    return {
+      name,
+      state: "problem",
+      value: (error as Error).message,
+      advice: "language models need it: run npm ci again on this machine",
+    };
+  }
+}
+
+async function engine(): Promise<Finding> {
+  const name = "Training engine";
+  try {
+    const cpu = await createCpuEngine();
+    const { description } = cpu;
+    await cpu.close();
+    return { name, state: "ok", value: description };
+  } catch (error) {
+    return {
+      name,
+      state: "problem",
+      value: (error as Error).message,
+      advice: "engine: reference works everywhere, slowly",
+    };
+  }
+}
+
+function demo(): Finding {
+  const model = demoPath("model");
+  const there = existsSync(model) && readdirSync(model).length > 0 && existsSync(demoPath("text"));
+  if (there) return { name: "Demo", state: "ok", value: "model and texts are there" };
+  return {
+    name: "Demo",
+    state: "problem",
+    value: `nothing at ${model}`,
+    advice: "the installation is not complete: get media/demo",
+  };
+}

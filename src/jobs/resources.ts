@@ -1,0 +1,37 @@
+// The language model and the engine that an experiment asks for, opened and checked against it.
+import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
+import type { Engine } from "../engine/engine.ts";
+import { createReferenceEngine } from "../engine/reference/referenceEngine.ts";
+import { InputError } from "../formats/inputError.ts";
+import type { LanguageModel } from "../model/languageModel.ts";
+import { openLanguageModel } from "../model/open.ts";
+import type { Experiment } from "./experiment.ts";
+import type { ExperimentSettings } from "./experimentSchema.ts";
+
+/** Opens the model. Throws InputError where it has no such hook or a shorter context. */
+export async function openExperimentModel(experiment: Experiment): Promise<LanguageModel> {
+  const { settings, paths, file } = experiment;
+  const { threads, hook_name, context_size } = settings;
+  const model = await openLanguageModel(paths.model, threads === undefined ? {} : { threads });
+  const wrong = (where: string, found: string, expected: string) => new InputError({ file, where, found, expected });
+  try {
+    if (!model.hookNames.includes(hook_name)) {
+      const last = model.info.nLayers - 1;
+      const kinds = [...new Set(model.hookNames.map((name) => name.replace(/^blocks\.\d+\./, "")))].join(", ");
+      throw wrong("hook_name", `"${hook_name}"`, `blocks.0 to blocks.${last} with one of ${kinds}`);
+    }
+    if (context_size > model.info.contextSize)
+      throw wrong("context_size", `${context_size}`, `at most the model's ${model.info.contextSize}`);
+    if (settings.prepend_bos && model.tokenizer.bosId === null)
+      throw wrong("prepend_bos", "true", "false: the model's tokenizer has no BOS token");
+    return model;
+  } catch (error) {
+    await model.close();
+    throw error;
+  }
+}
+
+export async function openEngine(settings: ExperimentSettings): Promise<Engine> {
+  if (settings.engine === "reference") return createReferenceEngine();
+  return createCpuEngine(settings.threads === undefined ? {} : { threads: settings.threads });
+}

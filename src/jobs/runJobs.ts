@@ -1,0 +1,122 @@
+// Runs jobs of an experiment one after the other in this process: takes the run folder, keeps its record alive, listens for the wish to stop, and leaves it done, stopped or failed.
+import type { Engine } from "../engine/engine.ts";
+import { InputError } from "../formats/inputError.ts";
+import type { LanguageModel } from "../model/languageModel.ts";
+import type { JobKind, RunEvent } from "../protocol/runEvents.ts";
+import { buildIndexes } from "./buildIndex.ts";
+import { evaluate } from "./evaluate.ts";
+import type { NewRunEvent } from "./eventLog.ts";
+import type { Experiment } from "./experiment.ts";
+import { harvest } from "./harvest.ts";
+import type { JobContext } from "./job.ts";
+import { ProgressMeter } from "./progressMeter.ts";
+import { openEngine, openExperimentModel } from "./resources.ts";
+import { RunFolder } from "./runFolder.ts";
+import { train } from "./train.ts";
+
+export interface RunJobsOptions {
+  /** Every event, as it is logged. */
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Aborting checkpoints and stops. */
+  readonly signal?: AbortSignal;
+}
+
+/** In the order in which they build on each other. */
+export const allJobs: readonly JobKind[] = ["harvest", "train", "evaluate", "index"];
+
+const jobs: Record<JobKind, (context: JobContext) => Promise<void>> = { harvest, train, evaluate, index: buildIndexes };
+
+/** Milliseconds between looks at the stop file, and (every fourth) heartbeats. */
+const LOOK = 500;
+
+/**
+ * Runs `kinds` in order, going on wherever an earlier run of the same folder ended. Returns "stopped" when the signal or the
+ * folder's stop file ended it after a checkpoint; throws what made it fail. InputErrors come before anything is written.
+ */
+export async function runJobs(
+  experiment: Experiment,
+  kinds: readonly JobKind[],
+  options: RunJobsOptions = {},
+): Promise<"done" | "stopped"> {
+  const opened: { model?: Promise<LanguageModel>; engine?: Promise<Engine> } = {};
+  const model = () => (opened.model ??= openExperimentModel(experiment));
+  const engine = () => (opened.engine ??= openEngine(experiment.settings));
+  try {
+    // Whatever the model refuses (a hook that it does not have) is said before the folder is made.
+    if (kinds.includes("harvest")) await model();
+    const run = await RunFolder.open(experiment, kinds);
+    return await work(run);
+  } finally {
+    await (await opened.model?.catch(() => undefined))?.close();
+    await (await opened.engine?.catch(() => undefined))?.close();
+  }
+
+  async function work(run: RunFolder): Promise<"done" | "stopped"> {
+    const stop = new AbortController();
+    const signal = options.signal ? AbortSignal.any([stop.signal, options.signal]) : stop.signal;
+    const log = (event: NewRunEvent): void => {
+      const timed = run.events.append(event);
+      options.onEvent?.(timed);
+    };
+    const meter = new ProgressMeter((event) => {
+      run.note({ progress: progressOf(event) });
+      log(event);
+    });
+    let looks = 0;
+    const timer = setInterval(() => {
+      if (run.stopRequested()) stop.abort(new DOMException("asked to stop", "AbortError"));
+      if (++looks % 4 === 0) void run.update({}).catch(() => {});
+    }, LOOK);
+    try {
+      log({ type: "state", state: "running" });
+      for (const kind of kinds) {
+        signal.throwIfAborted();
+        await run.update({ job: kind, progress: null });
+        await jobs[kind]({
+          experiment,
+          run,
+          signal,
+          model,
+          engine,
+          progress: (stage, done, total, unit) => meter.update(stage, done, total, unit),
+          train: (event) => log({ type: "train", ...event }),
+          log: (level, message) => log({ type: "log", level, message }),
+        });
+      }
+      await run.update({ state: "done", ended: Date.now(), progress: null });
+      log({ type: "state", state: "done" });
+      return "done";
+    } catch (error) {
+      if (signal.aborted) {
+        const reason = "stopped; resume goes on from here";
+        await run.update({ state: "stopped", reason, ended: Date.now() });
+        log({ type: "state", state: "stopped", reason });
+        return "stopped";
+      }
+      const reason = error instanceof Error ? error.message : String(error);
+      log({
+        type: "log",
+        level: "error",
+        message: (error instanceof Error && !(error instanceof InputError) && error.stack) || reason,
+      });
+      await run.update({ state: "failed", reason, ended: Date.now() });
+      log({ type: "state", state: "failed", reason });
+      throw error;
+    } finally {
+      clearInterval(timer);
+      await run.close();
+    }
+  }
+}
+
+function progressOf(event: {
+  stage: string;
+  done: number;
+  total: number;
+  unit: string;
+  rate: number | null;
+  eta: number | null;
+}) {
+  const { stage, done, total, unit, rate, eta } = event;
+  return { stage, done, total, unit, rate, eta };
+}

@@ -1,0 +1,166 @@
+// Training: every method and seed set of the experiment over the harvested activations (or on the fly), with checkpoints. Finished ensembles are not trained again.
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ActivationCursor } from "../data/activationSource.ts";
+import { openActivationStore } from "../data/activationStore.ts";
+import { createMixingBuffer } from "../data/mixingBuffer.ts";
+import { InputError } from "../formats/inputError.ts";
+import { saveEnsemble } from "../sae/ensembleFolder.ts";
+import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
+import { loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
+import { trainEnsemble } from "../training/trainEnsemble.ts";
+import type { OpenActivations, TrainingPlan } from "../training/trainingRun.ts";
+import { totalSteps } from "../training/trainingSettings.ts";
+import { openWindowProducer } from "./captureWindows.ts";
+import { type EnsembleTask, type Experiment, ensembleTasks, trainingSettings } from "./experiment.ts";
+import { harvestedTokens } from "./harvest.ts";
+import type { JobContext } from "./job.ts";
+import { identity } from "./runFolder.ts";
+import { versions } from "./versions.ts";
+
+/** Most training events of one ensemble: enough for a chart, small enough for a file. */
+const MOST_EVENTS = 1000;
+/** Milliseconds after which a checkpoint is due in any case. */
+const CHECKPOINT_INTERVAL = 5 * 60_000;
+/** Seed sets are this far apart, so that members of different sets have different seeds. */
+const SEED_SET_DISTANCE = 1000;
+
+export async function train(context: JobContext): Promise<void> {
+  for (const task of ensembleTasks(context.experiment.settings)) {
+    if (isTrained(context, task)) continue;
+    context.signal.throwIfAborted();
+    await trainTask(context, task);
+  }
+}
+
+/** Whether a task's ensemble lies in the run folder. */
+export function isTrained({ run, experiment }: Pick<JobContext, "run" | "experiment">, task: EnsembleTask): boolean {
+  return (
+    run.isFinished(`train ${task.name}`, identity(experiment.settings)) &&
+    existsSync(join(run.paths.ensemble(task.name), "ensemble.json"))
+  );
+}
+
+async function trainTask(context: JobContext, task: EnsembleTask): Promise<void> {
+  const { experiment, run, signal } = context;
+  const { settings } = experiment;
+  const stage = `train ${task.name}`;
+  const openActivations = await activationsOf(context, task);
+  const plan = await trainingPlan(experiment, task, openActivations);
+  const checkpoint = run.paths.checkpoint(task.name);
+  const loaded = await loadCheckpoint(checkpoint);
+  const steps = totalSteps(plan.settings) * (task.method === "boosting" ? plan.n_members : 1);
+  const batch = settings.train_batch_size_tokens;
+  for (const { message } of loaded?.damaged ?? [])
+    context.log("warning", `${stage}: a checkpoint cannot be used: ${message}`);
+  if (loaded) context.log("info", `${stage}: goes on after ${(loaded.state.tokens).toLocaleString("en")} tokens`);
+  const checkpointEvery = Math.ceil(steps / (settings.n_checkpoints + 1));
+  const eventEvery = Math.ceil(steps / MOST_EVENTS);
+  let saved = Date.now();
+
+  const outcome = await trainEnsemble(
+    await context.engine(),
+    plan,
+    openActivations,
+    {
+      signal,
+      onStep: (event) => {
+        const { step, tokens, members, stepsDone, stepsInAll } = event;
+        if (step % eventEvery === 0 || step === event.totalSteps) context.train({ stage, step, tokens, members });
+        context.progress(stage, stepsDone * batch, stepsInAll * batch, "tokens");
+      },
+      onWarning: (message) => context.log("warning", `${stage}: ${message}`),
+      checkpoint: {
+        due: (stepsDone) =>
+          (settings.n_checkpoints > 0 && stepsDone > 0 && stepsDone % checkpointEvery === 0) ||
+          Date.now() - saved > CHECKPOINT_INTERVAL,
+        save: async (state) => {
+          await saveCheckpoint(checkpoint, state);
+          saved = Date.now();
+        },
+      },
+    },
+    loaded?.state,
+  );
+  if (!outcome.finished) {
+    signal.throwIfAborted();
+    throw new Error(`${stage} ended before its time, after ${outcome.stepsDone} steps`);
+  }
+  await saveEnsemble(run.paths.ensemble(task.name), outcome.ensemble);
+  await run.finishStage(stage, identity(settings));
+  for (const folder of [checkpoint, `${checkpoint}-buffer`]) await rm(folder, { recursive: true, force: true });
+}
+
+/** Seed of a seed set; members count up from it, and its data are shuffled by it. */
+function seedOf(experiment: Experiment, task: EnsembleTask): number {
+  return experiment.settings.seed + SEED_SET_DISTANCE * task.seedSet;
+}
+
+async function trainingPlan(experiment: Experiment, task: EnsembleTask, open: OpenActivations): Promise<TrainingPlan> {
+  const { settings, file } = experiment;
+  const source = await open();
+  const { d_in } = source;
+  await source.close();
+  let sae: TrainingSaeConfig;
+  try {
+    sae = completeTrainingSaeConfig(settings.sae, d_in);
+  } catch (error) {
+    throw new InputError({
+      file,
+      where: "sae",
+      found: (error as Error).message,
+      expected: `widths that fit d_in ${d_in}`,
+    });
+  }
+  const n_members = task.method === "single" ? 1 : settings.ensembles.n_members;
+  const seed = seedOf(experiment, task);
+  const alone = task.method === "single" || task.method === "expanded";
+  return {
+    method: task.method,
+    n_members,
+    sae,
+    settings: trainingSettings(settings),
+    seeds: Array.from({ length: alone ? 1 : n_members }, (_, member) => seed + member),
+    hook: settings.hook_name,
+    metadata: {
+      model_name: settings.model_name,
+      hook_name: settings.hook_name,
+      dataset_path: settings.dataset_path,
+      context_size: settings.context_size,
+      prepend_bos: settings.prepend_bos,
+      exclude_special_tokens: settings.exclude_special_tokens,
+    },
+    provenance: {
+      experiment: experiment.name,
+      method: task.method,
+      seed_set: task.seedSet,
+      settings,
+      versions: versions(),
+    },
+  };
+}
+
+/** Opens the activations that a task is trained on: the same order for each of its members. */
+async function activationsOf(context: JobContext, task: EnsembleTask): Promise<OpenActivations> {
+  const { experiment, run } = context;
+  const { settings } = experiment;
+  const seed = seedOf(experiment, task);
+  if (settings.activations.store === "disk") {
+    const rows = await harvestedTokens(context);
+    const passes = Math.ceil(settings.training_tokens / rows);
+    return (cursor?: ActivationCursor) =>
+      openActivationStore(run.paths.trainActivations, { seed, passes, ...(cursor && { cursor }) });
+  }
+  const model = await context.model();
+  const { store_batch_size_prompts, n_batches_in_buffer, context_size } = settings;
+  return (cursor?: ActivationCursor) =>
+    createMixingBuffer({
+      d_in: model.info.dModel,
+      openProducer: (at) => openWindowProducer(experiment, model, at),
+      seed,
+      bufferRows: n_batches_in_buffer * store_batch_size_prompts * context_size,
+      folder: `${run.paths.checkpoint(task.name)}-buffer`,
+      ...(cursor && { cursor }),
+    });
+}

@@ -1,0 +1,132 @@
+// The run folder: what it keeps, whom it refuses, and what others see of it.
+import assert from "node:assert/strict";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { parseExperiment } from "../../../src/jobs/experiment.ts";
+import { RunBusyError, RunFolder } from "../../../src/jobs/runFolder.ts";
+import { experimentOfRun, findRuns, readRunStatus } from "../../../src/jobs/runRecord.ts";
+import { temporaryFolder } from "../fixtures.ts";
+
+const root = temporaryFolder();
+
+function experiment(folder: string, change: object = {}) {
+  mkdirSync(join(folder, "model"), { recursive: true });
+  if (!existsSync(join(folder, "text.txt"))) writeFileSync(join(folder, "text.txt"), "Once upon a time.\n");
+  const value = {
+    model_name: "model",
+    hook_name: "blocks.1.hook_resid_post",
+    dataset_path: "text.txt",
+    sae: { architecture: "topk", d_sae: 64, k: 4 },
+    ...change,
+  };
+  return parseExperiment(JSON.stringify(value), join(folder, "tiny.sae.jsonc"));
+}
+
+const fresh = () => mkdtempSync(join(root, "e-"));
+
+test("a run is found, read and understood by others while it works and after", async () => {
+  const folder = fresh();
+  const run = await RunFolder.open(experiment(folder), ["harvest", "train"]);
+  assert.deepEqual(findRuns(folder), [run.folder]);
+  await run.update({ progress: { stage: "harvest", done: 1, total: 2, unit: "tokens", rate: null, eta: null } });
+  const status = readRunStatus(run.folder);
+  assert.equal(status.state, "running");
+  assert.equal(status.record.pid, process.pid);
+  assert.deepEqual(status.record.jobs, ["harvest", "train"]);
+  assert.equal(status.record.progress?.done, 1);
+  await run.update({ state: "done", ended: Date.now() });
+  await run.close();
+  assert.equal(readRunStatus(run.folder).state, "done");
+  assert.deepEqual(experimentOfRun(run.folder), experiment(folder));
+  assert.ok(readdirSync(run.folder).every((name) => !name.endsWith(".tmp")));
+});
+
+test("a run whose process is gone counts as failed, and says how to go on", async () => {
+  const run = await RunFolder.open(experiment(fresh()), ["train"]);
+  await run.close();
+  assert.match(readFileSync(run.paths.run, "utf8"), /"state": "running"/);
+  const { state, reason } = readRunStatus(run.folder);
+  assert.equal(state, "failed");
+  assert.match(reason!, /ended without a word; resume goes on/);
+});
+
+test("two cannot work on one run", async () => {
+  const folder = fresh();
+  const run = await RunFolder.open(experiment(folder), ["train"]);
+  await assert.rejects(RunFolder.open(experiment(folder), ["train"]), RunBusyError);
+  await run.close();
+  await (await RunFolder.open(experiment(folder), ["train"])).close();
+});
+
+test("finished stages are remembered with the settings that they were done with", async () => {
+  const folder = fresh();
+  const run = await RunFolder.open(experiment(folder), ["train"]);
+  await run.finishStage("harvest", { seed: 1, lr: 2 });
+  await run.close();
+  const again = await RunFolder.open(experiment(folder), ["train"]);
+  assert.equal(again.isFinished("harvest", { lr: 2, seed: 1 }), true);
+  assert.equal(again.isFinished("harvest", { lr: 3, seed: 1 }), false);
+  assert.equal(again.isFinished("train", { lr: 2, seed: 1 }), false);
+  await again.close();
+});
+
+test("other training settings are refused by name, before anything is written", async () => {
+  const folder = fresh();
+  await (await RunFolder.open(experiment(folder), ["train"])).close();
+  const before = readFileSync(join(folder, "runs/tiny/experiment.json"), "utf8");
+  for (const [change, where, message] of [
+    [{ lr: 0.001 }, "lr", /found 0\.001, expected 0\.0003, with which the run in .* began/],
+    [{ sae: { architecture: "topk", d_sae: 64, k: 5 } }, "sae.k", /found 5, expected 4/],
+    [{ ensembles: { n_members: 3 } }, "ensembles.n_members", /found 3, expected 8/],
+  ] as const) {
+    const open = RunFolder.open(experiment(folder, change), ["train"]);
+    await assert.rejects(open, (error: { where: string; message: string }) => {
+      assert.equal(error.where, where);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  assert.equal(readFileSync(join(folder, "runs/tiny/experiment.json"), "utf8"), before);
+});
+
+test("methods, seed sets, evaluation and index may change between jobs", async () => {
+  const folder = fresh();
+  await (await RunFolder.open(experiment(folder), ["train"])).close();
+  const change = {
+    ensembles: { methods: ["single", "boosting"], seed_sets: 2 },
+    evaluation: { test_tokens: 5 },
+    index: { tokens: 7 },
+    n_checkpoints: 3,
+    threads: 1,
+  };
+  await (await RunFolder.open(experiment(folder, change), ["train"])).close();
+  assert.equal(experimentOfRun(join(folder, "runs/tiny")).settings.ensembles.seed_sets, 2);
+});
+
+test("a text that changed under a run is noticed", async () => {
+  const folder = fresh();
+  await (await RunFolder.open(experiment(folder), ["train"])).close();
+  appendFileSync(join(folder, "text.txt"), "More.\n");
+  await assert.rejects(
+    RunFolder.open(experiment(folder), ["train"]),
+    /text\.txt: found 24 bytes, expected the 18 bytes/,
+  );
+});
+
+test("a damaged record is an InputError that names the file", async () => {
+  const run = await RunFolder.open(experiment(fresh()), ["train"]);
+  await run.close();
+  writeFileSync(run.paths.run, "{");
+  assert.throws(() => readRunStatus(run.folder), /run\.json: found broken JSON/);
+  writeFileSync(run.paths.run, "{}");
+  assert.throws(() => readRunStatus(run.folder), /run\.json, \w+: found something else/);
+  assert.throws(() => readRunStatus(join(root, "none")), /none: found no such folder, expected a run folder/);
+});
+
+test("a file where the run folder should be is refused", async () => {
+  const folder = fresh();
+  writeFileSync(join(folder, "occupied"), "");
+  const open = RunFolder.open(experiment(folder, { output_path: "occupied" }), ["train"]);
+  await assert.rejects(open, /occupied: found a file, expected the run folder/);
+});
