@@ -1,31 +1,75 @@
-// Builds dist/: the SIMD kernels (AssemblyScript → wasm) and the command line (esbuild). Skips what is up to date.
-import { existsSync, globSync, mkdirSync, rmSync, statSync } from "node:fs";
+// Builds dist/: the SIMD kernels (AssemblyScript → wasm), the command line with the service, the extension and its webviews (esbuild), and the schema of experiment files.
+import { existsSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { build } from "esbuild";
+import { experimentJsonSchema } from "../src/jobs/experimentSchema.ts";
 
-const root = new URL("..", import.meta.url).pathname;
-process.chdir(root);
+process.chdir(join(import.meta.dirname, ".."));
 mkdirSync("dist", { recursive: true });
 
 await buildKernels();
-// main.ts has to start under old versions of Node, so what it hands over to is a file of its own; so is what runs in worker threads.
-const { metafile } = await build({
-  entryPoints: {
-    "sae-ensembles": "src/cli/main.ts",
-    program: "src/cli/program.ts",
-    "cpu-engine-worker": "src/engine/cpu/worker.ts",
-  },
-  outdir: "dist",
-  bundle: true,
-  splitting: true,
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  packages: "external",
-  sourcemap: true,
-  metafile: true,
-  logLevel: "warning",
-});
-for (const file of globSync("dist/*.{js,js.map}")) if (!(file in metafile.outputs)) rmSync(file);
+await Promise.all([buildJobs(), buildExtension(), buildWebviews()]);
+writeFileSync("dist/experiment.schema.json", JSON.stringify(experimentJsonSchema(), null, 2));
+
+/** What runs under Node 24: the command line, the service, worker threads. Only onnxruntime is left outside, for its native library. */
+async function buildJobs(): Promise<void> {
+  // main.ts has to start under old versions of Node, so what it hands over to is a file of its own; so is what runs in worker threads.
+  const { metafile } = await build({
+    entryPoints: {
+      "sae-ensembles": "src/cli/main.ts",
+      program: "src/cli/program.ts",
+      service: "src/service/main.ts",
+      "cpu-engine-worker": "src/engine/cpu/worker.ts",
+    },
+    outdir: "dist",
+    bundle: true,
+    splitting: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    external: ["onnxruntime-node", "node"],
+    // Libraries in the old module format ask for Node's own modules by `require`.
+    banner: { js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);' },
+    sourcemap: true,
+    metafile: true,
+    logLevel: "warning",
+  });
+  for (const file of globSync("dist/*.{js,js.map}")) if (!(file in metafile.outputs)) rmSync(file);
+}
+
+/** The extension host's part: one file, no native module. */
+async function buildExtension(): Promise<void> {
+  await build({
+    entryPoints: { extension: "src/extension/extension.ts" },
+    outdir: "dist",
+    outExtension: { ".js": ".cjs" },
+    bundle: true,
+    minify: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20",
+    external: ["vscode"],
+    sourcemap: true,
+    logLevel: "warning",
+  });
+}
+
+async function buildWebviews(): Promise<void> {
+  await build({
+    entryPoints: {
+      "feature-browser": "webview/feature-browser/main.ts",
+      "run-dashboard": "webview/run-dashboard/main.ts",
+    },
+    outdir: "dist/webview",
+    bundle: true,
+    minify: true,
+    platform: "browser",
+    format: "esm",
+    target: "es2024",
+    loader: { ".css": "text" },
+    logLevel: "warning",
+  });
+}
 
 /** Newest modification time (ms) among files that match the patterns. */
 function newest(...patterns: string[]): number {
