@@ -57,7 +57,8 @@ export async function openWebview(
   browser: Browser,
   options: { bundle: string; element: string; theme: Theme; width: number; height: number; connect: (connection: MessageConnection) => void },
 ): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: options.width, height: options.height } });
+  const page = await browser.newPage({ viewport: { width: options.width, height: options.height }, locale: "en-US" });
+  page.on("pageerror", (error) => console.error(`${options.bundle}: ${error.message}`));
   const reader = new PageReader();
   const connection = createMessageConnection(reader, new PageWriter(page));
   options.connect(connection);
@@ -81,4 +82,9 @@ export async function openWebview(
   });
   await page.addScriptTag({ type: "module", content: readFileSync(join(root, "dist", "webview", `${options.bundle}.js`), "utf8") });
   return page;
+}
+
+/** Writes a picture where a person can look at it: test/screenshots (not kept in git). */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  await page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
 }

@@ -103,13 +103,12 @@ export class SaeToken extends LitElement {
   }
 
   override render() {
-    if (this.inline) {
-      return tokenParts(this.text).map(({ sign, text }) =>
-        sign ? (/^␣+$/.test(text) ? " ".repeat(text.length) : html`<span class="sign">${text}</span>`) : text,
-      );
-    }
     if (this.text === "") return nothing;
-    return tokenParts(this.text).map(({ sign, text }) => (sign ? html`<span class="sign">${text}</span>` : text));
+    const shown = tokenParts(this.text).map(({ sign, text }) => {
+      if (this.inline && sign && /^␣+$/.test(text)) return " ".repeat(text.length);
+      return sign ? html`<span class="sign">${text}</span>` : text;
+    });
+    return html`<span>${shown}</span>`;
   }
 }
 customElements.define("sae-token", SaeToken);

@@ -184,7 +184,6 @@ export class SaeFeatureList extends LitElement {
     }
     const selected = this.selection.has(row.feature);
     const name = `${row.member}/${row.index}`;
-    const description = `${name}${row.flagged ? ", flagged" : ""}, ${row.label || row.tokens.map((token) => token.text.trim()).join(", ") || "dead"}, density ${density(row.density)}`;
     return html`<div
       class=${`row${place === this.cursor ? " cursor" : ""}`}
       role="option"
@@ -192,7 +191,6 @@ export class SaeFeatureList extends LitElement {
       aria-selected=${selected ? "true" : "false"}
       aria-setsize=${position.size}
       aria-posinset=${position.at}
-      aria-label=${description}
       @click=${(event: MouseEvent) => this.#emit("choose", row, place, event)}
     >
       <span

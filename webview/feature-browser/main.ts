@@ -76,10 +76,10 @@ class SaeFeatureBrowser extends LitElement {
 
   readonly #pages = new Pages(
     (query, offset, limit) => host("page", { query, offset, limit }),
-    () => {
-      this.version++;
-    },
+    () => this.#arrived(),
   );
+  /** Place that the cursor went to before its row was there. */
+  #awaited: number | undefined;
   #anchor = 0;
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
   #detailRequest = 0;
@@ -106,8 +106,7 @@ class SaeFeatureBrowser extends LitElement {
     controls,
     css`
       :host {
-        display: flex;
-        flex-direction: column;
+        display: block;
         height: 100vh;
         font-family: var(--vscode-font-family);
         font-size: var(--vscode-font-size);
@@ -129,6 +128,11 @@ class SaeFeatureBrowser extends LitElement {
         margin-left: auto;
       }
       main {
+        display: flex;
+        flex-direction: column;
+        height: 100%;
+      }
+      .panes {
         flex: 1;
         min-height: 0;
         display: grid;
@@ -159,13 +163,13 @@ class SaeFeatureBrowser extends LitElement {
         padding: 3px 12px 3px 0;
       }
       @media (max-width: 719px) {
-        main {
+        .panes {
           grid-template-columns: minmax(0, 1fr);
         }
-        main.detail sae-feature-list {
+        .panes.detail sae-feature-list {
           display: none;
         }
-        main:not(.detail) sae-feature-detail {
+        .panes:not(.detail) sae-feature-detail {
           display: none;
         }
         sae-feature-detail {
@@ -257,7 +261,18 @@ class SaeFeatureBrowser extends LitElement {
     if (total === 0) return;
     const place = Math.max(0, Math.min(total - 1, this.cursor + by));
     const row = this.#pages.at(place);
+    this.cursor = place;
+    this.#awaited = row ? undefined : place;
     if (row) this.#choose(place, row.feature, { toggle: false, extend });
+  }
+
+  /** Rows have come: opens the one that the cursor waits on. */
+  #arrived(): void {
+    this.version++;
+    if (this.#awaited === undefined) return;
+    const row = this.#pages.at(this.#awaited);
+    if (row) this.#choose(this.#awaited, row.feature, { toggle: false, extend: false });
+    if (row) this.#awaited = undefined;
   }
 
   async #annotate(change: { features: number[]; flagged?: boolean; label?: string; note?: string }): Promise<void> {
@@ -337,7 +352,7 @@ class SaeFeatureBrowser extends LitElement {
     const { snapshot } = this;
     if (this.fatal) return html`<main><p class="message error" role="alert">${this.fatal}</p></main>`;
     if (!snapshot) return html`<main><p class="message">Opening the feature index…</p></main>`;
-    return html`
+    return html`<main>
       <div class="title">
         <h1>${snapshot.title}</h1>
         <span class="dim">${snapshot.method}${snapshot.members > 1 ? ` of ${snapshot.members}` : ""} · ${snapshot.hook} · ${snapshot.corpusTokens.toLocaleString("en-US")} tokens indexed</span>
@@ -368,7 +383,7 @@ class SaeFeatureBrowser extends LitElement {
             ></sae-try-text>`
           : nothing
       }
-      <main class=${this.detailOpen ? "detail" : ""}>
+      <div class=${this.detailOpen ? "panes detail" : "panes"}>
         ${this.#list(snapshot)}
         <sae-feature-detail
           .detail=${this.detail}
@@ -388,14 +403,14 @@ class SaeFeatureBrowser extends LitElement {
           @note=${(event: CustomEvent<{ feature: number; note: string }>) => void this.#annotate({ features: [event.detail.feature], note: event.detail.note })}
           @copy=${(event: CustomEvent<FeatureDetail>) => void host("copy", { text: featureAsMarkdown(event.detail) })}
         ></sae-feature-detail>
-      </main>
+      </div>
       <dialog ?open=${this.help} aria-label="Keyboard shortcuts">
         <table>${keys.map(([key, what]) => html`<tr><td><kbd>${key}</kbd></td><td>${what}</td></tr>`)}</table>
         <button class="plain" @click=${() => {
           this.help = false;
         }}>Close</button>
       </dialog>
-    `;
+    </main>`;
   }
 
   #list(snapshot: Snapshot) {

@@ -1,0 +1,243 @@
+// The feature browser's bundle in a real Chromium, its host a stand-in with 100,000 made-up features: list, search, keys, flags, detail, safety, accessibility.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { type FeatureRow, featureBrowserHost, type ListQuery } from "../../src/protocol/featureBrowser.ts";
+import { answer } from "../../src/protocol/rpc.ts";
+import { launchBrowser, openWebview, screenshot, type Theme } from "./webviewPage.ts";
+
+const width = 100_000;
+const words = [" she", " her", " herself", " nurse", " nursing", " 1987", " the", "\n", " écrit", " rain", "<img src=x onerror=alert(1)>", " Monday", " wool", " goal"];
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** A host that remembers what it was asked and what was flagged. */
+class StandInHost {
+  readonly flags = new Set<number>();
+  readonly labels = new Map<number, string>();
+  readonly queries: ListQuery[] = [];
+  copied = "";
+  undone = 0;
+  failDetail = "";
+
+  row(feature: number): FeatureRow {
+    const token = (i: number) => ({ text: words[(feature + 3 * i) % words.length]!, count: 40 - i, strength: 1 - 0.2 * i, share: 0.5 / (i + 1) });
+    return {
+      feature,
+      member: feature % 4,
+      index: Math.floor(feature / 4),
+      label: this.labels.get(feature) ?? "",
+      note: "",
+      flagged: this.flags.has(feature),
+      tokens: [0, 1, 2, 3].map(token),
+      density: feature % 9 === 8 ? 0 : 0.05 / (1 + feature),
+      max: 12 - (feature % 9),
+      mean: 3,
+      histogram: Array.from({ length: 16 }, (_, i) => Math.round(1000 * Math.exp(-i / 3))),
+      foundIn: [0, 1, 2, 3].map((member) => member === feature % 4 || (feature + member) % 3 !== 0),
+    };
+  }
+
+  readonly handlers: Parameters<typeof answer<typeof featureBrowserHost>>[2] = {
+    ready: () => ({ title: "demo · bagging", ensembleFolder: "demo", method: "bagging", members: 4, width, hook: "blocks.2.hook_resid_post", corpusTokens: 200_000, canTryText: true, open: null }),
+    page: ({ query, offset, limit }) => {
+      this.queries.push(query);
+      const all = query.flaggedOnly ? [...this.flags] : query.text === "nothing" ? [] : Array.from({ length: width }, (_, feature) => feature);
+      return { total: all.length, rows: all.slice(offset, offset + limit).map((feature) => this.row(feature)) };
+    },
+    detail: ({ feature }) => {
+      if (this.failDetail) throw new Error(this.failDetail);
+      return {
+        row: this.row(feature),
+        topLogits: [{ text: " she", value: 1.25 }],
+        bottomLogits: [{ text: " he", value: -0.75 }],
+        bands: [{ name: "Top activations", from: 6, to: 12, sequences: [{ document: 0, peak: 1, tokens: [{ text: " Then", value: 0 }, { text: " she", value: 12 }, { text: " ran", value: 2 }] }] }],
+        neighbours: [{ feature: feature + 1, member: 1, index: 7, cosine: 0.91, label: "", tokens: [" her"] }],
+      };
+    },
+    annotate: ({ features, flagged, label }) => {
+      for (const feature of features) {
+        if (flagged === true) this.flags.add(feature);
+        if (flagged === false) this.flags.delete(feature);
+        if (label !== undefined) this.labels.set(feature, label);
+      }
+      return {};
+    },
+    undo: () => {
+      this.undone++;
+      return { undone: true };
+    },
+    tryText: ({ text }) => ({ tokens: text.split(" ").map((word, i) => ({ text: ` ${word}`, features: [{ feature: i, value: 2 + i }] })), rows: text.split(" ").map((_, i) => this.row(i)) }),
+    copy: ({ text }) => {
+      this.copied = text;
+      return {};
+    },
+  };
+}
+
+describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, () => {
+  let browser: Browser;
+  before(async () => {
+    await prepareRealVsCode();
+    browser = await launchBrowser();
+  });
+  after(() => browser?.close());
+
+  async function open(host = new StandInHost(), { theme = "dark" as Theme, width = 1280 } = {}): Promise<{ page: Page; host: StandInHost; errors: string[] }> {
+    const errors: string[] = [];
+    const page = await openWebview(browser, {
+      bundle: "feature-browser",
+      element: "sae-feature-browser",
+      theme,
+      width,
+      height: 800,
+      connect: (connection) => answer(connection, featureBrowserHost, host.handlers),
+    });
+    page.on("pageerror", (error) => errors.push(error.message));
+    page.on("dialog", (dialog) => {
+      errors.push(`dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    await page.locator(".row").nth(5).waitFor();
+    await page.locator("sae-feature-detail h2").waitFor();
+    return { page, host, errors };
+  }
+  const cursor = (page: Page) => page.locator(".row.cursor .id").textContent();
+
+  test("shows the first rows, the count, and the first feature in full", async () => {
+    const { page, errors } = await open();
+    assert.equal((await page.locator(".count").textContent())?.trim(), "100,000 of 100,000");
+    assert.equal(await page.locator("sae-feature-detail h2").textContent(), "0/0");
+    await page.locator(".sequence").first().getByText("she").waitFor();
+    assert.deepEqual(errors, []);
+    await page.close();
+  });
+
+  test("j, k and f move and flag; the flag shows in the list; Ctrl+Z asks the host to undo", async () => {
+    const { page, host } = await open();
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("k");
+    assert.equal(await cursor(page), "1/0");
+    await page.keyboard.press("f");
+    await page.locator('.row.cursor .flag[aria-pressed="true"]').waitFor();
+    assert.deepEqual([...host.flags], [1]);
+    await page.keyboard.press("Control+z");
+    await assert.doesNotReject(async () => {
+      while (host.undone === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    });
+    await page.close();
+  });
+
+  test("a range of rows is flagged together", async () => {
+    const { page, host } = await open();
+    await page.keyboard.press("Shift+ArrowDown");
+    await page.keyboard.press("Shift+ArrowDown");
+    await page.keyboard.press("f");
+    await page.locator('.flag[aria-pressed="true"]').nth(2).waitFor();
+    assert.deepEqual([...host.flags].sort(), [0, 1, 2]);
+    await page.close();
+  });
+
+  test("End goes to the last of 100,000 rows", async () => {
+    const { page } = await open();
+    await page.keyboard.press("End");
+    await page.locator(`#row-${width - 1}`).waitFor();
+    await page.close();
+  });
+
+  test("typing in the search box asks the host and is no shortcut; x clears", async () => {
+    const { page, host } = await open();
+    await page.keyboard.press("/");
+    await page.keyboard.type("nothing");
+    await page.getByText("Nothing matches among 100,000 features.").waitFor();
+    assert.equal(host.flags.size, 0);
+    assert.equal(host.queries.at(-1)?.text, "nothing");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: /Clear search/ }).click();
+    await page.locator(".row").nth(5).waitFor();
+    assert.equal(host.queries.at(-1)?.text, "");
+    await page.close();
+  });
+
+  test("a label is written where it is typed", async () => {
+    const { page, host } = await open();
+    await page.keyboard.press("l");
+    await page.keyboard.type("female pronouns");
+    await page.keyboard.press("Tab");
+    await page.locator(".row .label", { hasText: "female pronouns" }).first().waitFor();
+    assert.equal(host.labels.get(0), "female pronouns");
+    await page.close();
+  });
+
+  test("token text is data: markup in a token is shown, never run", async () => {
+    const { page, errors } = await open();
+    await page.keyboard.press("End");
+    await page.locator(`#row-${width - 1}`).waitFor();
+    await page.getByText("<img␣src=x␣onerror=alert(1)>").first().waitFor();
+    assert.equal(await page.locator("sae-token img").count(), 0);
+    assert.deepEqual(errors, []);
+    await page.close();
+  });
+
+  test("an error of the host is said where it happened", async () => {
+    const host = new StandInHost();
+    const { page } = await open(host);
+    host.failDetail = "index.sqlite: found damage, expected an index";
+    await page.keyboard.press("j");
+    await page.getByRole("alert").getByText("found damage").waitFor();
+    await page.close();
+  });
+
+  test("try text shows which features fire on which token", async () => {
+    const { page } = await open();
+    await page.getByRole("button", { name: "Try text" }).click();
+    await page.locator("sae-try-text textarea").fill("she ran home");
+    await page.locator("sae-try-text vscode-button").click();
+    await page.locator("sae-try-text .text button").nth(2).click();
+    await page.locator("sae-try-text li").getByText("2/0").waitFor();
+    await page.close();
+  });
+
+  test("copies a feature as Markdown", async () => {
+    const { page, host } = await open();
+    await page.getByRole("button", { name: "Copy" }).click();
+    while (!host.copied) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.match(host.copied, /^### Feature 0\/0\n/);
+    assert.match(host.copied, /\*\*she\*\*/);
+    await page.close();
+  });
+
+  test("narrow: the list alone; Enter opens the detail over it, Escape goes back", async () => {
+    const host = new StandInHost();
+    const page = await openWebview(browser, { bundle: "feature-browser", element: "sae-feature-browser", theme: "light", width: 520, height: 700, connect: (connection) => answer(connection, featureBrowserHost, host.handlers) });
+    await page.locator(".row").nth(3).waitFor();
+    assert.equal(await page.locator("sae-feature-detail").isVisible(), false);
+    await page.keyboard.press("Enter");
+    await page.locator("sae-feature-detail h2").waitFor({ state: "visible" });
+    assert.equal(await page.locator("sae-feature-list").isVisible(), false);
+    await screenshot(page, "feature-browser-narrow-light");
+    await page.keyboard.press("Escape");
+    await page.locator("sae-feature-list").waitFor({ state: "visible" });
+    await page.close();
+  });
+
+  for (const theme of ["dark", "light"] as const) {
+    test(`axe finds nothing (${theme})`, async () => {
+      const host = new StandInHost();
+      host.flags.add(2);
+      host.labels.set(2, "a label");
+      const { page } = await open(host, { theme });
+      await page.keyboard.press("j");
+      await page.keyboard.press("j");
+      await page.locator("sae-feature-detail h2", { hasText: "2/0" }).waitFor();
+      await screenshot(page, `feature-browser-${theme}`);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(root: Document, options: object): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run(document, { resultTypes: ["violations"] }));
+      assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`), []);
+      await page.close();
+    });
+  }
+});

@@ -1,0 +1,164 @@
+// The run dashboard's bundle in a real Chromium, its host a stand-in: live charts, progress, the table, exports, accessibility.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import type { MessageConnection } from "vscode-jsonrpc/node";
+import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import type { ReportTable } from "../../src/protocol/reportTable.ts";
+import { answer, notify } from "../../src/protocol/rpc.ts";
+import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts";
+import type { RunEntry } from "../../src/protocol/service.ts";
+import { launchBrowser, openWebview, screenshot, type Theme } from "./webviewPage.ts";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const running: RunEntry = {
+  folder: "demo-run",
+  name: "demo",
+  state: "running",
+  reason: null,
+  experiment: "demo.sae.jsonc",
+  started: 0,
+  ended: null,
+  progress: { stage: "train bagging", done: 63_000, total: 100_000, unit: "tokens", rate: 41_250, eta: 12 },
+  report: false,
+  ensembles: [],
+};
+
+const report: ReportTable = {
+  columns: [
+    { key: "explained_variance", title: "explained variance", better: "higher", paper: true },
+    { key: "mse", title: "MSE", better: "lower", paper: true },
+    { key: "stability", title: "stability", better: "higher", paper: true },
+    { key: "l0", title: "L0", better: null, paper: false },
+  ],
+  rows: [
+    { label: "single", cells: [{ value: 0.72, reason: "" }, { value: 12.1, reason: "" }, { value: null, reason: "trained from one seed set" }, { value: 16, reason: "" }] },
+    { label: "bagging", cells: [{ value: 0.81, reason: "" }, { value: 8.4, reason: "" }, { value: 0.63, reason: "" }, { value: 64, reason: "" }] },
+  ],
+};
+
+const trainLines = Array.from({ length: 60 }, (_, i) =>
+  JSON.stringify({
+    time: i,
+    type: "train",
+    stage: "train bagging",
+    step: i,
+    tokens: 2048 * (i + 1),
+    members: [0, 1, 2, 3].map((member) => ({ member, loss: 40 * Math.exp(-i / 15) + 5 + member, mse: 5, l0: 16, explained_variance: 0.8 - Math.exp(-i / 12), dead: 0.01 * member, lr: 1e-3 })),
+  }),
+);
+
+describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, () => {
+  let browser: Browser;
+  before(async () => {
+    await prepareRealVsCode();
+    browser = await launchBrowser();
+  });
+  after(() => browser?.close());
+
+  async function open(run: RunEntry, table: ReportTable | null, theme: Theme = "dark") {
+    const asked: string[] = [];
+    const saved: { name: string; content: string; base64: boolean }[] = [];
+    let connection: MessageConnection | undefined;
+    const page = await openWebview(browser, {
+      bundle: "run-dashboard",
+      element: "sae-run-dashboard",
+      theme,
+      width: 1200,
+      height: 900,
+      connect: (line) => {
+        connection = line;
+        answer(line, dashboardHost, {
+          ready: () => ({ run, report: table }),
+          stop: () => {
+            asked.push("stop");
+            return {};
+          },
+          resume: () => {
+            asked.push("resume");
+            return {};
+          },
+          browse: ({ ensemble }) => {
+            asked.push(`browse ${ensemble}`);
+            return {};
+          },
+          save: (file) => {
+            saved.push(file);
+            return { saved: true };
+          },
+        });
+      },
+    });
+    await page.getByRole("heading", { name: run.name }).waitFor();
+    return { page, asked, saved, tell: (lines: string[]) => notify(connection!, dashboardView, "events", { lines }), connection: () => connection! };
+  }
+  const frames = (page: Page, until: () => boolean) => (async () => { while (!until()) await page.evaluate(() => new Promise(requestAnimationFrame)); })();
+
+  test("shows progress, stops the run, and draws what is told while it runs", async () => {
+    const { page, asked, tell } = await open(running, null);
+    await page.getByText("train bagging · 63%").waitFor();
+    await page.getByText("The charts begin with the first training step.").waitFor();
+    tell(trainLines.slice(0, 10));
+    await page.locator("sae-chart canvas").nth(3).waitFor();
+    const last = page.locator("sae-chart .last").first();
+    const before = await last.textContent();
+    tell([...trainLines.slice(10), '{"torn']);
+    await page.waitForFunction((text) => {
+      const chart = document.querySelector("sae-run-dashboard")?.shadowRoot?.querySelector("sae-chart");
+      return chart?.shadowRoot?.querySelector(".last")?.textContent !== text;
+    }, before);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await frames(page, () => asked.length > 0);
+    assert.deepEqual(asked, ["stop"]);
+    await page.close();
+  });
+
+  test("a report: the best of a column is bold, a missing number is a dash with its reason", async () => {
+    const { page } = await open({ ...running, state: "done", progress: null, report: true }, report);
+    assert.equal(await page.locator("sae-report-table td.best").first().textContent(), "0.810");
+    const dash = page.locator("sae-report-table td", { hasText: "–" }).first();
+    assert.equal(await dash.getAttribute("title"), "trained from one seed set");
+    assert.equal(await page.getByRole("columnheader", { name: /L0/ }).count(), 0);
+    await page.getByRole("button", { name: "All metrics" }).click();
+    await page.getByRole("columnheader", { name: /L0/ }).waitFor();
+    await page.close();
+  });
+
+  test("exports CSV, SVG, PNG and Markdown", async () => {
+    const { page, saved, tell } = await open({ ...running, state: "done", progress: null, report: true }, report);
+    tell(trainLines);
+    for (const name of ["CSV", "SVG", "PNG", "Markdown"]) await page.getByRole("button", { name, exact: true }).click();
+    await frames(page, () => saved.length === 4);
+    const byName = new Map(saved.map((file) => [file.name.split(".").at(-1), file]));
+    assert.equal(byName.get("csv")!.content.split("\n").length, 1 + 60 * 4 + 1);
+    assert.match(byName.get("svg")!.content, /^<svg .*Explained variance/s);
+    assert.deepEqual([...Buffer.from(byName.get("png")!.content, "base64").subarray(1, 4)], [...Buffer.from("PNG")]);
+    assert.match(byName.get("md")!.content, /\| bagging \| 0\.810 \| 8\.40 \| 0\.630 \| 64\.0 \|/);
+    await page.close();
+  });
+
+  test("a failed run says why and offers to resume", async () => {
+    const { page, asked } = await open({ ...running, state: "failed", reason: "its process ended without a word" }, null);
+    await page.getByText("its process ended without a word").waitFor();
+    await page.getByRole("button", { name: "Resume" }).click();
+    await frames(page, () => asked.length > 0);
+    assert.deepEqual(asked, ["resume"]);
+    await page.close();
+  });
+
+  for (const theme of ["dark", "light"] as const) {
+    test(`axe finds nothing (${theme})`, async () => {
+      const { page, tell } = await open(running, report, theme);
+      tell(trainLines);
+      await page.locator("sae-chart canvas").nth(3).waitFor();
+      await screenshot(page, `run-dashboard-${theme}`);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(root: Document, options: object): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run(document, { resultTypes: ["violations"] }));
+      assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`), []);
+      await page.close();
+    });
+  }
+});
