@@ -21,12 +21,27 @@ export interface Shape {
   readonly window: number;
   /** Added to the encoder's biases, so that few latents fire. */
   readonly bias?: number;
+  /** 20 unless given. */
+  readonly steps?: number;
   readonly config?: Partial<TrainerConfig>;
   readonly sae?: Partial<SaeConfig>;
 }
 
 /** Odd sizes (nothing a multiple of a vector or a block), k of 1 and of F, every switch of the trainer. */
 export const randomShapes: Shape[] = [
+  ...architectures.map(
+    (architecture): Shape => ({
+      what: `${architecture}: several blocks of everything, d 36, F 530, 133 rows`,
+      architecture,
+      d: 36,
+      F: 530,
+      k: 11,
+      rows: 133,
+      members: 1,
+      window: 0,
+      steps: 2,
+    }),
+  ),
   ...architectures.map(
     (architecture): Shape => ({
       what: `${architecture}: d 13, F 50, 19 rows`,
