@@ -22,17 +22,17 @@ export function displayMode(options: { json?: boolean; plain?: boolean }): Displ
   return options.plain || !process.stderr.isTTY ? "plain" : "terminal";
 }
 
-/** "EV 0.712  L0 16.0  loss 4.31  dead 2%": the members' means. */
-function numbers(event: TrainEvent | undefined): string {
-  if (!event) return "";
+/** "EV 0.712", "L0 16.0", "dead 2%", "loss 4.31": the members' means, the most telling first. */
+function numbers(event: TrainEvent | undefined): string[] {
+  if (!event) return [];
   const mean = (value: (member: TrainEvent["members"][number]) => number): number =>
     event.members.reduce((sum, member) => sum + value(member), 0) / event.members.length;
   return [
     `EV ${mean((member) => member.explained_variance).toFixed(3)}`,
     `L0 ${metric(mean((member) => member.l0))}`,
-    `loss ${metric(mean((member) => member.loss))}`,
     `dead ${share(mean((member) => member.dead))}`,
-  ].join("  ");
+    `loss ${metric(mean((member) => member.loss))}`,
+  ];
 }
 
 function counts({ done, total, unit }: ProgressEvent): string {
@@ -55,7 +55,7 @@ class PlainDisplay implements Display {
       counts(event),
       event.rate === null ? "" : rate(event.rate, event.unit),
       event.done < event.total && event.eta !== null ? `${duration(event.eta)} left` : "",
-      numbers(this.#train?.stage === event.stage ? this.#train : undefined),
+      numbers(this.#train?.stage === event.stage ? this.#train : undefined).join("  "),
     ];
     console.error(`${event.stage}: ${parts.filter((part) => part !== "").join(", ")}`);
   }
@@ -91,7 +91,7 @@ class TerminalDisplay implements Display {
     if (event.done >= event.total) {
       this.end();
       const took = duration((time - this.#started) / 1000);
-      const line = `✓ ${event.stage.padEnd(24)} ${integer(event.total)} ${event.unit} in ${took}  ${numbers(this.#trained())}`;
+      const line = `✓ ${event.stage.padEnd(20)} ${integer(event.total)} ${event.unit} in ${took}  ${numbers(this.#trained()).join("  ")}`;
       process.stderr.write(`${line.trimEnd()}\n`);
       this.#progress = undefined;
       return;
@@ -114,11 +114,12 @@ class TerminalDisplay implements Display {
 
   #line(): string {
     const event = this.#progress!;
+    const done = event.done / Math.max(1, event.total);
     const parts = [
-      `  ${event.stage.padEnd(24)} ${bar(event.done / Math.max(1, event.total), 16)} ${share(event.done / Math.max(1, event.total)).padStart(4)}`,
+      `  ${event.stage.padEnd(20)} ${bar(done, 12)} ${share(done).padStart(4)}`,
       event.eta === null ? "" : `${duration(event.eta)} left`,
       event.rate === null ? "" : rate(event.rate, event.unit),
-      numbers(this.#trained()),
+      ...numbers(this.#trained()),
     ];
     let line = "";
     const width = process.stderr.columns ?? 80;

@@ -9,8 +9,8 @@ import { golden } from "../fixtures.ts";
 const main = join(import.meta.dirname, "../../../src/cli/main.ts");
 
 /** Writes `tiny.sae.jsonc` and its text to `folder`; `change` replaces top-level keys. Returns the experiment file. */
-export function writeTinyExperiment(folder: string, change: object = {}): string {
-  writeFileSync(join(folder, "text.txt"), texts(200).join("\n\n"));
+export function writeTinyExperiment(folder: string, change: object = {}, documents = 200): string {
+  writeFileSync(join(folder, "text.txt"), texts(documents).join("\n\n"));
   const experiment = {
     model_name: golden("models", "llama"),
     hook_name: "blocks.1.hook_resid_post",
@@ -23,7 +23,8 @@ export function writeTinyExperiment(folder: string, change: object = {}): string
     lr: 1e-3,
     dead_feature_window: 10,
     n_checkpoints: 9,
-    threads: 2,
+    // More would only wait for each other at this size.
+    threads: 1,
     sae: { architecture: "topk", d_sae: 48, k: 4 },
     ensembles: { methods: ["single", "bagging", "boosting", "expanded"], n_members: 2 },
     activations: { tokens: 4000 },
