@@ -22,28 +22,26 @@ export function displayMode(options: { json?: boolean; plain?: boolean }): Displ
   return options.plain || !process.stderr.isTTY ? "plain" : "terminal";
 }
 
-/** "EV 0.712  L0 16.0  loss 4.31  dead 2%": the members' means. */
-function numbers(event: TrainEvent | undefined): string {
-  if (!event) return "";
+/** "EV 0.712", "L0 16.0", "dead 2%", "loss 4.31": the members' means, the most telling first. */
+function numbers(event: TrainEvent | undefined): string[] {
+  if (!event) return [];
   const mean = (value: (member: TrainEvent["members"][number]) => number): number =>
     event.members.reduce((sum, member) => sum + value(member), 0) / event.members.length;
   return [
     `EV ${mean((member) => member.explained_variance).toFixed(3)}`,
     `L0 ${metric(mean((member) => member.l0))}`,
-    `loss ${metric(mean((member) => member.loss))}`,
     `dead ${share(mean((member) => member.dead))}`,
-  ].join("  ");
+    `loss ${metric(mean((member) => member.loss))}`,
+  ];
 }
 
 function counts({ done, total, unit }: ProgressEvent): string {
   return `${integer(done)} / ${integer(total)} ${unit}`;
 }
 
-/** One line a stage when it ends, and every tenth of it (or ten seconds) before. */
+/** One line a stage when it ends, and one every ten seconds before. */
 class PlainDisplay implements Display {
-  #stage = "";
-  #shown = 0;
-  #time = 0;
+  #time = Date.now();
   #train: TrainEvent | undefined;
 
   show(event: RunEvent): void {
@@ -51,19 +49,15 @@ class PlainDisplay implements Display {
     if (event.type === "log" && event.level !== "error")
       console.error(`${event.level === "warning" ? "warning: " : ""}${event.message}`);
     if (event.type !== "progress") return;
-    if (event.stage !== this.#stage) {
-      this.#stage = event.stage;
-      this.#shown = -1;
-      if (this.#train?.stage !== event.stage) this.#train = undefined;
-    }
-    const tenth = Math.floor((10 * event.done) / Math.max(1, event.total));
-    if (event.done < event.total && tenth === this.#shown && event.time - this.#time < 10_000) return;
-    this.#shown = tenth;
+    if (event.done < event.total && event.time - this.#time < 10_000) return;
     this.#time = event.time;
-    const left = event.done < event.total && event.eta !== null ? `, ${duration(event.eta)} left` : "";
-    const speed = event.rate === null ? "" : `, ${rate(event.rate, event.unit)}`;
-    const details = numbers(this.#train);
-    console.error(`${event.stage}: ${counts(event)}${speed}${left}${details && `  ${details}`}`);
+    const parts = [
+      counts(event),
+      event.rate === null ? "" : rate(event.rate, event.unit),
+      event.done < event.total && event.eta !== null ? `${duration(event.eta)} left` : "",
+      numbers(this.#train?.stage === event.stage ? this.#train : undefined).join("  "),
+    ];
+    console.error(`${event.stage}: ${parts.filter((part) => part !== "").join(", ")}`);
   }
 
   end(): void {}
@@ -92,13 +86,12 @@ class TerminalDisplay implements Display {
     if (this.#progress?.stage !== event.stage) {
       this.end();
       this.#started = time;
-      if (this.#train?.stage !== event.stage) this.#train = undefined;
     }
     this.#progress = event;
     if (event.done >= event.total) {
       this.end();
       const took = duration((time - this.#started) / 1000);
-      const line = `✓ ${event.stage.padEnd(20)} ${integer(event.total)} ${event.unit} in ${took}  ${numbers(this.#train)}`;
+      const line = `✓ ${event.stage.padEnd(20)} ${integer(event.total)} ${event.unit} in ${took}  ${numbers(this.#trained()).join("  ")}`;
       process.stderr.write(`${line.trimEnd()}\n`);
       this.#progress = undefined;
       return;
@@ -121,11 +114,12 @@ class TerminalDisplay implements Display {
 
   #line(): string {
     const event = this.#progress!;
+    const done = event.done / Math.max(1, event.total);
     const parts = [
-      `  ${event.stage.padEnd(20)} ${bar(event.done / Math.max(1, event.total), 16)} ${share(event.done / Math.max(1, event.total)).padStart(4)}`,
+      `  ${event.stage.padEnd(20)} ${bar(done, 12)} ${share(done).padStart(4)}`,
       event.eta === null ? "" : `${duration(event.eta)} left`,
       event.rate === null ? "" : rate(event.rate, event.unit),
-      numbers(this.#train),
+      ...numbers(this.#trained()),
     ];
     let line = "";
     const width = process.stderr.columns ?? 80;
@@ -133,6 +127,11 @@ class TerminalDisplay implements Display {
     for (const part of parts.filter((part) => part !== ""))
       if (line.length + part.length + 2 < width) line += (line && "  ") + part;
     return line;
+  }
+
+  /** Numbers of the stage in hand, where it is a training. */
+  #trained(): TrainEvent | undefined {
+    return this.#train?.stage === this.#progress?.stage ? this.#train : undefined;
   }
 
   #above(line: string): void {

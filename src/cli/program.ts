@@ -25,6 +25,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .showHelpAfterError("(--help shows what there is)")
     .showSuggestionAfterError()
     .exitOverride()
+    .helpCommand(false)
     .addHelpText(
       "after",
       `

@@ -26,7 +26,7 @@ const batch = 1000;
  * Considered are features that fired at least 10 times, on at most 3% of the tokens, and whose strongest word holds a
  * letter. Of features with the same strongest word only the clearest is taken, so that ten features show ten things.
  */
-export function clearestFeatures(index: FeatureIndex, n: number): ClearFeature[] {
+export function clearestFeatures(index: Pick<FeatureIndex, "info" | "ids" | "summaries">, n: number): ClearFeature[] {
   const ids = index.ids({
     filter: { alive: true, minDensity: leastCount / Math.max(1, index.info.tokens), maxDensity: largestDensity },
   });

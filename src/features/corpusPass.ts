@@ -18,7 +18,7 @@ export interface CorpusPassOptions {
   /** Windows in the uniform sample of a feature. */
   readonly sample: number;
   readonly seed: number;
-  /** A pass over all features waits for this many activations (or a quarter of the pairs known, if that is more). */
+  /** A pass over all features waits for this many activations. */
   readonly chunkActivations: number;
   /** (feature, token) pairs held in memory before they go to disk. */
   readonly maxPairs: number;
@@ -76,7 +76,7 @@ export class CorpusPass {
       this.#windows++;
     }
     this.#counted += code - firstCode;
-    if (this.#chunk.entries >= Math.max(this.#options.chunkActivations, this.tokens.pairs / 4)) this.flush();
+    if (this.#chunk.entries >= this.#options.chunkActivations) this.flush();
     return code - firstCode;
   }
 
@@ -96,7 +96,10 @@ export class CorpusPass {
     };
     const windowOf = this.#chunk.windows;
     const firstWindow = this.#windows - this.#chunkWindows.length;
-    this.tokens.add(chunk, this.#chunk.tokens, (feature, from, to) => {
+    this.tokens.add(chunk, this.#chunk.tokens);
+    for (let feature = 0; feature < this.#options.features; feature++) {
+      const from = chunk.offsets[feature]!;
+      const to = chunk.offsets[feature + 1]!;
       this.moments.add(feature, chunk.values, from, to);
       for (let p = from; p < to; ) {
         const local = windowOf[chunk.positions[p]!]!;
@@ -114,7 +117,7 @@ export class CorpusPass {
         on.origin = origin;
         this.sequences.offer(feature, on);
       }
-    });
+    }
     this.#chunk.clear();
     this.#chunkWindows = [];
   }

@@ -89,9 +89,12 @@ export class IndexWriter {
       for (const token of tokens) tokenFeatures.add(token.id, feature, token.sum / moments.sums[feature]!);
       insertFeature.run(feature, packHistogram(moments.histogram(feature)), packTokens(tokens));
       const bands = sequenceBands(pass.sequences.topOf(feature), pass.sequences.sampleOf(feature), this.#options);
-      for (const { sequences } of bands)
-        for (const { window } of sequences) this.#windowFeatures.add(window, feature, 0);
-      insertSequences.run(feature, packBands(bands));
+      for (const { windows } of bands) for (const { window } of windows) this.#windowFeatures.add(window, feature, 0);
+      const stored = bands.map(({ windows, ...band }) => ({
+        ...band,
+        sequences: windows.map((sampled) => ({ ...sampled, ...pass.sequences.activations(sampled) })),
+      }));
+      insertSequences.run(feature, packBands(stored));
       feature++;
       if (feature % turnEvery === 0) {
         onProgress(feature);

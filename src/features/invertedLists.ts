@@ -1,4 +1,5 @@
 // Lists turned round: (key, value, weight) triples collected in any order, then given out as one list a key.
+import { sortedIds } from "./featureColumns.ts";
 
 /** Twelve bytes a triple. Keys and values are unsigned 32-bit integers. */
 export class InvertedLists {
@@ -20,30 +21,47 @@ export class InvertedLists {
 
   /** Different keys. */
   get size(): number {
-    return new Set(this.#keys.subarray(0, this.#length)).size;
+    const ends = this.#ends();
+    let size = 0;
+    for (let key = 1; key < ends.length; key++) if (ends[key]! > ends[key - 1]!) size++;
+    return size;
   }
 
   /** Keys ascend; values of a key as they were added, or by weight from the largest (ties as added). Empty keys are left out. */
   *lists(order: "as added" | "by weight"): Generator<{ key: number; values: Uint32Array; weights: Float32Array }> {
-    let largest = -1;
-    for (let i = 0; i < this.#length; i++) largest = Math.max(largest, this.#keys[i]!);
-    const ends = new Uint32Array(largest + 2);
-    for (let i = 0; i < this.#length; i++) ends[this.#keys[i]! + 1]!++;
-    for (let key = 0; key <= largest; key++) ends[key + 1]! += ends[key]!;
+    const ends = this.#ends();
+    const largest = ends.length - 2;
     const cursor = ends.slice(0, largest + 1);
     const sorted = new Uint32Array(this.#length);
     for (let i = 0; i < this.#length; i++) sorted[cursor[this.#keys[i]!]!++] = i;
     for (let key = 0; key <= largest; key++) {
       const entries = sorted.subarray(ends[key]!, ends[key + 1]!);
       if (entries.length === 0) continue;
-      if (order === "by weight") entries.sort((a, b) => this.#weights[b]! - this.#weights[a]! || a - b);
-      yield {
-        key,
-        values: Uint32Array.from(entries, (i) => this.#values[i]!),
-        weights: Float32Array.from(entries, (i) => this.#weights[i]!),
-      };
+      const values = picked(this.#values, entries, Uint32Array);
+      const weights = picked(this.#weights, entries, Float32Array);
+      if (order === "as added") yield { key, values, weights };
+      else {
+        const ranks = sortedIds(weights, true);
+        yield { key, values: picked(values, ranks, Uint32Array), weights: picked(weights, ranks, Float32Array) };
+      }
     }
   }
+
+  /** Entries of all keys before each: [largest key + 2]. */
+  #ends(): Uint32Array {
+    let largest = -1;
+    for (let i = 0; i < this.#length; i++) if (this.#keys[i]! > largest) largest = this.#keys[i]!;
+    const ends = new Uint32Array(largest + 2);
+    for (let i = 0; i < this.#length; i++) ends[this.#keys[i]! + 1]!++;
+    for (let key = 0; key <= largest; key++) ends[key + 1]! += ends[key]!;
+    return ends;
+  }
+}
+
+function picked<T extends Uint32Array | Float32Array>(from: T, at: Uint32Array, kind: new (length: number) => T): T {
+  const result = new kind(at.length);
+  for (let i = 0; i < at.length; i++) result[i] = from[at[i]!]!;
+  return result;
 }
 
 function doubled<T extends Uint32Array | Float32Array>(values: T, kind: new (length: number) => T): T {

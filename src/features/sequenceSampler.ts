@@ -1,13 +1,13 @@
 // Which windows of text stand for a feature: the strongest ones and a uniform sample, chosen in one pass, with the feature's activations on them.
 
-/** A chosen window with the feature's activations on it: places ascend. */
-export interface SampledSequence {
+/** A chosen window. */
+export interface SampledWindow {
   readonly window: number;
   /** Largest activation, and its place in the window. */
   readonly maximum: number;
   readonly peak: number;
-  readonly places: Uint16Array;
-  readonly values: Float32Array;
+  /** By which `activations` finds the rest. */
+  readonly slot: number;
 }
 
 /** One feature's activations on one window; an object that is filled anew for every window, since there are millions. */
@@ -107,31 +107,33 @@ export class SequenceSampler {
   }
 
   /** The strongest windows, strongest first. */
-  topOf(feature: number): SampledSequence[] {
+  topOf(feature: number): SampledWindow[] {
     const base = feature * this.#slots;
-    return this.#sequences(base, this.#topUsed[feature]!).sort((a, b) => b.maximum - a.maximum || a.window - b.window);
+    return this.#chosen(base, this.#topUsed[feature]!).sort((a, b) => b.maximum - a.maximum || a.window - b.window);
   }
 
   /** The uniform sample, least hash first. */
-  sampleOf(feature: number): SampledSequence[] {
+  sampleOf(feature: number): SampledWindow[] {
     const base = feature * this.#slots + this.top;
-    return this.#sequences(base, this.#sampleUsed[feature]!).sort(
-      (a, b) => this.hash(feature, a.window) - this.hash(feature, b.window) || a.window - b.window,
+    return this.#chosen(base, this.#sampleUsed[feature]!).sort(
+      (a, b) => this.#hashes[a.slot]! - this.#hashes[b.slot]! || a.window - b.window,
     );
   }
 
-  #sequences(base: number, used: number): SampledSequence[] {
-    return Array.from({ length: used }, (_, s) => {
-      const start = this.#starts[base + s]!;
-      const end = start + this.#lengths[base + s]!;
-      return {
-        window: this.#windows[base + s]!,
-        maximum: this.#maxima[base + s]!,
-        peak: this.#peaks[base + s]!,
-        places: this.#places.subarray(start, end),
-        values: this.#values.subarray(start, end),
-      };
-    });
+  /** The feature's activations on a chosen window: places in the window ascend. Views, good until the next offer. */
+  activations({ slot }: SampledWindow): { places: Uint16Array; values: Float32Array } {
+    const start = this.#starts[slot]!;
+    const end = start + this.#lengths[slot]!;
+    return { places: this.#places.subarray(start, end), values: this.#values.subarray(start, end) };
+  }
+
+  #chosen(base: number, used: number): SampledWindow[] {
+    return Array.from({ length: used }, (_, s) => ({
+      window: this.#windows[base + s]!,
+      maximum: this.#maxima[base + s]!,
+      peak: this.#peaks[base + s]!,
+      slot: base + s,
+    }));
   }
 
   #store(slot: number, on: WindowActivations): void {

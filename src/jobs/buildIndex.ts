@@ -56,18 +56,15 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
       ensemble,
       encoder,
       model,
-      rows: upTo(experimentWindows(experiment, "index", model), tokens),
+      rows: upTo(experimentWindows(experiment, "index", model), tokens, (seen) =>
+        context.progress(stage, Math.min(seen, tokens), tokens, "tokens"),
+      ),
       source: { dataset_path: index.dataset_path ?? settings.dataset_path, run: run.record.name, ensemble: task.name },
-      totalTokens: tokens,
       options: { seed: settings.seed },
       signal,
-      onProgress: ({ stage: part, done, total, unit }) =>
-        context.progress(
-          part === "activations" ? stage : `${stage}: ${part}`,
-          done,
-          Math.max(done, total ?? done),
-          unit,
-        ),
+      onProgress: ({ stage: part, done, total, unit }) => {
+        if (part !== "activations") context.progress(`${stage}: ${part}`, done, Math.max(done, total ?? done), unit);
+      },
     });
   } finally {
     await encoder.close();
@@ -75,11 +72,16 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
   await run.finishStage(stage, done);
 }
 
-async function* upTo(windows: AsyncIterable<TokenWindow>, tokens: number): AsyncGenerator<IndexRow> {
+async function* upTo(
+  windows: AsyncIterable<TokenWindow>,
+  tokens: number,
+  onSeen: (tokens: number) => void,
+): AsyncGenerator<IndexRow> {
   let seen = 0;
   for await (const window of windows) {
     yield window;
     seen += window.ids.length;
+    onSeen(seen);
     if (seen >= tokens) return;
   }
 }

@@ -41,6 +41,15 @@ interface Trained {
   readonly ensembles: readonly Ensemble[];
 }
 
+interface Named {
+  readonly name: string;
+  readonly ensemble: Ensemble;
+}
+
+function named({ tasks, ensembles }: Trained): Named[] {
+  return ensembles.map((ensemble, set) => ({ name: tasks[set]!.name, ensemble }));
+}
+
 export async function evaluate(context: JobContext): Promise<void> {
   const { experiment, run } = context;
   const trained = await trainedEnsembles(context);
@@ -52,23 +61,19 @@ export async function evaluate(context: JobContext): Promise<void> {
   };
   if (run.isFinished("evaluate", settings) && existsSync(run.paths.report("json"))) return;
   const kept = new PartialResults(run.paths.checkpoint("evaluate"), settings);
+  const evaluations = new Map<string, EnsembleEvaluation>();
+  for (const { name, ensemble } of trained.flatMap(named))
+    evaluations.set(name, await kept.get(name, () => intrinsic(context, name, ensemble)));
+  const models =
+    model_metrics_tokens > 0 ? await kept.get("CE and KL", () => throughModel(context, trained.flatMap(named))) : {};
   const entries: ReportEntry[] = [];
-  for (const { method, tasks, ensembles } of trained) {
-    const runs = [];
-    for (const [set, ensemble] of ensembles.entries()) {
-      const { name } = tasks[set]!;
-      const evaluation = await kept.get(name, () => intrinsic(context, name, ensemble));
-      const model =
-        model_metrics_tokens > 0
-          ? await kept.get(`${name} model`, () => throughModel(context, name, ensemble))
-          : undefined;
-      runs.push({ seeds: ensemble.seeds, evaluation, ...(model && { model }) });
-    }
-    entries.push({
-      method,
-      runs,
-      stability: await kept.get(`${method} stability`, () => stabilityOf(context, method, ensembles)),
+  for (const one of trained) {
+    const runs = named(one).map(({ name, ensemble }) => {
+      const model = models[name];
+      return { seeds: ensemble.seeds, evaluation: evaluations.get(name)!, ...(model && { model }) };
     });
+    const stable = await kept.get(`stability ${one.method}`, () => stabilityOf(context, one));
+    entries.push({ method: one.method, runs, stability: stable });
   }
   const report: EvaluationReport = {
     command: `sae-ensembles evaluate ${experiment.name}.sae.jsonc`,
@@ -125,38 +130,44 @@ async function intrinsic(context: JobContext, name: string, ensemble: Ensemble):
   }
 }
 
-/** CE and KL through the language model, with the special positions left alone. */
-async function throughModel(context: JobContext, name: string, ensemble: Ensemble): Promise<ModelMetrics> {
+/** CE and KL through the language model, of all ensembles in one pass; by the ensemble's name. */
+async function throughModel(context: JobContext, ensembles: readonly Named[]): Promise<Record<string, ModelMetrics>> {
   const { experiment, signal } = context;
   const { settings } = experiment;
   const model = await context.model();
+  const engine = await context.engine();
   const total = settings.evaluation.model_metrics_tokens;
-  const encoder: Encoder = await (await context.engine()).createEncoder(ensemble);
-  const stage = `CE and KL ${name}`;
+  const encoders: Encoder[] = [];
   try {
-    const batches = windowBatches(experimentWindows(experiment, "test", model), settings.store_batch_size_prompts);
-    const [metrics] = await modelMetrics(model, settings.hook_name, [encoder], upTo(batches, total), {
-      signal,
-      onProgress: (tokens) => context.progress(stage, Math.min(tokens, total), total, "tokens"),
-    });
-    context.progress(stage, total, total, "tokens");
-    return metrics!;
+    for (const { ensemble } of ensembles) encoders.push(await engine.createEncoder(ensemble));
+    const windows = windowBatches(experimentWindows(experiment, "test", model), settings.store_batch_size_prompts);
+    const batches = upTo(windows, total, (seen) =>
+      context.progress("CE and KL", Math.min(seen, total), total, "tokens"),
+    );
+    const metrics = await modelMetrics(model, settings.hook_name, encoders, batches, { signal });
+    return Object.fromEntries(ensembles.map(({ name }, position) => [name, metrics[position]!]));
   } finally {
-    await encoder.close();
+    for (const encoder of encoders) await encoder.close();
   }
 }
 
 /** Batches until so many tokens went by. */
-async function* upTo(batches: AsyncIterable<TokenBatch>, tokens: number): AsyncGenerator<TokenBatch> {
+async function* upTo(
+  batches: AsyncIterable<TokenBatch>,
+  tokens: number,
+  onSeen: (tokens: number) => void,
+): AsyncGenerator<TokenBatch> {
   let seen = 0;
+  onSeen(seen);
   for await (const batch of batches) {
     yield batch;
     seen += batch.lengths.reduce((sum, length) => sum + length, 0);
+    onSeen(seen);
     if (seen >= tokens) return;
   }
 }
 
-function stabilityOf(context: JobContext, method: string, ensembles: readonly Ensemble[]): Promise<Stability> {
+function stabilityOf(context: JobContext, { method, ensembles }: Trained): Promise<Stability> {
   const { threads } = context.experiment.settings;
   if (ensembles.length > 1) context.log("info", `stability of ${method} over ${ensembles.length} seed sets`);
   return stability(ensembles, { signal: context.signal, ...(threads !== undefined && { threads }) });

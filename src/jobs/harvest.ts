@@ -8,9 +8,10 @@ import type { Experiment } from "./experiment.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
 
-const SHARD_BYTES = 64 * 2 ** 20;
-/** Rows of a shard, at most, unless there are very many: what a stop may lose is the model's work for one shard. */
-const SHARD_ROWS = 32_768;
+const MOST_SHARD_BYTES = 64 * 2 ** 20;
+const LEAST_SHARD_ROWS = 1024;
+/** What a stop may lose is the model's work for one shard, so there are this many where they are not too large or too small. */
+const SHARDS = 64;
 
 export async function harvest(context: JobContext): Promise<void> {
   const { settings } = context.experiment;
@@ -40,14 +41,10 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
   const d_in = model.info.dModel;
   const dtype = settings.activations.dtype;
   const folder = part === "train" ? run.paths.trainActivations : run.paths.testActivations;
-  const bytes = dtype === "float16" ? 2 : 4;
   const writer = await createActivationWriter(folder, {
     d_in,
     dtype,
-    shardRows: Math.max(
-      1,
-      Math.min(Math.floor(SHARD_BYTES / (bytes * d_in)), Math.max(SHARD_ROWS, Math.ceil(tokens / 1000))),
-    ),
+    shardRows: shardRows(tokens, d_in * (dtype === "float16" ? 2 : 4)),
     provenance: {
       model_name: settings.model_name,
       hook_name: settings.hook_name,
@@ -87,6 +84,11 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
     context.progress(stage, rows, rows, "tokens");
   }
   await run.finishStage(stage, done);
+}
+
+function shardRows(tokens: number, rowBytes: number): number {
+  const wanted = Math.max(LEAST_SHARD_ROWS, Math.ceil(tokens / SHARDS));
+  return Math.max(1, Math.min(wanted, Math.floor(MOST_SHARD_BYTES / rowBytes)));
 }
 
 interface HarvestCursor {

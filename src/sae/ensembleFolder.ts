@@ -103,15 +103,16 @@ export async function loadEnsemble(folder: string): Promise<Ensemble> {
   const file = parse(text, path);
   const members = [];
   for (const name of file.members) members.push(inferenceSae(await loadSae(join(folder, name))));
-  for (const [j, member] of members.entries()) {
+  for (const [j, { config }] of members.entries()) {
+    const refuse = (found: string, expected: string): never => {
+      throw new InputError({ file: path, where: `members.${j}`, found, expected });
+    };
     const d_in = members[0]!.config.d_in;
-    if (member.config.d_in === d_in) continue;
-    throw new InputError({
-      file: path,
-      where: `members.${j}`,
-      found: `d_in ${member.config.d_in}`,
-      expected: `${d_in}, as of the first member`,
-    });
+    if (config.d_in !== d_in) refuse(`d_in ${config.d_in}`, `${d_in}, as of the first member`);
+    // A member may come without a hook's name, but not from another hook.
+    const hook_name = config.metadata.hook_name ?? file.hook;
+    if (hook_name !== file.hook)
+      refuse(`a member trained at ${hook_name}`, `members trained at ${file.hook}, the ensemble's hook`);
   }
   const { method, weights, seeds, hook, provenance } = file;
   return { method, members, weights, seeds, hook, provenance };

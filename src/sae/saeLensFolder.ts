@@ -1,6 +1,6 @@
 // Reading and writing one SAE as a SAELens 6 folder: cfg.json, sae_weights.safetensors, sparsity.safetensors.
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -49,6 +49,8 @@ export async function saveSae(
   if (config.architecture === "batchtopk") {
     tensors["topk_threshold"] = { shape: [], data: Float64Array.of(sae.topk_threshold ?? 0) };
   }
+  // Over an older SAE: its cfg.json must not stand beside new weights, should this be broken off.
+  await rm(join(folder, CONFIG), { force: true });
   await writeSafetensors(join(folder, WEIGHTS), tensors);
   if (options.density) {
     const sparsity = Float32Array.from(options.density, (share) => Math.log10(share + SPARSITY_EPS));

@@ -29,5 +29,7 @@ export async function estimateScalingFactor(source: ActivationSource, rows: numb
 export function scaled(x: Float32Array, factor: number | null): Float32Array {
   if (factor === null) return x;
   const single = Math.fround(factor);
-  return x.map((value) => value * single);
+  const result = new Float32Array(x.length);
+  for (let at = 0; at < x.length; at++) result[at] = x[at]! * single;
+  return result;
 }

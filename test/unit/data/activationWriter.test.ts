@@ -80,7 +80,7 @@ test("killed for real at random moments, again and again, it ends with the same 
   const random = new SeededRandom(11);
   const path = join(folder, "killed");
   let kills = 0;
-  while ((await run(path, kills < 12 ? random.integer(12) : null)) === "killed") {
+  while ((await run(path, kills < 8 ? random.integer(12) : null)) === "killed") {
     kills++;
     // What is named is whole, whatever else lies about.
     const manifest = existsSync(path) ? await readActivationManifest(path) : null;

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { buildFeatureIndex } from "../../../src/features/buildFeatureIndex.ts";
-import { clearestFeatures } from "../../../src/features/clearestFeatures.ts";
 import { phraseQuery } from "../../../src/features/contextSearch.ts";
 import { type FeatureFilter, type FeatureQuery, QueryError } from "../../../src/features/featureIndex.ts";
 import { openFeatureIndex } from "../../../src/features/openFeatureIndex.ts";
@@ -227,14 +226,4 @@ test("bad questions are refused in words", () => {
   refused({ limit: 5000 }, /limit/);
   assert.throws(() => index.detail(24), QueryError);
   assert.throws(() => index.summaries([-1]), QueryError);
-});
-
-test("the clearest features fire on few words, once each", () => {
-  const clear = clearestFeatures(index, 10);
-  assert.ok(clear.every(({ clarity }, rank) => rank === 0 || clarity <= clear[rank - 1]!.clarity));
-  assert.equal(new Set(clear.map(({ words }) => words[0])).size, clear.length);
-  for (const { feature, clarity } of clear) {
-    assert.ok(clarity > 0 && clarity <= 1);
-    assert.ok(feature.count >= 10 && feature.density <= 0.03);
-  }
 });

@@ -95,6 +95,7 @@ test("what is wrong in ensemble.json is said with its field", async () => {
     [(json) => (json["members"] = ["../elsewhere"]), /members\.0/],
     [(json) => (json["weights"] = [1]), /weights.*1 weights for 3 members/],
     [(json) => (json["members"] = []), /members/],
+    [(json) => (json["hook"] = "blocks.3.hook_resid_post"), /members\.0.*blocks\.0\.hook_resid_post/],
     [(json) => (json["members"] = ["member_0", "member_1", "member_7"]), /member_7.*ENOENT/],
   ];
   for (const [change, message] of cases) {
@@ -126,7 +127,7 @@ function randomEnsemble(method: "bagging" | "boosting", architecture: string): E
     const random = SeededRandom.derive(seed, "bias");
     weights.b_dec = weights.b_dec.map(() => random.normal());
     return inferenceSae({
-      config: trainingSaeToConfig(config, { hook_name: "h" }),
+      config: trainingSaeToConfig(config, { hook_name: "blocks.0.hook_resid_post" }),
       weights,
       ...(architecture === "batchtopk" ? { topk_threshold: 0.3 } : {}),
     });

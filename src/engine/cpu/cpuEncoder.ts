@@ -1,0 +1,168 @@
+// The CPU engine's Encoder: members one after the other over chunks of rows, boosting along its residuals.
+import { type Ensemble, ensembleWidth, memberOffsets } from "../../sae/ensemble.ts";
+import { type Encoded, type Encoder, EngineError } from "../engine.ts";
+import { BLOCK_ROWS } from "./layout.ts";
+import type { Memories } from "./memories.ts";
+import type { Team } from "./team.ts";
+
+/** Rows done together, at most. */
+const MOST_ROWS = 2048;
+/** Pairs that a list may hold where nothing bounds the number of active latents. */
+const MOST_PAIRS = 16e6;
+
+/** Codes of some rows by one member. */
+interface Part {
+  readonly counts: Uint32Array;
+  readonly indices: Uint32Array;
+  readonly values: Float32Array;
+}
+
+export class CpuEncoder implements Encoder {
+  readonly #ensemble: Ensemble;
+  readonly #team: Team;
+  readonly #memories: Memories;
+  readonly #job: number;
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(ensemble: Ensemble, team: Team, memories: Memories, job: number) {
+    this.#ensemble = ensemble;
+    this.#team = team;
+    this.#memories = memories;
+    this.#job = job;
+  }
+
+  static async open(ensemble: Ensemble, team: Team, memories: Memories, job: number): Promise<CpuEncoder> {
+    for (const [m, member] of ensemble.members.entries()) memories.putWeights(m, "", member.weights);
+    await team.call({ kind: "open", job, description: memories.description });
+    return new CpuEncoder(ensemble, team, memories, job);
+  }
+
+  encode(x: Float32Array, rows: number): Promise<Encoded> {
+    const result = this.#last.then(() => this.#encode(x, rows));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#team.call({ kind: "close", job: this.#job });
+  }
+
+  async #encode(x: Float32Array, rows: number): Promise<Encoded> {
+    const d = this.#ensemble.members[0]!.config.d_in;
+    if (x.length !== rows * d) throw new EngineError(`${x.length} values are not ${rows} rows of d_in ${d}`);
+    const reconstruction = new Float32Array(rows * d);
+    const chunkRows = this.#chunkRows();
+    const chunks: Part[][] = [];
+    for (let first = 0; first < rows; first += chunkRows) {
+      const n = Math.min(chunkRows, rows - first);
+      const range: [number, number] = [first * d, (first + n) * d];
+      chunks.push(await this.#encodeChunk(x.slice(...range), n, d, reconstruction.subarray(...range)));
+    }
+    return {
+      codes: { ...join(chunks, memberOffsets(this.#ensemble), rows), rows, width: ensembleWidth(this.#ensemble) },
+      reconstruction,
+    };
+  }
+
+  #chunkRows(): number {
+    let rows = MOST_ROWS;
+    for (const { config } of this.#ensemble.members) {
+      if (config.architecture !== "topk") rows = Math.min(rows, Math.floor(MOST_PAIRS / config.d_sae));
+    }
+    return Math.max(BLOCK_ROWS, Math.floor(rows / BLOCK_ROWS) * BLOCK_ROWS);
+  }
+
+  async #encodeChunk(x: Float32Array, rows: number, d: number, out: Float32Array): Promise<Part[]> {
+    const { members, method, weights } = this.#ensemble;
+    await this.#memories.lay(rows, this.#team, this.#job);
+    const parts: Part[] = [];
+    for (const [m, member] of members.entries()) {
+      this.#memories.putBatch(x, rows, d, member.config.normalize_activations);
+      const outcomes = await this.#team.call({ kind: "encode", job: this.#job, member: m });
+      if (!outcomes.every((outcome) => (outcome as { done: boolean }).done))
+        throw new EngineError("the lists of codes were too short");
+      parts.push(this.#readCodes(m, rows));
+      this.#addReconstruction(m, rows, d, weights[m]!, out, method === "boosting" ? x : undefined);
+    }
+    return parts;
+  }
+
+  /** x̂ of a member: α_j of it into the whole; for boosting, all of it out of the next member's input. */
+  #addReconstruction(
+    m: number,
+    rows: number,
+    d_in: number,
+    weight: number,
+    out: Float32Array,
+    rest: Float32Array | undefined,
+  ): void {
+    const sae = this.#memories.saes[m]!;
+    const { bank } = sae.slabs[0]!;
+    const decoded = this.#memories.floats(bank, this.#memories.scratch(bank).out, rows * sae.d);
+    for (let t = 0; t < rows; t++) {
+      for (let j = 0; j < d_in; j++) {
+        const value = decoded[t * sae.d + j]!;
+        out[t * d_in + j]! += weight * value;
+        if (rest) rest[t * d_in + j]! -= value;
+      }
+    }
+  }
+
+  #readCodes(m: number, rows: number): Part {
+    const weight = this.#ensemble.weights[m]!;
+    const lists = this.#memories.saes[m]!.slabs.map((slab) => {
+      const { a } = this.#memories.scratch(slab.bank);
+      return {
+        lo: slab.lo,
+        starts: this.#memories.words(slab.bank, a.starts, rows),
+        counts: this.#memories.words(slab.bank, a.counts, rows),
+        idx: this.#memories.words(slab.bank, a.idx, a.capacity),
+        val: this.#memories.floats(slab.bank, a.val, a.capacity),
+      };
+    });
+    const counts = new Uint32Array(rows);
+    for (const list of lists) for (let t = 0; t < rows; t++) counts[t]! += list.counts[t]!;
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    const indices = new Uint32Array(total);
+    const values = new Float32Array(total);
+    let at = 0;
+    for (let t = 0; t < rows; t++) {
+      for (const { lo, starts, counts: of, idx, val } of lists) {
+        for (let q = starts[t]!; q < starts[t]! + of[t]!; q++) {
+          indices[at] = lo + idx[q]!;
+          values[at++] = weight * val[q]!;
+        }
+      }
+    }
+    return { counts, indices, values };
+  }
+}
+
+/** Members side by side in each row, chunks one below the other. */
+function join(
+  chunks: readonly (readonly Part[])[],
+  memberOffsets: readonly number[],
+  rows: number,
+): { offsets: Uint32Array; indices: Uint32Array; values: Float32Array } {
+  let total = 0;
+  for (const parts of chunks) for (const part of parts) total += part.indices.length;
+  const offsets = new Uint32Array(rows + 1);
+  const indices = new Uint32Array(total);
+  const values = new Float32Array(total);
+  let at = 0;
+  let row = 0;
+  for (const parts of chunks) {
+    const cursors = parts.map(() => 0);
+    for (let t = 0; t < parts[0]!.counts.length; t++) {
+      for (const [m, part] of parts.entries()) {
+        for (let end = cursors[m]! + part.counts[t]!; cursors[m]! < end; cursors[m]!++) {
+          indices[at] = memberOffsets[m]! + part.indices[cursors[m]!]!;
+          values[at++] = part.values[cursors[m]!]!;
+        }
+      }
+      offsets[++row] = at;
+    }
+  }
+  return { offsets, indices, values };
+}

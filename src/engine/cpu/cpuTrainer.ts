@@ -1,0 +1,145 @@
+// The CPU engine's Trainer: members' states in shared memory, steps by the worker threads.
+import { parameterNames } from "../../sae/sae.ts";
+import {
+  type Encoder,
+  EngineError,
+  type MemberState,
+  type StepInput,
+  type StepReport,
+  type Trainer,
+  type TrainerConfig,
+} from "../engine.ts";
+import { newMemberState } from "../memberState.ts";
+import type { Memories } from "./memories.ts";
+import type { Team } from "./team.ts";
+import type { StepOutcome } from "./trainStep.ts";
+
+export class CpuTrainer implements Trainer {
+  readonly #config: TrainerConfig;
+  readonly #team: Team;
+  readonly #memories: Memories;
+  readonly #job: number;
+  readonly #frozen: Encoder | undefined;
+  readonly #steps: number[];
+  /** Steps are taken one after the other, also where a caller doesn't wait. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    config: TrainerConfig,
+    team: Team,
+    memories: Memories,
+    job: number,
+    frozen: Encoder | undefined,
+    steps: number[],
+  ) {
+    this.#config = config;
+    this.#team = team;
+    this.#memories = memories;
+    this.#job = job;
+    this.#frozen = frozen;
+    this.#steps = steps;
+  }
+
+  static async open(
+    config: TrainerConfig,
+    members: readonly MemberState[],
+    frozen: Encoder | undefined,
+    team: Team,
+    memories: Memories,
+    job: number,
+  ): Promise<CpuTrainer> {
+    for (const [m, state] of members.entries()) putState(memories, m, state, config);
+    await team.call({ kind: "open", job, description: memories.description });
+    return new CpuTrainer(
+      config,
+      team,
+      memories,
+      job,
+      frozen,
+      members.map((state) => state.step),
+    );
+  }
+
+  step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {
+    return this.#next(() => this.#step(x, rows, input));
+  }
+
+  state(): Promise<MemberState[]> {
+    return this.#next(async () => this.#steps.map((step, m) => getState(this.#memories, m, step, this.#config)));
+  }
+
+  async close(): Promise<void> {
+    await this.#next(async () => {
+      await this.#frozen?.close();
+      await this.#team.call({ kind: "close", job: this.#job });
+    });
+  }
+
+  #next<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {
+    const { d_in, normalize_activations } = this.#config.sae;
+    if (x.length !== rows * d_in || rows === 0) {
+      throw new EngineError(`a batch of ${x.length} values is not ${rows} rows of d_in ${d_in}`);
+    }
+    let target = x;
+    if (this.#frozen) {
+      const { reconstruction } = await this.#frozen.encode(x, rows);
+      target = x.map((value, at) => value - reconstruction[at]!);
+    }
+    await this.#memories.lay(rows, this.#team, this.#job);
+    this.#memories.putBatch(target, rows, d_in, normalize_activations);
+    const reports: StepReport[] = [];
+    for (let member = 0; member < this.#steps.length; member++) {
+      const count = this.#steps[member]! + 1;
+      const outcomes = (await this.#team.call({ kind: "step", job: this.#job, member, count, input })) as StepOutcome[];
+      const report = outcomes.find((outcome) => outcome.report)?.report;
+      if (!report) {
+        throw new EngineError(
+          "more latents are active than the lists hold, and there is no native library for a dense step",
+        );
+      }
+      this.#steps[member] = count;
+      reports.push(report);
+    }
+    return reports;
+  }
+}
+
+function putState(memories: Memories, m: number, state: MemberState, config: TrainerConfig): void {
+  memories.putWeights(m, "", state.weights);
+  memories.putWeights(m, "v.", state.exp_avg_sq);
+  if (config.adam_beta1 > 0) memories.putWeights(m, "m.", (state.exp_avg ?? newMemberState(state.weights, 1).exp_avg)!);
+  memories.lasting[m * 2] = state.topk_threshold;
+  for (const slab of memories.saes[m]!.slabs) {
+    const last = memories.words(slab.bank, slab.at["last"]!, slab.padded).fill(state.step);
+    if (state.last_updated) last.set(state.last_updated.subarray(slab.lo, slab.lo + slab.n));
+    memories
+      .words(slab.bank, slab.at["silent"]!, slab.n)
+      .set(state.n_forward_passes_since_fired.subarray(slab.lo, slab.lo + slab.n));
+  }
+}
+
+function getState(memories: Memories, m: number, step: number, config: TrainerConfig): MemberState {
+  const names = parameterNames(config.sae.architecture);
+  const F = config.sae.d_sae;
+  const silent = new Uint32Array(F);
+  const last = new Uint32Array(F);
+  for (const slab of memories.saes[m]!.slabs) {
+    silent.set(memories.words(slab.bank, slab.at["silent"]!, slab.n), slab.lo);
+    last.set(memories.words(slab.bank, slab.at["last"]!, slab.n), slab.lo);
+  }
+  return {
+    weights: memories.getWeights(m, "", names),
+    ...(config.adam_beta1 > 0 ? { exp_avg: memories.getWeights(m, "m.", names) } : {}),
+    exp_avg_sq: memories.getWeights(m, "v.", names),
+    n_forward_passes_since_fired: silent,
+    last_updated: last,
+    topk_threshold: memories.lasting[m * 2]!,
+    step,
+  };
+}

@@ -1,0 +1,258 @@
+// The command line as a person and as a script meet it: exit codes, one line for what is wrong, and a whole tiny run. Real child processes.
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, test } from "node:test";
+import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { temporaryFolder } from "../fixtures.ts";
+import { runCommand, writeTinyExperiment } from "../jobs/tinyExperiment.ts";
+
+const root = temporaryFolder();
+
+function fresh(name: string): string {
+  const folder = join(root, name);
+  mkdirSync(folder);
+  return folder;
+}
+
+const lines = (text: string) => text.split("\n").filter((line) => line !== "");
+
+describe("wrong input: one line, exit code 2, nothing written", () => {
+  const folder = fresh("wrong");
+  writeTinyExperiment(folder);
+  const text = readFileSync(join(folder, "tiny.sae.jsonc"), "utf8");
+  const write = (name: string, changed: string) => writeFileSync(join(folder, name), changed);
+  write("key.sae.jsonc", text.replace('"lr"', '"learning_rte"'));
+  write("value.sae.jsonc", text.replace('"topk"', '"topq"'));
+  write("hook.sae.jsonc", text.replace("blocks.1.", "blocks.7."));
+  write("context.sae.jsonc", text.replace('"context_size": 32', '"context_size": 100000'));
+  write("k.sae.jsonc", text.replace('"k": 4', '"k": 400'));
+  const listing = readdirSync(folder);
+  for (const [args, message] of [
+    [["run", "none.sae.jsonc"], /^error: none\.sae\.jsonc: found no such file, expected an experiment file/],
+    [["run", "key.sae.jsonc"], /^error: key\.sae\.jsonc:\d+:3, learning_rte: found an unknown key/],
+    [["train", "value.sae.jsonc"], /^error: value\.sae\.jsonc:\d+:5, sae\.architecture: found "topq", expected one of/],
+    [
+      ["harvest", "hook.sae.jsonc"],
+      /^error: .*hook_name: found "blocks\.7\.hook_resid_post", expected blocks\.0 to blocks\.2/,
+    ],
+    [["run", "context.sae.jsonc"], /^error: .*context_size: found 100000, expected at most the model's/],
+    [["run", "k.sae.jsonc"], /^error: .*sae\.k: found 400, expected at most d_sae, 48/],
+    [
+      ["evaluate", "tiny.sae.jsonc"],
+      /^error: .*tiny: found no trained ensemble, expected at least one: run train first/,
+    ],
+    [["features", "."], /^error: .*found no experiment\.json in it, expected a run folder/],
+    [["resume", "nowhere"], /^error: .*nowhere: found no such folder, expected a run folder/],
+  ] as const) {
+    test(args.join(" "), async () => {
+      const { code, stdout, stderr } = await runCommand([...args], folder);
+      assert.match(stderr, message);
+      assert.equal(code, 2);
+      assert.equal(stdout, "");
+      assert.equal(lines(stderr).length, 1, stderr);
+      assert.deepEqual(readdirSync(folder), listing);
+    });
+  }
+
+  test("--json says the same as one object on standard output", async () => {
+    const { code, stdout, stderr } = await runCommand(["run", "value.sae.jsonc", "--json"], folder);
+    assert.equal(code, 2);
+    assert.equal(stderr, "");
+    const error = JSON.parse(stdout) as Record<string, string>;
+    assert.equal(error["type"], "error");
+    assert.equal(error["where"], "sae.architecture");
+    assert.equal(error["found"], '"topq"');
+  });
+});
+
+describe("usage", () => {
+  test("help lists every command and exits with 0", async () => {
+    const { code, stdout } = await runCommand(["--help"], root);
+    assert.equal(code, 0);
+    for (const name of "demo run resume status stop harvest train evaluate index features doctor schema".split(" "))
+      assert.match(stdout, new RegExp(`^ {2}${name}\\b`, "m"));
+    assert.ok(lines(stdout).every((line) => line.length <= 100));
+  });
+
+  for (const args of [
+    ["evaluat"],
+    ["run"],
+    ["run", "a", "--nope"],
+    ["run", "a", "--jobs", "dance"],
+    ["features", "a", "--limit", "x"],
+  ])
+    test(`${args.join(" ")}: exit code 2`, async () => {
+      const { code, stdout, stderr } = await runCommand(args, root);
+      assert.equal(code, 2);
+      assert.equal(stdout, "");
+      assert.match(stderr, /^error: /);
+    });
+
+  test("schema prints JSON", async () => {
+    const { code, stdout } = await runCommand(["schema"], root);
+    assert.equal(code, 0);
+    assert.equal((JSON.parse(stdout) as { type: string }).type, "object");
+  });
+
+  test("doctor examines everything it names", async () => {
+    const { code, stdout } = await runCommand(["doctor", "--json"], root);
+    const findings = JSON.parse(stdout) as { name: string; state: string; value: string }[];
+    assert.equal(code, 0, stdout);
+    for (const name of ["Processor", "Memory", "Disk", "SQLite", "WebAssembly", "onnxruntime", "Training engine"])
+      assert.ok(
+        findings.some((finding) => finding.name === name && finding.value !== ""),
+        name,
+      );
+    assert.match(findings.find(({ name }) => name === "WebAssembly")!.value, /SIMD, threads/);
+    assert.match(findings.find(({ name }) => name === "onnxruntime")!.value, /\d+ GFLOP\/s/);
+  });
+});
+
+describe("a whole run", () => {
+  const folder = fresh("whole");
+  const run = join(folder, "runs", "tiny");
+
+  before(async () => {
+    writeTinyExperiment(folder, {
+      ensembles: { methods: ["single", "bagging", "boosting", "expanded"], n_members: 2, seed_sets: 2 },
+    });
+    const { code, stdout, stderr } = await runCommand(["run", "tiny.sae.jsonc", "--json"], folder);
+    assert.equal(code, 0, stdout + stderr);
+    assert.equal(stderr, "");
+    const events = lines(stdout).map((line) => JSON.parse(line) as { type: string; state?: string; time: number });
+    assert.equal(events.at(-1)!.state, "done");
+    assert.deepEqual([...new Set(events.map((event) => event.type))].sort(), ["log", "progress", "state", "train"]);
+  });
+
+  test("every method and seed set is there, and its members load", async () => {
+    const names = readdirSync(join(run, "ensembles")).sort();
+    assert.deepEqual(names, [
+      "bagging",
+      "bagging-1",
+      "boosting",
+      "boosting-1",
+      "expanded",
+      "expanded-1",
+      "single",
+      "single-1",
+    ]);
+    const bagging = await loadEnsemble(join(run, "ensembles", "bagging"));
+    assert.equal(bagging.members.length, 2);
+    assert.deepEqual(bagging.seeds, [42, 43]);
+    assert.deepEqual((await loadEnsemble(join(run, "ensembles", "bagging-1"))).seeds, [1042, 1043]);
+    const expanded = await loadEnsemble(join(run, "ensembles", "expanded"));
+    assert.deepEqual([expanded.members[0]!.config.d_sae, expanded.members[0]!.config.k], [96, 8]);
+  });
+
+  test("nothing half-made is left", () => {
+    const left = readdirSync(run, { recursive: true }).filter((name) => /\.tmp$|building/.test(String(name)));
+    assert.deepEqual(left, []);
+    assert.deepEqual(readdirSync(join(run, "checkpoints")), []);
+  });
+
+  test("the report has the paper's metrics for every method", () => {
+    const report = JSON.parse(readFileSync(join(run, "report.json"), "utf8")) as {
+      methods: { method: string; metrics: Record<string, { value: number | null }> }[];
+    };
+    assert.deepEqual(
+      report.methods.map(({ method }) => method),
+      ["single", "bagging", "boosting", "expanded"],
+    );
+    for (const { method, metrics } of report.methods)
+      for (const key of [
+        "explained_variance",
+        "mse",
+        "connectivity",
+        "diversity",
+        "stability",
+        "l0",
+        "ce_loss_score",
+        "kl_div_score",
+      ])
+        assert.ok(Number.isFinite(metrics[key]!.value), `${method} ${key}`);
+    const [single, , boosting] = report.methods.map(({ metrics }) => metrics["explained_variance"]!.value!);
+    assert.ok(boosting! > single!, `boosting ${boosting}, single ${single}`);
+    assert.ok(existsSync(join(run, "report.csv")) && existsSync(join(run, "report.md")));
+  });
+
+  test("the same command again finds everything done and changes nothing", async () => {
+    const before = readFileSync(join(run, "report.json"), "utf8");
+    const { code, stderr } = await runCommand(["run", "tiny.sae.jsonc", "--plain"], folder);
+    assert.equal(code, 0, stderr);
+    assert.equal(stderr, "");
+    assert.equal(readFileSync(join(run, "report.json"), "utf8"), before);
+  });
+
+  test("evaluate prints the table", async () => {
+    const { code, stdout } = await runCommand(["evaluate", "tiny.sae.jsonc"], folder);
+    assert.equal(code, 0);
+    for (const word of ["single", "bagging", "boosting", "expanded", "stability", "connectivity"])
+      assert.match(stdout, new RegExp(word));
+    assert.ok(
+      lines(stdout).every((line) => [...line].length <= 100),
+      stdout,
+    );
+  });
+
+  test("features: list, by token, by text, one in full", async () => {
+    const list = await runCommand(["features", run, "--limit", "5"], folder);
+    assert.equal(list.code, 0, list.stderr);
+    assert.match(list.stdout, /1 to 5 of \d+ that match \(bagging, 96 features in all\)/);
+    const first = /^(\d+\/\d+) /m.exec(list.stdout)![1]!;
+    const shown = await runCommand(["features", run, "--show", first], folder);
+    assert.equal(shown.code, 0, shown.stderr);
+    assert.match(shown.stdout, new RegExp(`^Feature ${first}`));
+    assert.match(shown.stdout, /Top logits/);
+    const json = await runCommand(["features", run, "--token", "nurse", "--json"], folder);
+    for (const line of lines(json.stdout)) assert.ok("relevance" in JSON.parse(line));
+    const none = await runCommand(["features", run, "--text", "no such words anywhere"], folder);
+    assert.deepEqual([none.code, none.stdout], [0, "No feature of bagging matches.\n"]);
+  });
+
+  test("features: what does not exist is one line and exit code 2", async () => {
+    for (const [args, message] of [
+      [["--show", "9/9"], /--show: found "9\/9", expected member\/index from 0\/0 to 1\/47/],
+      [["--ensemble", "single"], /found no index of "single", expected one of bagging/],
+      [["--sort", "relevance"], /relevance/],
+    ] as const) {
+      const { code, stderr } = await runCommand(["features", run, ...args], folder);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, message);
+      assert.equal(lines(stderr).length, 1);
+    }
+  });
+
+  test("other settings in the same run folder are refused", async () => {
+    const file = join(folder, "other.sae.jsonc");
+    writeFileSync(file, readFileSync(join(folder, "tiny.sae.jsonc"), "utf8").replace('"lr": 0.001', '"lr": 0.002'));
+    const { code, stderr } = await runCommand(["run", file, "--run-folder", run], folder);
+    assert.equal(code, 2);
+    assert.match(stderr, /lr: found 0\.002, expected 0\.001, with which the run in .* began/);
+  });
+
+  test("status lists it", async () => {
+    const { stdout } = await runCommand(["status"], folder);
+    assert.match(stdout, /runs\/tiny\s+done\s+harvest, train, evaluate, index in /);
+  });
+});
+
+test("a detached run outlives its starter, is followed, stopped and resumed by others", async () => {
+  const folder = fresh("detached");
+  writeTinyExperiment(folder, { training_tokens: 640_000, ensembles: { methods: ["bagging"], n_members: 2 } });
+  const run = join(folder, "runs", "tiny");
+  const started = await runCommand(["train", "tiny.sae.jsonc", "--detach", "--json"], folder);
+  assert.equal(started.code, 0, started.stderr);
+  assert.equal((JSON.parse(started.stdout) as { runFolder: string }).runFolder, run);
+  const busy = await runCommand(["train", "tiny.sae.jsonc"], folder);
+  assert.equal(busy.code, 1);
+  assert.match(busy.stderr, /^error: .*another process \(\d+ on .*\) is at work on this run/);
+  const stopped = await runCommand(["stop", run], folder);
+  assert.match(stopped.stderr, /runs\/tiny: stopped\. To go on: sae-ensembles resume runs\/tiny/);
+  const followed = await runCommand(["status", run, "--follow", "--json"], folder);
+  const events = lines(followed.stdout).map((line) => JSON.parse(line) as { type: string; state?: string });
+  assert.deepEqual(
+    events.filter(({ type }) => type === "state").map(({ state }) => state),
+    ["running", "stopped"],
+  );
+});

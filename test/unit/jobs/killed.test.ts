@@ -1,0 +1,135 @@
+// A run that is killed at random moments and resumed gives the same bits as one that was left alone. Real processes, real kills.
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, test } from "node:test";
+import { setImmediate as eventLoopTurn } from "node:timers/promises";
+import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import { followEvents } from "../../../src/jobs/eventLog.ts";
+import { readRunStatus } from "../../../src/jobs/runRecord.ts";
+import { temporaryFolder } from "../fixtures.ts";
+import { runCommand, startCommand, weightsOf, writeTinyExperiment } from "./tinyExperiment.ts";
+
+const JOBS = ["--jobs", "harvest,train", "--plain"];
+const folder = temporaryFolder();
+const file = writeTinyExperiment(folder);
+let expected: Record<string, string>;
+/** Events of a run that nothing interrupts. */
+let events = 0;
+
+before(async () => {
+  const whole = join(folder, "whole");
+  const { code, stderr } = await runCommand(["run", file, "--run-folder", whole, ...JOBS], folder);
+  assert.equal(code, 0, stderr);
+  expected = weightsOf(whole);
+  for await (const _ of followEvents(join(whole, "events.jsonl"), { ended: () => true })) events++;
+  // single 1, bagging 2, boosting 2, expanded 1; the first member of each but expanded is the same SAE.
+  assert.equal(Object.keys(expected).length, 6);
+  assert.equal(new Set(Object.values(expected)).size, 4);
+});
+
+/** Starts or resumes the run and sends `signal` once `count` more events are there. Whether it had ended by itself before. */
+async function interrupt(run: string, args: readonly string[], count: number, signal: NodeJS.Signals) {
+  const { child, ended } = startCommand(args, folder);
+  const stop = new AbortController();
+  void ended.then(() => stop.abort());
+  const log = join(run, "events.jsonl");
+  let seen = 0;
+  for await (const _ of followEvents(log, { signal: stop.signal, interval: 5 })) if (++seen >= count) break;
+  child.kill(signal);
+  return ended;
+}
+
+describe("kill -9 at random moments, several times, then resume", () => {
+  for (const trial of [1, 2, 3]) {
+    test(`trial ${trial}`, async (context) => {
+      const random = SeededRandom.derive(trial, "kills");
+      const run = join(folder, `killed-${trial}`);
+      let at = 0;
+      for (let kill = 0; kill < 3; kill++) {
+        const args = kill === 0 ? ["run", file, "--run-folder", run, ...JOBS] : ["resume", run, "--plain"];
+        at += 1 + random.integer(Math.floor(events / 3));
+        const { signal, stderr } = await interrupt(run, args, at, "SIGKILL");
+        context.diagnostic(`killed at event ${at} of ${events}: ${signal ?? "had ended"}`);
+        if (signal === null) assert.equal(readRunStatus(run).state, "done", stderr);
+        else assert.equal(readRunStatus(run).state, "failed");
+      }
+      const { code, stderr } = await runCommand(["resume", run, "--plain"], folder);
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(weightsOf(run), expected);
+      assert.equal(readRunStatus(run).state, "done");
+    });
+  }
+});
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  test(`${signal} saves a checkpoint, says how to go on, and exits with 130`, async () => {
+    const run = join(folder, signal);
+    const ended = await interrupt(run, ["run", file, "--run-folder", run, ...JOBS], Math.floor(events / 2), signal);
+    assert.equal(ended.code, 130, ended.stderr);
+    assert.match(ended.stderr, /saving a checkpoint/);
+    assert.match(ended.stderr, new RegExp(`To go on: sae-ensembles resume ${signal}`));
+    assert.equal(readRunStatus(run).state, "stopped");
+    const { code, stderr } = await runCommand(["resume", run, "--plain"], folder);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /goes on after/);
+    assert.deepEqual(weightsOf(run), expected);
+  });
+}
+
+test("a harvest that is killed goes on behind its last shard, to the same files", async () => {
+  const own = join(folder, "harvest");
+  mkdirSync(own);
+  const long = writeTinyExperiment(own, { activations: { tokens: 80_000 } }, 4000);
+  const harvest = (run: string) => startCommand(["harvest", long, "--run-folder", run, "--plain"], own);
+  const whole = await harvest(join(own, "whole")).ended;
+  assert.equal(whole.code, 0, whole.stderr);
+  const run = join(own, "killed");
+  const { child, ended } = harvest(run);
+  const manifest = join(run, "activations", "train", "manifest.json");
+  while (!existsSync(manifest) && child.exitCode === null) await eventLoopTurn();
+  child.kill("SIGKILL");
+  await ended;
+  assert.equal(readRunStatus(run).state, "failed");
+  const again = await runCommand(["resume", run, "--plain"], own);
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /harvest: goes on after [\d,]+ tokens/);
+  for (const part of ["train", "test"]) {
+    const files = readdirSync(join(own, "whole", "activations", part));
+    assert.ok(part === "test" || files.length > 20, `${files.length} files`);
+    assert.deepEqual(readdirSync(join(run, "activations", part)), files);
+    for (const file of files) {
+      const [a, b] = ["whole", "killed"].map((name) => readFileSync(join(own, name, "activations", part, file)));
+      assert.ok(a!.equals(b!), file);
+    }
+  }
+});
+
+test("activations made on the fly survive a kill as well", async () => {
+  const own = join(folder, "fly");
+  mkdirSync(own);
+  const flying = writeTinyExperiment(own, {
+    activations: { store: "on_the_fly" },
+    n_batches_in_buffer: 4,
+    ensembles: { methods: ["boosting"], n_members: 2 },
+  });
+  const whole = join(own, "whole");
+  const first = await runCommand(["run", flying, "--run-folder", whole, ...JOBS], own);
+  assert.equal(first.code, 0, first.stderr);
+  const run = join(own, "killed");
+  await interrupt(run, ["run", flying, "--run-folder", run, ...JOBS], 40, "SIGKILL");
+  const second = await runCommand(["resume", run, "--plain"], own);
+  assert.equal(second.code, 0, second.stderr);
+  assert.match(second.stderr, /goes on after/);
+  assert.deepEqual(weightsOf(run), weightsOf(whole));
+});
+
+test("a run folder that was copied elsewhere goes on there", async () => {
+  const run = join(folder, "moved-from");
+  await interrupt(run, ["run", file, "--run-folder", run, ...JOBS], Math.floor(events / 2), "SIGKILL");
+  const copy = join(folder, "moved-to");
+  cpSync(run, copy, { recursive: true });
+  const { code, stderr } = await runCommand(["resume", copy, "--plain"], folder);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(weightsOf(copy), expected);
+});
