@@ -29,7 +29,9 @@ async function buildJobs(): Promise<void> {
     target: "node20",
     external: ["onnxruntime-node", "node"],
     // Libraries in the old module format ask for Node's own modules by `require`.
-    banner: { js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
+    },
     sourcemap: true,
     metafile: true,
     logLevel: "warning",

@@ -7,7 +7,9 @@ import { parseArgs } from "node:util";
 import { createVSIX } from "@vscode/vsce";
 
 const root = join(import.meta.dirname, "..");
-const { values } = parseArgs({ options: { target: { type: "string", default: `${process.platform}-${process.arch}` } } });
+const { values } = parseArgs({
+  options: { target: { type: "string", default: `${process.platform}-${process.arch}` } },
+});
 const { target } = values;
 const [platform, arch] = target.split("-") as [string, string];
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown> & {
@@ -23,13 +25,31 @@ mkdirSync(join(stage, "dist"), { recursive: true });
 copyProduct();
 copyOnnxRuntime();
 copyNode();
-await createVSIX({ cwd: stage, target, packagePath: vsix, dependencies: false, skipLicense: false, allowMissingRepository: true, baseContentUrl: "https://example.invalid/", baseImagesUrl: "https://example.invalid/" });
+await createVSIX({
+  cwd: stage,
+  target,
+  packagePath: vsix,
+  dependencies: false,
+  skipLicense: false,
+  allowMissingRepository: true,
+  baseContentUrl: "https://example.invalid/",
+  baseImagesUrl: "https://example.invalid/",
+});
 console.log(`${vsix} (${(statSync(vsix).size / 2 ** 20).toFixed(1)} MiB)`);
 
 function copyProduct(): void {
-  const { scripts: _, dependencies: __, devDependencies: ___, allowScripts: ____, private: _____, bin: ______, ...kept } = manifest;
+  const {
+    scripts: _,
+    dependencies: __,
+    devDependencies: ___,
+    allowScripts: ____,
+    private: _____,
+    bin: ______,
+    ...kept
+  } = manifest;
   writeFileSync(join(stage, "package.json"), JSON.stringify(kept, null, 2));
-  for (const file of ["README.md", "CHANGELOG.md", "LICENSE", ".vscodeignore"]) cpSync(join(root, file), join(stage, file));
+  for (const file of ["README.md", "CHANGELOG.md", "LICENSE", ".vscodeignore"])
+    cpSync(join(root, file), join(stage, file));
   cpSync(join(root, "media"), join(stage, "media"), { recursive: true });
   const left = new Set(["vsix"]);
   cpSync(join(root, "dist"), join(stage, "dist"), {
@@ -45,7 +65,10 @@ function copyOnnxRuntime(): void {
     const from = join(root, "node_modules", name);
     for (const part of ["package.json", "dist", "LICENSE", "README.md"]) {
       if (!existsSync(join(from, part))) continue;
-      cpSync(join(from, part), join(modules, name, part), { recursive: true, filter: (file) => !/\.(map|d\.ts)$|\/esm\//.test(file) });
+      cpSync(join(from, part), join(modules, name, part), {
+        recursive: true,
+        filter: (file) => !/\.(map|d\.ts)$|\/esm\//.test(file),
+      });
     }
   }
   const binaries = join("bin", "napi-v6", platform, arch);
@@ -69,7 +92,11 @@ function copyNode(): void {
     if (!existsSync(join(cache, "package"))) {
       mkdirSync(cache, { recursive: true });
       const pack = `node-${platform === "win32" ? "win" : platform}-${arch}@${version}`;
-      const archive = execFileSync("npm", ["pack", "--silent", "--pack-destination", cache, pack], { cwd: cache, encoding: "utf8", shell: process.platform === "win32" }).trim();
+      const archive = execFileSync("npm", ["pack", "--silent", "--pack-destination", cache, pack], {
+        cwd: cache,
+        encoding: "utf8",
+        shell: process.platform === "win32",
+      }).trim();
       execFileSync("tar", ["-xzf", archive], { cwd: cache });
     }
     cpSync(join(cache, "package", "bin", name), to);

@@ -1,5 +1,5 @@
 // A real VS Code (code-server) and a real browser, from npm alone and without root, in the ignored folder .e2e/. What `npm start` and the end-to-end tests run in.
-import { execFile, execFileSync, type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -14,7 +14,9 @@ const run = promisify(execFile);
 
 /** Why there can be no real VS Code here, or false where there can. */
 export const unavailable: string | false =
-  process.platform === "linux" && process.arch === "x64" ? false : `code-server and the packaged browser are set up for linux-x64 only, not ${process.platform}-${process.arch}`;
+  process.platform === "linux" && process.arch === "x64"
+    ? false
+    : `code-server and the packaged browser are set up for linux-x64 only, not ${process.platform}-${process.arch}`;
 
 export const paths = {
   node: process.execPath,
@@ -28,7 +30,14 @@ export const browserEnvironment = {
   FONTCONFIG_FILE: join(home, "chromium", "fonts.conf"),
 };
 
-export const browserFlags = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+export const browserFlags = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 /** Installs what is not there yet; quick when all is. */
 export async function prepareRealVsCode(say: (line: string) => void = console.error): Promise<void> {
@@ -39,7 +48,12 @@ export async function prepareRealVsCode(say: (line: string) => void = console.er
 }
 
 /** Does a step once a version; a step cut short is done anew. */
-async function step(name: string, version: string, say: (line: string) => void, install: (folder: string) => Promise<void>): Promise<void> {
+async function step(
+  name: string,
+  version: string,
+  say: (line: string) => void,
+  install: (folder: string) => Promise<void>,
+): Promise<void> {
   const stamp = join(home, `${name}.version`);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === version) return;
   const begun = Date.now();
@@ -55,10 +69,24 @@ async function step(name: string, version: string, say: (line: string) => void, 
 /** npm without scripts (they build and download what we don't need), in a folder that is no part of our package. */
 async function npm(folder: string, ...words: string[]): Promise<void> {
   if (!existsSync(join(folder, "package.json"))) writeFileSync(join(folder, "package.json"), '{"private":true}');
-  await run("npm", ["install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", ...words], {
-    cwd: folder,
-    maxBuffer: 1 << 26,
-  });
+  await run(
+    "npm",
+    [
+      "install",
+      "--prefix",
+      folder,
+      "--ignore-scripts",
+      "--no-audit",
+      "--no-fund",
+      "--no-package-lock",
+      "--loglevel=error",
+      ...words,
+    ],
+    {
+      cwd: folder,
+      maxBuffer: 1 << 26,
+    },
+  );
 }
 
 async function installChromium(folder: string): Promise<void> {
@@ -68,13 +96,18 @@ async function installChromium(folder: string): Promise<void> {
   const files = ["chromium.br", "fonts.tar.br", "al2023.tar.br", "swiftshader.tar.br"].map((file) => join(bin, file));
   // Its inflate writes below TMPDIR, which must be ours alone.
   const script = `import { inflate } from ${JSON.stringify(existsSync(new URL(entry)) ? entry : "@sparticuz/chromium")}; for (const file of ${JSON.stringify(files)}) await inflate(file);`;
-  execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd: folder, env: { ...process.env, TMPDIR: folder } });
+  execFileSync(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: folder,
+    env: { ...process.env, TMPDIR: folder },
+  });
   writeFileSync(
     join(folder, "fonts.conf"),
     `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf</include><dir prefix="relative">fonts</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>\n`,
   );
   chmodSync(join(folder, "chromium"), 0o755);
-  execFileSync(join(folder, "chromium"), ["--version", "--no-sandbox"], { env: { ...process.env, ...browserEnvironment } });
+  execFileSync(join(folder, "chromium"), ["--version", "--no-sandbox"], {
+    env: { ...process.env, ...browserEnvironment },
+  });
 }
 
 async function installCodeServer(folder: string): Promise<void> {
@@ -87,7 +120,9 @@ async function installCodeServer(folder: string): Promise<void> {
     [join(server, "bin", "helpers", "browser.sh"), "browser-linux.sh"],
   ] as const)
     if (!existsSync(link)) symlinkSync(target, link);
-  execFileSync(process.execPath, [paths.codeServer, "--version"], { env: { ...process.env, XDG_CONFIG_HOME: join(home, "xdg") } });
+  execFileSync(process.execPath, [paths.codeServer, "--version"], {
+    env: { ...process.env, XDG_CONFIG_HOME: join(home, "xdg") },
+  });
 }
 
 export interface RunningVsCode {
@@ -119,12 +154,32 @@ export async function startVsCode(options: { vsix: string; state: string; port?:
   writeFileSync(join(state, "user", "User", "settings.json"), JSON.stringify(userSettings, null, 2));
   writeFileSync(join(state, "config.yaml"), "auth: none\n");
   const environment = { ...process.env, PATH: `${dirname(paths.node)}:${process.env["PATH"]}` };
-  for (const name of ["CONFIG", "DATA", "CACHE", "STATE", "RUNTIME"]) Object.assign(environment, { [`XDG_${name}_${name === "RUNTIME" ? "DIR" : "HOME"}`]: mkdir(join(state, "xdg", name.toLowerCase())) });
-  const common = [paths.codeServer, "--config", join(state, "config.yaml"), "--user-data-dir", join(state, "user"), "--extensions-dir", join(state, "extensions")];
+  for (const name of ["CONFIG", "DATA", "CACHE", "STATE", "RUNTIME"])
+    Object.assign(environment, {
+      [`XDG_${name}_${name === "RUNTIME" ? "DIR" : "HOME"}`]: mkdir(join(state, "xdg", name.toLowerCase())),
+    });
+  const common = [
+    paths.codeServer,
+    "--config",
+    join(state, "config.yaml"),
+    "--user-data-dir",
+    join(state, "user"),
+    "--extensions-dir",
+    join(state, "extensions"),
+  ];
   await run(paths.node, [...common, "--install-extension", vsix, "--force"], { env: environment });
   const server = spawn(
     paths.node,
-    [...common, "--bind-addr", `127.0.0.1:${port}`, "--disable-workspace-trust", "--disable-telemetry", "--disable-update-check", "--disable-getting-started-override", "--ignore-last-opened"],
+    [
+      ...common,
+      "--bind-addr",
+      `127.0.0.1:${port}`,
+      "--disable-workspace-trust",
+      "--disable-telemetry",
+      "--disable-update-check",
+      "--disable-getting-started-override",
+      "--ignore-last-opened",
+    ],
     { env: environment, stdio: "ignore", detached: true },
   );
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));

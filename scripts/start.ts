@@ -5,17 +5,23 @@ import { paths, prepareRealVsCode, startVsCode, unavailable } from "./realVsCode
 
 const root = join(import.meta.dirname, "..");
 if (unavailable) {
-  console.error(`${unavailable}.\nMake the VSIX with "npm run package" and install it in your VS Code: code --install-extension FILE.vsix`);
+  console.error(
+    `${unavailable}.\nMake the VSIX with "npm run package" and install it in your VS Code: code --install-extension FILE.vsix`,
+  );
   process.exit(1);
 }
 await prepareRealVsCode();
 await import("./package.ts");
-const vsix = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root }).map((file) => join(root, file))[0]!;
+const vsix = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root }).map((file) =>
+  join(root, file),
+)[0]!;
 const state = join(root, ".e2e", "start");
 const workspace = join(state, "workspace");
 mkdirSync(workspace, { recursive: true });
 const server = await startVsCode({ vsix, state });
-console.log(`\nVS Code with SAE Ensembles: ${server.url}?folder=${encodeURIComponent(workspace)}\n(${paths.node}; Ctrl-C ends it. Runs go on until they are done or stopped.)`);
+console.log(
+  `\nVS Code with SAE Ensembles: ${server.url}?folder=${encodeURIComponent(workspace)}\n(${paths.node}; Ctrl-C ends it. Runs go on until they are done or stopped.)`,
+);
 process.once("SIGINT", async () => {
   await server.stop();
   process.exit(0);

@@ -34,7 +34,9 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.window.createTreeView(views.ensembles, { treeDataProvider: new EnsemblesTree(store) }),
     vscode.window.createTreeView(views.features, { treeDataProvider: features }),
     browsers.onShown((ensemble) => features.show(ensemble)),
-    store.onChanged(() => features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder)),
+    store.onChanged(() =>
+      features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder),
+    ),
     ...registerCommands({ context, output, service, store, tasks, browsers, dashboards }),
   );
   void store.watch();

@@ -39,7 +39,9 @@ export class RunStore implements vscode.Disposable {
 
   /** Asks the service to watch the workspace's folders. */
   async watch(): Promise<void> {
-    const folders = (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === "file").map(({ uri }) => uri.fsPath);
+    const folders = (vscode.workspace.workspaceFolders ?? [])
+      .filter(({ uri }) => uri.scheme === "file")
+      .map(({ uri }) => uri.fsPath);
     if (folders.length > 0) await this.#service.request("watchRuns", { folders }).catch(() => {});
   }
 

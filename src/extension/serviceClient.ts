@@ -3,7 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as vscode from "vscode";
-import { createMessageConnection, type MessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
+import {
+  createMessageConnection,
+  type MessageConnection,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from "vscode-jsonrpc/node";
 import type * as z from "zod";
 import { onNotification, type Params, type RequestOptions, type Result, request } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
@@ -32,7 +37,11 @@ export class ServiceClient implements vscode.Disposable {
     });
   }
 
-  request<K extends keyof Service["requests"] & string>(name: K, params: Params<Service, K>, options?: RequestOptions): Promise<Result<Service, K>> {
+  request<K extends keyof Service["requests"] & string>(
+    name: K,
+    params: Params<Service, K>,
+    options?: RequestOptions,
+  ): Promise<Result<Service, K>> {
     return request(this.#connection(), service, name, params, options);
   }
 
@@ -56,7 +65,10 @@ export class ServiceClient implements vscode.Disposable {
       stdio: ["pipe", "pipe", "pipe"],
       windowsHide: true,
     });
-    const connection = createMessageConnection(new StreamMessageReader(child.stdout), new StreamMessageWriter(child.stdin));
+    const connection = createMessageConnection(
+      new StreamMessageReader(child.stdout),
+      new StreamMessageWriter(child.stdin),
+    );
     const gone = (reason: string) => {
       if (this.#running?.child !== child) return;
       this.#running = undefined;
@@ -68,7 +80,8 @@ export class ServiceClient implements vscode.Disposable {
     child.stderr.on("data", (chunk: Buffer) => this.#output.warn(chunk.toString().trimEnd()));
     connection.onError(([error]) => this.#output.error(error.message));
     this.#running = { child, connection };
-    for (const { name, listener } of this.#listeners) onNotification(connection, serviceClient, name, listener as never);
+    for (const { name, listener } of this.#listeners)
+      onNotification(connection, serviceClient, name, listener as never);
     connection.listen();
     this.#output.info(`Service started (process ${child.pid}).`);
     queueMicrotask(() => this.#started.fire());
@@ -82,7 +95,10 @@ export class ServiceClient implements vscode.Disposable {
     const name = process.platform === "win32" ? "node.exe" : "node";
     const places = [join("dist", "node", name), join("node_modules", "node", "bin", name)];
     const found = places.map((place) => join(this.#extension.fsPath, place)).find((path) => existsSync(path));
-    if (!found) throw new Error(`No Node 24 in ${this.#extension.fsPath}: reinstall the extension, or set saeEnsembles.runs.nodePath.`);
+    if (!found)
+      throw new Error(
+        `No Node 24 in ${this.#extension.fsPath}: reinstall the extension, or set saeEnsembles.runs.nodePath.`,
+      );
     return found;
   }
 }

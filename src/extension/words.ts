@@ -20,7 +20,9 @@ export function describeRun(run: RunEntry): string {
       return `${progress.stage} ${percent}%${left}`;
     }
     case "done":
-      return run.started !== null && run.ended !== null ? `done in ${duration((run.ended - run.started) / 1000)}` : "done";
+      return run.started !== null && run.ended !== null
+        ? `done in ${duration((run.ended - run.started) / 1000)}`
+        : "done";
     case "queued":
       return "waiting for the run before it";
     default:

@@ -1,10 +1,6 @@
 // What the extension host asks of the service: the long-lived child under Node 24 that reads run folders and indices, starts and stops runs, and answers about text. Shapes only.
 import * as z from "zod";
-import {
-  annotation,
-  featureBrowserHost,
-  featureRow,
-} from "./featureBrowser.ts";
+import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
 

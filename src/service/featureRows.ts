@@ -1,11 +1,14 @@
 // Answers of the feature index in the shape that the feature browser shows.
 import type { FeatureDetail, FeatureSummary, SequenceBand } from "../features/featureIndex.ts";
-import type { FeatureDetail as ShownDetail, FeatureRow } from "../protocol/featureBrowser.ts";
+import type { FeatureRow, FeatureDetail as ShownDetail } from "../protocol/featureBrowser.ts";
 
 /** Tokens of a row; the index ranks more. */
 const rowTokens = 5;
 
-export function featureRow(feature: Omit<FeatureSummary, "tokens"> & Pick<FeatureSummary, "tokens">, tokens = rowTokens): FeatureRow {
+export function featureRow(
+  feature: Omit<FeatureSummary, "tokens"> & Pick<FeatureSummary, "tokens">,
+  tokens = rowTokens,
+): FeatureRow {
   return {
     feature: feature.id,
     member: feature.member,

@@ -8,8 +8,8 @@ import { demoPath } from "../jobs/demoData.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, requestStop } from "../jobs/launch.ts";
 import { examineMachine } from "../jobs/machine.ts";
-import { allJobs } from "../jobs/runJobs.ts";
 import { runPaths } from "../jobs/runFolder.ts";
+import { allJobs } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
 import { readExperimentRecord, readRunRecord } from "../jobs/runRecord.ts";
 import { answer, notify } from "../protocol/rpc.ts";
@@ -28,7 +28,10 @@ const annotationLook = 1000;
 /** Most bytes of events in one answer. */
 const eventChunk = 1 << 20;
 
-const connection = createMessageConnection(new StreamMessageReader(process.stdin), new StreamMessageWriter(process.stdout));
+const connection = createMessageConnection(
+  new StreamMessageReader(process.stdin),
+  new StreamMessageWriter(process.stdout),
+);
 const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
 const inspector = new Inspector();
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
@@ -102,7 +105,11 @@ answer(connection, service, {
       if (!(error instanceof InputError)) throw error;
       const place = /:(\d+):(\d+)$/.exec(error.file);
       const where = error.where ? `${error.where}: ` : "";
-      return { message: `${where}found ${error.found}, expected ${error.expected}`, line: Number(place?.[1] ?? 1), column: Number(place?.[2] ?? 1) };
+      return {
+        message: `${where}found ${error.found}, expected ${error.expected}`,
+        line: Number(place?.[1] ?? 1),
+        column: Number(place?.[2] ?? 1),
+      };
     }
   },
   createDemo: ({ folder }) => {
@@ -116,7 +123,12 @@ answer(connection, service, {
     if (size <= from) return { lines: [], next: from };
     const handle = await open(file, "r");
     try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(eventChunk, size - from)), 0, undefined, from);
+      const { buffer, bytesRead } = await handle.read(
+        Buffer.alloc(Math.min(eventChunk, size - from)),
+        0,
+        undefined,
+        from,
+      );
       const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
       return { lines: buffer.toString("utf8", 0, end).split("\n").filter(Boolean), next: from + end };
     } finally {
@@ -150,17 +162,22 @@ answer(connection, service, {
   tryText: async ({ ensemble, text }) => {
     const tokens = await inspector.inspect(ensemble, text, triedFeatures);
     const features = [...new Set(tokens.flatMap((token) => token.features.map(({ feature }) => feature)))];
-    return { tokens: tokens.map(({ text, features }) => ({ text, features: [...features] })), rows: (await opened(ensemble)).rows(features) };
+    return {
+      tokens: tokens.map(({ text, features }) => ({ text, features: [...features] })),
+      rows: (await opened(ensemble)).rows(features),
+    };
   },
   outline: async ({ ensemble, limit }) => (await opened(ensemble)).outline(limit),
 });
 
 setInterval(async () => {
   for (const [folder, ensemble] of ensembles) {
-    const changed = await ensemble.then((open) => open.refresh()).catch((error: Error) => {
-      notify(connection, serviceClient, "log", { level: "warning", message: error.message });
-      return false;
-    });
+    const changed = await ensemble
+      .then((open) => open.refresh())
+      .catch((error: Error) => {
+        notify(connection, serviceClient, "log", { level: "warning", message: error.message });
+        return false;
+      });
     if (changed) await annotationsChanged(folder);
   }
 }, annotationLook).unref();

@@ -1,6 +1,7 @@
 // Ensembles whose indices are open in the service: pages, details, annotations with undo, and the order "clearest first".
-import { basename, dirname, join } from "node:path";
+
 import { statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { type AnnotationEdit, Annotations } from "../features/annotations.ts";
 import { clearestFeatures } from "../features/clearestFeatures.ts";
 import type { FeatureFilter, FeatureIndex, FeatureSummary } from "../features/featureIndex.ts";
@@ -66,15 +67,31 @@ export class OpenEnsemble {
     const filter = filterOf(query);
     const searched = filter.token !== undefined || filter.tokenPattern !== undefined;
     if (query.sort === "clarity" && !searched) return this.#clearest(filter, query.descending, offset, limit);
-    const sort = { clarity: "relevance", feature: "id", density: "density", max: "max", mean: "mean", foundIn: "found", label: "label" } as const;
-    const { rows, total } = this.index.page({ filter, sort: sort[query.sort], descending: query.descending, offset, limit });
+    const sort = {
+      clarity: "relevance",
+      feature: "id",
+      density: "density",
+      max: "max",
+      mean: "mean",
+      foundIn: "found",
+      label: "label",
+    } as const;
+    const { rows, total } = this.index.page({
+      filter,
+      sort: sort[query.sort],
+      descending: query.descending,
+      offset,
+      limit,
+    });
     return { total, rows: rows.map((row) => featureRow(row)) };
   }
 
   detail(feature: number): FeatureDetail {
     const detail = this.index.detail(feature);
     const ids = [...new Set(detail.nearest.flat().map(({ id }) => id))];
-    const summaries = new Map<number, FeatureSummary>(this.index.summaries(ids).map((summary) => [summary.id, summary]));
+    const summaries = new Map<number, FeatureSummary>(
+      this.index.summaries(ids).map((summary) => [summary.id, summary]),
+    );
     return featureDetail(detail, summaries);
   }
 
@@ -85,7 +102,9 @@ export class OpenEnsemble {
   /** Flagged features first, then the clearest. */
   outline(limit: number): { rows: FeatureRow[]; total: number } {
     const all: FeatureFilter = { alive: true };
-    const flagged = this.index.page({ filter: { flagged: true }, limit: Math.min(1000, limit) }).rows.map((row) => featureRow(row));
+    const flagged = this.index
+      .page({ filter: { flagged: true }, limit: Math.min(1000, limit) })
+      .rows.map((row) => featureRow(row));
     const clear = this.#clearest(all, true, 0, limit).rows.filter((row) => !row.flagged);
     return { rows: [...flagged, ...clear], total: this.index.count(all) };
   }
@@ -93,7 +112,11 @@ export class OpenEnsemble {
   async annotate(edit: Edit): Promise<void> {
     const { features, flagged, label, note } = edit;
     const names = this.index.summaries(features).map(({ member, index }) => `${member}/${index}`);
-    const change = { ...(flagged === undefined ? {} : { flagged }), ...(label === undefined ? {} : { label }), ...(note === undefined ? {} : { note }) };
+    const change = {
+      ...(flagged === undefined ? {} : { flagged }),
+      ...(label === undefined ? {} : { label }),
+      ...(note === undefined ? {} : { note }),
+    };
     this.#undo.push(this.#annotations.edit(names.map((feature) => ({ feature, ...change }))));
     await this.#save();
   }
@@ -135,7 +158,12 @@ export class OpenEnsemble {
     this.index.setAnnotations(this.#annotations.byId(this.index.info.members));
   }
 
-  #clearest(filter: FeatureFilter, descending: boolean, offset: number, limit: number): { total: number; rows: FeatureRow[] } {
+  #clearest(
+    filter: FeatureFilter,
+    descending: boolean,
+    offset: number,
+    limit: number,
+  ): { total: number; rows: FeatureRow[] } {
     this.#clarity ??= clarityOrder(this.index);
     const passing = new Set(this.index.ids({ filter }));
     const ids = this.#clarity.filter((id) => passing.has(id));

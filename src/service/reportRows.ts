@@ -27,7 +27,10 @@ export function readReportTable(runFolder: string): ReportTable | null {
     columns: REPORT_COLUMNS.map(({ key, title, better, paper }) => ({ key, title, better, paper })),
     rows: methods.map(({ label, metrics }) => ({
       label,
-      cells: REPORT_COLUMNS.map(({ key }) => ({ value: metrics[key]?.value ?? null, reason: metrics[key]?.reason ?? "" })),
+      cells: REPORT_COLUMNS.map(({ key }) => ({
+        value: metrics[key]?.value ?? null,
+        reason: metrics[key]?.reason ?? "",
+      })),
     })),
   };
 }

@@ -90,13 +90,17 @@ function experimentFile(folder: string): string | null {
 const ensembleFile = z.object({ method: z.string(), members: z.array(z.string()).min(1), hook: z.string() });
 const memberConfig = z.object({ d_sae: z.number().int() });
 const reportFile = z.object({
-  methods: z.array(z.object({ method: z.string(), metrics: z.record(z.string(), z.object({ value: z.number().nullable() })) })),
+  methods: z.array(
+    z.object({ method: z.string(), metrics: z.record(z.string(), z.object({ value: z.number().nullable() })) }),
+  ),
 });
 
 function readEnsembles(runFolder: string): EnsembleEntry[] {
   const parent = join(runFolder, "ensembles");
   if (!existsSync(parent)) return [];
-  const names = readdirSync(parent).filter((name) => !name.startsWith(".") && existsSync(join(parent, name, "ensemble.json")));
+  const names = readdirSync(parent).filter(
+    (name) => !name.startsWith(".") && existsSync(join(parent, name, "ensemble.json")),
+  );
   const metrics = readMetrics(runFolder);
   return names.sort().map((name) => readEnsemble(join(parent, name), metrics));
 }
@@ -104,10 +108,24 @@ function readEnsembles(runFolder: string): EnsembleEntry[] {
 function readEnsemble(folder: string, metrics: ReadonlyMap<string, Record<string, number | null>>): EnsembleEntry {
   const name = basename(folder);
   const shown = metrics.get(name.replace(/-\d+$/, ""));
-  const empty = { folder, name, method: "", members: 0, features: 0, hook: "", explainedVariance: null, l0: null, indexed: false };
+  const empty = {
+    folder,
+    name,
+    method: "",
+    members: 0,
+    features: 0,
+    hook: "",
+    explainedVariance: null,
+    l0: null,
+    indexed: false,
+  };
   try {
-    const { method, members, hook } = ensembleFile.parse(JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8")));
-    const sizes = members.map((member) => memberConfig.parse(JSON.parse(readFileSync(join(folder, member, "cfg.json"), "utf8"))).d_sae);
+    const { method, members, hook } = ensembleFile.parse(
+      JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8")),
+    );
+    const sizes = members.map(
+      (member) => memberConfig.parse(JSON.parse(readFileSync(join(folder, member, "cfg.json"), "utf8"))).d_sae,
+    );
     return {
       ...empty,
       method,
@@ -128,7 +146,12 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Record<string
 function readMetrics(runFolder: string): ReadonlyMap<string, Record<string, number | null>> {
   try {
     const { methods } = reportFile.parse(JSON.parse(readFileSync(runPaths(runFolder).report("json"), "utf8")));
-    return new Map(methods.map(({ method, metrics }) => [method, Object.fromEntries(Object.entries(metrics).map(([key, { value }]) => [key, value]))]));
+    return new Map(
+      methods.map(({ method, metrics }) => [
+        method,
+        Object.fromEntries(Object.entries(metrics).map(([key, { value }]) => [key, value])),
+      ]),
+    );
   } catch {
     return new Map();
   }

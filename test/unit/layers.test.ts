@@ -12,8 +12,8 @@ const root = join(import.meta.dirname, "..", "..");
 const layers = [
   "extension",
   "cli",
-  "jobs",
   "service",
+  "jobs",
   "inspection",
   "features",
   "probing",

@@ -10,7 +10,22 @@ import { answer } from "../../src/protocol/rpc.ts";
 import { launchBrowser, openWebview, screenshot, type Theme } from "./webviewPage.ts";
 
 const width = 100_000;
-const words = [" she", " her", " herself", " nurse", " nursing", " 1987", " the", "\n", " écrit", " rain", "<img src=x onerror=alert(1)>", " Monday", " wool", " goal"];
+const words = [
+  " she",
+  " her",
+  " herself",
+  " nurse",
+  " nursing",
+  " 1987",
+  " the",
+  "\n",
+  " écrit",
+  " rain",
+  "<img src=x onerror=alert(1)>",
+  " Monday",
+  " wool",
+  " goal",
+];
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** A host that remembers what it was asked and what was flagged. */
@@ -23,7 +38,12 @@ class StandInHost {
   failDetail = "";
 
   row(feature: number): FeatureRow {
-    const token = (i: number) => ({ text: words[(feature + 3 * i) % words.length]!, count: 40 - i, strength: 1 - 0.2 * i, share: 0.5 / (i + 1) });
+    const token = (i: number) => ({
+      text: words[(feature + 3 * i) % words.length]!,
+      count: 40 - i,
+      strength: 1 - 0.2 * i,
+      share: 0.5 / (i + 1),
+    });
     return {
       feature,
       member: feature % 4,
@@ -41,10 +61,24 @@ class StandInHost {
   }
 
   readonly handlers: Parameters<typeof answer<typeof featureBrowserHost>>[2] = {
-    ready: () => ({ title: "demo · bagging", ensembleFolder: "demo", method: "bagging", members: 4, width, hook: "blocks.2.hook_resid_post", corpusTokens: 200_000, canTryText: true, open: null }),
+    ready: () => ({
+      title: "demo · bagging",
+      ensembleFolder: "demo",
+      method: "bagging",
+      members: 4,
+      width,
+      hook: "blocks.2.hook_resid_post",
+      corpusTokens: 200_000,
+      canTryText: true,
+      open: null,
+    }),
     page: ({ query, offset, limit }) => {
       this.queries.push(query);
-      const all = query.flaggedOnly ? [...this.flags] : query.text === "nothing" ? [] : Array.from({ length: width }, (_, feature) => feature);
+      const all = query.flaggedOnly
+        ? [...this.flags]
+        : query.text === "nothing"
+          ? []
+          : Array.from({ length: width }, (_, feature) => feature);
       return { total: all.length, rows: all.slice(offset, offset + limit).map((feature) => this.row(feature)) };
     },
     detail: ({ feature }) => {
@@ -53,7 +87,24 @@ class StandInHost {
         row: this.row(feature),
         topLogits: [{ text: " she", value: 1.25 }],
         bottomLogits: [{ text: " he", value: -0.75 }],
-        bands: [{ name: "Top activations", from: 6, to: 12, sequences: [{ document: 0, peak: 1, tokens: [{ text: " Then", value: 0 }, { text: " she", value: 12 }, { text: " ran", value: 2 }] }] }],
+        bands: [
+          {
+            name: "Top activations",
+            from: 6,
+            to: 12,
+            sequences: [
+              {
+                document: 0,
+                peak: 1,
+                tokens: [
+                  { text: " Then", value: 0 },
+                  { text: " she", value: 12 },
+                  { text: " ran", value: 2 },
+                ],
+              },
+            ],
+          },
+        ],
         neighbours: [{ feature: feature + 1, member: 1, index: 7, cosine: 0.91, label: "", tokens: [" her"] }],
       };
     },
@@ -69,7 +120,10 @@ class StandInHost {
       this.undone++;
       return { undone: true };
     },
-    tryText: ({ text }) => ({ tokens: text.split(" ").map((word, i) => ({ text: ` ${word}`, features: [{ feature: i, value: 2 + i }] })), rows: text.split(" ").map((_, i) => this.row(i)) }),
+    tryText: ({ text }) => ({
+      tokens: text.split(" ").map((word, i) => ({ text: ` ${word}`, features: [{ feature: i, value: 2 + i }] })),
+      rows: text.split(" ").map((_, i) => this.row(i)),
+    }),
     copy: ({ text }) => {
       this.copied = text;
       return {};
@@ -85,7 +139,10 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
   });
   after(() => browser?.close());
 
-  async function open(host = new StandInHost(), { theme = "dark" as Theme, width = 1280 } = {}): Promise<{ page: Page; host: StandInHost; errors: string[] }> {
+  async function open(
+    host = new StandInHost(),
+    { theme = "dark" as Theme, width = 1280 } = {},
+  ): Promise<{ page: Page; host: StandInHost; errors: string[] }> {
     const errors: string[] = [];
     const page = await openWebview(browser, {
       bundle: "feature-browser",
@@ -212,7 +269,14 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
 
   test("narrow: the list alone; Enter opens the detail over it, Escape goes back", async () => {
     const host = new StandInHost();
-    const page = await openWebview(browser, { bundle: "feature-browser", element: "sae-feature-browser", theme: "light", width: 520, height: 700, connect: (connection) => answer(connection, featureBrowserHost, host.handlers) });
+    const page = await openWebview(browser, {
+      bundle: "feature-browser",
+      element: "sae-feature-browser",
+      theme: "light",
+      width: 520,
+      height: 700,
+      connect: (connection) => answer(connection, featureBrowserHost, host.handlers),
+    });
     await page.locator(".row").nth(3).waitFor();
     assert.equal(await page.locator("sae-feature-detail").isVisible(), false);
     await page.keyboard.press("Enter");
@@ -235,8 +299,24 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
       await page.locator("sae-feature-detail h2", { hasText: "2/0" }).waitFor();
       await screenshot(page, `feature-browser-${theme}`);
       await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(root: Document, options: object): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run(document, { resultTypes: ["violations"] }));
-      assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`), []);
+      const { violations } = await page.evaluate(() =>
+        (
+          globalThis as unknown as {
+            axe: {
+              run(
+                root: Document,
+                options: object,
+              ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+            };
+          }
+        ).axe.run(document, { resultTypes: ["violations"] }),
+      );
+      assert.deepEqual(
+        violations.map(
+          ({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`,
+        ),
+        [],
+      );
       await page.close();
     });
   }

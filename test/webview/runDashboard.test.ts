@@ -35,8 +35,24 @@ const report: ReportTable = {
     { key: "l0", title: "L0", better: null, paper: false },
   ],
   rows: [
-    { label: "single", cells: [{ value: 0.72, reason: "" }, { value: 12.1, reason: "" }, { value: null, reason: "trained from one seed set" }, { value: 16, reason: "" }] },
-    { label: "bagging", cells: [{ value: 0.81, reason: "" }, { value: 8.4, reason: "" }, { value: 0.63, reason: "" }, { value: 64, reason: "" }] },
+    {
+      label: "single",
+      cells: [
+        { value: 0.72, reason: "" },
+        { value: 12.1, reason: "" },
+        { value: null, reason: "trained from one seed set" },
+        { value: 16, reason: "" },
+      ],
+    },
+    {
+      label: "bagging",
+      cells: [
+        { value: 0.81, reason: "" },
+        { value: 8.4, reason: "" },
+        { value: 0.63, reason: "" },
+        { value: 64, reason: "" },
+      ],
+    },
   ],
 };
 
@@ -47,7 +63,15 @@ const trainLines = Array.from({ length: 60 }, (_, i) =>
     stage: "train bagging",
     step: i,
     tokens: 2048 * (i + 1),
-    members: [0, 1, 2, 3].map((member) => ({ member, loss: 40 * Math.exp(-i / 15) + 5 + member, mse: 5, l0: 16, explained_variance: 0.8 - Math.exp(-i / 12), dead: 0.01 * member, lr: 1e-3 })),
+    members: [0, 1, 2, 3].map((member) => ({
+      member,
+      loss: 40 * Math.exp(-i / 15) + 5 + member,
+      mse: 5,
+      l0: 16,
+      explained_variance: 0.8 - Math.exp(-i / 12),
+      dead: 0.01 * member,
+      lr: 1e-3,
+    })),
   }),
 );
 
@@ -93,9 +117,18 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
       },
     });
     await page.getByRole("heading", { name: run.name }).waitFor();
-    return { page, asked, saved, tell: (lines: string[]) => notify(connection!, dashboardView, "events", { lines }), connection: () => connection! };
+    return {
+      page,
+      asked,
+      saved,
+      tell: (lines: string[]) => notify(connection!, dashboardView, "events", { lines }),
+      connection: () => connection!,
+    };
   }
-  const frames = (page: Page, until: () => boolean) => (async () => { while (!until()) await page.evaluate(() => new Promise(requestAnimationFrame)); })();
+  const frames = (page: Page, until: () => boolean) =>
+    (async () => {
+      while (!until()) await page.evaluate(() => new Promise(requestAnimationFrame));
+    })();
 
   test("shows progress, stops the run, and draws what is told while it runs", async () => {
     const { page, asked, tell } = await open(running, null);
@@ -141,7 +174,10 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   });
 
   test("a failed run says why and offers to resume", async () => {
-    const { page, asked } = await open({ ...running, state: "failed", reason: "its process ended without a word" }, null);
+    const { page, asked } = await open(
+      { ...running, state: "failed", reason: "its process ended without a word" },
+      null,
+    );
     await page.getByText("its process ended without a word").waitFor();
     await page.getByRole("button", { name: "Resume" }).click();
     await frames(page, () => asked.length > 0);
@@ -156,8 +192,24 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
       await page.locator("sae-chart canvas").nth(3).waitFor();
       await screenshot(page, `run-dashboard-${theme}`);
       await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(root: Document, options: object): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run(document, { resultTypes: ["violations"] }));
-      assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`), []);
+      const { violations } = await page.evaluate(() =>
+        (
+          globalThis as unknown as {
+            axe: {
+              run(
+                root: Document,
+                options: object,
+              ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+            };
+          }
+        ).axe.run(document, { resultTypes: ["violations"] }),
+      );
+      assert.deepEqual(
+        violations.map(
+          ({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`,
+        ),
+        [],
+      );
       await page.close();
     });
   }

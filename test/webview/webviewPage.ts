@@ -55,7 +55,14 @@ class PageWriter extends AbstractMessageWriter {
 /** A page that shows one bundle; `connect` is called with the host's end before the bundle runs. */
 export async function openWebview(
   browser: Browser,
-  options: { bundle: string; element: string; theme: Theme; width: number; height: number; connect: (connection: MessageConnection) => void },
+  options: {
+    bundle: string;
+    element: string;
+    theme: Theme;
+    width: number;
+    height: number;
+    connect: (connection: MessageConnection) => void;
+  },
 ): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: options.width, height: options.height }, locale: "en-US" });
   page.on("pageerror", (error) => console.error(`${options.bundle}: ${error.message}`));
@@ -64,7 +71,9 @@ export async function openWebview(
   options.connect(connection);
   connection.listen();
   await page.exposeFunction("toHost", (message: Message) => reader.callback?.(message));
-  const variables = Object.entries(themes[options.theme]).map(([name, value]) => `${name}: ${value};`).join("\n");
+  const variables = Object.entries(themes[options.theme])
+    .map(([name, value]) => `${name}: ${value};`)
+    .join("\n");
   await page.setContent(`<!doctype html><html lang="en" style="${variables.replaceAll('"', "'")}"><head><title>${options.element}</title>
     <style>body { margin: 0; padding: 0; background: var(--vscode-editor-background); color: var(--vscode-foreground); }</style></head>
     <body class="vscode-${options.theme}"><${options.element}></${options.element}></body></html>`);
@@ -80,7 +89,10 @@ export async function openWebview(
       }),
     });
   });
-  await page.addScriptTag({ type: "module", content: readFileSync(join(root, "dist", "webview", `${options.bundle}.js`), "utf8") });
+  await page.addScriptTag({
+    type: "module",
+    content: readFileSync(join(root, "dist", "webview", `${options.bundle}.js`), "utf8"),
+  });
   return page;
 }
 

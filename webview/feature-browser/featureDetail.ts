@@ -195,7 +195,8 @@ export class SaeFeatureDetail extends LitElement {
             ${band.sequences.map(
               (sequence) => html`<li class="sequence">
                 ${sequence.tokens.map(
-                  (token, i) => html`<sae-token inline ?peak=${i === sequence.peak} .text=${token.text} .share=${row.max ? token.value / row.max : 0} .value=${token.value}></sae-token>`,
+                  (token, i) =>
+                    html`<sae-token inline ?peak=${i === sequence.peak} .text=${token.text} .share=${row.max ? token.value / row.max : 0} .value=${token.value}></sae-token>`,
                 )}
               </li>`,
             )}

@@ -146,13 +146,16 @@ export class SaeFeatureList extends LitElement {
     if (!(scroller instanceof LitVirtualizer) || place >= this.#places.length) return;
     const top = place * 30;
     if (top < scroller.scrollTop) scroller.scrollTop = top;
-    else if (top + 30 > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + 30 - scroller.clientHeight;
+    else if (top + 30 > scroller.scrollTop + scroller.clientHeight)
+      scroller.scrollTop = top + 30 - scroller.clientHeight;
   }
 
   #emit(name: string, row: FeatureRow, place: number, event: MouseEvent): void {
     const { ctrlKey, metaKey, shiftKey } = event;
     this.dispatchEvent(
-      new CustomEvent(name, { detail: { feature: row.feature, place, toggle: ctrlKey || metaKey, extend: shiftKey, flagged: !row.flagged } }),
+      new CustomEvent(name, {
+        detail: { feature: row.feature, place, toggle: ctrlKey || metaKey, extend: shiftKey, flagged: !row.flagged },
+      }),
     );
   }
 

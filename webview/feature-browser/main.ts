@@ -303,7 +303,9 @@ class SaeFeatureBrowser extends LitElement {
   }
 
   readonly #onKey = (event: KeyboardEvent): void => {
-    const typing = event.composedPath().some((node) => node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement);
+    const typing = event
+      .composedPath()
+      .some((node) => node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement);
     if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing) {
       event.preventDefault();
       void host("undo", {}).then(() => this.#reload());
@@ -311,7 +313,10 @@ class SaeFeatureBrowser extends LitElement {
     }
     if (event.key === "Escape") {
       if (this.help) this.help = false;
-      else if (typing) (this.renderRoot.querySelector("sae-feature-list")?.shadowRoot?.querySelector("lit-virtualizer") as HTMLElement)?.focus();
+      else if (typing)
+        (
+          this.renderRoot.querySelector("sae-feature-list")?.shadowRoot?.querySelector("lit-virtualizer") as HTMLElement
+        )?.focus();
       else this.detailOpen = false;
       this.#keep();
       return;
@@ -340,8 +345,17 @@ class SaeFeatureBrowser extends LitElement {
         this.help = !this.help;
       },
     };
-    const interactive = event.composedPath().some((node) => node instanceof HTMLButtonElement || (node instanceof HTMLElement && node.tagName.startsWith("VSCODE-")));
-    if (interactive && (event.key === "Enter" || event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End")) return;
+    const interactive = event
+      .composedPath()
+      .some(
+        (node) =>
+          node instanceof HTMLButtonElement || (node instanceof HTMLElement && node.tagName.startsWith("VSCODE-")),
+      );
+    if (
+      interactive &&
+      (event.key === "Enter" || event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End")
+    )
+      return;
     const action = actions[event.key];
     if (!action) return;
     event.preventDefault();
@@ -357,9 +371,13 @@ class SaeFeatureBrowser extends LitElement {
         <h1>${snapshot.title}</h1>
         <span class="dim">${snapshot.method}${snapshot.members > 1 ? ` of ${snapshot.members}` : ""} · ${snapshot.hook} · ${snapshot.corpusTokens.toLocaleString("en-US")} tokens indexed</span>
         <span class="right">
-          ${snapshot.canTryText ? html`<button class="plain" aria-pressed=${this.trying ? "true" : "false"} @click=${() => {
-            this.trying = !this.trying;
-          }}>Try text</button>` : nothing}
+          ${
+            snapshot.canTryText
+              ? html`<button class="plain" aria-pressed=${this.trying ? "true" : "false"} @click=${() => {
+                  this.trying = !this.trying;
+                }}>Try text</button>`
+              : nothing
+          }
           <button class="plain" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" @click=${() => {
             this.help = !this.help;
           }}>?</button>

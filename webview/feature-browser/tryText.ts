@@ -107,9 +107,10 @@ export class SaeTryText extends LitElement {
         result
           ? html`<div class="text">
                 ${result.tokens.map(
-                  (t, i) => html`<button class="plain" aria-pressed=${i === this.chosen ? "true" : "false"} @click=${() => {
-                    this.chosen = i;
-                  }}><sae-token inline .text=${t.text} .share=${strongest ? (t.features[0]?.value ?? 0) / strongest : 0}></sae-token></button>`,
+                  (t, i) =>
+                    html`<button class="plain" aria-pressed=${i === this.chosen ? "true" : "false"} @click=${() => {
+                      this.chosen = i;
+                    }}><sae-token inline .text=${t.text} .share=${strongest ? (t.features[0]?.value ?? 0) / strongest : 0}></sae-token></button>`,
                 )}
               </div>
               ${

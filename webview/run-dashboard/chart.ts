@@ -10,7 +10,12 @@ const sync = uPlot.sync("run");
 const hues = ["blue", "purple", "green", "yellow", "red", "orange"] as const;
 
 export class SaeChart extends LitElement {
-  static override properties = { training: { attribute: false }, quantity: { type: String }, title: { type: String }, version: { type: Number } };
+  static override properties = {
+    training: { attribute: false },
+    quantity: { type: String },
+    title: { type: String },
+    version: { type: Number },
+  };
   declare training: Training | undefined;
   declare quantity: Quantity;
   declare title: string;
@@ -68,7 +73,11 @@ export class SaeChart extends LitElement {
     const key = `${training.stage}:${members.join()}`;
     const columns = members.map((member) => training.values.get(member)![this.quantity]);
     const single = members.length === 1;
-    const data = [training.tokens, ...columns, ...(single ? [] : [memberMean(training, this.quantity)])] as uPlot.AlignedData;
+    const data = [
+      training.tokens,
+      ...columns,
+      ...(single ? [] : [memberMean(training, this.quantity)]),
+    ] as uPlot.AlignedData;
     if (key !== this.#members || changed.has("quantity") || !this.#plot) {
       this.#members = key;
       this.#make(members, single, data);
@@ -80,7 +89,10 @@ export class SaeChart extends LitElement {
     const style = getComputedStyle(this);
     const color = (name: string) => style.getPropertyValue(`--vscode-charts-${name}`).trim() || "gray";
     const text = style.getPropertyValue("--vscode-descriptionForeground").trim() || "gray";
-    const grid = { stroke: style.getPropertyValue("--vscode-widget-border").trim() || "rgba(128,128,128,0.2)", width: 1 };
+    const grid = {
+      stroke: style.getPropertyValue("--vscode-widget-border").trim() || "rgba(128,128,128,0.2)",
+      width: 1,
+    };
     const axis = { stroke: text, grid, ticks: grid, font: "11px sans-serif" };
     const place = this.renderRoot.querySelector<HTMLElement>(".plot")!;
     this.#plot = new uPlot(
@@ -91,15 +103,44 @@ export class SaeChart extends LitElement {
         legend: { show: false },
         scales: { x: { time: false } },
         axes: [
-          { ...axis, values: (_, values) => values.map((value) => (value >= 1e6 ? `${value / 1e6}M` : value >= 1e3 ? `${value / 1e3}k` : String(value))) },
+          {
+            ...axis,
+            values: (_, values) =>
+              values.map((value) =>
+                value >= 1e6 ? `${value / 1e6}M` : value >= 1e3 ? `${value / 1e3}k` : String(value),
+              ),
+          },
           { ...axis, size: 52, values: (_, values) => values.map((value) => significant(value)) },
         ],
         series: [
           { label: "tokens" },
-          ...members.map((member, i) => ({ label: `member ${member}`, stroke: color(hues[i % hues.length]!), width: single ? 2 : 1, points: { show: false }, spanGaps: true })),
-          ...(single ? [] : [{ label: "mean", stroke: style.getPropertyValue("--vscode-foreground").trim() || "gray", width: 2.5, points: { show: false }, spanGaps: true }]),
+          ...members.map((member, i) => ({
+            label: `member ${member}`,
+            stroke: color(hues[i % hues.length]!),
+            width: single ? 2 : 1,
+            points: { show: false },
+            spanGaps: true,
+          })),
+          ...(single
+            ? []
+            : [
+                {
+                  label: "mean",
+                  stroke: style.getPropertyValue("--vscode-foreground").trim() || "gray",
+                  width: 2.5,
+                  points: { show: false },
+                  spanGaps: true,
+                },
+              ]),
         ],
-        hooks: { setCursor: [(plot) => this.dispatchEvent(new CustomEvent("hover", { detail: plot.cursor.idx ?? null, bubbles: true, composed: true }))] },
+        hooks: {
+          setCursor: [
+            (plot) =>
+              this.dispatchEvent(
+                new CustomEvent("hover", { detail: plot.cursor.idx ?? null, bubbles: true, composed: true }),
+              ),
+          ],
+        },
       },
       data,
       place,

@@ -21,7 +21,9 @@ export function tableMarkdown({ columns, rows }: ReportTable): string {
   return `${[
     line(["method", ...shown.map(({ title }) => title)]),
     line(["---", ...shown.map(() => "---:")]),
-    ...rows.map((row) => line([row.label, ...shown.map((column) => significant(row.cells[columns.indexOf(column)]?.value ?? null))])),
+    ...rows.map((row) =>
+      line([row.label, ...shown.map((column) => significant(row.cells[columns.indexOf(column)]?.value ?? null))]),
+    ),
   ].join("\n")}\n`;
 }
 
@@ -31,9 +33,11 @@ const colors = ["#1a85ff", "#652d90", "#388a34", "#b89500", "#e51400", "#d18616"
 
 /** The four charts on white, two by two. */
 export function chartsSvg(training: Training, name: string): string {
-  const charts = quantities.map(({ key, title }, i) => oneChart(training, key, title, (i % 2) * (width + 20), 30 + Math.floor(i / 2) * (height + 40)));
+  const charts = quantities.map(({ key, title }, i) =>
+    oneChart(training, key, title, (i % 2) * (width + 20), 30 + Math.floor(i / 2) * (height + 40)),
+  );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * width + 40} ${2 * height + 120}" font-family="sans-serif" font-size="11">
-<rect width="100%" height="100%" fill="white"/><text x="10" y="18" font-size="13">${escape(name)} · ${escape(training.stage)}</text>
+<rect width="100%" height="100%" fill="white"/><text x="10" y="18" font-size="13">${escapeXml(name)} · ${escapeXml(training.stage)}</text>
 ${charts.join("\n")}</svg>\n`;
 }
 
@@ -42,12 +46,16 @@ function oneChart(training: Training, quantity: Quantity, title: string, left: n
   const lines = members.map(([, columns]) => columns[quantity]);
   if (lines.length > 1) lines.push(memberMean(training, quantity));
   const values = lines.flat().filter((value) => value !== null);
-  const [low, high] = values.length ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))] : [0, 1];
+  const [low, high] = values.length
+    ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
+    : [0, 1];
   const last = training.tokens.at(-1) ?? 1;
   const x = (tokens: number) => left + 50 + ((width - 60) * tokens) / last;
   const y = (value: number) => top + height - ((height - 20) * (value - low)) / (high - low || 1);
   const paths = lines.map((line, i) => {
-    const points = line.flatMap((value, at) => (value === null ? [] : [`${x(training.tokens[at]!).toFixed(1)},${y(value).toFixed(1)}`]));
+    const points = line.flatMap((value, at) =>
+      value === null ? [] : [`${x(training.tokens[at]!).toFixed(1)},${y(value).toFixed(1)}`],
+    );
     const mean = members.length > 1 && i === lines.length - 1;
     return `<polyline fill="none" stroke="${mean ? "black" : colors[i % colors.length]}" stroke-width="${mean ? 2 : 1}" points="${points.join(" ")}"/>`;
   });
@@ -57,7 +65,7 @@ function oneChart(training: Training, quantity: Quantity, title: string, left: n
 <path d="M${left + 50} ${top + 20}V${top + height}H${left + width - 10}" fill="none" stroke="#999"/>${paths.join("")}</g>`;
 }
 
-function escape(text: string): string {
+function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 

@@ -99,8 +99,8 @@ class SaeRunDashboard extends LitElement {
       }
       .charts {
         display: grid;
-        grid-template-columns: repeat(auto-fit, minmax(320px, 1fr));
-        gap: 18px 24px;
+        grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr));
+        gap: 10px 28px;
       }
       .tabs {
         display: flex;
@@ -153,15 +153,18 @@ class SaeRunDashboard extends LitElement {
         continue; // a line that a crash left torn
       }
       this.#series.add(event);
-      if (event.type === "log" && event.level !== "info") this.#messages.push({ level: event.level, message: event.message });
+      if (event.type === "log" && event.level !== "info")
+        this.#messages.push({ level: event.level, message: event.message });
     }
     this.version++;
   }
 
   async #save(name: string, content: string, base64 = false): Promise<void> {
-    await request(connection, dashboardHost, "save", { name, content, base64 }, { timeout: 600_000 }).catch((error: Error) => {
-      this.fatal = error.message;
-    });
+    await request(connection, dashboardHost, "save", { name, content, base64 }, { timeout: 600_000 }).catch(
+      (error: Error) => {
+        this.fatal = error.message;
+      },
+    );
   }
 
   override render() {
@@ -194,9 +197,12 @@ class SaeRunDashboard extends LitElement {
           ? html`${
               stages.length > 1
                 ? html`<div class="tabs" role="group" aria-label="Training">
-                    ${stages.map((name) => html`<button class="plain" aria-pressed=${name === stage ? "true" : "false"} @click=${() => {
-                      this.chosen = name;
-                    }}>${name}</button>`)}
+                    ${stages.map(
+                      (name) =>
+                        html`<button class="plain" aria-pressed=${name === stage ? "true" : "false"} @click=${() => {
+                          this.chosen = name;
+                        }}>${name}</button>`,
+                    )}
                   </div>`
                 : nothing
             }

@@ -44,10 +44,12 @@ export class SaeReportTable extends LitElement {
       .best {
         font-weight: 700;
       }
-      caption {
-        text-align: left;
-        color: var(--dim);
-        padding-bottom: 4px;
+      p {
+        margin: 0 0 6px;
+      }
+      .hidden {
+        position: absolute;
+        clip-path: inset(50%);
       }
     `,
   ];
@@ -59,9 +61,12 @@ export class SaeReportTable extends LitElement {
       if (better === null || values.length < 2) return null;
       return better === "higher" ? Math.max(...values) : Math.min(...values);
     });
-    const shown = columns.map((column, i) => ({ ...column, i })).filter(({ paper, i }) => (paper || this.all) && rows.some((row) => row.cells[i]?.value !== null));
-    return html`<table>
-        <caption>Held-out activations, special tokens left out. The best of a column is bold.</caption>
+    const shown = columns
+      .map((column, i) => ({ ...column, i }))
+      .filter(({ paper, i }) => (paper || this.all) && rows.some((row) => row.cells[i]?.value !== null));
+    return html`<p class="dim">On held-out activations, special tokens left out. The best of a column is bold; ↑ higher and ↓ lower is better.</p>
+      <table>
+        <caption class="hidden">Metrics by method</caption>
         <thead>
           <tr>
             <th scope="col">method</th>

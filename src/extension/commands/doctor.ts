@@ -7,5 +7,7 @@ export async function doctor({ service }: Parts): Promise<void> {
     { location: vscode.ProgressLocation.Notification, title: "SAE Ensembles: looking at this machine…" },
     () => service.request("doctor", {}, { timeout: 120_000 }),
   );
-  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: text, language: "plaintext" }));
+  await vscode.window.showTextDocument(
+    await vscode.workspace.openTextDocument({ content: text, language: "plaintext" }),
+  );
 }

@@ -7,10 +7,15 @@ import type { Parts } from "./register.ts";
 import { pick } from "./runs.ts";
 
 /** Of an ensemble (a folder, or a row of a tree), of a run, or of whichever one chooses. */
-export async function browseFeatures({ store, browsers }: Parts, target?: string | EnsembleNode | RunEntry): Promise<void> {
+export async function browseFeatures(
+  { store, browsers }: Parts,
+  target?: string | EnsembleNode | RunEntry,
+): Promise<void> {
   if (typeof target === "string") return browsers.show(target);
   if (target && "ensemble" in target) return browsers.show(target.ensemble.folder);
-  const indexed = store.ensembles.filter(({ run, ensemble }) => ensemble.indexed && (!target || run.folder === target.folder));
+  const indexed = store.ensembles.filter(
+    ({ run, ensemble }) => ensemble.indexed && (!target || run.folder === target.folder),
+  );
   if (indexed.length === 0) {
     void vscode.window.showInformationMessage("No ensemble with a feature index yet. Run an experiment, or the demo.");
     return;
@@ -27,5 +32,6 @@ export async function browseFeatures({ store, browsers }: Parts, target?: string
 
 export async function openReport(parts: Parts, run?: RunEntry): Promise<void> {
   const chosen = run ?? (await pick(parts, "Open which report?", (entry) => entry.report));
-  if (chosen) await vscode.commands.executeCommand("markdown.showPreview", vscode.Uri.file(join(chosen.folder, "report.md")));
+  if (chosen)
+    await vscode.commands.executeCommand("markdown.showPreview", vscode.Uri.file(join(chosen.folder, "report.md")));
 }

@@ -27,13 +27,24 @@ export async function newExperiment({ service }: Parts): Promise<void> {
     title: "Hook point (3/5)",
     prompt: "By TransformerLens' name. The middle of the model is a good start.",
     value: modelName === "demo" ? "blocks.2.hook_resid_post" : "blocks.8.hook_resid_post",
-    validateInput: (value) => (/^blocks\.\d+\.hook_(resid_(pre|mid|post)|mlp_out|attn_out)$/.test(value) ? undefined : "e.g. blocks.8.hook_resid_post"),
+    validateInput: (value) =>
+      /^blocks\.\d+\.hook_(resid_(pre|mid|post)|mlp_out|attn_out)$/.test(value)
+        ? undefined
+        : "e.g. blocks.8.hook_resid_post",
   });
   if (!layer) return;
   const method = await choose("Method (4/5)", [
     { label: "Bagging", description: "same data, other initial weights, averaged: stable features", value: "bagging" },
-    { label: "Boosting", description: "each learns what the earlier ones leave: better reconstruction", value: "boosting" },
-    { label: "All four, side by side", description: "single, bagging, boosting, expanded: the paper's comparison", value: "all" },
+    {
+      label: "Boosting",
+      description: "each learns what the earlier ones leave: better reconstruction",
+      value: "boosting",
+    },
+    {
+      label: "All four, side by side",
+      description: "single, bagging, boosting, expanded: the paper's comparison",
+      value: "all",
+    },
   ]);
   if (method === undefined) return;
   const architecture = await choose("Architecture (5/5)", [
@@ -45,7 +56,13 @@ export async function newExperiment({ service }: Parts): Promise<void> {
   ]);
   if (architecture === undefined) return;
   const relative = (path: string) => (path === "demo" ? path : vscode.workspace.asRelativePath(path, false));
-  const text = experimentText({ model: relative(modelName), dataset: relative(dataset), hook: layer, method, architecture });
+  const text = experimentText({
+    model: relative(modelName),
+    dataset: relative(dataset),
+    hook: layer,
+    method,
+    architecture,
+  });
   const uri = await freeName(folder.uri);
   const problem = await service.request("check", { file: uri.fsPath, text });
   await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
@@ -58,7 +75,12 @@ async function choose(title: string, items: Choice[]): Promise<string | undefine
 }
 
 async function open(title: string, filters: Record<string, string[]>, folders: boolean): Promise<string | undefined> {
-  const chosen = await vscode.window.showOpenDialog({ title, filters: { ...filters, "All files": ["*"] }, canSelectFiles: true, canSelectFolders: folders });
+  const chosen = await vscode.window.showOpenDialog({
+    title,
+    filters: { ...filters, "All files": ["*"] },
+    canSelectFiles: true,
+    canSelectFolders: folders,
+  });
   return chosen?.[0]?.fsPath;
 }
 
@@ -82,7 +104,13 @@ const sparsity: Readonly<Record<string, string>> = {
 };
 
 /** A short, commented experiment file. */
-export function experimentText(choice: { model: string; dataset: string; hook: string; method: string; architecture: string }): string {
+export function experimentText(choice: {
+  model: string;
+  dataset: string;
+  hook: string;
+  method: string;
+  architecture: string;
+}): string {
   const methods = choice.method === "all" ? '["single", "bagging", "boosting", "expanded"]' : `["${choice.method}"]`;
   return `// An experiment: harvest, train, evaluate, index. Run it with the lens above, or: sae-ensembles run THIS_FILE
 {

@@ -6,8 +6,8 @@ import type { RunDashboards } from "../panels/runDashboardPanel.ts";
 import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
-import { browseFeatures, openReport } from "./looking.ts";
 import { doctor } from "./doctor.ts";
+import { browseFeatures, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
 import { deleteRun, openDashboard, resumeRun, revealRun, runDemo, runExperiment, stopRun } from "./runs.ts";
 

@@ -16,7 +16,8 @@ export async function runDemo({ service, tasks, store }: Parts): Promise<void> {
 
 export async function runExperiment({ tasks, store }: Parts, experiment?: vscode.Uri): Promise<void> {
   const uri = experiment ?? vscode.window.activeTextEditor?.document.uri;
-  if (!uri?.path.endsWith(".sae.jsonc")) throw new Error("Open an experiment file (*.sae.jsonc) first, or make one with New Experiment.");
+  if (!uri?.path.endsWith(".sae.jsonc"))
+    throw new Error("Open an experiment file (*.sae.jsonc) first, or make one with New Experiment.");
   const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === uri.toString());
   if (document?.isDirty) await document.save();
   await tasks.run(uri);
@@ -29,7 +30,8 @@ export async function stopRun(parts: Parts, run?: RunEntry): Promise<void> {
 }
 
 export async function resumeRun(parts: Parts, run?: RunEntry): Promise<void> {
-  const chosen = run ?? (await pick(parts, "Resume which run?", (entry) => entry.state === "stopped" || entry.state === "failed"));
+  const chosen =
+    run ?? (await pick(parts, "Resume which run?", (entry) => entry.state === "stopped" || entry.state === "failed"));
   if (chosen) await parts.tasks.resume(chosen.folder, chosen.name);
 }
 
@@ -55,7 +57,11 @@ export async function openDashboard(parts: Parts, run?: RunEntry): Promise<void>
 }
 
 /** Lets a person choose among the runs that fit; says so where there are none. */
-export async function pick({ store }: Parts, title: string, fits: (run: RunEntry) => boolean): Promise<RunEntry | undefined> {
+export async function pick(
+  { store }: Parts,
+  title: string,
+  fits: (run: RunEntry) => boolean,
+): Promise<RunEntry | undefined> {
   const runs = store.runs.filter(fits);
   if (runs.length === 0) {
     void vscode.window.showInformationMessage("There is no such run in this workspace.");

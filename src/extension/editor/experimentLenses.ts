@@ -18,16 +18,19 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
 
   provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
     const top = new vscode.Range(0, 0, 0, 0);
-    const lens = (title: string, command: string, ...args: unknown[]) => new vscode.CodeLens(top, { title, command, arguments: args });
+    const lens = (title: string, command: string, ...args: unknown[]) =>
+      new vscode.CodeLens(top, { title, command, arguments: args });
     const run = this.#store.runs.find((candidate) => candidate.experiment === document.uri.fsPath);
     const lenses: vscode.CodeLens[] = [];
     if (!run || run.state === "damaged") lenses.push(lens("$(play) Run", commands.runExperiment, document.uri));
     else if (run.state === "running") lenses.push(lens("$(debug-stop) Stop", commands.stopRun, run));
-    else if (run.state === "done") lenses.push(lens("$(play) Run Again (What Changed)", commands.runExperiment, document.uri));
+    else if (run.state === "done")
+      lenses.push(lens("$(play) Run Again (What Changed)", commands.runExperiment, document.uri));
     else lenses.push(lens("$(debug-continue) Resume", commands.resumeRun, run));
     if (run && run.state !== "damaged") lenses.push(lens("$(graph-line) Dashboard", commands.openDashboard, run));
     const indexed = run?.ensembles.find((ensemble) => ensemble.indexed);
-    if (run && indexed) lenses.push(lens("$(list-flat) Browse Features", commands.browseFeatures, { run, ensemble: indexed }));
+    if (run && indexed)
+      lenses.push(lens("$(list-flat) Browse Features", commands.browseFeatures, { run, ensemble: indexed }));
     if (run?.report) lenses.push(lens("$(output) Open Report", commands.openReport, run));
     return lenses;
   }
@@ -54,20 +57,31 @@ export class ExperimentChecks implements vscode.Disposable {
     if (!vscode.languages.match(experimentFiles, document)) return;
     const key = document.uri.toString();
     clearTimeout(this.#timers.get(key));
-    this.#timers.set(key, setTimeout(() => void this.#check(document), 300));
+    this.#timers.set(
+      key,
+      setTimeout(() => void this.#check(document), 300),
+    );
   }
 
   async #check(document: vscode.TextDocument): Promise<void> {
     const version = document.version;
-    const problem = await this.#service.request("check", { file: document.uri.fsPath, text: document.getText() }).catch(() => null);
+    const problem = await this.#service
+      .request("check", { file: document.uri.fsPath, text: document.getText() })
+      .catch(() => null);
     if (document.version !== version || document.isClosed) return;
     if (!problem) {
       this.#problems.delete(document.uri);
       return;
     }
     const at = new vscode.Position(Math.max(0, problem.line - 1), Math.max(0, problem.column - 1));
-    const range = document.getWordRangeAtPosition(at, /"[^"]*"|[\w.]+/) ?? document.lineAt(Math.min(at.line, document.lineCount - 1)).range;
-    const diagnostic = new vscode.Diagnostic(range, problem.message.replace(document.uri.fsPath, basename(document.uri.fsPath)), vscode.DiagnosticSeverity.Error);
+    const range =
+      document.getWordRangeAtPosition(at, /"[^"]*"|[\w.]+/) ??
+      document.lineAt(Math.min(at.line, document.lineCount - 1)).range;
+    const diagnostic = new vscode.Diagnostic(
+      range,
+      problem.message.replace(document.uri.fsPath, basename(document.uri.fsPath)),
+      vscode.DiagnosticSeverity.Error,
+    );
     diagnostic.source = "SAE Ensembles";
     this.#problems.set(document.uri, [diagnostic]);
   }

@@ -39,7 +39,9 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       if (feature !== undefined) open.show(feature);
       return;
     }
-    const panel = vscode.window.createWebviewPanel(viewType, title(ensemble), vscode.ViewColumn.Active, { enableScripts: true });
+    const panel = vscode.window.createWebviewPanel(viewType, title(ensemble), vscode.ViewColumn.Active, {
+      enableScripts: true,
+    });
     this.#fill(panel, ensemble, feature);
   }
 
@@ -51,7 +53,11 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
   #fill(panel: vscode.WebviewPanel, ensemble: string, feature: number | undefined): void {
     panel.title = title(ensemble);
     panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
-    const connection = fillPanel(panel, this.#extension.extensionUri, { bundle: "feature-browser", element: "sae-feature-browser", title: panel.title });
+    const connection = fillPanel(panel, this.#extension.extensionUri, {
+      bundle: "feature-browser",
+      element: "sae-feature-browser",
+      title: panel.title,
+    });
     const service = this.#service;
     let first = feature;
     answer(connection, featureBrowserHost, {
@@ -73,7 +79,8 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
     });
     this.#open.set(ensemble, { panel, show: (feature) => notify(connection, featureBrowserView, "show", { feature }) });
     const changed = ({ ensemble: which }: { ensemble: string }) => {
-      if (which === ensemble && this.#open.get(ensemble)?.panel === panel) notify(connection, featureBrowserView, "annotationsChanged", {});
+      if (which === ensemble && this.#open.get(ensemble)?.panel === panel)
+        notify(connection, featureBrowserView, "annotationsChanged", {});
     };
     service.on("annotationsChanged", changed);
     panel.onDidChangeViewState(() => {

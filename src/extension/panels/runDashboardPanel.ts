@@ -27,7 +27,8 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
   show(run: RunEntry): void {
     const open = this.#open.get(run.folder);
     if (open) open.reveal();
-    else this.#fill(vscode.window.createWebviewPanel(viewType, `Run: ${run.name}`, vscode.ViewColumn.Active), run.folder);
+    else
+      this.#fill(vscode.window.createWebviewPanel(viewType, `Run: ${run.name}`, vscode.ViewColumn.Active), run.folder);
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: { folder?: string } | undefined): Promise<void> {
@@ -38,7 +39,11 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
   #fill(panel: vscode.WebviewPanel, folder: string): void {
     panel.title = `Run: ${basename(folder)}`;
     panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
-    const connection = fillPanel(panel, this.#extension.extensionUri, { bundle: "run-dashboard", element: "sae-run-dashboard", title: panel.title });
+    const connection = fillPanel(panel, this.#extension.extensionUri, {
+      bundle: "run-dashboard",
+      element: "sae-run-dashboard",
+      title: panel.title,
+    });
     let gone = false;
     const snapshot = async () => {
       const run = await this.#run(folder);
@@ -47,7 +52,11 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
     };
     answer(connection, dashboardHost, {
       ready: async () => {
-        void this.#pump(folder, (lines) => notify(connection, dashboardView, "events", { lines }), () => gone);
+        void this.#pump(
+          folder,
+          (lines) => notify(connection, dashboardView, "events", { lines }),
+          () => gone,
+        );
         return snapshot();
       },
       stop: async () => {
@@ -63,7 +72,9 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
         return {};
       },
       save: async ({ name, content, base64 }) => {
-        const target = await vscode.window.showSaveDialog({ defaultUri: vscode.Uri.joinPath(vscode.Uri.file(folder), name) });
+        const target = await vscode.window.showSaveDialog({
+          defaultUri: vscode.Uri.joinPath(vscode.Uri.file(folder), name),
+        });
         if (target) await vscode.workspace.fs.writeFile(target, Buffer.from(content, base64 ? "base64" : "utf8"));
         return { saved: target !== undefined };
       },

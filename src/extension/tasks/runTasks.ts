@@ -20,7 +20,9 @@ export class RunTasks implements vscode.TaskProvider {
     const files = await vscode.workspace.findFiles("**/*.sae.jsonc", "**/node_modules/**", 100);
     return files.flatMap((file) => {
       const folder = vscode.workspace.getWorkspaceFolder(file);
-      return folder ? [this.#task({ type: taskType, experiment: vscode.workspace.asRelativePath(file, false) }, folder)] : [];
+      return folder
+        ? [this.#task({ type: taskType, experiment: vscode.workspace.asRelativePath(file, false) }, folder)]
+        : [];
     });
   }
 
@@ -36,14 +38,28 @@ export class RunTasks implements vscode.TaskProvider {
   async run(experiment: vscode.Uri): Promise<void> {
     const folder = vscode.workspace.getWorkspaceFolder(experiment);
     if (!folder) throw new Error(`${experiment.fsPath} lies in no folder of this workspace.`);
-    await vscode.tasks.executeTask(this.#task({ type: taskType, experiment: vscode.workspace.asRelativePath(experiment, false) }, folder));
+    await vscode.tasks.executeTask(
+      this.#task({ type: taskType, experiment: vscode.workspace.asRelativePath(experiment, false) }, folder),
+    );
   }
 
   /** Goes on with a run, or joins it where it is running, as a task. */
   async resume(runFolder: string, name: string): Promise<void> {
     const definition = { type: taskType, experiment: name };
-    const terminal = new RunTerminal(this.#service, () => this.#service.request("resume", { folder: runFolder }, { timeout: 120_000 }));
-    await vscode.tasks.executeTask(present(new vscode.Task(definition, vscode.TaskScope.Workspace, name, "SAE Ensembles", new vscode.CustomExecution(async () => terminal))));
+    const terminal = new RunTerminal(this.#service, () =>
+      this.#service.request("resume", { folder: runFolder }, { timeout: 120_000 }),
+    );
+    await vscode.tasks.executeTask(
+      present(
+        new vscode.Task(
+          definition,
+          vscode.TaskScope.Workspace,
+          name,
+          "SAE Ensembles",
+          new vscode.CustomExecution(async () => terminal),
+        ),
+      ),
+    );
   }
 
   #task(definition: RunTaskDefinition, folder: vscode.WorkspaceFolder): vscode.Task {

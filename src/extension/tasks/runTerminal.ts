@@ -74,7 +74,9 @@ export class RunTerminal implements vscode.Pseudoterminal {
         const bar = "█".repeat(Math.floor(share * 20)).padEnd(20, "░");
         const rate = event.rate === null ? "" : ` ${Math.round(event.rate).toLocaleString("en-US")} ${event.unit}/s`;
         const left = event.eta === null ? "" : ` · ${duration(event.eta)} left`;
-        this.#write.fire(`${clearLine}${event.stage.padEnd(20)} ${bar} ${Math.floor(share * 100)}%${dim(`${rate}${left}${this.#numbers}`)}`);
+        this.#write.fire(
+          `${clearLine}${event.stage.padEnd(20)} ${bar} ${Math.floor(share * 100)}%${dim(`${rate}${left}${this.#numbers}`)}`,
+        );
         if (event.done >= event.total) {
           this.#write.fire("\r\n");
           this.#numbers = "";
@@ -103,7 +105,8 @@ export class RunTerminal implements vscode.Pseudoterminal {
 }
 
 function summary(members: readonly TrainMemberNumbers[]): string {
-  const mean = (pick: (member: TrainMemberNumbers) => number) => members.reduce((sum, member) => sum + pick(member), 0) / members.length;
+  const mean = (pick: (member: TrainMemberNumbers) => number) =>
+    members.reduce((sum, member) => sum + pick(member), 0) / members.length;
   const loss = mean((member) => member.loss).toPrecision(4);
   const explained = mean((member) => member.explained_variance).toFixed(3);
   const l0 = mean((member) => member.l0).toFixed(1);

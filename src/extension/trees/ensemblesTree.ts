@@ -41,14 +41,17 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
       [
         `**${ensemble.name}** · ${size}`,
         `${ensemble.features.toLocaleString("en-US")} features at \`${ensemble.hook}\``,
-        ensemble.explainedVariance === null ? "" : `explained variance ${ensemble.explainedVariance.toFixed(4)} · L0 ${ensemble.l0?.toFixed(1) ?? "–"}`,
+        ensemble.explainedVariance === null
+          ? ""
+          : `explained variance ${ensemble.explainedVariance.toFixed(4)} · L0 ${ensemble.l0?.toFixed(1) ?? "–"}`,
         ensemble.indexed ? "" : "No feature index: run the experiment's index job.",
         `\`${ensemble.folder}\``,
       ]
         .filter(Boolean)
         .join("\n\n"),
     );
-    if (ensemble.indexed) item.command = { command: commands.browseFeatures, title: "Browse Features", arguments: [{ run, ensemble }] };
+    if (ensemble.indexed)
+      item.command = { command: commands.browseFeatures, title: "Browse Features", arguments: [{ run, ensemble }] };
     return item;
   }
 }

@@ -4,7 +4,9 @@ import type { FeatureRow } from "../../protocol/featureBrowser.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 
-type Node = { readonly kind: "group"; readonly title: string; readonly rows: readonly FeatureRow[] } | { readonly kind: "feature"; readonly row: FeatureRow };
+type Node =
+  | { readonly kind: "group"; readonly title: string; readonly rows: readonly FeatureRow[] }
+  | { readonly kind: "feature"; readonly row: FeatureRow };
 
 const shown = 300;
 
@@ -37,7 +39,10 @@ export class FeaturesTree implements vscode.TreeDataProvider<Node> {
     if (!this.#ensemble) return [];
     const { rows } = await this.#service.request("outline", { ensemble: this.#ensemble, filter: "", limit: shown });
     const flagged = rows.filter((row) => row.flagged);
-    const groups = Map.groupBy(rows.filter((row) => !row.flagged), (row) => row.tokens[0]?.text.trim() || row.tokens[0]?.text || "—");
+    const groups = Map.groupBy(
+      rows.filter((row) => !row.flagged),
+      (row) => row.tokens[0]?.text.trim() || row.tokens[0]?.text || "—",
+    );
     const nodes: Node[] = flagged.length > 0 ? [{ kind: "group", title: "flagged", rows: flagged }] : [];
     for (const [title, members] of groups) nodes.push({ kind: "group", title, rows: members });
     return nodes;
@@ -46,7 +51,10 @@ export class FeaturesTree implements vscode.TreeDataProvider<Node> {
   getTreeItem(node: Node): vscode.TreeItem {
     if (node.kind === "group") {
       const flagged = node.title === "flagged" && node.rows[0]?.flagged;
-      const item = new vscode.TreeItem(JSON.stringify(node.title).slice(1, -1), flagged ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.Collapsed);
+      const item = new vscode.TreeItem(
+        JSON.stringify(node.title).slice(1, -1),
+        flagged ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.Collapsed,
+      );
       item.description = String(node.rows.length);
       if (flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("charts.orange"));
       return item;
@@ -54,7 +62,12 @@ export class FeaturesTree implements vscode.TreeDataProvider<Node> {
     const { row } = node;
     const item = new vscode.TreeItem(`${row.member}/${row.index}`);
     const dots = row.foundIn.length > 1 ? ` ${row.foundIn.map((there) => (there ? "●" : "○")).join("")}` : "";
-    const name = row.label || row.tokens.slice(0, 3).map((token) => token.text.trim() || JSON.stringify(token.text).slice(1, -1)).join(" ");
+    const name =
+      row.label ||
+      row.tokens
+        .slice(0, 3)
+        .map((token) => token.text.trim() || JSON.stringify(token.text).slice(1, -1))
+        .join(" ");
     item.description = `${name}${dots}`;
     if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("charts.orange"));
     item.contextValue = row.flagged ? "feature:flagged" : "feature";

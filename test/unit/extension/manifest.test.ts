@@ -24,7 +24,7 @@ test("every command has the product's category and a title", () => {
 test("menus, welcome texts and walkthrough steps name only contributed commands", () => {
   const known = new Set<string>(Object.values(commands));
   const text = JSON.stringify([contributes.menus, contributes.viewsWelcome, contributes.walkthroughs]);
-  const named = [...text.matchAll(/saeEnsembles\.[A-Za-z]+/g)].map(([name]) => name);
+  const named = [...text.matchAll(/saeEnsembles\.[A-Za-z]+/g)].map(([name]) => name!);
   assert.ok(named.length > 10);
   for (const name of named) assert.ok(known.has(name) || Object.values<string>(views).includes(name), name);
 });
@@ -32,13 +32,17 @@ test("menus, welcome texts and walkthrough steps name only contributed commands"
 test("views, task type and settings are contributed", () => {
   const contributed = contributes.views.saeEnsembles.map(({ id }: { id: string }) => id);
   assert.deepEqual(contributed, Object.values(views));
-  assert.deepEqual(contributes.taskDefinitions.map(({ type }: { type: string }) => type), [taskType]);
+  assert.deepEqual(
+    contributes.taskDefinitions.map(({ type }: { type: string }) => type),
+    [taskType],
+  );
   assert.ok(`${settings.section}.${settings.nodePath}` in contributes.configuration[0].properties);
 });
 
 test("the files that the manifest names are there", () => {
   const media = JSON.stringify(contributes).matchAll(/media\/[\w./-]+/g);
-  for (const [file] of [...media, [manifest.icon as string]]) assert.ok(existsSync(join(root, file)), file);
+  for (const file of [...[...media].map(([name]) => name), manifest.icon as string])
+    assert.ok(existsSync(join(root, file)), file);
 });
 
 test("workspace trust is limited and virtual workspaces are refused, each with its reason", () => {

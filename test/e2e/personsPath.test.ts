@@ -1,0 +1,186 @@
+// A person's path through a real VS Code with the packaged VSIX: demo experiment → run → reload during it → dashboard → features → search a token → flag two.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { type Browser, chromium, type Frame, type Page } from "playwright-core";
+import {
+  browserEnvironment,
+  browserFlags,
+  paths,
+  prepareRealVsCode,
+  type RunningVsCode,
+  startVsCode,
+  unavailable,
+} from "../../scripts/realVsCode.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const minutes = 60_000;
+
+describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, timeout: 20 * minutes }, () => {
+  const state = mkdtempSync(join(tmpdir(), "sae-e2e-"));
+  const workspace = join(state, "workspace");
+  let server: RunningVsCode;
+  let browser: Browser;
+  let page: Page;
+
+  before(async () => {
+    await prepareRealVsCode();
+    execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
+    const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
+    assert.ok(vsix);
+    execFileSync("mkdir", ["-p", workspace]);
+    server = await startVsCode({ vsix: join(root, vsix), state });
+    browser = await chromium.launch({
+      executablePath: paths.browser,
+      args: browserFlags,
+      env: { ...process.env, ...browserEnvironment },
+    });
+    page = await browser.newPage({ viewport: { width: 1500, height: 950 }, colorScheme: "dark", locale: "en-US" });
+    page.setDefaultTimeout(minutes);
+    await page.goto(`${server.url}?folder=${encodeURIComponent(workspace)}`);
+    await ready();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    rmSync(state, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  });
+
+  const activity = () => page.locator('.activitybar .action-label[aria-label^="SAE Ensembles"]');
+  const ready = () => activity().waitFor({ timeout: 2 * minutes });
+  const row = (text: string | RegExp) => page.locator(".pane-body .monaco-list-row", { hasText: text });
+  const picture = (name: string) => page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
+
+  /** Runs a command from the palette, trying again until the palette has it. */
+  async function command(title: string): Promise<void> {
+    for (;;) {
+      await page.keyboard.press("F1");
+      const input = page.locator(".quick-input-widget input.input");
+      await input.waitFor();
+      await input.fill(`>${title}`);
+      const found = page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
+      const there = await found.waitFor({ timeout: 4000 }).then(
+        () => true,
+        () => false,
+      );
+      if (there) {
+        await page.keyboard.press("Enter");
+        return;
+      }
+      await page.keyboard.press("Escape");
+    }
+  }
+
+  /** The inner frame of the webview that holds an element. */
+  async function webview(selector: string): Promise<Frame> {
+    for (;;) {
+      for (const frame of page.frames()) {
+        const there = await frame
+          .locator(selector)
+          .count()
+          .catch(() => 0);
+        if (there > 0) return frame;
+      }
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+    }
+  }
+
+  test("empty views say what to do first", async () => {
+    await activity().click();
+    await page.getByText("No run yet.").waitFor();
+    await page.getByRole("button", { name: "Run the Demo" }).waitFor();
+    await picture("sidebar-empty-dark");
+  });
+
+  test("a wrong key in an experiment file is underlined by the jobs' own parser", async () => {
+    writeFileSync(
+      join(workspace, "wrong.sae.jsonc"),
+      '{ "model_name": "demo", "hook_nam": "blocks.2.hook_resid_post" }\n',
+    );
+    await page.keyboard.press("Control+p");
+    await page.locator(".quick-input-widget input.input").fill("wrong.sae.jsonc");
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: "wrong.sae.jsonc" }).first().waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator(".squiggly-error").first().waitFor();
+    await page.locator(".codelens-decoration", { hasText: "Run" }).first().waitFor();
+    await picture("experiment-file-dark");
+    rmSync(join(workspace, "wrong.sae.jsonc"));
+  });
+
+  test("the demo runs as a task with progress, and goes on through a reload of the window", async () => {
+    await command("SAE Ensembles: Run the Demo");
+    await page.locator(".statusbar-item", { hasText: /demo: / }).waitFor({ timeout: 3 * minutes });
+    await row(/demo/).first().waitFor();
+    await picture("run-running-dark");
+    const record = () =>
+      JSON.parse(readFileSync(join(workspace, "runs", "demo", "run.json"), "utf8")) as { pid: number; state: string };
+    const before = record();
+    assert.equal(before.state, "running");
+    await page.reload();
+    await ready();
+    await activity().click();
+    await row(/demo/).first().waitFor();
+    await page.locator(".statusbar-item", { hasText: /demo: / }).waitFor();
+    const afterwards = record();
+    assert.equal(afterwards.pid, before.pid);
+    assert.equal(afterwards.state, "running");
+  });
+
+  test("the dashboard draws charts while it trains, and the table when it is done", async () => {
+    await row(/demo/).first().click();
+    const dashboard = await webview("sae-run-dashboard");
+    await dashboard
+      .locator("sae-chart canvas")
+      .first()
+      .waitFor({ timeout: 4 * minutes });
+    await picture("dashboard-running-dark");
+    await dashboard.locator("sae-report-table").waitFor({ timeout: 10 * minutes });
+    await dashboard.getByRole("button", { name: "Browse Features" }).waitFor({ timeout: 5 * minutes });
+    for (const label of ["single", "bagging", "boosting", "expanded"])
+      await dashboard.getByRole("rowheader", { name: label }).waitFor();
+    await picture("dashboard-done-dark");
+    await dashboard.getByRole("button", { name: "Browse Features" }).click();
+  });
+
+  test("features: search a token, look at one, flag two; the flags are in the file beside the ensemble", async () => {
+    const browserView = await webview("sae-feature-browser");
+    await browserView.locator(".row .id").nth(3).waitFor();
+    await picture("features-dark");
+    await browserView.locator("sae-filter-bar input").first().fill("she");
+    await browserView.locator(".count", { hasText: /^\s*\d{1,3} of/ }).waitFor();
+    await browserView.locator(".row .id").nth(1).waitFor();
+    await browserView.locator(".row .flag").nth(0).click();
+    await browserView.locator('.row .flag[aria-pressed="true"]').nth(0).waitFor();
+    await browserView.locator(".row .flag").nth(1).click();
+    await browserView.locator('.row .flag[aria-pressed="true"]').nth(1).waitFor();
+    const files = globSync("runs/demo/ensembles/*/annotations.json", { cwd: workspace });
+    assert.equal(files.length, 1);
+    const { features } = JSON.parse(readFileSync(join(workspace, files[0]!), "utf8")) as {
+      features: Record<string, { flagged?: boolean }>;
+    };
+    assert.equal(Object.values(features).filter(({ flagged }) => flagged).length, 2);
+    await row("flagged").first().waitFor();
+    await picture("features-flagged-dark");
+    await page.emulateMedia({ colorScheme: "light" });
+    await browserView.locator("body.vscode-light").waitFor();
+    await picture("features-flagged-light");
+  });
+
+  test("try text: a sentence through model and ensemble", async () => {
+    const browserView = await webview("sae-feature-browser");
+    await browserView.getByRole("button", { name: "Try text" }).click();
+    await browserView.locator("sae-try-text textarea").fill("She was a nurse and he was a surgeon.");
+    await browserView.locator("sae-try-text vscode-button").click();
+    await browserView
+      .locator("sae-try-text .text button")
+      .nth(3)
+      .waitFor({ timeout: 2 * minutes });
+    await browserView.locator("sae-try-text li").first().waitFor();
+    await picture("try-text-light");
+    assert.ok(existsSync(join(workspace, "demo.sae.jsonc")));
+  });
+});
