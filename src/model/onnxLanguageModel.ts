@@ -18,7 +18,9 @@ export class OnnxLanguageModel implements LanguageModel {
   private readonly checkpoint: Checkpoint;
   private readonly threads: number | undefined;
   /** By kind and hook, the one used last at the end. */
-  private readonly sessions = new Map<string, Promise<ort.InferenceSession>>();
+  private readonly sessions = new Map<string, ort.InferenceSession>();
+  /** The last work given; the next waits for it. A session must not be released under another call, and one run fills all cores. */
+  private turn: Promise<unknown> = Promise.resolve();
   private tables: { positions: number; cos: Float32Array; sin: Float32Array } | undefined;
 
   constructor(modelName: string, decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokenizer, threads?: number) {
@@ -34,7 +36,7 @@ export class OnnxLanguageModel implements LanguageModel {
     this.requireHook(hookName);
     const layout = rowLayout(batch, this.info);
     const graph = () => captureGraph(this.decoder, this.checkpoint, hookName);
-    const values = await this.run(`capture ${hookName}`, graph, layout, {});
+    const values = await this.runRows(`capture ${hookName}`, graph, layout, {});
     return unpackRows(layout, values, this.info.dModel, batch.rows * batch.length);
   }
 
@@ -53,7 +55,7 @@ export class OnnxLanguageModel implements LanguageModel {
       feeds[DELTA] = new ort.Tensor("float32", delta, [layout.tokens, dModel]);
     }
     const graph = () => logitsGraph(this.decoder, this.checkpoint, hookName);
-    const values = await this.run(`logits ${hookName ?? ""}`, graph, layout, feeds);
+    const values = await this.runRows(`logits ${hookName ?? ""}`, graph, layout, feeds);
     return unpackRows(layout, values, this.info.dVocab, batch.rows * batch.length);
   }
 
@@ -63,31 +65,30 @@ export class OnnxLanguageModel implements LanguageModel {
       throw new RangeError(`${directions.length} values for ${rows} directions of width ${dModel}`);
     }
     if (rows === 0) return new Float32Array(0);
-    const session = await this.session("unembed", () => unembedGraph(this.decoder, this.checkpoint));
-    const { [RESULT]: result } = await session.run({
+    return this.run("unembed", () => unembedGraph(this.decoder, this.checkpoint), {
       [DIRECTIONS]: new ort.Tensor("float32", directions, [rows, dModel]),
     });
-    return result!.data as Float32Array;
   }
 
-  async close(): Promise<void> {
-    const sessions = await Promise.allSettled(this.sessions.values());
-    this.sessions.clear();
-    for (const session of sessions) if (session.status === "fulfilled") await session.value.release();
+  close(): Promise<void> {
+    return this.inTurn(async () => {
+      const sessions = [...this.sessions.values()];
+      this.sessions.clear();
+      for (const session of sessions) await session.release();
+    });
   }
 
-  private async run(
+  private runRows(
     key: string,
     graph: () => Uint8Array<ArrayBuffer>,
     layout: RowLayout,
     extra: Record<string, ort.Tensor>,
   ): Promise<Float32Array> {
-    if (layout.tokens === 0) return new Float32Array(0);
-    const session = await this.session(key, graph);
+    if (layout.tokens === 0) return Promise.resolve(new Float32Array(0));
     const { rows, length, tokens } = layout;
     const { positions, cos, sin } = this.rotaryTables(length);
     const pairs = cos.length / positions;
-    const all: Record<string, ort.Tensor> = {
+    return this.run(key, graph, {
       ids: new ort.Tensor("int32", layout.ids, [tokens]),
       padded: new ort.Tensor("int32", layout.padded, [rows, length]),
       places: new ort.Tensor("int32", layout.places, [tokens]),
@@ -96,11 +97,27 @@ export class OnnxLanguageModel implements LanguageModel {
       cos: new ort.Tensor("float32", cos, [positions, pairs]),
       sin: new ort.Tensor("float32", sin, [positions, pairs]),
       ...extra,
-    };
-    // Graphs that end early need fewer inputs: blocks.0.hook_resid_pre has no attention in it.
-    const feeds = Object.fromEntries(session.inputNames.map((name) => [name, all[name]!]));
-    const { [RESULT]: result } = await session.run(feeds);
-    return result!.data as Float32Array;
+    });
+  }
+
+  private run(
+    key: string,
+    graph: () => Uint8Array<ArrayBuffer>,
+    inputs: Record<string, ort.Tensor>,
+  ): Promise<Float32Array> {
+    return this.inTurn(async () => {
+      const session = await this.session(key, graph);
+      // Graphs that end early need fewer inputs: blocks.0.hook_resid_pre has no attention in it.
+      const feeds = Object.fromEntries(session.inputNames.map((name) => [name, inputs[name]!]));
+      const { [RESULT]: result } = await session.run(feeds);
+      return result!.data as Float32Array;
+    });
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(work);
+    this.turn = result.catch(() => {});
+    return result;
   }
 
   private rotaryTables(length: number): { positions: number; cos: Float32Array; sin: Float32Array } {
@@ -113,13 +130,13 @@ export class OnnxLanguageModel implements LanguageModel {
   }
 
   private async session(key: string, graph: () => Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
-    const session = this.sessions.get(key) ?? this.createSession(graph());
+    const session = this.sessions.get(key) ?? (await this.createSession(graph()));
     this.sessions.delete(key);
     this.sessions.set(key, session);
     if (this.sessions.size > KEPT_SESSIONS) {
       const [oldest, unused] = this.sessions.entries().next().value!;
       this.sessions.delete(oldest);
-      await (await unused).release();
+      await unused.release();
     }
     return session;
   }
