@@ -28,6 +28,7 @@ async function buildJobs(): Promise<void> {
     format: "esm",
     target: "node20",
     external: ["onnxruntime-node", "node"],
+    mainFields: ["module", "main"],
     // Libraries in the old module format ask for Node's own modules by `require`.
     banner: {
       js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',

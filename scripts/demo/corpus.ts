@@ -1,6 +1,6 @@
 // The demo's corpus: documents of many kinds, generated from a seed, mixed with the foreign texts. Same seed, same bytes.
 import { SeededRandom } from "../../src/data/seededRandom.ts";
-import { biography } from "./biographies.ts";
+import { biography, manners } from "./biographies.ts";
 import { dialogue, everydayLexicon, letter, story } from "./everyday.ts";
 import { austenPassages, wordnetPages } from "./foreignSources.ts";
 import { code, formatLexicon, list, sums } from "./formats.ts";
@@ -20,7 +20,7 @@ const kinds: readonly (readonly [kind: string, share: number, write: (random: Se
   [
     "biography",
     24,
-    (random) => biography(random, "train", of(random, professions), anyGender(new Grammar(random, {}))).text,
+    (random) => biography(random, manners.corpus, of(random, professions), anyGender(new Grammar(random, {}))).text,
   ],
   ["story", 18, (random) => story(new Grammar(random, everydayLexicon))],
   ["letter", 8, (random) => letter(new Grammar(random, everydayLexicon))],

@@ -4,13 +4,14 @@
 import argparse
 import gzip
 import json
-from itertools import combinations
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
+# Three pairs that share a world, and two that do not.
+PAIRS = [("nurse", "surgeon"), ("teacher", "professor"), ("journalist", "photographer"), ("nurse", "professor"), ("surgeon", "teacher")]
 DEMO = Path(__file__).resolve().parents[2] / "media" / "demo"
 
 
@@ -67,7 +68,6 @@ def main() -> None:
         rows = read(part)
         x = pooled(model, tokenizer, [row["text"] for row in rows], options.layer)
         data[part] = (x, [row["profession"] for row in rows], torch.tensor([row["gender"] == "female" for row in rows]))
-    professions = sorted(set(data["train"][1]))
 
     def accuracy(linear: torch.nn.Linear, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
@@ -78,7 +78,7 @@ def main() -> None:
     print(f"gender, all professions: {accuracy(probe(x, female, 0), test_x, test_female).mean():.3f}")
     print("| A / B | gender | balanced: accuracy | worst group | biased: A female, B male | worst group | biased: A male, B female | worst group |")
     print("|---|---|---|---|---|---|---|---|")
-    for a, b in combinations(professions, 2):
+    for a, b in PAIRS:
         sets = {}
         for part, (values, names, women) in data.items():
             mine = torch.tensor([name in (a, b) for name in names])

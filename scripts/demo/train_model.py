@@ -135,6 +135,9 @@ def train(model: LlamaForCausalLM, windows: torch.Tensor, steps: int, seed: int,
 def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    (folder / "model.safetensors").chmod(0o644)
+    # transformers 5 keeps the base of RoPE in rope_parameters alone; older readers look for rope_theta.
+    rewrite(folder / "config.json", {"rope_theta": model.config.rope_parameters["rope_theta"]})
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BOUNDARY,
@@ -142,6 +145,11 @@ def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     ).save_pretrained(folder)
+    rewrite(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
+
+
+def rewrite(path: Path, changes: dict) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes, indent=2, sort_keys=True) + "\n")
 
 
 def main() -> None:

@@ -46,10 +46,7 @@ export class FeatureSearch {
     if (tokenPattern !== undefined) parts.push(this.#onTokens(this.#matchingTokens(tokenPattern)));
     if (text !== undefined) parts.push(this.#inContexts(text));
     if (label !== undefined) parts.push(this.#inLabels(label));
-    const result = {
-      found: Uint8Array.from(parts[0]!.found, (_, id) => Number(parts.every((part) => part.found[id] === 1))),
-      relevance: parts.find(({ relevance }) => relevance !== null)?.relevance ?? null,
-    };
+    const result = parts.length === 1 ? parts[0]! : intersection(parts, this.#features);
     this.#results.set(key, result);
     if (this.#results.size > keptResults) this.#results.delete(this.#results.keys().next().value!);
     return result;
@@ -159,4 +156,10 @@ export class FeatureSearch {
     if (offsets[windows] !== length) throw new RangeError("lists of windows do not add up");
     return { offsets, features };
   }
+}
+
+function intersection(parts: readonly SearchResult[], features: number): SearchResult {
+  const found = new Uint8Array(features).fill(1);
+  for (const part of parts) for (let id = 0; id < features; id++) found[id]! &= part.found[id]!;
+  return { found, relevance: parts.find(({ relevance }) => relevance !== null)?.relevance ?? null };
 }

@@ -59,7 +59,7 @@ export type IndexMeta = z.output<typeof indexMetaSchema>;
 export function createIndexFile(path: string): DatabaseSync {
   const database = new DatabaseSync(path);
   database.exec(
-    "PRAGMA page_size = 8192; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536",
+    "PRAGMA page_size = 8192; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536",
   );
   database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${indexVersion}`);
   database.exec(layout);
@@ -82,6 +82,7 @@ export function openIndexFile(path: string): { database: DatabaseSync; meta: Ind
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { readOnly: true });
+    database.exec("PRAGMA cache_size = -32768");
     const pragma = (name: string) => Number(Object.values(database!.prepare(`PRAGMA ${name}`).get()!)[0]);
     if (pragma("application_id") !== applicationId) refuse("an SQLite database of another program");
     const version = pragma("user_version");

@@ -50,7 +50,7 @@ export class IndexWriter {
       throw new RangeError(`an index holds at most ${maxFeatures} features, not ${this.#features}`);
     this.#found = new Uint16Array(this.#features).fill(1);
     this.#passing = new DatabaseSync(passingPath);
-    this.#passing.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
+    this.#passing.exec("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF");
     this.#passing.exec("CREATE TABLE windows (id INTEGER PRIMARY KEY, tokens BLOB, text TEXT); BEGIN");
     this.#insertWindow = this.#passing.prepare("INSERT INTO windows VALUES (?, ?, ?)");
     this.#database = createIndexFile(path);

@@ -53,6 +53,8 @@ class SqliteFeatureIndex implements FeatureIndex {
   readonly #statements = new Map<string, StatementSync>();
   readonly #vocabulary = new Map<number, { text: string; occurrences: number }>();
   #annotations: ReadonlyMap<number, FeatureAnnotation> = new Map();
+  /** 1 for each flagged feature, [features]. */
+  #flagged: Uint8Array;
   #labelOrders = new Map<boolean, Uint32Array>();
 
   constructor(path: string, database: DatabaseSync, meta: IndexMeta) {
@@ -62,6 +64,7 @@ class SqliteFeatureIndex implements FeatureIndex {
     this.#database = database;
     this.#columns = new FeatureColumns(database, meta);
     this.#search = new FeatureSearch(database, meta.features);
+    this.#flagged = new Uint8Array(meta.features);
   }
 
   page(query: FeatureQuery): FeaturePage {
@@ -119,6 +122,8 @@ class SqliteFeatureIndex implements FeatureIndex {
   setAnnotations(annotations: ReadonlyMap<number, FeatureAnnotation>): void {
     this.#reading(() => {
       this.#annotations = new Map([...annotations].filter(([id]) => id < this.info.features));
+      this.#flagged.fill(0);
+      for (const [id, { flagged }] of this.#annotations) if (flagged) this.#flagged[id] = 1;
       this.#labelOrders.clear();
       this.#search.setAnnotations(this.#annotations);
     });
@@ -147,24 +152,29 @@ class SqliteFeatureIndex implements FeatureIndex {
     } = filter;
     const passing = new Uint32Array(this.info.features);
     let length = 0;
-    for (let position = 0; position < this.info.features; position++) {
+    const candidates = order?.length ?? this.info.features;
+    for (let position = 0; position < candidates; position++) {
       const id = order ? order[position]! : query.descending ? this.info.features - 1 - position : position;
       if (search && search.found[id] === 0) continue;
       if (wantedMember >= 0 && member[id] !== wantedMember) continue;
       if (alive !== undefined && count[id]! > 0 !== alive) continue;
       const density = count[id]! / tokens;
       if (density < minDensity || density > maxDensity || found[id]! < minFound) continue;
-      if (flagged !== undefined && (this.#annotations.get(id)?.flagged ?? false) !== flagged) continue;
+      if (flagged !== undefined && (this.#flagged[id] === 1) !== flagged) continue;
       if (ids && !ids.has(id)) continue;
       passing[length++] = id;
     }
     const result = passing.subarray(0, length);
     if (!query.flaggedFirst) return result;
-    const isFlagged = (id: number) => this.#annotations.get(id)?.flagged === true;
-    return Uint32Array.from([...result.filter(isFlagged), ...result.filter((id) => !isFlagged(id))]);
+    const reordered = new Uint32Array(length);
+    let at = 0;
+    for (const first of [1, 0]) {
+      for (let p = 0; p < length; p++) if (this.#flagged[result[p]!] === first) reordered[at++] = result[p]!;
+    }
+    return reordered;
   }
 
-  /** All ids by the query's sort; null for the order of ids. */
+  /** Ids by the query's sort: all, or those that the search found; null for all in the order of ids. */
   #order(query: FeatureQuery, search: SearchResult | null): Uint32Array | null {
     const { sort = "id", descending = false } = query;
     switch (sort) {
@@ -179,7 +189,7 @@ class SqliteFeatureIndex implements FeatureIndex {
         return this.#labelOrder(descending);
       case "relevance":
         if (!search?.relevance) throw new QueryError("relevance: sorts only what a token or a pattern finds");
-        return sortedIds(search.relevance, descending);
+        return sortedIds(search.relevance, descending, foundIds(search.found));
       default:
         throw new QueryError(`sort ${JSON.stringify(sort)}: id, density, max, mean, found, label or relevance`);
     }
@@ -207,7 +217,11 @@ class SqliteFeatureIndex implements FeatureIndex {
   #rows(ids: Iterable<number>, search: SearchResult | null): FeatureSummary[] {
     const { count, mean, max, member } = this.#columns;
     return Array.from(ids, (id) => {
-      const nearest = unpackNearest(this.#record("SELECT nearest AS record FROM feature_nearest WHERE id = ?", id));
+      const row = this.#statement(
+        "SELECT histogram, tokens, nearest FROM features JOIN feature_nearest USING (id) WHERE id = ?",
+      ).get(id) as { histogram: Uint8Array; tokens: Uint8Array; nearest: Uint8Array } | undefined;
+      if (!row) throw new RangeError(`no record for feature ${id}`);
+      const nearest = unpackNearest(row.nearest);
       return {
         id,
         member: member[id]!,
@@ -216,11 +230,8 @@ class SqliteFeatureIndex implements FeatureIndex {
         density: count[id]! / Math.max(1, this.info.tokens),
         mean: mean[id]!,
         max: max[id]!,
-        tokens: this.#tokens(
-          id,
-          unpackTokens(this.#record("SELECT tokens AS record FROM features WHERE id = ?", id), summaryTokens),
-        ),
-        histogram: unpackHistogram(this.#record("SELECT histogram AS record FROM features WHERE id = ?", id)),
+        tokens: this.#tokens(id, unpackTokens(row.tokens, summaryTokens)),
+        histogram: unpackHistogram(row.histogram),
         found: nearest.map((list, j) => j === member[id] || isFound(list[0]?.cosine ?? -1, this.info.foundCosine)),
         annotation: this.#annotations.get(id) ?? {},
         ...(search?.relevance ? { relevance: search.relevance[id]! } : {}),
@@ -291,4 +302,11 @@ class SqliteFeatureIndex implements FeatureIndex {
       throw asInputError(error, this.#path);
     }
   }
+}
+
+function foundIds(found: Uint8Array): Uint32Array {
+  const ids = new Uint32Array(found.length);
+  let length = 0;
+  for (let id = 0; id < found.length; id++) if (found[id] === 1) ids[length++] = id;
+  return ids.subarray(0, length);
 }

@@ -11,6 +11,7 @@ import {
 } from "jsonc-parser";
 import type { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
+import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { type TrainingSettings, trainingSettingsSchema } from "../training/trainingSettings.ts";
 import { demoPath } from "./demoData.ts";
@@ -94,6 +95,16 @@ export function ensembleTasks(settings: ExperimentSettings): EnsembleTask[] {
 /** The part of the settings that training/ takes. */
 export function trainingSettings(settings: ExperimentSettings): TrainingSettings {
   return trainingSettingsSchema.parse(trainingKeys(settings));
+}
+
+/** One member's SAE, at activations of width `d_in`. Throws InputError where the widths don't fit each other. */
+export function saeConfig({ settings, file }: Experiment, d_in: number): TrainingSaeConfig {
+  try {
+    return completeTrainingSaeConfig(settings.sae, d_in);
+  } catch (error) {
+    const expected = `widths that fit the hook's ${d_in}`;
+    throw new InputError({ file: shown(file), where: "sae", found: (error as Error).message, expected });
+  }
 }
 
 function trainingKeys(settings: ExperimentSettings): Record<string, unknown> {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { trainingSaeSchema } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
+import { trainingSettingsSchema } from "../training/trainingSettings.ts";
 
 const count = z.int().positive();
 const nonNegative = z.int().nonnegative();
@@ -79,6 +80,9 @@ const indexSchema = z
   .prefault({})
   .meta({ description: "Which ensembles are indexed, on which text." });
 
+/** Bounds and defaults of what training/ takes; descriptions are added here. */
+const training = trainingSettingsSchema.in.shape;
+
 /** The whole file. Paths are relative to the file itself. */
 export const experimentSchema = z
   .strictObject({
@@ -110,34 +114,31 @@ export const experimentSchema = z
     n_batches_in_buffer: count
       .default(20)
       .meta({ description: "Size of the mixing buffer, in batches of store_batch_size_prompts windows." }),
-    training_tokens: count.default(2_000_000).meta({ description: "Tokens that every member is trained on." }),
-    train_batch_size_tokens: count.default(4096).meta({ description: "Tokens of a training step." }),
-    lr: z.number().positive().default(3e-4).meta({ description: "Learning rate." }),
-    lr_end: z
-      .number()
-      .nonnegative()
-      .optional()
-      .meta({ description: "Learning rate at the end of a cosine schedule; default lr / 10." }),
-    lr_scheduler_name: z
-      .enum(["constant", "cosineannealing", "cosineannealingwarmrestarts"])
-      .default("constant")
-      .meta({ description: "Schedule between warm-up and decay." }),
-    lr_warm_up_steps: nonNegative.default(0).meta({ description: "Steps over which the learning rate rises." }),
-    lr_decay_steps: nonNegative
-      .default(0)
-      .meta({ description: "Steps at the end over which the learning rate falls to 0." }),
-    n_restart_cycles: count.default(1).meta({ description: "Cycles of cosineannealingwarmrestarts." }),
-    adam_beta1: fraction.default(0.9).meta({ description: "Adam's β1." }),
-    adam_beta2: fraction.default(0.999).meta({ description: "Adam's β2." }),
-    max_grad_norm: z.number().positive().nullable().default(1).meta({
+    training_tokens: training.training_tokens
+      .default(2_000_000)
+      .meta({ description: "Tokens that every member is trained on." }),
+    train_batch_size_tokens: training.train_batch_size_tokens.meta({ description: "Tokens of a training step." }),
+    lr: training.lr.meta({ description: "Learning rate." }),
+    lr_end: training.lr_end.meta({
+      description: "Learning rate at the end of a cosine schedule; default lr / 10.",
+    }),
+    lr_scheduler_name: training.lr_scheduler_name.meta({ description: "Schedule between warm-up and decay." }),
+    lr_warm_up_steps: training.lr_warm_up_steps.meta({ description: "Steps over which the learning rate rises." }),
+    lr_decay_steps: training.lr_decay_steps.meta({
+      description: "Steps at the end over which the learning rate falls to 0.",
+    }),
+    n_restart_cycles: training.n_restart_cycles.meta({ description: "Cycles of cosineannealingwarmrestarts." }),
+    adam_beta1: training.adam_beta1.meta({ description: "Adam's β1." }),
+    adam_beta2: training.adam_beta2.meta({ description: "Adam's β2." }),
+    max_grad_norm: training.max_grad_norm.meta({
       description: "The global gradient norm of a member is clipped to this (SAELens always: 1); null: no clipping.",
     }),
-    dead_feature_window: count
-      .default(1000)
-      .meta({ description: "Steps without firing after which a latent counts as dead." }),
-    n_batches_for_norm_estimate: count
-      .default(1000)
-      .meta({ description: "Batches that expected_average_only_in's factor is estimated on." }),
+    dead_feature_window: training.dead_feature_window.meta({
+      description: "Steps without firing after which a latent counts as dead.",
+    }),
+    n_batches_for_norm_estimate: training.n_batches_for_norm_estimate.meta({
+      description: "Batches that expected_average_only_in's factor is estimated on.",
+    }),
     seed: nonNegative.default(42).meta({ description: "Everything random comes from it." }),
     n_checkpoints: nonNegative.default(10).meta({
       description:

@@ -5,7 +5,7 @@ import { createReferenceEngine } from "../engine/reference/referenceEngine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { openLanguageModel } from "../model/open.ts";
-import type { Experiment } from "./experiment.ts";
+import { type Experiment, saeConfig } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 
 /** Opens the model. Throws InputError where it has no such hook or a shorter context. */
@@ -24,6 +24,7 @@ export async function openExperimentModel(experiment: Experiment): Promise<Langu
       throw wrong("context_size", `${context_size}`, `at most the model's ${model.info.contextSize}`);
     if (settings.prepend_bos && model.tokenizer.bosId === null)
       throw wrong("prepend_bos", "true", "false: the model's tokenizer has no BOS token");
+    saeConfig(experiment, model.info.dModel);
     return model;
   } catch (error) {
     await model.close();

@@ -1,4 +1,5 @@
 // Runs jobs of an experiment one after the other in this process: takes the run folder, keeps its record alive, listens for the wish to stop, and leaves it done, stopped or failed.
+import { existsSync } from "node:fs";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
@@ -11,7 +12,7 @@ import { harvest } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { ProgressMeter } from "./progressMeter.ts";
 import { openEngine, openExperimentModel } from "./resources.ts";
-import { RunFolder } from "./runFolder.ts";
+import { RunFolder, runPaths } from "./runFolder.ts";
 import { train } from "./train.ts";
 
 export interface RunJobsOptions {
@@ -42,6 +43,7 @@ export async function runJobs(
   const model = () => (opened.model ??= openExperimentModel(experiment));
   const engine = () => (opened.engine ??= openEngine(experiment.settings));
   try {
+    checkBeginning(experiment, kinds);
     // Whatever the model refuses (a hook that it does not have) is said before the folder is made.
     if (kinds.includes("harvest")) await model();
     const run = await RunFolder.open(experiment, kinds);
@@ -107,6 +109,13 @@ export async function runJobs(
       await run.close();
     }
   }
+}
+
+/** What builds on a training needs a run folder to be there already. */
+function checkBeginning({ paths: { runFolder } }: Experiment, kinds: readonly JobKind[]): void {
+  if (kinds.includes("harvest") || existsSync(runPaths(runFolder).run)) return;
+  const before = kinds.includes("train") ? "harvest" : "train";
+  throw new InputError({ file: runFolder, found: "no run", expected: `one: run ${before} first` });
 }
 
 function progressOf(event: {

@@ -15,7 +15,8 @@ export function acquireRunLock(folder: string): RunLock | null {
   // A watcher that looks (`isRunLocked`) holds it for an instant: wait that out.
   const database = new DatabaseSync(join(folder, "run.lock"), { timeout: 1000 });
   try {
-    database.exec("BEGIN EXCLUSIVE");
+    // Nothing is ever written, so no journal need lie about.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return null;

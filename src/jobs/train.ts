@@ -5,15 +5,13 @@ import { join } from "node:path";
 import type { ActivationCursor } from "../data/activationSource.ts";
 import { openActivationStore } from "../data/activationStore.ts";
 import { createMixingBuffer } from "../data/mixingBuffer.ts";
-import { InputError } from "../formats/inputError.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
-import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
 import { loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
 import { trainEnsemble } from "../training/trainEnsemble.ts";
 import type { OpenActivations, TrainingPlan } from "../training/trainingRun.ts";
 import { totalSteps } from "../training/trainingSettings.ts";
 import { openWindowProducer } from "./captureWindows.ts";
-import { type EnsembleTask, type Experiment, ensembleTasks, trainingSettings } from "./experiment.ts";
+import { type EnsembleTask, type Experiment, ensembleTasks, saeConfig, trainingSettings } from "./experiment.ts";
 import { harvestedTokens } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
@@ -98,28 +96,17 @@ function seedOf(experiment: Experiment, task: EnsembleTask): number {
 }
 
 async function trainingPlan(experiment: Experiment, task: EnsembleTask, open: OpenActivations): Promise<TrainingPlan> {
-  const { settings, file } = experiment;
+  const { settings } = experiment;
   const source = await open();
   const { d_in } = source;
   await source.close();
-  let sae: TrainingSaeConfig;
-  try {
-    sae = completeTrainingSaeConfig(settings.sae, d_in);
-  } catch (error) {
-    throw new InputError({
-      file,
-      where: "sae",
-      found: (error as Error).message,
-      expected: `widths that fit d_in ${d_in}`,
-    });
-  }
   const n_members = task.method === "single" ? 1 : settings.ensembles.n_members;
   const seed = seedOf(experiment, task);
   const alone = task.method === "single" || task.method === "expanded";
   return {
     method: task.method,
     n_members,
-    sae,
+    sae: saeConfig(experiment, d_in),
     settings: trainingSettings(settings),
     seeds: Array.from({ length: alone ? 1 : n_members }, (_, member) => seed + member),
     hook: settings.hook_name,

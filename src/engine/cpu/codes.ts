@@ -1,17 +1,27 @@
 // From rows to active latents, inside a worker: matrix product and selection block by block, then the pairs grouped by latent. Training and encoding share it.
 import { SECTION } from "./crew.ts";
 import { floats, type Job, type Place, partOf, words } from "./job.ts";
-import { BLOCK_ROWS, candidateCapacity, type SaePlan } from "./layout.ts";
+import { BLOCK_ROWS, candidateCapacity, type ListPlan, type SaePlan } from "./layout.ts";
 import { chooseBatchTopk, mergeTopk } from "./merge.ts";
 import { ACTIVE, DEAD, FILLED, OVERFLOW, PENALTY, type Selection, SQUARES } from "./selection.ts";
 
-/** Keys are scaled by decoder norms where the architecture says so. */
+/** Keys are scaled by decoder norms where the topk family asks for it. */
+function rescales({ config }: SaePlan): boolean {
+  const family = config.architecture === "topk" || config.architecture === "batchtopk";
+  return family && config.rescale_acts_by_decoder_norm === true;
+}
+
+/** The list that candidates go to first. */
+export function codeList({ scratch }: Place, { config }: SaePlan): ListPlan {
+  return config.architecture === "gated" ? scratch.b : scratch.a;
+}
+
 function normOf(place: Place, sae: SaePlan): number {
-  return sae.config.rescale_acts_by_decoder_norm ? place.slab.at["norm"]! : place.scratch.ones;
+  return rescales(sae) ? place.slab.at.norm! : place.scratch.ones;
 }
 
 function biasOf(place: Place): number {
-  return (place.slab.at["b_enc"] ?? place.slab.at["b_gate"])!;
+  return (place.slab.at.b_enc ?? place.slab.at.b_gate)!;
 }
 
 /** Finds the codes of all rows and groups them by latent. False where a list was too short: the step has to be dense. */
@@ -22,15 +32,19 @@ export async function findCodes(job: Job, selection: Selection): Promise<boolean
   crew.barrier(() => prepare(job, selection, places));
   if (sae.config.architecture === "batchtopk") await chooseBatchTopk(job, selection, places, scanBlock);
   else for (const block of crew.units(job.blocks)) await selectBlock(job, selection, places, block);
+  crew.lap("select");
   crew.barrier();
+  crew.lap("wait");
   if (crew.get(OVERFLOW)) return false;
   groupAll(job, selection, places);
+  crew.lap("group");
   crew.barrier();
+  crew.lap("wait");
   return true;
 }
 
 /** What the selection needs of the parameters, and empty lists. One worker, before all others. */
-function prepare(job: Job, { sae, training, auxK }: Selection, places: readonly Place[]): void {
+export function prepare(job: Job, { sae, training, auxK }: Selection, places: readonly Place[]): void {
   job.crew.set(OVERFLOW, 0);
   for (const place of places) {
     const { slab, scratch } = place;
@@ -38,7 +52,7 @@ function prepare(job: Job, { sae, training, auxK }: Selection, places: readonly 
     const bias = floats(place, scratch.bias, slab.padded);
     bias.set(floats(place, biasOf(place), slab.padded));
     if (sae.config.architecture === "jumprelu") {
-      const threshold = floats(place, slab.at["threshold"]!, slab.padded);
+      const threshold = floats(place, slab.at.threshold!, slab.padded);
       const theta = floats(place, scratch.theta, slab.padded);
       const half = training ? job.description.training!.jumprelu_bandwidth / 2 : 0;
       for (let i = 0; i < slab.n; i++) {
@@ -50,7 +64,7 @@ function prepare(job: Job, { sae, training, auxK }: Selection, places: readonly 
       }
     }
     if (sae.config.architecture === "gated") {
-      const r = floats(place, slab.at["r_mag"]!, slab.padded);
+      const r = floats(place, slab.at.r_mag!, slab.padded);
       const expR = floats(place, scratch.expR, slab.padded);
       for (let i = 0; i < slab.n; i++) expR[i] = Math.exp(r[i]!);
     }
@@ -59,12 +73,12 @@ function prepare(job: Job, { sae, training, auxK }: Selection, places: readonly 
 }
 
 /** Centres the rows of a block and multiplies them by the encoder, for one slab: pre-activations without bias in the worker's `pre`. */
-async function product(job: Job, sae: SaePlan, place: Place, block: number): Promise<number> {
+export async function product(job: Job, sae: SaePlan, place: Place, block: number): Promise<number> {
   const { kernels, scratch, slab, worker } = place;
   const first = block * BLOCK_ROWS;
   const rows = Math.min(BLOCK_ROWS, job.rows - first);
-  const bDec = sae.config.apply_b_dec_to_input ? slab.at["b_dec"]! : scratch.zeros;
-  kernels["center"]!(
+  const bDec = sae.config.apply_b_dec_to_input ? slab.at.b_dec! : scratch.zeros;
+  kernels.center(
     scratch.x,
     bDec,
     scratch.inScale,
@@ -78,21 +92,24 @@ async function product(job: Job, sae: SaePlan, place: Place, block: number): Pro
     sae.d,
     sae.config.d_in,
   );
+  job.crew.lap("center");
   if (job.native) {
     await job.native.run(
       "nt",
       { data: floats(place, worker.block, rows * sae.d), shape: [rows, sae.d] },
-      { data: floats(place, slab.at["W_enc"]!, slab.padded * sae.d), shape: [slab.padded, sae.d] },
+      { data: floats(place, slab.at.W_enc!, slab.padded * sae.d), shape: [slab.padded, sae.d] },
       floats(place, worker.pre, rows * slab.padded),
       [rows, slab.padded],
     );
   } else {
-    kernels["gemm"]!(worker.block, slab.at["W_enc"]!, worker.pre, worker.panel, rows, slab.padded, sae.d);
+    kernels.gemm(worker.block, slab.at.W_enc!, worker.pre, worker.panel, rows, slab.padded, sae.d);
   }
+  job.crew.lap("gemm");
   return rows;
 }
 
 async function selectBlock(job: Job, selection: Selection, places: readonly Place[], block: number): Promise<void> {
+  job.crew.lap("select");
   const { sae } = selection;
   const first = block * BLOCK_ROWS;
   const topk = sae.config.architecture === "topk";
@@ -104,7 +121,7 @@ async function selectBlock(job: Job, selection: Selection, places: readonly Plac
       const k = Math.min(sae.config.k!, slab.padded);
       const { a } = scratch;
       const cap = candidateCapacity({ k: sae.config.k!, padded: slab.padded } as never);
-      kernels["topk"]!(
+      kernels.topk(
         worker.pre,
         rows,
         slab.padded,
@@ -132,7 +149,7 @@ async function selectBlock(job: Job, selection: Selection, places: readonly Plac
       job.crew.put(
         SQUARES,
         block,
-        kernels["moments"]!(scratch.x + first * sae.d * 4, sae.d, rows, scratch.moments + block * sae.d * 8),
+        kernels.moments(scratch.x + first * sae.d * 4, sae.d, rows, scratch.moments + block * sae.d * 8),
       );
     }
   }
@@ -157,7 +174,7 @@ async function selectBlock(job: Job, selection: Selection, places: readonly Plac
     kernels,
     scratch: { a },
   } of places) {
-    active += kernels["countKeys"]!(a.val, a.starts + first * 4, a.counts + first * 4, rows, 0, 0) >>> 0;
+    active += kernels.countKeys(a.val, a.starts + first * 4, a.counts + first * 4, rows, 0, 0) >>> 0;
   }
   job.crew.put(ACTIVE, block, active);
   if (selection.training) penaltyOfBlock(job, selection, places, block, first, rows);
@@ -168,10 +185,10 @@ function scanRows(job: Job, selection: Selection, place: Place, first: number, r
   const { sae } = selection;
   const { kernels, scratch, slab, worker } = place;
   const architecture = sae.config.architecture;
-  const list = architecture === "gated" ? scratch.b : scratch.a;
+  const list = codeList(place, sae);
   const norm = normOf(place, sae);
   const counts = list.counts + first * 4;
-  const total = kernels["countAbove"]!(worker.pre, rows, slab.padded, scratch.bias, norm, limit, counts) >>> 0;
+  const total = kernels.countAbove(worker.pre, rows, slab.padded, scratch.bias, norm, limit, counts) >>> 0;
   const at = job.crew.add(FILLED + slab.bank, total) >>> 0;
   if (at + total > list.capacity) {
     job.crew.set(OVERFLOW, 1);
@@ -179,7 +196,7 @@ function scanRows(job: Job, selection: Selection, place: Place, first: number, r
     words(place, scratch.a.counts + first * 4, rows).fill(0);
     return total;
   }
-  kernels["emitAbove"]!(
+  kernels.emitAbove(
     worker.pre,
     rows,
     slab.padded,
@@ -195,18 +212,18 @@ function scanRows(job: Job, selection: Selection, place: Place, first: number, r
   const row = (base: number): number => base + first * 4;
   if (architecture === "jumprelu") {
     const bandwidth = selection.training ? job.description.training!.jumprelu_bandwidth : 0;
-    kernels["jumpRelu"]!(list.idx, list.val, row(list.starts), row(list.counts), rows, scratch.theta, bandwidth);
+    kernels.jumpRelu(list.idx, list.val, row(list.starts), row(list.counts), rows, scratch.theta, bandwidth);
   } else if (architecture === "gated") {
     const { a, b } = scratch;
-    kernels["magnitudes"]!(
+    kernels.magnitudes(
       b.idx,
       b.val,
       row(b.starts),
       row(b.counts),
       rows,
-      slab.at["b_gate"]!,
+      slab.at.b_gate!,
       scratch.expR,
-      slab.at["b_mag"]!,
+      slab.at.b_mag!,
       a.idx,
       a.val,
       row(a.counts),
@@ -236,11 +253,12 @@ async function scanBlock(
       job.crew.put(
         SQUARES,
         block,
-        kernels["moments"]!(scratch.x + first * d * 4, d, rows, scratch.moments + block * d * 8),
+        kernels.moments(scratch.x + first * d * 4, d, rows, scratch.moments + block * d * 8),
       );
     }
   }
-  if (selection.auxK > 0 && places.length > 1) {
+  // A list that was too short leaves nothing to merge: the block is scanned again with another limit.
+  if (selection.auxK > 0 && places.length > 1 && !job.crew.get(OVERFLOW)) {
     const rows = Math.min(BLOCK_ROWS, job.rows - first);
     mergeTopk(
       places.map((place) => ({ place, list: place.scratch.b })),
@@ -258,7 +276,7 @@ function auxBlock(job: Job, { sae, auxK, auxPositive }: Selection, place: Place,
   const { kernels, scratch, slab, worker } = place;
   const { b } = scratch;
   const n = job.crew.partials[DEAD * SECTION + place.number]!;
-  kernels["topkAmong"]!(
+  kernels.topkAmong(
     worker.pre,
     rows,
     slab.padded,
@@ -296,16 +314,7 @@ function penaltyOfBlock(
     const { kernels, scratch, slab } = place;
     const list = architecture === "gated" ? scratch.b : scratch.a;
     const to = scratch.rowFactor + first * 4;
-    kernels["rowPowers"]!(
-      list.idx,
-      list.val,
-      list.starts + first * 4,
-      list.counts + first * 4,
-      rows,
-      slab.at["norm"]!,
-      p,
-      to,
-    );
+    kernels.rowPowers(list.idx, list.val, list.starts + first * 4, list.counts + first * 4, rows, slab.at.norm!, p, to);
     const part = floats(place, to, rows);
     for (let t = 0; t < rows; t++) powers[t]! += part[t]!;
   }
@@ -325,8 +334,8 @@ function groupAll(job: Job, { sae, auxK }: Selection, places: readonly Place[]):
     const [i0, i1] = partOf(slab.padded, job.crew.size, job.crew.index);
     const lists = auxK > 0 || sae.config.architecture === "gated" ? [scratch.a, scratch.b] : [scratch.a];
     for (const list of lists) {
-      const norm = sae.config.rescale_acts_by_decoder_norm ? slab.at["norm"]! : 0;
-      kernels["group"]!(
+      const norm = rescales(sae) ? slab.at.norm! : 0;
+      kernels.group(
         list.idx,
         list.val,
         list.starts,
@@ -338,7 +347,7 @@ function groupAll(job: Job, { sae, auxK }: Selection, places: readonly Place[]):
         list.off,
         list.cursor,
         list.rowOf,
-        list.valueOf,
+        list.values,
       );
     }
   }

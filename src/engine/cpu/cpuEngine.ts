@@ -29,7 +29,7 @@ export interface CpuEngineOptions {
 }
 
 /** Throws EngineError where the kernels have not been built. */
-export async function createCpuEngine(options: CpuEngineOptions = {}): Promise<Engine> {
+export async function createCpuEngine(options: CpuEngineOptions = {}): Promise<CpuEngine> {
   const { module, relaxed } = compileKernels();
   const threads = Math.max(1, options.threads ?? availableParallelism());
   const team = new Team(threads, module, options.native ?? true);
@@ -47,7 +47,7 @@ export async function createCpuEngine(options: CpuEngineOptions = {}): Promise<E
   );
 }
 
-class CpuEngine implements Engine {
+export class CpuEngine implements Engine {
   readonly name = "cpu";
   readonly description: string;
   readonly #team: Team;
@@ -92,6 +92,13 @@ class CpuEngine implements Engine {
       undefined,
     );
     return CpuEncoder.open(ensemble, this.#team, memories, this.#jobs++);
+  }
+
+  /** Milliseconds by phase of the training steps since the last call, the mean over threads. For measurements. */
+  takeTimings(): Record<string, number> {
+    return Object.fromEntries(
+      Object.entries(this.#team.takeLaps()).map(([name, ms]) => [name, ms / this.#team.threads]),
+    );
   }
 
   close(): Promise<void> {

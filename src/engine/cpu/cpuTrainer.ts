@@ -14,6 +14,9 @@ import type { Memories } from "./memories.ts";
 import type { Team } from "./team.ts";
 import type { StepOutcome } from "./trainStep.ts";
 
+const SPARSE_FIRST = ["step", "denseStep"] as const;
+const DENSE_FIRST = ["denseStep", "step"] as const;
+
 export class CpuTrainer implements Trainer {
   readonly #config: TrainerConfig;
   readonly #team: Team;
@@ -21,6 +24,8 @@ export class CpuTrainer implements Trainer {
   readonly #job: number;
   readonly #frozen: Encoder | undefined;
   readonly #steps: number[];
+  /** Which members took their last step by dense products. */
+  readonly #dense: boolean[] = [];
   /** Steps are taken one after the other, also where a caller doesn't wait. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -96,17 +101,30 @@ export class CpuTrainer implements Trainer {
     const reports: StepReport[] = [];
     for (let member = 0; member < this.#steps.length; member++) {
       const count = this.#steps[member]! + 1;
-      const outcomes = (await this.#team.call({ kind: "step", job: this.#job, member, count, input })) as StepOutcome[];
-      const report = outcomes.find((outcome) => outcome.report)?.report;
-      if (!report) {
-        throw new EngineError(
-          "more latents are active than the lists hold, and there is no native library for a dense step",
-        );
-      }
+      reports.push(await this.#stepMember(member, rows, count, input));
       this.#steps[member] = count;
-      reports.push(report);
     }
     return reports;
+  }
+
+  /** By lists or by dense products: the batch decides, and the way of the step before is only tried first. */
+  async #stepMember(member: number, rows: number, count: number, input: StepInput): Promise<StepReport> {
+    const native = this.#memories.description.dense;
+    const ways = !native ? ["step" as const] : this.#dense[member] ? DENSE_FIRST : SPARSE_FIRST;
+    for (const kind of ways) {
+      const step = { job: this.#job, member, count, input };
+      const call =
+        kind === "step" ? { ...step, kind } : { ...step, kind, buffers: this.#memories.denseBuffers(member, rows) };
+      const outcomes = (await this.#team.call(call)) as StepOutcome[];
+      for (const { laps } of outcomes) if (laps) this.#team.addLaps(laps);
+      const report = outcomes.find((outcome) => outcome.report)?.report;
+      if (!report) continue;
+      this.#dense[member] = kind === "denseStep";
+      return report;
+    }
+    throw new EngineError(
+      "more latents are active than the lists hold: with onnxruntime-node such a batch is done by dense products; without it use a smaller batch",
+    );
   }
 }
 
@@ -116,10 +134,10 @@ function putState(memories: Memories, m: number, state: MemberState, config: Tra
   if (config.adam_beta1 > 0) memories.putWeights(m, "m.", (state.exp_avg ?? newMemberState(state.weights, 1).exp_avg)!);
   memories.lasting[m * 2] = state.topk_threshold;
   for (const slab of memories.saes[m]!.slabs) {
-    const last = memories.words(slab.bank, slab.at["last"]!, slab.padded).fill(state.step);
+    const last = memories.words(slab.bank, slab.at.last!, slab.padded).fill(state.step);
     if (state.last_updated) last.set(state.last_updated.subarray(slab.lo, slab.lo + slab.n));
     memories
-      .words(slab.bank, slab.at["silent"]!, slab.n)
+      .words(slab.bank, slab.at.silent!, slab.n)
       .set(state.n_forward_passes_since_fired.subarray(slab.lo, slab.lo + slab.n));
   }
 }
@@ -130,8 +148,8 @@ function getState(memories: Memories, m: number, step: number, config: TrainerCo
   const silent = new Uint32Array(F);
   const last = new Uint32Array(F);
   for (const slab of memories.saes[m]!.slabs) {
-    silent.set(memories.words(slab.bank, slab.at["silent"]!, slab.n), slab.lo);
-    last.set(memories.words(slab.bank, slab.at["last"]!, slab.n), slab.lo);
+    silent.set(memories.words(slab.bank, slab.at.silent!, slab.n), slab.lo);
+    last.set(memories.words(slab.bank, slab.at.last!, slab.n), slab.lo);
   }
   return {
     weights: memories.getWeights(m, "", names),

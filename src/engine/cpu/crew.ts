@@ -24,6 +24,8 @@ export class Crew {
   /** Float64 results: section s has entries [s·SECTION, (s+1)·SECTION). */
   readonly partials: Float64Array;
   readonly #control: Int32Array;
+  #laps: Record<string, number> = {};
+  #lapped = 0;
 
   constructor(control: SharedArrayBuffer, partials: SharedArrayBuffer, index: number, size: number) {
     this.#control = new Int32Array(control);
@@ -60,6 +62,21 @@ export class Crew {
     }
   }
 
+  /** Adds the time since the last lap to `name`. */
+  lap(name: string): void {
+    const now = performance.now();
+    this.#laps[name] = (this.#laps[name] ?? 0) + now - this.#lapped;
+    this.#lapped = now;
+  }
+
+  /** Milliseconds by lap since they were last taken. */
+  takeLaps(): Record<string, number> {
+    const laps = this.#laps;
+    this.#laps = {};
+    this.#lapped = performance.now();
+    return laps;
+  }
+
   /** Lets the others stop waiting. */
   abort(): void {
     Atomics.store(this.#control, ABORTED, 1);
@@ -83,6 +100,10 @@ export class Crew {
     let total = 0;
     for (let i = 0; i < n; i++) total += this.partials[section * SECTION + i]!;
     return total;
+  }
+
+  get64(section: number, unit: number): number {
+    return this.partials[section * SECTION + unit]!;
   }
 
   put(section: number, unit: number, value: number): void {

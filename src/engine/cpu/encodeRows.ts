@@ -1,8 +1,8 @@
 // Codes and reconstruction of the rows at hand by one SAE, inside a worker.
 import { findCodes } from "./codes.ts";
+import { decodeTile } from "./decodeTile.ts";
 import type { Job } from "./job.ts";
 import { TILE } from "./layout.ts";
-import { decodeTile } from "./trainStep.ts";
 
 /** Leaves the codes in the memories' first lists, by row, and x̂ in the first memory's `out`. */
 export async function encodeRows(job: Job, number: number): Promise<{ done: boolean }> {
@@ -14,7 +14,7 @@ export async function encodeRows(job: Job, number: number): Promise<{ done: bool
   const { scratch, kernels } = home;
   for (const tile of job.crew.units(sae.d / TILE)) {
     const decoded = decodeTile(job, places, tile, "a", true);
-    kernels["untile"]!(decoded, scratch.out + tile * TILE * 4, sae.d, job.rows, scratch.outScale, scratch.outShift);
+    kernels.untile(decoded, scratch.out + tile * TILE * 4, sae.d, job.rows, scratch.outScale, scratch.outShift);
   }
   job.crew.barrier();
   return { done: true };

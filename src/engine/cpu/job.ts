@@ -14,7 +14,47 @@ import {
 import { type WasmMemory, type WasmModule, wasm } from "./webAssembly.ts";
 
 /** Exports of the wasm module; pointers and sizes in, a number out where one is returned. */
-export type Kernels = Record<string, (...args: number[]) => number>;
+export type Kernels = Record<KernelName, (...args: number[]) => number>;
+
+type KernelName =
+  | "adamRows"
+  | "adamVector"
+  | "addInto"
+  | "addPenalty"
+  | "auxResidual"
+  | "biasGradient"
+  | "center"
+  | "countAbove"
+  | "countKeys"
+  | "decoderGradient"
+  | "emitAbove"
+  | "encoderGradient"
+  | "fillTile"
+  | "finishRows"
+  | "firedLatents"
+  | "gatherKeys"
+  | "gemm"
+  | "group"
+  | "jumpRelu"
+  | "keepAbove"
+  | "kthLargest"
+  | "magnitudeGradient"
+  | "magnitudes"
+  | "modes"
+  | "moments"
+  | "penalties"
+  | "removeParallel"
+  | "residual"
+  | "rowNorms"
+  | "rowPowers"
+  | "scatter"
+  | "squaresOf"
+  | "sumByLatent"
+  | "thresholdGradient"
+  | "topk"
+  | "topkAmong"
+  | "unitRows"
+  | "untile";
 
 /** What a worker is told once about a trainer or an encoder. */
 export interface JobDescription {
@@ -24,6 +64,8 @@ export interface JobDescription {
   readonly saes: readonly SaePlan[];
   /** Absent for an encoder. */
   readonly training: TrainerConfig | undefined;
+  /** Whether a batch that is too dense for lists may be done by dense products. */
+  readonly dense: boolean;
   /** Numbers that last from step to step, per SAE: [topk_threshold, first guess of batchtopk's bound]. */
   readonly lasting: SharedArrayBuffer;
 }
@@ -65,7 +107,7 @@ export class Job {
   computeNorms(): void {
     for (const { d, slabs } of this.description.saes) {
       for (const { bank, at, padded } of slabs) {
-        this.#kernels[bank]!["rowNorms"]!(at["W_dec"]!, padded, d, 0, padded, at["norm"]!);
+        this.#kernels[bank]!.rowNorms(at.W_dec!, padded, d, 0, padded, at.norm!);
       }
     }
   }

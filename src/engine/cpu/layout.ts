@@ -22,9 +22,13 @@ export interface Slab {
   readonly lo: number;
   readonly n: number;
   readonly padded: number;
-  /** Weights, then `m.`, `v.` and `g.` of the same names, `norm`, `last`, `silent`. */
-  readonly at: Readonly<Record<string, number>>;
+  readonly at: SlabOffsets;
 }
+
+/** Weights, their moments (`m.`, `v.`), gradients of the vectors (`g.`), decoder norms, and the two counters of a latent. */
+export type SlabOffsets = {
+  readonly [name in `${"" | "m." | "v." | "g."}${ParameterName}` | "norm" | "last" | "silent"]?: number;
+};
 
 /** One SAE spread over slabs, each in a memory of its own. */
 export interface SaePlan {
@@ -115,22 +119,22 @@ function placeSlab(
   d: number,
   training: boolean,
   momentum: boolean,
-): Record<string, number> {
-  const at: Record<string, number> = {};
+): SlabOffsets {
+  const at: { -readonly [name in keyof SlabOffsets]: number } = {};
   const vectors = vectorNames(architecture);
-  const sets = training ? ["", "v.", ...(momentum ? ["m."] : [])] : [""];
+  const sets: ("" | "m." | "v.")[] = training ? ["", "v.", ...(momentum ? (["m."] as const) : [])] : [""];
   for (const set of sets) {
     at[`${set}W_enc`] = region.take(padded * d * 4);
     at[`${set}W_dec`] = region.take(padded * d * 4);
     at[`${set}b_dec`] = region.take(d * 4);
-    for (const name of vectors) at[set + name] = region.take(padded * 4);
+    for (const name of vectors) at[`${set}${name}`] = region.take(padded * 4);
   }
-  at["norm"] = region.take(padded * 4);
+  at.norm = region.take(padded * 4);
   if (training) {
     for (const name of vectors) at[`g.${name}`] = region.take(padded * 4);
     at["g.b_dec"] = region.take(d * 4);
-    at["last"] = region.take(padded * 4);
-    at["silent"] = region.take(padded * 4);
+    at.last = region.take(padded * 4);
+    at.silent = region.take(padded * 4);
   }
   return at;
 }
@@ -143,7 +147,7 @@ export interface ListPlan {
   readonly counts: number;
   readonly off: number;
   readonly rowOf: number;
-  readonly valueOf: number;
+  readonly values: number;
   readonly codes: number;
   readonly cursor: number;
   readonly capacity: number;
@@ -222,7 +226,7 @@ export function planScratch(start: number, needs: ScratchNeeds): Scratch {
     counts: floats(padRows),
     off: floats(padded + 1),
     rowOf: floats(capacity),
-    valueOf: floats(capacity),
+    values: floats(capacity),
     codes: floats(training ? capacity : 0),
     cursor: floats(padded),
     capacity,

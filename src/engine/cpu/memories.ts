@@ -4,6 +4,7 @@ import { freemem, totalmem } from "node:os";
 import { constrainedMemory } from "node:process";
 import type { NormalizeActivations, ParameterName, SaeConfig, SaeWeights } from "../../sae/sae.ts";
 import { EngineError, entries, type TrainerConfig } from "../engine.ts";
+import type { DenseBuffers } from "./denseChunk.ts";
 import type { JobDescription } from "./job.ts";
 import {
   gib,
@@ -22,7 +23,7 @@ import { wasm } from "./webAssembly.ts";
 /** Pairs that the lists of an SAE without a fixed k may have: beyond it a step is done with dense products. */
 const LONGEST_LIST = 24e6;
 /** The same as a share of all latents of all rows. */
-const DENSE_SHARE = 1;
+const DENSE_SHARE = 0.25;
 
 export interface MemoryOptions {
   readonly training: TrainerConfig | undefined;
@@ -37,6 +38,7 @@ export class Memories {
   readonly #options: MemoryOptions;
   #rows = -1;
   #scratch: Scratch[] = [];
+  #dense: DenseBuffers | undefined;
 
   constructor(configs: readonly SaeConfig[], options: MemoryOptions) {
     this.#options = options;
@@ -55,7 +57,14 @@ export class Memories {
       }
     });
     const lasting = new SharedArrayBuffer(saes.length * 16);
-    this.description = { memories, scratchAt: banks, saes, training: options.training, lasting };
+    this.description = {
+      memories,
+      scratchAt: banks,
+      saes,
+      training: options.training,
+      lasting,
+      dense: !options.everything,
+    };
   }
 
   get saes(): readonly SaePlan[] {
@@ -101,6 +110,33 @@ export class Memories {
     return this.#scratch[bank]!;
   }
 
+  /** Buffers of a dense step; the same ones as long as the shapes are the same. */
+  denseBuffers(number: number, rows: number): DenseBuffers {
+    const sae = this.saes[number]!;
+    const width = sae.slabs.reduce((sum, slab) => sum + slab.padded, 0);
+    const { architecture } = sae.config;
+    const bytes = {
+      values: rows * width,
+      second: architecture === "jumprelu" || architecture === "gated" ? rows * width : 0,
+      decoder: width * sae.d,
+      input: rows * sae.d,
+      gradient: rows * sae.d,
+      gradient2: architecture === "gated" ? rows * sae.d : 0,
+      rowFactor: rows,
+    };
+    const same = Object.entries(bytes).every(
+      ([name, n]) => this.#dense?.[name as keyof DenseBuffers].byteLength === n * 4,
+    );
+    if (this.#dense && same) return this.#dense;
+    checkMachine(
+      Object.values(bytes).reduce((sum, n) => sum + n * 4, 0) + this.#scratch.reduce((sum, plan) => sum + plan.end, 0),
+      `a batch of ${rows} rows with most latents active`,
+    );
+    const make = ([name, n]: [string, number]) => [name, new SharedArrayBuffer(n * 4)];
+    this.#dense = Object.fromEntries(Object.entries(bytes).map(make)) as DenseBuffers;
+    return this.#dense;
+  }
+
   /** The batch, with each row's normalisation, into every memory. */
   putBatch(x: Float32Array, rows: number, d_in: number, how: NormalizeActivations): void {
     const norms = normalisation(x, rows, d_in, how);
@@ -130,7 +166,7 @@ export class Memories {
     const { d_in } = sae.config;
     for (const slab of sae.slabs) {
       for (const [name, values] of entries(weights)) {
-        const at = slab.at[set + name];
+        const at = slab.at[`${set}${name}`];
         if (at === undefined) continue;
         if (name === "b_dec") this.floats(slab.bank, at, d_in).set(values);
         else if (name === "W_enc" || name === "W_dec") this.#putRows(sae, slab, at, values, name === "W_dec");
@@ -138,7 +174,7 @@ export class Memories {
       }
       // What pads a slab must never be selected.
       if (set === "") {
-        const bias = (slab.at["b_enc"] ?? slab.at["b_gate"])!;
+        const bias = (slab.at.b_enc ?? slab.at.b_gate)!;
         this.floats(slab.bank, bias, slab.padded).fill(Number.NEGATIVE_INFINITY, slab.n);
       }
     }
@@ -153,7 +189,7 @@ export class Memories {
       const matrix = name === "W_enc" || name === "W_dec";
       const values = new Float32Array(matrix ? d_sae * d_in : name === "b_dec" ? d_in : d_sae);
       for (const slab of sae.slabs) {
-        const at = slab.at[set + name]!;
+        const at = slab.at[`${set}${name}`]!;
         if (name === "b_dec") values.set(this.floats(slab.bank, at, d_in));
         else if (matrix) this.#getRows(sae, slab, at, values, name === "W_dec");
         else values.set(this.floats(slab.bank, at, slab.n), slab.lo);

@@ -24,7 +24,7 @@ export function mergeTopk(lists: readonly PlacedList[], first: number, rows: num
     let ties = k - keys.filter((key) => key > least).length;
     for (const { place, list } of lists) {
       ties =
-        place.kernels["keepAbove"]!(list.idx, list.val, list.starts + t * 4, list.counts + t * 4, 1, least, ties) >>> 0;
+        place.kernels.keepAbove(list.idx, list.val, list.starts + t * 4, list.counts + t * 4, 1, least, ties) >>> 0;
     }
   }
 }
@@ -86,7 +86,7 @@ function firstBound(job: Job, { sae }: Selection, places: readonly Place[]): num
   const x = floats(home, home.scratch.x, rows * sae.d);
   let squares = 0;
   for (const value of x) squares += value * value;
-  const W = floats(home, home.slab.at["W_enc"]!, Math.min(home.slab.n, 64) * sae.d);
+  const W = floats(home, home.slab.at.W_enc!, Math.min(home.slab.n, 64) * sae.d);
   let length = 0;
   for (const value of W) length += value * value;
   const scale = Math.sqrt(((squares / rows) * length) / Math.min(home.slab.n, 64) / sae.config.d_in);
@@ -107,14 +107,13 @@ function keepLargestOfBatch(
     least = kthOfAll(job, lists, keep, total);
     let ties = keep;
     for (const { place, list } of lists) {
-      ties -= place.kernels["countKeys"]!(list.val, list.starts, list.counts, job.rows, least, 0) >>> 0;
+      ties -= place.kernels.countKeys(list.val, list.starts, list.counts, job.rows, least, 0) >>> 0;
     }
     for (const first of lists.length > 1 ? Array.from({ length: job.rows }, (_, t) => t) : [0]) {
       const rows = lists.length > 1 ? 1 : job.rows;
       for (const { place, list } of lists) {
         const starts = list.starts + first * 4;
-        ties =
-          place.kernels["keepAbove"]!(list.idx, list.val, starts, list.counts + first * 4, rows, least, ties) >>> 0;
+        ties = place.kernels.keepAbove(list.idx, list.val, starts, list.counts + first * 4, rows, least, ties) >>> 0;
       }
     }
   } else {
@@ -131,8 +130,8 @@ function keepLargestOfBatch(
 function kthOfAll(job: Job, lists: readonly PlacedList[], k: number, total: number): number {
   if (lists.length === 1) {
     const { place, list } = lists[0]!;
-    place.kernels["gatherKeys"]!(list.val, list.starts, list.counts, job.rows, list.codes);
-    return place.kernels["kthLargest"]!(list.codes, total, k);
+    place.kernels.gatherKeys(list.val, list.starts, list.counts, job.rows, list.codes);
+    return place.kernels.kthLargest(list.codes, total, k);
   }
   const keys = new Float32Array(total);
   let at = 0;

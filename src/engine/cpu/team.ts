@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { EngineError, type StepInput } from "../engine.ts";
 import { CONTROL_WORDS, PARTIALS } from "./crew.ts";
+import type { DenseBuffers } from "./denseChunk.ts";
 import type { JobDescription } from "./job.ts";
 import type { ScratchNeeds } from "./layout.ts";
 import type { WasmModule } from "./webAssembly.ts";
@@ -28,6 +29,14 @@ export type Call =
       readonly count: number;
       readonly input: StepInput;
     }
+  | {
+      readonly kind: "denseStep";
+      readonly job: number;
+      readonly member: number;
+      readonly count: number;
+      readonly input: StepInput;
+      readonly buffers: DenseBuffers;
+    }
   | { readonly kind: "encode"; readonly job: number; readonly member: number }
   | { readonly kind: "close"; readonly job: number };
 
@@ -45,6 +54,7 @@ export class Team {
   /** The call before: calls queue. */
   #last: Promise<unknown> = Promise.resolve();
   #calls = 0;
+  #laps: Record<string, number> = {};
   #failure: Error | undefined;
   #closed = false;
 
@@ -65,6 +75,17 @@ export class Team {
       worker.unref();
       return worker;
     });
+  }
+
+  /** Milliseconds by phase, of all threads together, since they were last taken. */
+  takeLaps(): Record<string, number> {
+    const laps = this.#laps;
+    this.#laps = {};
+    return laps;
+  }
+
+  addLaps(laps: Readonly<Record<string, number>>): void {
+    for (const [name, ms] of Object.entries(laps)) this.#laps[name] = (this.#laps[name] ?? 0) + ms;
   }
 
   /** The replies of all workers, in their order. */

@@ -1,6 +1,7 @@
 // Entry of a worker thread of the CPU engine: opens jobs and does its share of each call. All threads get every call.
 import { parentPort, workerData } from "node:worker_threads";
 import { Aborted, Crew } from "./crew.ts";
+import { denseStep } from "./denseStep.ts";
 import { encodeRows } from "./encodeRows.ts";
 import { NativeGemm } from "./gemm.ts";
 import { Job } from "./job.ts";
@@ -28,6 +29,8 @@ async function answer(call: Call): Promise<unknown> {
       return undefined;
     case "step":
       return trainStep(jobs.get(call.job)!, call.member, call.count, call.input);
+    case "denseStep":
+      return denseStep(jobs.get(call.job)!, call.member, call.count, call.input, call.buffers);
     case "encode":
       return encodeRows(jobs.get(call.job)!, call.member);
     case "close":

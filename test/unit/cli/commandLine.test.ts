@@ -38,10 +38,7 @@ describe("wrong input: one line, exit code 2, nothing written", () => {
     ],
     [["run", "context.sae.jsonc"], /^error: .*context_size: found 100000, expected at most the model's/],
     [["run", "k.sae.jsonc"], /^error: .*sae\.k: found 400, expected at most d_sae, 48/],
-    [
-      ["evaluate", "tiny.sae.jsonc"],
-      /^error: .*tiny: found no trained ensemble, expected at least one: run train first/,
-    ],
+    [["evaluate", "tiny.sae.jsonc"], /^error: .*tiny: found no run, expected one: run train first/],
     [["features", "."], /^error: .*found no experiment\.json in it, expected a run folder/],
     [["resume", "nowhere"], /^error: .*nowhere: found no such folder, expected a run folder/],
   ] as const) {

@@ -5,7 +5,8 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { biographies, sentenceTemplates } from "../../../scripts/demo/biographies.ts";
+import { biographies } from "../../../scripts/demo/biographies.ts";
+import { labelledTemplates } from "../../../scripts/demo/biographyTemplates.ts";
 import { demoTexts, generatedDocuments } from "../../../scripts/demo/corpus.ts";
 import { jsonLines, perCell, seed } from "../../../scripts/demo/generate.ts";
 import { professions } from "../../../scripts/demo/professions.ts";
@@ -85,7 +86,7 @@ test("the test part has people and sentences of its own", () => {
     [...words("test")].filter((word) => trained.has(word)),
     [],
   );
-  const templates = (part: "train" | "test") => Object.values(sentenceTemplates[part]).flat();
+  const templates = (part: "train" | "test") => Object.values(labelledTemplates[part]).flat();
   const known = new Set(templates("train"));
   assert.deepEqual(
     templates("test").filter((template) => known.has(template)),

@@ -56,6 +56,23 @@ export function againstReferenceContract(
       });
     }
 
+    test("jumprelu: a stored threshold below zero acts as zero and is trained from there", async () => {
+      const shape: Shape = { what: "", architecture: "jumprelu", d: 12, F: 24, k: 4, rows: 16, members: 1, window: 1 };
+      const { config, states, batch } = setUp(shape);
+      const [start] = states;
+      start!.weights.threshold!.fill(0, 0, 12);
+      const below = copyMemberState(start!);
+      below.weights.threshold!.fill(-0.4, 0, 12);
+      const zero = await engine().createTrainer(config, [start!]);
+      const negative = await engine().createTrainer(config, [below]);
+      for (let s = 0; s < 3; s++) {
+        const expected = await zero.step(batch(s), shape.rows, stepInput(s));
+        assert.deepEqual(await negative.step(batch(s), shape.rows, stepInput(s)), expected);
+      }
+      assert.deepEqual(await negative.state(), await zero.state());
+      await Promise.all([zero.close(), negative.close()]);
+    });
+
     test("a batch of zeros gives numbers, not NaN, in losses and parameters", async () => {
       for (const architecture of architectures) {
         const shape: Shape = { what: "", architecture, d: 12, F: 24, k: 4, rows: 16, members: 1, window: 1 };

@@ -217,6 +217,7 @@ for (const [method, sae] of [
       const folder = temporaryFolder();
       for (const crashAfter of [...crashes.filter((at) => at < inAll), null]) {
         const from = await loadCheckpoint(folder);
+        let goesOnAt: number | undefined;
         const outcome = trainEnsemble(
           engine,
           p,
@@ -227,6 +228,7 @@ for (const [method, sae] of [
               save: async (state) => void (await saveCheckpoint(folder, state)),
             },
             onStep: (event) => {
+              goesOnAt ??= event.stepsDone;
               // As a killed process: no chance to save.
               if (event.stepsDone === crashAfter) throw new Error("killed");
             },
@@ -237,6 +239,13 @@ for (const [method, sae] of [
           const ended = await outcome;
           assert.ok(ended.finished);
           assert.deepEqual(ended.ensemble, expected, `broken off after ${crashes}`);
+          const last = crashes.filter((at) => at < inAll).at(-1) ?? 0;
+          // Every fourth step was saved before the next began, so no more than four are done again.
+          assert.equal(
+            goesOnAt ?? inAll,
+            last === 0 ? 1 : 4 * Math.floor((last - 1) / 4) + 1,
+            "it goes on behind its last checkpoint",
+          );
         } else {
           await assert.rejects(outcome, /killed/);
         }

@@ -198,21 +198,3 @@ export function adamVector(
     P[i] -= lr * (m / (sqrt<f32>(v) + eps));
   }
 }
-
-/** Rows [i0, i1) of W [n, d] into tiles [d/32][n][32]. */
-export function toTiles(W: Floats, T: Floats, n: u32, d: u32, i0: u32, i1: u32): void {
-  for (let i = i0; i < i1; i++) {
-    for (let j: u32 = 0; j < d; j += TILE) {
-      memory.copy(changetype<usize>(T.at(j * n + i * TILE)), changetype<usize>(W.at((i - i0) * d + j)), TILE << 2);
-    }
-  }
-}
-
-/** Rows [i0, i1) of tiles into W [i1 − i0, d]. */
-export function fromTiles(T: Floats, W: Floats, n: u32, d: u32, i0: u32, i1: u32): void {
-  for (let i = i0; i < i1; i++) {
-    for (let j: u32 = 0; j < d; j += TILE) {
-      memory.copy(changetype<usize>(W.at((i - i0) * d + j)), changetype<usize>(T.at(j * n + i * TILE)), TILE << 2);
-    }
-  }
-}

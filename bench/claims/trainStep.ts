@@ -1,0 +1,270 @@
+// train-step-*, gemm-share-*: one optimiser step of a TopK SAE on the CPU engine, beside SAELens' own trainer, a plain dense PyTorch step, and the bare matrix product.
+import { join } from "node:path";
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import { createCpuEngine } from "../../src/engine/cpu/cpuEngine.ts";
+import type { TrainerConfig } from "../../src/engine/engine.ts";
+import { newMemberState } from "../../src/engine/memberState.ts";
+import { encodeOnnx } from "../../src/formats/onnx.ts";
+import { readSafetensors, tensorFloat32 } from "../../src/formats/safetensors.ts";
+import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
+import { median, takeTurns } from "../median.ts";
+
+interface Shape {
+  readonly size: "small" | "large";
+  readonly d: number;
+  readonly F: number;
+  readonly batch: number;
+  readonly k: number;
+  /** Timed steps a turn: ours and the peers'. */
+  readonly ourSteps: number;
+  readonly peerSteps: number;
+}
+
+const SHAPES: readonly Shape[] = [
+  { size: "small", d: 512, F: 4096, batch: 2048, k: 32, ourSteps: 20, peerSteps: 6 },
+  { size: "large", d: 768, F: 16_128, batch: 2048, k: 128, ourSteps: 6, peerSteps: 3 },
+];
+const ROUNDS = 5;
+const WARM_UP = 8;
+/** Distinct batches that both sides go through in turn. */
+const BATCHES = 8;
+const LEARNING_RATE = 3e-4;
+/** Steps after which a silent latent is dead: more than are taken here, so AuxK has nothing to do on either side. */
+const DEAD_FEATURE_WINDOW = 1000;
+/** The same step from the same start: losses may drift apart by rounding only. */
+const LOSS_TOLERANCE = 1e-3;
+
+export const trainStepClaims: readonly Claim[] = SHAPES.flatMap((shape) => [
+  {
+    name: `train-step-${shape.size}`,
+    measures: `one training step of a TopK SAE, d=${shape.d} F=${shape.F} B=${shape.batch} k=${shape.k}, SAELens' defaults (Adam β1 0.9, clipping, decoder-norm rescaling)`,
+    against: "SAELens' trainer; dense PyTorch in the details",
+    unit: "ms",
+    goal: 6,
+    run: (bench: Bench) => trainStep(bench, shape),
+  },
+  {
+    name: `gemm-share-${shape.size}`,
+    measures: `time of the encoder's bare matrix product over the whole step's, d=${shape.d} F=${shape.F} B=${shape.batch} k=${shape.k}`,
+    against: "onnxruntime's Gemm on all cores: a step can't be faster",
+    unit: "ms",
+    goal: 0.8,
+    run: (bench: Bench) => gemmShare(bench, shape),
+  },
+]);
+
+interface PeerStep {
+  readonly ms: number[];
+  readonly loss: number;
+  readonly n_dead: number;
+}
+
+async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
+  const peer = await bench.peer("train_step.py");
+  const { defaults, torch } = await prepare(bench, shape, peer);
+  const ours = await ourTrainer(bench, shape);
+  try {
+    const last: Record<string, PeerStep> = {};
+    const ask = (which: string, steps: number) => async () => {
+      last[which] = await peer.ask<PeerStep>("step", { which, steps });
+      return last[which].ms;
+    };
+    bench.log(`warming up; ${ours.description}`);
+    const warm = await ours.steps(WARM_UP);
+    await ask("sae_lens", WARM_UP)();
+    await ask("dense", WARM_UP)();
+    const peerLoss = last["sae_lens"]!.loss;
+    const off = Math.abs(warm.loss / peerLoss - 1);
+    if (off > LOSS_TOLERANCE) {
+      throw new NotMeasurable(
+        `not the same step: after ${WARM_UP} steps our loss is ${warm.loss}, SAELens' ${peerLoss}`,
+      );
+    }
+    let ourDead = 0;
+    const times = await takeTurns(ROUNDS, {
+      ours: async () => {
+        const taken = await ours.steps(shape.ourSteps);
+        ourDead = taken.nDead;
+        return taken.ms;
+      },
+      sae_lens: ask("sae_lens", shape.peerSteps),
+      dense: ask("dense", shape.peerSteps),
+    });
+    const [our, saeLens, dense] = [median(times.ours), median(times.sae_lens), median(times.dense)];
+    return {
+      ours: our,
+      peer: saeLens,
+      ratio: saeLens / our,
+      details: {
+        dense_pytorch: dense,
+        ratio_dense_pytorch: dense / our,
+        loss_after_warm_up: warm.loss,
+        loss_after_warm_up_sae_lens: peerLoss,
+        n_dead: ourDead,
+        n_dead_sae_lens: last["sae_lens"]!.n_dead,
+        steps_ours: times.ours.length,
+        steps_sae_lens: times.sae_lens.length,
+        torch,
+        engine: ours.description,
+      },
+      notes: [
+        `SAELens' settings: ${JSON.stringify(defaults)}`,
+        `Same start and batches; after ${WARM_UP} steps the losses agree to ${off.toExponential(1)}. Medians over steps, turns alternating.`,
+      ],
+    };
+  } finally {
+    await ours.close();
+  }
+}
+
+async function gemmShare(bench: Bench, shape: Shape): Promise<Measured> {
+  const peer = await bench.peer("train_step.py");
+  await prepare(bench, shape, peer);
+  await peer.close();
+  const ours = await ourTrainer(bench, shape);
+  const gemm = await bareGemm(bench, shape);
+  try {
+    await ours.steps(WARM_UP);
+    await gemm.run(WARM_UP);
+    ours.takeTimings();
+    const times = await takeTurns(ROUNDS, {
+      ours: async () => (await ours.steps(shape.ourSteps)).ms,
+      gemm: () => gemm.run(shape.ourSteps),
+    });
+    const [step, product] = [median(times.ours), median(times.gemm)];
+    const phases = ours.takeTimings();
+    return {
+      ours: step,
+      peer: product,
+      ratio: product / step,
+      details: {
+        gflops: (2 * shape.batch * shape.d * shape.F) / product / 1e6,
+        ...Object.fromEntries(Object.entries(phases).map(([name, ms]) => [`phase_${name}_ms`, ms / times.ours.length])),
+        engine: ours.description,
+      },
+      notes: ["The phases are means over the timed steps and threads."],
+    };
+  } finally {
+    await ours.close();
+    await gemm.close();
+  }
+}
+
+async function prepare(
+  bench: Bench,
+  { d, F, k, batch }: Shape,
+  peer: Awaited<ReturnType<Bench["peer"]>>,
+): Promise<{ defaults: Record<string, unknown>; torch: string }> {
+  bench.log("preparing data and the start with SAELens");
+  return peer.ask("prepare", {
+    d,
+    F,
+    k,
+    batch,
+    batches: BATCHES,
+    seed: 1,
+    folder: bench.dataFolder,
+    dead_feature_window: DEAD_FEATURE_WINDOW,
+  });
+}
+
+/** Our trainer from SAELens' own initial weights, over the same batches in the same order. */
+async function ourTrainer(bench: Bench, { d, F, k, batch }: Shape) {
+  const file = await readSafetensors(join(bench.dataFolder, "start.safetensors"));
+  const stored = await tensorFloat32(file, "W_enc", [d, F]);
+  const W_enc = new Float32Array(F * d);
+  for (let j = 0; j < d; j++) for (let i = 0; i < F; i++) W_enc[i * d + j] = stored[j * F + i]!;
+  const weights = {
+    W_enc,
+    W_dec: await tensorFloat32(file, "W_dec", [F, d]),
+    b_dec: await tensorFloat32(file, "b_dec", [d]),
+    b_enc: await tensorFloat32(file, "b_enc", [F]),
+  };
+  const x = await tensorFloat32(file, "x", [BATCHES, batch, d]);
+  const config: TrainerConfig = {
+    sae: {
+      architecture: "topk",
+      d_in: d,
+      d_sae: F,
+      k,
+      apply_b_dec_to_input: true,
+      normalize_activations: "none",
+      rescale_acts_by_decoder_norm: true,
+      dtype: "float32",
+      metadata: {},
+    },
+    lp_norm: 1,
+    aux_loss_coefficient: 1,
+    aux_loss_form: "sae_lens",
+    topk_threshold_lr: 0.01,
+    jumprelu_bandwidth: 0.05,
+    adam_beta1: 0.9,
+    adam_beta2: 0.999,
+    adam_eps: 1e-8,
+    max_grad_norm: 1,
+    decoder_norm: "free",
+    dead_feature_window: DEAD_FEATURE_WINDOW,
+  };
+  const engine = await createCpuEngine({ threads: bench.threads });
+  const trainer = await engine.createTrainer(config, [newMemberState(weights, config.adam_beta1)]);
+  let taken = 0;
+  return {
+    description: engine.description,
+    takeTimings: () => engine.takeTimings(),
+    steps: async (count: number) => {
+      const ms: number[] = [];
+      let loss = Number.NaN;
+      let nDead = 0;
+      for (let s = 0; s < count; s++) {
+        const from = (taken++ % BATCHES) * batch * d;
+        const rows = x.subarray(from, from + batch * d);
+        const start = performance.now();
+        const [report] = await trainer.step(rows, batch, { lr: LEARNING_RATE, sparsity_coefficient: 0 });
+        ms.push(performance.now() - start);
+        loss = report!.loss;
+        nDead = report!.n_dead;
+      }
+      return { ms, loss, nDead };
+    },
+    close: async () => {
+      await trainer.close();
+      await engine.close();
+    },
+  };
+}
+
+/** x · W_encᵀ alone, into a buffer that is kept, by one onnxruntime session over all cores. */
+async function bareGemm(bench: Bench, { d, F, batch }: Shape) {
+  const model = encodeOnnx({
+    opsets: { "": 17 },
+    graph: {
+      name: "gemm",
+      nodes: [{ opType: "Gemm", inputs: ["A", "B"], outputs: ["C"], attributes: { transB: { int: 1 } } }],
+      initializers: [],
+      inputs: [
+        { name: "A", dtype: "F32", shape: [batch, d] },
+        { name: "B", dtype: "F32", shape: [F, d] },
+      ],
+      outputs: [{ name: "C", dtype: "F32", shape: [batch, F] }],
+    },
+  });
+  const session = await InferenceSession.create(model, { intraOpNumThreads: bench.threads });
+  const filled = (n: number) => new Float32Array(n).map((_, i) => Math.sin(i));
+  const feeds = {
+    A: new Tensor("float32", filled(batch * d), [batch, d]),
+    B: new Tensor("float32", filled(F * d), [F, d]),
+  };
+  const fetches = { C: new Tensor("float32", new Float32Array(batch * F), [batch, F]) };
+  return {
+    run: async (count: number) => {
+      const ms: number[] = [];
+      for (let s = 0; s < count; s++) {
+        const start = performance.now();
+        await session.run(feeds, fetches);
+        ms.push(performance.now() - start);
+      }
+      return ms;
+    },
+    close: () => session.release(),
+  };
+}

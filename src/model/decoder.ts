@@ -1,0 +1,49 @@
+// The contract of a model family: what it says of one decoder-only model. Each family (llama.ts, …) is a file that makes one of these.
+import type { Checkpoint } from "./checkpoint.ts";
+import type { GraphBuilder, Value } from "./graphBuilder.ts";
+import type { LanguageModelInfo } from "./languageModel.ts";
+import type { Rotary } from "./rotary.ts";
+
+export interface Decoder {
+  readonly info: Omit<LanguageModelInfo, "modelName">;
+  /** TransformerLens' names, in the order of execution. */
+  readonly hookNames: readonly string[];
+  /** What the tables `cos` and `sin` of the inputs hold; null for a model without rotary positions. */
+  readonly rotary: Rotary | null;
+  /** Adds the model to the graph; `hook` is called with every hook point's value [tokens, d] and returns what to go on with. Logits [tokens, V]. */
+  logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value;
+  /** Adds final norm weight and unembedding: directions [n, d] to logits [n, V]. */
+  unembed(graph: GraphBuilder, directions: Value): Value;
+}
+
+/**
+ * Real tokens of all rows stand one after another, so that padding costs no arithmetic; only attention wants rows of one length.
+ */
+export interface DecoderInputs {
+  /** [tokens] int32 */
+  readonly ids: Value;
+  /** [rows, length] int32: which token stands there; padded places repeat any. */
+  readonly padded: Value;
+  /** [tokens] int32: where each token stands in the flattened padded rows. */
+  readonly places: Value;
+  /** [rows] int32: index of each row's last token. */
+  readonly last: Value;
+  /** int32 scalar: length of the padded rows. */
+  readonly length: Value;
+  /** [at least length, rotary width / 2] */
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+/** Reads a configuration (config.json, parsed) of a family. Throws InputError for what it can't do, by the field's name. */
+export interface ModelFamily {
+  readonly modelTypes: readonly string[];
+  open(config: Readonly<Record<string, unknown>>, configPath: string, checkpoint: Checkpoint): Promise<Decoder>;
+}
+
+/** The residual stream's hooks of a block, in order. */
+export function residualHooks(layer: number): string[] {
+  return ["hook_resid_pre", "hook_attn_out", "hook_resid_mid", "hook_mlp_out", "hook_resid_post"].map(
+    (hook) => `blocks.${layer}.${hook}`,
+  );
+}

@@ -1,0 +1,54 @@
+// The three kinds of graph that a decoder gives: up to a hook, to the logits with a delta at a hook, and the unembedding.
+import type { Checkpoint } from "./checkpoint.ts";
+import type { Decoder, DecoderInputs } from "./decoder.ts";
+import { GraphBuilder } from "./graphBuilder.ts";
+
+type Model = Uint8Array<ArrayBuffer>;
+
+/** Input of `logitsGraph`, [tokens, d]. */
+export const DELTA = "delta";
+/** Input of `unembedGraph`, [n, d]. */
+export const DIRECTIONS = "directions";
+/** The only output of every graph. */
+export const RESULT = "result";
+
+/** Ends at the hook: no later layer is in it. */
+export function captureGraph(decoder: Decoder, checkpoint: Checkpoint, hookName: string): Model {
+  const graph = new GraphBuilder(checkpoint);
+  let captured = "";
+  decoder.logits(graph, decoderInputs(graph, decoder), (name, value) => {
+    if (name === hookName) captured = value;
+    return value;
+  });
+  return graph.finish([{ name: RESULT, value: captured, shape: ["tokens", decoder.info.dModel] }]);
+}
+
+/** Logits; `delta` is added to the hook's value, if one is named. */
+export function logitsGraph(decoder: Decoder, checkpoint: Checkpoint, hookName: string | null): Model {
+  const graph = new GraphBuilder(checkpoint);
+  const logits = decoder.logits(graph, decoderInputs(graph, decoder), (name, value) => {
+    if (name !== hookName) return value;
+    return graph.op("Add", [value, graph.input(DELTA, "F32", ["tokens", decoder.info.dModel])]);
+  });
+  return graph.finish([{ name: RESULT, value: logits, shape: ["tokens", decoder.info.dVocab] }]);
+}
+
+/** Directions of the residual stream to logits. */
+export function unembedGraph(decoder: Decoder, checkpoint: Checkpoint): Model {
+  const graph = new GraphBuilder(checkpoint);
+  const logits = decoder.unembed(graph, graph.input(DIRECTIONS, "F32", ["rows", decoder.info.dModel]));
+  return graph.finish([{ name: RESULT, value: logits, shape: ["rows", decoder.info.dVocab] }]);
+}
+
+function decoderInputs(graph: GraphBuilder, decoder: Decoder): DecoderInputs {
+  const pairs = (decoder.rotary?.width ?? 0) / 2;
+  return {
+    ids: graph.input("ids", "I32", ["tokens"]),
+    padded: graph.input("padded", "I32", ["rows", "length"]),
+    places: graph.input("places", "I32", ["tokens"]),
+    last: graph.input("last", "I32", ["rows"]),
+    length: graph.input("length", "I32", []),
+    cos: graph.input("cos", "F32", ["positions", pairs]),
+    sin: graph.input("sin", "F32", ["positions", pairs]),
+  };
+}

@@ -1,0 +1,164 @@
+// A language model run by onnxruntime: graphs of a decoder made when first asked for, over the checkpoint's own bytes.
+import * as ort from "onnxruntime-node";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { Decoder } from "./decoder.ts";
+import { captureGraph, DELTA, DIRECTIONS, logitsGraph, RESULT, unembedGraph } from "./decoderGraphs.ts";
+import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
+import { rotaryTables } from "./rotary.ts";
+import { packRows, type RowLayout, rowLayout, unpackRows } from "./rowLayout.ts";
+
+/** Sessions kept at a time. Each holds its layers' weights, laid out for the processor, so many would cost many models' memory. */
+const KEPT_SESSIONS = 3;
+
+export class OnnxLanguageModel implements LanguageModel {
+  readonly info: LanguageModelInfo;
+  readonly tokenizer: Tokenizer;
+  readonly hookNames: readonly string[];
+  private readonly decoder: Decoder;
+  private readonly checkpoint: Checkpoint;
+  private readonly threads: number | undefined;
+  /** By kind and hook, the one used last at the end. */
+  private readonly sessions = new Map<string, ort.InferenceSession>();
+  /** The last work given; the next waits for it. A session must not be released under another call, and one run fills all cores. */
+  private turn: Promise<unknown> = Promise.resolve();
+  private tables: { positions: number; cos: Float32Array; sin: Float32Array } | undefined;
+
+  constructor(modelName: string, decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokenizer, threads?: number) {
+    this.info = { modelName, ...decoder.info };
+    this.hookNames = decoder.hookNames;
+    this.tokenizer = tokenizer;
+    this.decoder = decoder;
+    this.checkpoint = checkpoint;
+    this.threads = threads;
+  }
+
+  async capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {
+    this.requireHook(hookName);
+    const layout = rowLayout(batch, this.info);
+    const graph = () => captureGraph(this.decoder, this.checkpoint, hookName);
+    const values = await this.runRows(`capture ${hookName}`, graph, layout, {});
+    return unpackRows(layout, values, this.info.dModel, batch.rows * batch.length);
+  }
+
+  async logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array> {
+    const layout = rowLayout(batch, this.info);
+    const hookName = intervention?.hookName ?? null;
+    const feeds: Record<string, ort.Tensor> = {};
+    if (intervention) {
+      this.requireHook(intervention.hookName);
+      const { dModel } = this.info;
+      const expected = batch.rows * batch.length * dModel;
+      if (intervention.delta.length !== expected) {
+        throw new RangeError(`a delta of ${intervention.delta.length} values, the batch has ${expected}`);
+      }
+      const delta = packRows(layout, intervention.delta, dModel);
+      feeds[DELTA] = new ort.Tensor("float32", delta, [layout.tokens, dModel]);
+    }
+    const graph = () => logitsGraph(this.decoder, this.checkpoint, hookName);
+    const values = await this.runRows(`logits ${hookName ?? ""}`, graph, layout, feeds);
+    return unpackRows(layout, values, this.info.dVocab, batch.rows * batch.length);
+  }
+
+  async unembed(directions: Float32Array, rows: number): Promise<Float32Array> {
+    const { dModel } = this.info;
+    if (directions.length !== rows * dModel) {
+      throw new RangeError(`${directions.length} values for ${rows} directions of width ${dModel}`);
+    }
+    if (rows === 0) return new Float32Array(0);
+    return this.run("unembed", () => unembedGraph(this.decoder, this.checkpoint), {
+      [DIRECTIONS]: new ort.Tensor("float32", directions, [rows, dModel]),
+    });
+  }
+
+  close(): Promise<void> {
+    return this.inTurn(async () => {
+      const sessions = [...this.sessions.values()];
+      this.sessions.clear();
+      for (const session of sessions) await session.release();
+    });
+  }
+
+  private runRows(
+    key: string,
+    graph: () => Uint8Array<ArrayBuffer>,
+    layout: RowLayout,
+    extra: Record<string, ort.Tensor>,
+  ): Promise<Float32Array> {
+    if (layout.tokens === 0) return Promise.resolve(new Float32Array(0));
+    const { rows, length, tokens } = layout;
+    const { positions, cos, sin } = this.rotaryTables(length);
+    const pairs = cos.length / positions;
+    return this.run(key, graph, {
+      ids: new ort.Tensor("int32", layout.ids, [tokens]),
+      padded: new ort.Tensor("int32", layout.padded, [rows, length]),
+      places: new ort.Tensor("int32", layout.places, [tokens]),
+      last: new ort.Tensor("int32", layout.last, [rows]),
+      length: new ort.Tensor("int32", Int32Array.of(length), []),
+      cos: new ort.Tensor("float32", cos, [positions, pairs]),
+      sin: new ort.Tensor("float32", sin, [positions, pairs]),
+      ...extra,
+    });
+  }
+
+  private run(
+    key: string,
+    graph: () => Uint8Array<ArrayBuffer>,
+    inputs: Record<string, ort.Tensor>,
+  ): Promise<Float32Array> {
+    return this.inTurn(async () => {
+      const session = await this.session(key, graph);
+      // Graphs that end early need fewer inputs: blocks.0.hook_resid_pre has no attention in it.
+      const feeds = Object.fromEntries(session.inputNames.map((name) => [name, inputs[name]!]));
+      const { [RESULT]: result } = await session.run(feeds);
+      return result!.data as Float32Array;
+    });
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(work);
+    this.turn = result.catch(() => {});
+    return result;
+  }
+
+  private rotaryTables(length: number): { positions: number; cos: Float32Array; sin: Float32Array } {
+    if (!this.tables || this.tables.positions < length) {
+      const positions = 2 ** Math.ceil(Math.log2(Math.max(length, 64)));
+      const none = { cos: new Float32Array(0), sin: new Float32Array(0) };
+      this.tables = { positions, ...(this.decoder.rotary ? rotaryTables(this.decoder.rotary, positions) : none) };
+    }
+    return this.tables;
+  }
+
+  private async session(key: string, graph: () => Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
+    const session = this.sessions.get(key) ?? (await this.createSession(graph()));
+    this.sessions.delete(key);
+    this.sessions.set(key, session);
+    if (this.sessions.size > KEPT_SESSIONS) {
+      const [oldest, unused] = this.sessions.entries().next().value!;
+      this.sessions.delete(oldest);
+      await unused.release();
+    }
+    return session;
+  }
+
+  private createSession(model: Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
+    return ort.InferenceSession.create(model, {
+      executionProviders: ["cpu"],
+      // Higher levels merge the residual's additions into the norms, so a graph's bits would depend on its hook.
+      graphOptimizationLevel: "basic",
+      // Batches differ in length, and a plan of memory would be kept for every one.
+      enableMemPattern: false,
+      ...(this.threads === undefined ? {} : { intraOpNumThreads: this.threads }),
+      // The graph has no file, so onnxruntime must be told where its weights lie.
+      extra: { session: { model_external_initializers_file_folder_path: this.checkpoint.folder } },
+    });
+  }
+
+  private requireHook(hookName: string): void {
+    if (!this.hookNames.includes(hookName)) {
+      throw new RangeError(
+        `no hook ${hookName} in ${this.info.modelName}: it has ${this.hookNames[0]} … ${this.hookNames.at(-1)}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,216 @@
+// The Llama family against transformers' and TransformerLens' numbers: every hook, logits, interventions, padding, batches.
+import assert from "node:assert/strict";
+import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { tensorFloat32 } from "../../../src/formats/safetensors.ts";
+import type { LanguageModel, TokenBatch } from "../../../src/model/languageModel.ts";
+import { openLanguageModel } from "../../../src/model/open.ts";
+import { golden, temporaryFolder } from "../fixtures.ts";
+import { expectClose, largestDifference, oneRow, reference, referenceBatch } from "./references.ts";
+
+const temporary = temporaryFolder();
+
+/** Tolerances of the references: five times the worst float32 error against float64. */
+const models = { llama: 5.7e-5, llama_tied_bf16_sharded: 8.3e-5, llama3_rope: 7.5e-5, mistral: 7.8e-5 };
+
+for (const [name, tolerance] of Object.entries(models)) {
+  describe(name, async () => {
+    const model = await openLanguageModel(golden("models", name), { threads: 2 });
+    after(() => model.close());
+    const file = await reference(name);
+    const batch = await referenceBatch(file);
+    const first = row(batch, 0);
+    const d = model.info.dModel;
+
+    test("logits, and again with transformers 5's form of the configuration", async () => {
+      await expectClose(await model.logits(batch), file, "logits", batch, tolerance);
+      const folder = join(temporary, `${name}-5`);
+      await cp(golden("models", name), folder, { recursive: true });
+      await cp(join(folder, "config.transformers5.json"), join(folder, "config.json"));
+      const newer = await openLanguageModel(folder, { threads: 1 });
+      await expectClose(await newer.logits(batch), file, "logits", batch, tolerance);
+      await newer.close();
+    });
+
+    test("every hook", async () => {
+      assert.equal(model.hookNames.length, model.info.nLayers * 5);
+      for (const hook of model.hookNames)
+        await expectClose(await model.capture(batch, hook), file, hook, batch, tolerance);
+    });
+
+    test("a delta at a hook", async () => {
+      const delta = await tensorFloat32(file, "delta");
+      const logits = await model.logits(batch, { hookName: "blocks.1.hook_resid_post", delta });
+      await expectClose(logits, file, "logits.add_delta", batch, tolerance);
+    });
+
+    test("a hook set to zero, and set to zero at one position", async () => {
+      const mlp = await model.capture(first, "blocks.1.hook_mlp_out");
+      const noMlp = await model.logits(first, { hookName: "blocks.1.hook_mlp_out", delta: mlp.map((x) => -x) });
+      await expectClose(noMlp, file, "logits.zero_mlp_out", first, tolerance);
+      const attention = await model.capture(first, "blocks.0.hook_attn_out");
+      const delta = attention.map((x, i) => (Math.floor(i / d) === 3 ? -x : 0));
+      const noAttention = await model.logits(first, { hookName: "blocks.0.hook_attn_out", delta });
+      await expectClose(noAttention, file, "logits.zero_attn_out_pos3", first, tolerance);
+    });
+
+    test("a delta of zero changes no bit, at any hook", async () => {
+      const logits = await model.logits(batch);
+      const delta = new Float32Array(batch.rows * batch.length * d);
+      for (const hookName of model.hookNames) {
+        assert.deepEqual(await model.logits(batch, { hookName, delta }), logits, hookName);
+      }
+    });
+
+    test("a row alone, or padded further, or beside an empty row, gives the same", async () => {
+      const hook = model.hookNames.at(-1)!;
+      const whole = await model.capture(batch, hook);
+      for (let r = 0; r < batch.rows; r++) {
+        const alone = row(batch, r);
+        const values = await model.capture(alone, hook);
+        const expected = whole.slice(r * batch.length * d, (r * batch.length + alone.length) * d);
+        assert.ok(largestDifference(values, expected, alone) <= 1e-5);
+      }
+      const wider = {
+        rows: 4,
+        length: 20,
+        ids: new Int32Array(80).fill(-9),
+        lengths: Int32Array.of(0, ...batch.lengths),
+      };
+      for (let r = 0; r < 3; r++) wider.ids.set(row(batch, r).ids, (r + 1) * 20);
+      const values = await model.capture(wider, hook);
+      const expected = new Float32Array(80 * d);
+      for (let r = 0; r < 3; r++) {
+        expected.set(whole.subarray(r * 12 * d, (r * 12 + batch.lengths[r]!) * d), (r + 1) * 20 * d);
+      }
+      assert.ok(largestDifference(values, expected, wider) <= 1e-5);
+    });
+
+    test("unembedding: the final norm's weight, then the output matrix", async () => {
+      const rows = 3;
+      const directions = Float32Array.from({ length: rows * d }, (_, i) => Math.sin(i * 1.7));
+      const logits = await model.unembed(directions, rows);
+      // With resid = direction, the norm divides by a root mean square that the contract leaves out.
+      const base = await model.capture(oneRow([5]), model.hookNames.at(-1)!);
+      for (let r = 0; r < rows; r++) {
+        const direction = directions.subarray(r * d, (r + 1) * d);
+        const delta = direction.map((x, i) => x - base[i]!);
+        const through = await model.logits(oneRow([5]), { hookName: model.hookNames.at(-1)!, delta });
+        const rms = Math.sqrt(direction.reduce((sum, x) => sum + x * x, 0) / d + 1e-5);
+        const v = model.info.dVocab;
+        const ours = logits.subarray(r * v, (r + 1) * v).map((x) => x / rms);
+        assert.ok(largestDifference(ours, through, oneRow([5])) <= 1e-4);
+      }
+    });
+  });
+}
+
+function row(batch: TokenBatch, r: number): TokenBatch {
+  return oneRow(batch.ids.subarray(r * batch.length, r * batch.length + batch.lengths[r]!));
+}
+
+test("hooks that end early need no later weights; sessions come and go and stay right", async () => {
+  const model = await openLanguageModel(golden("models", "llama"), { threads: 1 });
+  const file = await reference("llama");
+  const batch = await referenceBatch(file);
+  for (const hook of [...model.hookNames, ...model.hookNames.toReversed()]) {
+    await expectClose(await model.capture(batch, hook), file, hook, batch, 5.7e-5);
+  }
+  const together = await Promise.all(model.hookNames.map((hook) => model.capture(batch, hook)));
+  for (const [i, values] of together.entries()) await expectClose(values, file, model.hookNames[i]!, batch, 5.7e-5);
+  await model.close();
+});
+
+test("weights reached through links, in folders of their own, as in a Hugging Face cache", async () => {
+  const folder = join(temporary, "snapshot");
+  await mkdir(folder);
+  const source = golden("models", "llama_tied_bf16_sharded");
+  for (const [i, name] of ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"].entries()) {
+    const blobs = join(temporary, `blobs${i}`);
+    await mkdir(blobs);
+    await cp(join(source, name), join(blobs, `blob${i}`));
+    await symlink(join(blobs, `blob${i}`), join(folder, name));
+  }
+  for (const name of ["config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"]) {
+    await cp(join(source, name), join(folder, name));
+  }
+  const model = await openLanguageModel(folder, { threads: 1 });
+  const file = await reference("llama_tied_bf16_sharded");
+  const batch = await referenceBatch(file);
+  await expectClose(await model.logits(batch), file, "logits", batch, 8.3e-5);
+  await model.close();
+});
+
+describe("mistakes of a caller are RangeErrors", async () => {
+  const model = await openLanguageModel(golden("models", "llama"), { threads: 1 });
+  after(() => model.close());
+  const cases: [string, (model: LanguageModel) => Promise<unknown>, RegExp][] = [
+    ["an unknown hook", (m) => m.capture(oneRow([1, 2]), "blocks.9.hook_resid_post"), /no hook blocks.9/],
+    ["an id outside the vocabulary", (m) => m.logits(oneRow([1, 431])), /token id 431 at row 0, position 1/],
+    ["more tokens than the context", (m) => m.logits(oneRow(new Int32Array(65))), /a row of 65 tokens/],
+    [
+      "a delta of another size",
+      (m) => m.logits(oneRow([1]), { hookName: "blocks.0.hook_resid_post", delta: new Float32Array(31) }),
+      /delta of 31 values/,
+    ],
+    ["directions of another size", (m) => m.unembed(new Float32Array(33), 1), /33 values for 1 directions/],
+  ];
+  for (const [what, run, message] of cases) {
+    test(what, () => assert.rejects(run(model), (error) => error instanceof RangeError && message.test(error.message)));
+  }
+});
+
+describe("what can't be opened is an InputError that names it", () => {
+  const cases: [string, (folder: string) => Promise<void>, RegExp][] = [
+    ["no configuration", (f) => rm(join(f, "config.json")), /config\.json: found no such file/],
+    ["no weights", (f) => rm(join(f, "model.safetensors")), /model\.safetensors: found no such file/],
+    ["no tokenizer", (f) => rm(join(f, "tokenizer.json")), /tokenizer\.json: found no such file/],
+    ["another family", (f) => edit(f, { model_type: "mamba" }), /model_type: found "mamba", expected llama or mistral/],
+    ["no family", (f) => edit(f, { model_type: undefined }), /model_type: found nothing/],
+    [
+      "a width that isn't the weights'",
+      (f) => edit(f, { hidden_size: 64 }),
+      /tensor .*: found shape \[.*\], expected \[/,
+    ],
+    ["more layers than there are", (f) => edit(f, { num_hidden_layers: 4 }), /no tensor model\.layers\.3\./],
+    ["a text for a number", (f) => edit(f, { num_attention_heads: "4" }), /num_attention_heads: found "4"/],
+    ["another activation", (f) => edit(f, { hidden_act: "gelu" }), /hidden_act: found "gelu"/],
+    [
+      "quantised weights",
+      (f) => edit(f, { quantization_config: { bits: 4 } }),
+      /quantization_config: found \{"bits":4\}/,
+    ],
+    [
+      "a rotary scaling that isn't known",
+      (f) => edit(f, { rope_scaling: { type: "yarn", factor: 2 } }),
+      /rope_scaling\.rope_type: found yarn/,
+    ],
+    [
+      "a scaling without its factor",
+      (f) => edit(f, { rope_scaling: { type: "linear" } }),
+      /rope_scaling\.factor: found nothing/,
+    ],
+    ["part of the head rotated", (f) => edit(f, { partial_rotary_factor: 0.5 }), /partial_rotary_factor: found 0\.5/],
+    ["heads that don't divide", (f) => edit(f, { num_key_value_heads: 3 }), /num_key_value_heads: found 3/],
+  ];
+  for (const [what, damage, message] of cases) {
+    test(what, async () => {
+      const folder = join(temporary, what.replaceAll(/\W/g, "_"));
+      await cp(golden("models", "llama"), folder, { recursive: true });
+      await damage(folder);
+      await assert.rejects(openLanguageModel(folder), (error: Error) => {
+        assert.equal(error.name, "InputError", String(error.stack));
+        assert.match(error.message, message);
+        return true;
+      });
+    });
+  }
+  test("nothing there", () =>
+    assert.rejects(openLanguageModel(join(temporary, "nowhere")), /found no such file or folder/));
+});
+
+async function edit(folder: string, fields: Record<string, unknown>): Promise<void> {
+  const path = join(folder, "config.json");
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), ...fields }));
+}
