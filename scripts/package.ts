@@ -17,7 +17,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
   version: string;
   dependencies: Record<string, string>;
 };
-const stage = join(root, "dist", "vsix", target);
+const stage = join(root, ".cache", "vsix", target);
 const vsix = join(root, `${manifest.name}-${target}-${manifest.version}.vsix`);
 
 rmSync(stage, { recursive: true, force: true });
@@ -51,10 +51,9 @@ function copyProduct(): void {
   for (const file of ["README.md", "CHANGELOG.md", "LICENSE", ".vscodeignore"])
     cpSync(join(root, file), join(stage, file));
   cpSync(join(root, "media"), join(stage, "media"), { recursive: true });
-  const left = new Set(["vsix"]);
   cpSync(join(root, "dist"), join(stage, "dist"), {
     recursive: true,
-    filter: (source) => !left.has(source.slice(join(root, "dist").length + 1)) && !source.endsWith(".map"),
+    filter: (source) => !source.endsWith(".map"),
   });
 }
 
