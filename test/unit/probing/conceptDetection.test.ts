@@ -55,8 +55,8 @@ for (const name of ["relu_folded", "relu_unfolded", "topk", "bagging", "boosting
       for (const [topic, result] of classes.entries()) {
         const found = byFeature(result);
         assert.deepEqual(found.features, expected.features[topic]);
-        assert.ok(distance(found.coef, expected.coef[topic]) < 1e-5, `${distance(found.coef, expected.coef[topic])}`);
-        assert.ok(Math.abs(result.intercept - expected.intercept[topic]) < 1e-5);
+        assert.ok(distance(found.coef, expected.coef[topic]) < 1e-6, `${distance(found.coef, expected.coef[topic])}`);
+        assert.ok(Math.abs(result.intercept - expected.intercept[topic]) < 1e-6);
         assert.ok(Math.abs(result.accuracy - expected.accuracy[topic]) < 1e-12);
       }
     }
@@ -64,8 +64,8 @@ for (const name of ["relu_folded", "relu_unfolded", "topk", "bagging", "boosting
     assert.ok(Math.abs(full.mean - stored.full_width.mean) < 1e-12);
     for (const [topic, { coef, intercept }] of full.classes.entries()) {
       const norm = Math.sqrt(coef.reduce((sum, value) => sum + value * value, 0));
-      assert.ok(Math.abs(norm - stored.full_width.coef_norm[topic]) < 1e-5);
-      assert.ok(Math.abs(intercept - stored.full_width.intercept[topic]) < 1e-5);
+      assert.ok(Math.abs(norm - stored.full_width.coef_norm[topic]) < 1e-6);
+      assert.ok(Math.abs(intercept - stored.full_width.intercept[topic]) < 1e-6);
     }
   });
 }
