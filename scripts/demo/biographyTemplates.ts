@@ -128,7 +128,7 @@ export const labelledTemplates: Readonly<Record<Part, BiographyTemplates>> = {
     ],
     work: [
       "{^ he} {doing} every day.",
-      "{^ he} {doing2}, and {he} {doing}.",
+      "{^ he} {doing}, and then {he} {doing2}.",
       "{^ subject} is {his} main interest.",
       "{first} {doing}, never without {tool}.",
       "In {his} work {he} {doing}.",

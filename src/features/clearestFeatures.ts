@@ -13,6 +13,7 @@ export interface ClearFeature {
 /** Features that fire less often tell too little, those on more than this share of tokens too much. */
 const leastCount = 10;
 const largestDensity = 0.03;
+const readable = /\p{L}[\p{L}\p{M}]{2}|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 const wordsConsidered = 3;
 const batch = 1000;
 
@@ -23,8 +24,9 @@ const batch = 1000;
  * - √contrast, contrast = 1 − mean/max: strong peaks stand out from weak firing;
  * - stability: ½ + ½ · (members in which it was found / members);
  * - evidence: count/(count + leastCount).
- * Considered are features that fired at least 10 times, on at most 3% of the tokens, and whose strongest word holds a
- * letter. Of features with the same strongest word only the clearest is taken, so that ten features show ten things.
+ * Considered are features that fired at least 10 times, on at most 3% of the tokens, and whose strongest word has at least
+ * three letters (or is of a script that writes words with one), since pieces of words say little to a reader. Of features
+ * with the same strongest word only the clearest is taken, so that ten features show ten things.
  */
 export function clearestFeatures(index: Pick<FeatureIndex, "info" | "ids" | "summaries">, n: number): ClearFeature[] {
   const ids = index.ids({
@@ -35,7 +37,7 @@ export function clearestFeatures(index: Pick<FeatureIndex, "info" | "ids" | "sum
     for (const feature of index.summaries([...ids.subarray(from, from + batch)])) {
       const clear = clarityOf(feature);
       const word = clear.words[0];
-      if (word === undefined || !/\p{L}/u.test(word)) continue;
+      if (word === undefined || !readable.test(word)) continue;
       if (clear.clarity > (best.get(word)?.clarity ?? 0)) best.set(word, clear);
     }
   }

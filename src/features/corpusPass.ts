@@ -94,25 +94,31 @@ export class CorpusPass {
       places: this.#chunk.places,
       origin: 0,
     };
-    const windowOf = this.#chunk.windows;
+    const { offsets, positions, values } = chunk;
+    const { windows: windowOf, places } = this.#chunk;
+    const origins = Uint32Array.from(this.#chunkWindows, ({ from }) => from);
     const firstWindow = this.#windows - this.#chunkWindows.length;
     this.tokens.add(chunk, this.#chunk.tokens);
     for (let feature = 0; feature < this.#options.features; feature++) {
-      const from = chunk.offsets[feature]!;
-      const to = chunk.offsets[feature + 1]!;
-      this.moments.add(feature, chunk.values, from, to);
+      const from = offsets[feature]!;
+      const to = offsets[feature + 1]!;
+      this.moments.add(feature, values, from, to);
       for (let p = from; p < to; ) {
-        const local = windowOf[chunk.positions[p]!]!;
-        const { from: origin } = this.#chunkWindows[local]!;
-        let peak = p;
+        const local = windowOf[positions[p]!]!;
         const own = p;
-        for (; p < to && windowOf[chunk.positions[p]!]! === local; p++) {
-          if (chunk.values[p]! > chunk.values[peak]!) peak = p;
+        let peak = p;
+        let maximum = values[p]!;
+        for (p++; p < to && windowOf[positions[p]!]! === local; p++) {
+          const value = values[p]!;
+          if (value <= maximum) continue;
+          maximum = value;
+          peak = p;
         }
+        const origin = origins[local]!;
         on.window = firstWindow + local;
-        on.maximum = chunk.values[peak]!;
-        on.peak = on.places[chunk.positions[peak]!]! - origin;
-        on.from = this.#leadStart(chunk.positions, own, from, local, origin);
+        on.maximum = maximum;
+        on.peak = places[positions[peak]!]! - origin;
+        on.from = this.#leadStart(positions, own, from, local, origin);
         on.to = p;
         on.origin = origin;
         this.sequences.offer(feature, on);

@@ -126,8 +126,6 @@ function checkTogether(settings: ExperimentSettings, complain: Complain): void {
   const { sae, ensembles, evaluation, index } = settings;
   if ("k" in sae && sae.d_sae !== undefined && sae.k > sae.d_sae)
     complain(["sae", "k"], `${sae.k}`, `at most d_sae, ${sae.d_sae}`);
-  if (settings.context_size < 2 && settings.prepend_bos)
-    complain(["context_size"], `${settings.context_size}`, "at least 2, since prepend_bos takes one token");
   const training = trainingSettingsSchema.safeParse(trainingKeys(settings));
   const issue = training.error?.issues[0];
   if (issue)

@@ -100,7 +100,7 @@ export const experimentSchema = z
         'Text: .txt, .jsonl, .csv or .parquet, plain or .gz, relative to this file, or "demo" for the demo model\'s own text.',
     }),
     column: z.string().min(1).optional().meta({ description: "Column that holds the text (jsonl, csv, parquet)." }),
-    context_size: count.default(128).meta({ description: "Tokens of a window, BOS included." }),
+    context_size: z.int().min(2).default(128).meta({ description: "Tokens of a window, BOS included." }),
     prepend_bos: z.boolean().default(true).meta({ description: "Start every window with BOS." }),
     packing: z.enum(["packed", "one_text_per_row"]).default("packed").meta({
       description:

@@ -8,11 +8,14 @@ import { openLanguageModel } from "../model/open.ts";
 import { type Experiment, saeConfig } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 
-/** Opens the model. Throws InputError where it has no such hook or a shorter context. */
-export async function openExperimentModel(experiment: Experiment): Promise<LanguageModel> {
+/** Opens the model; `onConversion` gets the bytes of a GGUF file's tensors that were made into float32, once a file. Throws InputError where it has no such hook or a shorter context. */
+export async function openExperimentModel(
+  experiment: Experiment,
+  onConversion: (done: number, total: number) => void,
+): Promise<LanguageModel> {
   const { settings, paths, file } = experiment;
   const { threads, hook_name, context_size } = settings;
-  const model = await openLanguageModel(paths.model, threads === undefined ? {} : { threads });
+  const model = await openLanguageModel(paths.model, { onConversion, ...(threads !== undefined && { threads }) });
   const wrong = (where: string, found: string, expected: string) => new InputError({ file, where, found, expected });
   try {
     if (!model.hookNames.includes(hook_name)) {

@@ -27,6 +27,8 @@ export const allJobs: readonly JobKind[] = ["harvest", "train", "evaluate", "ind
 
 const jobs: Record<JobKind, (context: JobContext) => Promise<void>> = { harvest, train, evaluate, index: buildIndexes };
 
+const MIB = 2 ** 20;
+
 /** Milliseconds between looks at the stop file, and (every fourth) heartbeats. */
 const LOOK = 500;
 
@@ -39,8 +41,12 @@ export async function runJobs(
   kinds: readonly JobKind[],
   options: RunJobsOptions = {},
 ): Promise<"done" | "stopped"> {
+  // It may come before there is a run folder to log to.
+  const conversion = new ProgressMeter((event) => options.onEvent?.({ time: Date.now(), ...event }));
+  const onConversion = (done: number, total: number) =>
+    conversion.update("convert model", Math.round(done / MIB), Math.round(total / MIB), "MiB");
   const opened: { model?: Promise<LanguageModel>; engine?: Promise<Engine> } = {};
-  const model = () => (opened.model ??= openExperimentModel(experiment));
+  const model = () => (opened.model ??= openExperimentModel(experiment, onConversion));
   const engine = () => (opened.engine ??= openEngine(experiment.settings));
   try {
     checkBeginning(experiment, kinds);

@@ -13,27 +13,26 @@ export interface AttentionShape {
   readonly window: number | null;
 }
 
+/** onnxruntime's attention wants heads whose width is a multiple of this. */
+const WIDTH_STEP = 8;
+
 /** Queries [tokens, heads·width], keys and values [tokens, kvHeads·width] → [tokens, heads·width]. Scores are scaled by 1/√width. */
 export function causalAttention(
   graph: GraphBuilder,
   inputs: DecoderInputs,
   { query, key, value }: { query: Value; key: Value; value: Value },
-  shape: AttentionShape,
+  { heads, kvHeads, headWidth, rotary, window }: AttentionShape,
 ): Value {
   const inRows = (x: Value) => graph.op("Gather", [x, inputs.padded], { axis: { int: 0 } });
-  // Position 0 alone stands for "count from 0 in every row".
-  const rotated = (x: Value, heads: number) =>
-    shape.rotary
-      ? graph.op("com.microsoft.RotaryEmbedding", [x, graph.ints([0]), inputs.cos, inputs.sin], {
-          num_heads: { int: heads },
-        })
-      : x;
-  const [rows] = graph.operator(
+  const rotated = (x: Value, count: number) => (rotary ? rotate(graph, inputs, x, count) : x);
+  const extra = -headWidth & (WIDTH_STEP - 1);
+  const widened = (x: Value, count: number) => (extra > 0 ? widenHeads(graph, x, count, headWidth, extra) : x);
+  const [mixed] = graph.operator(
     "com.microsoft.GroupQueryAttention",
     [
-      rotated(inRows(query), shape.heads),
-      rotated(inRows(key), shape.kvHeads),
-      inRows(value),
+      widened(rotated(inRows(query), heads), heads),
+      widened(rotated(inRows(key), kvHeads), kvHeads),
+      widened(inRows(value), kvHeads),
       null,
       null,
       inputs.last,
@@ -41,12 +40,31 @@ export function causalAttention(
     ],
     3,
     {
-      num_heads: { int: shape.heads },
-      kv_num_heads: { int: shape.kvHeads },
-      scale: { float: 1 / Math.sqrt(shape.headWidth) },
-      local_window_size: { int: shape.window ?? -1 },
+      num_heads: { int: heads },
+      kv_num_heads: { int: kvHeads },
+      scale: { float: 1 / Math.sqrt(headWidth) },
+      local_window_size: { int: window ?? -1 },
     },
   );
-  const flat = graph.op("Reshape", [rows!, graph.ints([-1, shape.heads * shape.headWidth])]);
+  const narrowed = extra > 0 ? narrowHeads(graph, mixed!, heads, headWidth, extra) : mixed!;
+  const flat = graph.op("Reshape", [narrowed, graph.ints([-1, heads * headWidth])]);
   return graph.op("Gather", [flat, inputs.places], { axis: { int: 0 } });
+}
+
+/** Rotates [rows, length, heads·width]. Position 0 alone stands for "count from 0 in every row". */
+function rotate(graph: GraphBuilder, inputs: DecoderInputs, x: Value, heads: number): Value {
+  const tables = [graph.ints([0]), inputs.cos, inputs.sin];
+  return graph.op("com.microsoft.RotaryEmbedding", [x, ...tables], { num_heads: { int: heads } });
+}
+
+/** Zeros behind every head change neither a score nor, once cut off again, what is mixed. */
+function widenHeads(graph: GraphBuilder, x: Value, heads: number, width: number, extra: number): Value {
+  const apart = graph.op("Reshape", [x, graph.ints([0, 0, heads, width])]);
+  const padded = graph.op("Pad", [apart, graph.ints([0, 0, 0, 0, 0, 0, 0, extra])]);
+  return graph.op("Reshape", [padded, graph.ints([0, 0, heads * (width + extra)])]);
+}
+
+function narrowHeads(graph: GraphBuilder, x: Value, heads: number, width: number, extra: number): Value {
+  const apart = graph.op("Reshape", [x, graph.ints([0, 0, heads, width + extra])]);
+  return graph.op("Slice", [apart, graph.ints([0]), graph.ints([width]), graph.ints([3])]);
 }

@@ -41,13 +41,13 @@ const words = (rows: readonly FeatureSummary[], n = 10) =>
   clearestFeatures(holding(rows), n).map(({ feature: { id } }) => id);
 
 test("each quality counts: concentration, reliability, contrast, stability, evidence", () => {
-  const best = feature(0, { tokens: [token(" a", 0.9)] });
+  const best = feature(0, { tokens: [token(" alpha", 0.9)] });
   const worse: Partial<FeatureSummary>[] = [
-    { tokens: [token(" b", 0.5)] },
-    { tokens: [token(" b", 0.9, 5)] },
-    { mean: 3, tokens: [token(" b", 0.9)] },
-    { found: [true, false], tokens: [token(" b", 0.9)] },
-    { count: 12, tokens: [token(" b", 0.9)] },
+    { tokens: [token(" beta", 0.5)] },
+    { tokens: [token(" beta", 0.9, 5)] },
+    { mean: 3, tokens: [token(" beta", 0.9)] },
+    { found: [true, false], tokens: [token(" beta", 0.9)] },
+    { count: 12, tokens: [token(" beta", 0.9)] },
   ];
   for (const change of worse) {
     const rows = [feature(1, change), best];
@@ -71,7 +71,7 @@ test("clarity is the product that is documented", () => {
   assert.ok(Math.abs(clear!.clarity - expected) < 1e-12);
 });
 
-test("one feature a word; words without letters, rare and dense features are left out", () => {
+test("one feature a word; pieces of words, words without letters, rare and dense features are left out", () => {
   const rows = [
     feature(0, { tokens: [token(" Nurse", 0.7)] }),
     feature(1, { tokens: [token("nurse", 0.9)] }),
@@ -79,7 +79,9 @@ test("one feature a word; words without letters, rare and dense features are lef
     feature(3, { tokens: [token(" rare", 1)], density: 0.00005 }),
     feature(4, { tokens: [token(" the", 1)], density: 0.05 }),
     feature(5, { tokens: [token(" doctor", 0.6)] }),
+    feature(6, { tokens: [token("ob", 1)] }),
+    feature(7, { tokens: [token("医", 0.5)] }),
   ];
-  assert.deepEqual(words(rows), [1, 5]);
+  assert.deepEqual(words(rows), [1, 5, 7]);
   assert.deepEqual(words(rows, 1), [1]);
 });

@@ -160,7 +160,7 @@ describe("one line says what is wrong, where, and what would be right", () => {
     ["nothing held out", { ...base, evaluation: { test_share: 0 } }, "evaluation.test_share", /held-out text/],
     ["warm-up beyond the end", { ...base, lr_warm_up_steps: 5000 }, "lr_warm_up_steps", /found 5000.*there are 488/],
     ["less than one batch", { ...base, training_tokens: 100 }, "training_tokens", /found 100.*4096/],
-    ["BOS and nothing else", { ...base, context_size: 1 }, "context_size", /at least 2, since prepend_bos/],
+    ["BOS and nothing else", { ...base, context_size: 1 }, "context_size", /found 1, expected at least 2/],
     [
       "index of what is not trained",
       { ...base, index: { methods: ["single"] } },

@@ -1,0 +1,99 @@
+// Texts with a label, and for debiasing an attribute, read from named columns of a data file. Which values stand for 1 and 0 is fourCells.ts.
+import { InputError } from "../formats/inputError.ts";
+import { dataFormat, readRecords } from "./records.ts";
+
+/** Names of the columns. */
+export interface LabelledColumns {
+  readonly text: string;
+  readonly label: string;
+  readonly attribute?: string;
+}
+
+export interface LabelledText {
+  readonly text: string;
+  /** As the file has it; numbers and booleans in their usual spelling. */
+  readonly label: string;
+  /** "" where no attribute was asked for. */
+  readonly attribute: string;
+  /** Line of the file, from 1; of a Parquet file the row. */
+  readonly line: number;
+}
+
+export interface LabelledTexts {
+  readonly file: string;
+  readonly columns: LabelledColumns;
+  /** In the order of the file, each text once. */
+  readonly texts: readonly LabelledText[];
+  /** Records left out because their text is empty or white space. */
+  readonly empty: number;
+  /** Records left out because their text came before in the file. */
+  readonly repeated: number;
+}
+
+/**
+ * Reads a .jsonl, .csv, .tsv or .parquet file (plain or .gz) whole. Throws InputError, naming line and column, for whatever
+ * is missing: a column, a label, a text that is none; and for a file of which no text is left.
+ */
+export async function readLabelledTexts(file: string, columns: LabelledColumns): Promise<LabelledTexts> {
+  const unit = dataFormat(file) === "parquet" ? "row" : "line";
+  const names = [columns.text, columns.label, ...(columns.attribute === undefined ? [] : [columns.attribute])];
+  const texts: LabelledText[] = [];
+  const seen = new Set<string>();
+  let [empty, repeated] = [0, 0];
+  for await (const { values, line } of readRecords(file, names)) {
+    const where = (column: string): string => `${unit} ${line}, column ${column}`;
+    const [text, label, attribute] = values;
+    if (typeof text !== "string" || !text.isWellFormed()) {
+      const found = typeof text === "string" ? "half of a surrogate pair" : describe(text);
+      throw new InputError({ file, where: where(columns.text), found, expected: "a text" });
+    }
+    if (text.trim() === "") {
+      empty++;
+      continue;
+    }
+    if (seen.has(text)) {
+      repeated++;
+      continue;
+    }
+    seen.add(text);
+    const value = (found: unknown, column: string): string => {
+      const name = nameOf(found);
+      if (name !== null) return name;
+      throw new InputError({
+        file,
+        where: where(column),
+        found: describe(found),
+        expected: "a label: a word, a whole number, true or false",
+      });
+    };
+    texts.push({
+      text,
+      label: value(label, columns.label),
+      attribute: columns.attribute === undefined ? "" : value(attribute, columns.attribute),
+      line,
+    });
+  }
+  if (texts.length === 0)
+    throw new InputError({ file, found: `${empty} texts, all empty`, expected: "at least one that isn't" });
+  return { file, columns, texts, empty, repeated };
+}
+
+/** How often each value occurs, the most frequent first. */
+export function valueCounts(texts: readonly LabelledText[], which: "label" | "attribute"): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const text of texts) counts.set(text[which], (counts.get(text[which]) ?? 0) + 1);
+  return new Map([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
+}
+
+function nameOf(value: unknown): string | null {
+  if (typeof value === "string") return value.trim() === "" ? null : value.trim();
+  if (typeof value === "boolean" || typeof value === "bigint") return String(value);
+  return typeof value === "number" && Number.isInteger(value) ? String(value) : null;
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return "nothing";
+  if (value === "" || (typeof value === "string" && value.trim() === "")) return "an empty value";
+  if (typeof value === "object") return Array.isArray(value) ? "an array" : "an object";
+  return `the ${typeof value} ${value}`;
+}

@@ -1,0 +1,101 @@
+// Concept detection (sparse probing, arXiv 2503.09532): which k features tell a class from the rest, and how well they do it.
+
+import type { LabelledRows } from "./classTasks.ts";
+import { requireBothLabels } from "./examples.ts";
+import { denseDesign, type FeatureTable } from "./featureTable.ts";
+import { decision, fitLogistic } from "./logisticRegression.ts";
+import { accuracyOf } from "./probe.ts";
+import type { ProbeSettings } from "./trainProbe.ts";
+
+export const CONCEPT_K = [1, 2, 5] as const;
+
+/** SAEBench's probe over the full width, which is no logistic regression (`saebench_compatible`). */
+export const fullWidthProbeSettings: ProbeSettings = {
+  lr: 1e-2,
+  weight_decay: 0.01,
+  l1_penalty: 0,
+  batch_size: 250,
+  epochs: 100,
+  early_stopping_patience: 10,
+};
+
+/** One class against the rest, in training and in test rows of their tables. */
+export interface ConceptTask {
+  readonly train: LabelledRows;
+  readonly test: LabelledRows;
+}
+
+export interface ConceptResult {
+  /** The k features by descending |mean⁺ − mean⁻| on the training rows; empty for the full width. */
+  readonly features: Uint32Array;
+  /** In the order of `features`, or of all features. */
+  readonly coef: Float64Array;
+  readonly intercept: number;
+  /** On the test rows. */
+  readonly accuracy: number;
+}
+
+export interface ConceptScores {
+  /** A class each. */
+  readonly classes: readonly ConceptResult[];
+  /** Mean accuracy over the classes. */
+  readonly mean: number;
+}
+
+/** mean⁺ − mean⁻ of every feature over the rows. */
+export function meanDifferences(table: FeatureTable, { rows, labels }: LabelledRows): Float64Array {
+  requireBothLabels(labels, "comparing two classes' features");
+  const positives = labels.reduce((sum, label) => sum + label, 0);
+  const weights = Float64Array.from(labels, (label) =>
+    label === 1 ? 1 / positives : -1 / (labels.length - positives),
+  );
+  return table.weightedSum(rows, weights);
+}
+
+/** The k features that differ most between the classes, the most first; ties by index. */
+export function mostDifferent(differences: Float64Array, k: number): Uint32Array {
+  const order = Uint32Array.from(differences, (_, i) => i);
+  return order.sort((a, b) => Math.abs(differences[b]!) - Math.abs(differences[a]!) || a - b).slice(0, k);
+}
+
+/** Detection of every class by k features each: L2 logistic regression (C = 1), solved to convergence. */
+export function detectConcepts(
+  train: FeatureTable,
+  test: FeatureTable,
+  tasks: readonly ConceptTask[],
+  k: number,
+): ConceptScores {
+  return scores(
+    tasks.map((task) => {
+      const features = mostDifferent(meanDifferences(train, task.train), k);
+      const design = (table: FeatureTable, rows: Uint32Array) =>
+        denseDesign(
+          table.columns(rows, features),
+          Uint32Array.from(rows, (_, t) => t),
+        );
+      const fitted = fitLogistic(design(train, task.train.rows), task.train.labels);
+      const logits = decision(design(test, task.test.rows), fitted);
+      const { coef, intercept } = fitted;
+      return { features, coef, intercept, accuracy: accuracyOf(logits, task.test.labels) };
+    }),
+  );
+}
+
+/** The same with all features at once: what the features hold together. */
+export function fullWidthDetection(
+  train: FeatureTable,
+  test: FeatureTable,
+  tasks: readonly ConceptTask[],
+): ConceptScores {
+  return scores(
+    tasks.map((task) => {
+      const { coef, intercept } = fitLogistic(train.design(task.train.rows), task.train.labels);
+      const logits = decision(test.design(task.test.rows), { coef, intercept });
+      return { features: new Uint32Array(0), coef, intercept, accuracy: accuracyOf(logits, task.test.labels) };
+    }),
+  );
+}
+
+function scores(classes: ConceptResult[]): ConceptScores {
+  return { classes, mean: classes.reduce((sum, { accuracy }) => sum + accuracy, 0) / classes.length };
+}

@@ -1,0 +1,73 @@
+// Labelled texts from every format by column name; what is refused and what is left out, each said.
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { readLabelledTexts, valueCounts } from "../../../src/data/labelledTexts.ts";
+import { InputError } from "../../../src/formats/inputError.ts";
+import { temporaryFolder } from "../fixtures.ts";
+
+const folder = temporaryFolder();
+
+function file(name: string, content: string | Buffer): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const columns = { text: "bio", label: "job", attribute: "sex" };
+
+test("JSON Lines: words, whole numbers and booleans are labels", async () => {
+  const path = file(
+    "a.jsonl",
+    `{"bio":"one","job":3,"sex":true}\n{"bio":"two","job":"nurse ","sex":false,"more":[1]}\n`,
+  );
+  const { texts } = await readLabelledTexts(path, columns);
+  assert.deepEqual(texts, [
+    { text: "one", label: "3", attribute: "true", line: 1 },
+    { text: "two", label: "nurse", attribute: "false", line: 2 },
+  ]);
+});
+
+test("CSV in gzip, and no attribute asked for", async () => {
+  const path = file("a.csv.gz", gzipSync('job,bio\nnurse,"a, b"\ndoctor,c\n'));
+  const { texts } = await readLabelledTexts(path, { text: "bio", label: "job" });
+  assert.deepEqual(
+    texts.map(({ text, label, attribute }) => [text, label, attribute]),
+    [
+      ["a, b", "nurse", ""],
+      ["c", "doctor", ""],
+    ],
+  );
+});
+
+test("empty and repeated texts are left out and counted", async () => {
+  const path = file("b.csv", "bio,job,sex\nx,a,m\n  ,a,m\nx,b,f\ny,b,f\n");
+  const data = await readLabelledTexts(path, columns);
+  assert.deepEqual([data.empty, data.repeated, data.texts.length], [1, 1, 2]);
+  assert.deepEqual(
+    [...valueCounts(data.texts, "label")],
+    [
+      ["a", 1],
+      ["b", 1],
+    ],
+  );
+});
+
+test("what is missing is refused by line and column", async () => {
+  const cases: [string, RegExp][] = [
+    ['{"bio":"x","job":null,"sex":"m"}', /line 1, column job: found nothing, expected a label/],
+    ['{"bio":"x","job":"a","sex":""}', /line 1, column sex: found an empty value/],
+    ['{"bio":"x","job":0.5,"sex":"m"}', /line 1, column job: found the number 0.5/],
+    ['{"bio":7,"job":"a","sex":"m"}', /line 1, column bio: found the number 7, expected a text/],
+    ['{"bio":"x","sex":"m"}', /expected a column job/],
+    ['{"bio":" ","job":"a","sex":"m"}', /1 texts, all empty/],
+  ];
+  for (const [line, message] of cases)
+    await assert.rejects(readLabelledTexts(file("c.jsonl", `${line}\n`), columns), (error: Error) => {
+      assert.ok(error instanceof InputError);
+      assert.match(error.message, message);
+      return true;
+    });
+});

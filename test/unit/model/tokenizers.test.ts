@@ -1,0 +1,124 @@
+// Tokenizers against the tokenizers library: ids, byte ranges, decoded texts; from tokenizer.json and from GGUF vocabularies.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { readGguf } from "../../../src/formats/gguf.ts";
+import { ggufTokenizer } from "../../../src/model/ggufTokenizer.ts";
+import { openTokenizer } from "../../../src/model/huggingFaceFolder.ts";
+import type { Tokenizer } from "../../../src/model/languageModel.ts";
+import { readableText } from "../../../src/model/tokenBytes.ts";
+import { TokenizerJson } from "../../../src/model/tokenizerJson.ts";
+import { golden, sharedData } from "../fixtures.ts";
+
+interface Case {
+  text: string;
+  ids: number[];
+  offsets_byte: [number, number][];
+  decoded?: string;
+}
+
+function checkVectors(tokenizer: Tokenizer, model: string): void {
+  const { cases } = JSON.parse(readFileSync(golden("models", model, "tokenizer_vectors.json"), "utf8")) as {
+    cases: Case[];
+  };
+  assert.ok(cases.length > 30);
+  for (const { text, ids, offsets_byte, decoded } of cases) {
+    const tokens = tokenizer.encode(text);
+    assert.deepEqual(
+      tokens.map(({ id }) => id),
+      ids,
+      JSON.stringify(text),
+    );
+    assert.deepEqual(
+      tokens.map(({ start, end }) => [start, end]),
+      offsets_byte,
+      JSON.stringify(text),
+    );
+    if (decoded !== undefined) assert.equal(tokenizer.decode(ids), decoded);
+  }
+}
+
+/** Special tokens of each folder. */
+const folders: Record<string, { bos: number | null; eos: number | null; special: number[] }> = {
+  llama: { bos: 1, eos: 2, special: [0, 1, 2] },
+  llama3_rope: { bos: 320, eos: 321, special: [320, 321, 322] },
+  mistral: { bos: 1, eos: 2, special: [0, 1, 2] },
+};
+
+for (const [model, { bos, eos, special }] of Object.entries(folders)) {
+  test(`${model}: ids, byte ranges, decoding, special tokens`, async () => {
+    const tokenizer = await openTokenizer(golden("models", model), {});
+    checkVectors(tokenizer, model);
+    assert.equal(tokenizer.bosId, bos);
+    assert.equal(tokenizer.eosId, eos);
+    assert.deepEqual([...tokenizer.specialIds].sort(), special);
+  });
+}
+
+for (const model of ["gpt2", "gpt_neox", "qwen2", "gemma2"]) {
+  test(`${model}: ids, byte ranges and decoding`, async () => {
+    checkVectors(await openTokenizer(golden("models", model), {}), model);
+  });
+}
+
+test("llama reads its special tokens from tokenizer_config.json, else from the model's configuration", async () => {
+  const json = JSON.parse(readFileSync(golden("models", "llama", "tokenizer.json"), "utf8"));
+  const tokenizer = new TokenizerJson(json, "tokenizer.json", { bos: 2, eos: "<unk>", others: [5] });
+  assert.deepEqual([tokenizer.bosId, tokenizer.eosId, [...tokenizer.specialIds].sort()], [2, 0, [0, 1, 2, 5]]);
+});
+
+describe("the text of one token", async () => {
+  const llama = await openTokenizer(golden("models", "llama"), {});
+  const llama3 = await openTokenizer(golden("models", "llama3_rope"), {});
+  const id = (tokenizer: Tokenizer, text: string, i: number) => tokenizer.encode(text)[i]!.id;
+  test("keeps its leading space", () => {
+    assert.equal(llama.tokenText(id(llama, "Hello world", 5)), " w");
+    assert.equal(llama3.tokenText(id(llama3, "Hello world", 4)), " w");
+  });
+  test("lone bytes are shown as such, ASCII ones as characters", () => {
+    assert.equal(llama.tokenText(3 + 0xe2), "⟨E2⟩");
+    assert.equal(llama.tokenText(3 + 0x0a), "\n");
+    assert.equal(llama3.tokenText(id(llama3, "今", 0)), "⟨E4⟩");
+  });
+  test("special tokens are their names; ids past the vocabulary are numbers", () => {
+    assert.equal(llama.tokenText(1), "<s>");
+    assert.equal(llama.tokenText(5000), "⟨5000⟩");
+  });
+  test("texts of all tokens of a text join to the text", () => {
+    const text = "The quick brown fox, 1234 jumps.";
+    assert.equal(
+      llama3
+        .encode(text)
+        .map(({ id }) => llama3.tokenText(id))
+        .join(""),
+      text,
+    );
+  });
+  test("bytes that are cut short or wrong never swallow what follows", () => {
+    assert.equal(readableText(Buffer.from([0x61, 0xe2, 0x82, 0x62])), "a⟨E2⟩⟨82⟩b");
+    assert.equal(readableText(Buffer.from("é€😀\ufeff")), "é€😀\ufeff");
+  });
+});
+
+test("what isn't a tokenizer known here is refused by field", () => {
+  const open = (json: unknown) => () => new TokenizerJson(json, "tokenizer.json", { bos: null, eos: null, others: [] });
+  const model = { type: "BPE", vocab: { a: 0 }, merges: [] };
+  assert.throws(open({ model: { type: "WordPiece", vocab: {} } }), /tokenizer\.json, model\.type: /);
+  assert.throws(open({ model: { ...model, vocab: { a: -1 } } }), /model\.vocab\.a/);
+  assert.throws(open({ model, normalizer: { type: "Precompiled" } }), /normalizer: found \{"type":"Precompiled"\}/);
+  assert.throws(open({ model, pre_tokenizer: { type: "Martian" } }), { name: "InputError" });
+});
+
+const stories = sharedData("models", "stories260K", "stories260K-f32.gguf");
+test("stories260k: SentencePiece by score, from the GGUF file", { skip: stories.skip }, async () => {
+  const tokenizer = ggufTokenizer(await readGguf(stories.path));
+  checkVectors(tokenizer, "stories260k");
+  assert.deepEqual([tokenizer.bosId, tokenizer.eosId, [...tokenizer.specialIds].sort()], [1, 2, [0, 1, 2]]);
+});
+
+const smollm2 = sharedData("models", "smollm2-135m", "SmolLM2-135M-Instruct.Q4_1.gguf");
+test("smollm2-135m: byte-level BPE, from the GGUF file", { skip: smollm2.skip }, async () => {
+  const tokenizer = ggufTokenizer(await readGguf(smollm2.path));
+  checkVectors(tokenizer, "smollm2-135m");
+  assert.deepEqual([tokenizer.bosId, tokenizer.eosId, tokenizer.specialIds.size], [1, 2, 17]);
+});
