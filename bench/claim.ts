@@ -1,5 +1,5 @@
 // What a claim is: a number of ours beside a peer's, measured in the same run, and the goal that it is held to.
-import type { PythonPeer } from "./pythonPeer.ts";
+import type { PeerEnvironment, PythonPeer } from "./pythonPeer.ts";
 
 export interface Claim {
   /** As in `npm run bench -- NAME`. */
@@ -19,8 +19,8 @@ export interface Measured {
   readonly ours: number;
   /** The peer's, in the same unit; null where the claim has none. */
   readonly peer: number | null;
-  /** How many times better ours is (above 1: ahead); what is compared with the goal. */
-  readonly ratio: number;
+  /** How many times better ours is (above 1: ahead); what is compared with the goal. Null where the peer couldn't be measured. */
+  readonly ratio: number | null;
   /** Further numbers by snake_case name: other peers' values and ratios, sizes, repetitions. */
   readonly details: Readonly<Record<string, number | string>>;
   /** Lines for people: what to know when reading the numbers. */
@@ -33,8 +33,8 @@ export interface Bench {
   readonly dataFolder: string;
   /** Threads that both sides use: all cores. */
   readonly threads: number;
-  /** Starts bench/peers/<script> and stops it when the claim ends. Installs the peers' packages if they aren't there. */
-  peer(script: string, ...args: string[]): Promise<PythonPeer>;
+  /** Starts bench/peers/<script> and stops it when the claim ends. Installs its packages if they aren't there. */
+  peer(script: string, options?: { environment?: PeerEnvironment }): Promise<PythonPeer>;
   /** Progress, on the error stream. */
   log(line: string): void;
 }

@@ -9,27 +9,39 @@ import { createInterface } from "node:readline";
 import { NotMeasurable } from "./claim.ts";
 
 const benchFolder = import.meta.dirname;
-const REQUIREMENTS = join(benchFolder, "peers", "requirements.txt");
+/** Packages that can't live together: bench/peers/requirements.txt, and SAEDashboard's older TransformerLens. */
+export type PeerEnvironment = "peers" | "dashboard";
 
-/** The peers' interpreter: the one named by SAE_ENSEMBLES_BENCH_PYTHON, or a virtual environment that is made here once for each requirements.txt. */
-export async function peersPython(log: (line: string) => void): Promise<string> {
-  const given = process.env["SAE_ENSEMBLES_BENCH_PYTHON"];
+const ENVIRONMENTS: Record<PeerEnvironment, { requirements: string; folder: string; variable: string }> = {
+  peers: { requirements: "requirements.txt", folder: "python", variable: "SAE_ENSEMBLES_BENCH_PYTHON" },
+  dashboard: {
+    requirements: "requirements-dashboard.txt",
+    folder: "python-dashboard",
+    variable: "SAE_ENSEMBLES_BENCH_DASHBOARD_PYTHON",
+  },
+};
+
+/** An environment's interpreter: the one that its variable names, or a virtual environment that is made here once for each state of its requirements. */
+export async function peersPython(name: PeerEnvironment, log: (line: string) => void): Promise<string> {
+  const { requirements, folder, variable } = ENVIRONMENTS[name];
+  const given = process.env[variable];
   if (given) return given;
-  const environment = join(benchFolder, "..", ".bench", "python");
+  const list = join(benchFolder, "peers", requirements);
+  const environment = join(benchFolder, "..", ".bench", folder);
   const python = join(
     environment,
     process.platform === "win32" ? join("Scripts", "python.exe") : join("bin", "python"),
   );
   const stamp = join(environment, "requirements.sha256");
   const wanted = createHash("sha256")
-    .update(await readFile(REQUIREMENTS))
+    .update(await readFile(list))
     .digest("hex");
   if (existsSync(stamp) && (await readFile(stamp, "utf8")) === wanted) return python;
-  log(`installing the peers' packages into ${environment} (once; PyTorch is large)`);
+  log(`installing ${requirements} into ${environment} (once; PyTorch is large)`);
   await rm(environment, { recursive: true, force: true });
   await mkdir(environment, { recursive: true });
   await succeed(process.platform === "win32" ? "python" : "python3", ["-m", "venv", environment]);
-  await succeed(python, ["-m", "pip", "install", "--quiet", "-r", REQUIREMENTS]);
+  await succeed(python, ["-m", "pip", "install", "--quiet", "-r", list]);
   await writeFile(stamp, wanted);
   return python;
 }
@@ -53,9 +65,9 @@ export class PythonPeer {
   private readonly script: string;
   private stderr = "";
 
-  constructor(python: string, script: string, args: readonly string[], threads: number) {
+  constructor(python: string, script: string, threads: number) {
     this.script = script;
-    this.child = spawn(python, [join(benchFolder, "peers", script), ...args], {
+    this.child = spawn(python, [join(benchFolder, "peers", script)], {
       stdio: ["pipe", "pipe", "pipe"],
       env: {
         ...process.env,

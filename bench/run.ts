@@ -57,8 +57,8 @@ async function report(claim: Claim, json: boolean): Promise<boolean> {
     dataFolder,
     threads,
     log: (line) => log(`${claim.name}: ${line}`),
-    peer: async (script, ...args) => {
-      const peer = new PythonPeer(await peersPython(log), script, args, threads);
+    peer: async (script, { environment = "peers" } = {}) => {
+      const peer = new PythonPeer(await peersPython(environment, log), script, threads);
       peers.push(peer);
       return peer;
     },
@@ -79,7 +79,8 @@ async function report(claim: Claim, json: boolean): Promise<boolean> {
 }
 
 function asJson({ name, unit, goal }: Claim, { ours, peer, ratio, details, notes }: Measured): Record<string, unknown> {
-  return { name, unit, ours, peer, ratio, goal, met: ratio >= goal, ...details, notes, machine: machine() };
+  const met = ratio === null ? null : ratio >= goal;
+  return { name, unit, ours, peer, ratio, goal, met, ...details, notes, machine: machine() };
 }
 
 function print(claim: Claim, { ours, peer, ratio, details, notes }: Measured): void {
@@ -89,7 +90,8 @@ function print(claim: Claim, { ours, peer, ratio, details, notes }: Measured): v
   const table = new Table({ style: { head: [], border: [], compact: true }, colAligns: ["left", "right"] });
   table.push(["ours", `${round(ours)} ${claim.unit}`]);
   if (peer !== null) table.push(["peer", `${round(peer)} ${claim.unit}`]);
-  table.push(["ratio", round(ratio)], ["goal", `${claim.goal} (${ratio >= claim.goal ? "met" : "missed"})`]);
+  const verdict = ratio === null ? "not measured" : ratio >= claim.goal ? "met" : "missed";
+  table.push(["ratio", ratio === null ? "–" : round(ratio)], ["goal", `${claim.goal} (${verdict})`]);
   for (const [key, value] of Object.entries(details)) table.push([key, round(value)]);
   console.log(table.toString());
   for (const note of notes) console.log(`  ${note}`);

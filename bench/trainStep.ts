@@ -89,7 +89,7 @@ export async function measureStep(shape: StepShape): Promise<StepTiming> {
   const medians = Object.fromEntries(names.map((name) => [name, median(parts.map((part) => part[name] ?? 0))]));
   return {
     step_ms: median(all),
-    gemm_ms: medians.gemm ?? 0,
+    gemm_ms: medians["gemm"] ?? 0,
     parts: medians,
     all_ms: all,
     loss: report!.loss,

@@ -1,5 +1,14 @@
 // Every claim that can be measured, in the order in which `all` takes them.
 import type { Claim } from "../claim.ts";
+import { baggingClaim } from "./bagging.ts";
+import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
+import { harvestClaim } from "./harvest.ts";
 import { trainStepClaims } from "./trainStep.ts";
 
-export const claims: readonly Claim[] = [...trainStepClaims];
+export const claims: readonly Claim[] = [
+  ...trainStepClaims,
+  baggingClaim,
+  harvestClaim,
+  indexBuildClaim,
+  indexQueryClaim,
+];
