@@ -1,8 +1,7 @@
 // What the commands that run jobs have in common: an experiment file in, jobs run in this process or in one of its own.
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { Experiment } from "../jobs/experiment.ts";
 import { readExperiment } from "../jobs/experiment.ts";
-import { launchDetached } from "../jobs/launch.ts";
+import { launchDetached, runArguments } from "../jobs/launch.ts";
 import { allJobs } from "../jobs/runJobs.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
 import { runInForeground, shortPath } from "./foreground.ts";
@@ -38,15 +37,17 @@ export async function runExperiment(
   options: ExperimentCommandOptions,
 ): Promise<"done" | "stopped" | "started"> {
   const experiment = readExperiment(file, options);
-  return options.detach ? startDetached(experiment, kinds, options) : runInForeground(experiment, kinds, options);
+  if (!options.detach) return runInForeground(experiment, kinds, options);
+  return startDetached(experiment.paths.runFolder, runArguments(experiment, kinds), options);
 }
 
+/** Starts a process of its own for `commandArguments` and says how to watch it. */
 export async function startDetached(
-  experiment: Experiment,
-  kinds: readonly JobKind[],
+  folder: string,
+  commandArguments: readonly string[],
   options: ExperimentCommandOptions,
 ): Promise<"started"> {
-  const { pid, runFolder } = await launchDetached(experiment, kinds, process.argv[1]!);
+  const { pid, runFolder } = await launchDetached(folder, commandArguments, process.argv[1]!);
   if (options.json) console.log(JSON.stringify({ type: "started", pid, runFolder }));
   else console.error(`Started (process ${pid}). Watch it: sae-ensembles status --follow ${shortPath(runFolder)}`);
   return "started";

@@ -18,7 +18,7 @@ import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { experimentWindows, windowBatches } from "./captureWindows.ts";
 import { type EnsembleTask, ensembleTasks } from "./experiment.ts";
-import { harvestIdentity } from "./harvest.ts";
+import { harvestHeldOut, harvestIdentity } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { PartialResults } from "./partialResults.ts";
 import { runPaths } from "./runFolder.ts";
@@ -60,6 +60,7 @@ export async function evaluate(context: JobContext): Promise<void> {
     tasks: trained.flatMap(({ tasks }) => tasks.map(({ name }) => [name, run.record.stages[`train ${name}`]])),
   };
   if (run.isFinished("evaluate", settings) && existsSync(run.paths.report("json"))) return;
+  await harvestHeldOut(context);
   const kept = new PartialResults(run.paths.checkpoint("evaluate"), settings);
   const evaluations = new Map<string, EnsembleEvaluation>();
   for (const { name, ensemble } of trained.flatMap(named))

@@ -57,7 +57,7 @@ export function readExperiment(file: string, options: ExperimentOptions = {}): E
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw missing(shown(path), (error as NodeJS.ErrnoException).code, "an experiment file (*.sae.jsonc)");
+    throw missing(shownPath(path), (error as NodeJS.ErrnoException).code, "an experiment file (*.sae.jsonc)");
   }
   return parseExperiment(text, path, options);
 }
@@ -103,7 +103,7 @@ export function saeConfig({ settings, file }: Experiment, d_in: number): Trainin
     return completeTrainingSaeConfig(settings.sae, d_in);
   } catch (error) {
     const expected = `widths that fit the hook's ${d_in}`;
-    throw new InputError({ file: shown(file), where: "sae", found: (error as Error).message, expected });
+    throw new InputError({ file: shownPath(file), where: "sae", found: (error as Error).message, expected });
   }
 }
 
@@ -185,7 +185,7 @@ function parseJsonc(text: string, file: string): Node {
     const offset = first?.offset ?? 0;
     const found = first ? sentence(printParseErrorCode(first.error)) : "an empty file";
     throw new InputError({
-      file: `${shown(file)}:${lineColumn(text, offset)}`,
+      file: `${shownPath(file)}:${lineColumn(text, offset)}`,
       found,
       expected: "JSON (comments and trailing commas are fine)",
     });
@@ -193,7 +193,7 @@ function parseJsonc(text: string, file: string): Node {
   const duplicate = duplicateKey(root);
   if (duplicate)
     throw new InputError({
-      file: `${shown(file)}:${lineColumn(text, duplicate.offset)}`,
+      file: `${shownPath(file)}:${lineColumn(text, duplicate.offset)}`,
       where: duplicate.value as string,
       found: "the key a second time",
       expected: "each key once",
@@ -241,7 +241,7 @@ function errorAt(
   // A key's own place says more than its value's.
   const anchor = node?.parent?.type === "property" ? node.parent : (node ?? root);
   return new InputError({
-    file: `${shown(file)}:${lineColumn(text, anchor.offset)}`,
+    file: `${shownPath(file)}:${lineColumn(text, anchor.offset)}`,
     where: path.join("."),
     found,
     expected,
@@ -366,7 +366,7 @@ function edits(a: string, b: string): number {
 }
 
 /** As a person in this folder would write it. */
-function shown(path: string): string {
+export function shownPath(path: string): string {
   const short = relative(process.cwd(), path);
   return short.startsWith("..") || short === "" ? path : short;
 }

@@ -1,5 +1,6 @@
 // The harvest: texts through the language model up to the hook, activations to the run folder; once for all methods. Goes on behind the last shard that is on disk.
 
+import { rm } from "node:fs/promises";
 import { readActivationManifest } from "../data/activationManifest.ts";
 import { createActivationWriter } from "../data/activationWriter.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -17,7 +18,12 @@ export async function harvest(context: JobContext): Promise<void> {
   const { settings } = context.experiment;
   if (settings.activations.store === "disk")
     await harvestPart(context, "train", settings.activations.tokens ?? settings.training_tokens);
-  await harvestPart(context, "test", settings.evaluation.test_tokens);
+  await harvestHeldOut(context);
+}
+
+/** The activations that the metrics are computed on. Made anew where the evaluation's settings have changed. */
+export function harvestHeldOut(context: JobContext): Promise<void> {
+  return harvestPart(context, "test", context.experiment.settings.evaluation.test_tokens);
 }
 
 /** What a harvested part depends on. */
@@ -41,7 +47,7 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
   const d_in = model.info.dModel;
   const dtype = settings.activations.dtype;
   const folder = part === "train" ? run.paths.trainActivations : run.paths.testActivations;
-  const writer = await createActivationWriter(folder, {
+  const options = {
     d_in,
     dtype,
     shardRows: shardRows(tokens, d_in * (dtype === "float16" ? 2 : 4)),
@@ -58,6 +64,12 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
       part,
       tokens,
     },
+  };
+  const writer = await createActivationWriter(folder, options).catch(async (error) => {
+    // The part that is trained on belongs to the run; the held-out part only to its evaluation.
+    if (part === "train" || !(error instanceof InputError)) throw error;
+    await rm(folder, { recursive: true, force: true });
+    return createActivationWriter(folder, options);
   });
   if (!writer.complete) {
     const cursor = writer.cursor as HarvestCursor | null;

@@ -1,4 +1,4 @@
-// Starts a run in a process of its own that outlives this one, and asks a run to stop, from any process. The process is the command line's `resume`.
+// Starts a run in a process of its own that outlives this one, and asks a run to stop, from any process. The process is the command line.
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,25 +13,34 @@ export interface DetachedRun {
   readonly runFolder: string;
 }
 
+/** Arguments of the command line that run `kinds` of an experiment. */
+export function runArguments(experiment: Experiment, kinds: readonly JobKind[]): string[] {
+  return ["run", experiment.file, "--run-folder", experiment.paths.runFolder, "--jobs", kinds.join(",")];
+}
+
+/** Arguments of the command line that go on with a run. */
+export function resumeArguments(runFolder: string): string[] {
+  return ["resume", runFolder];
+}
+
 /**
- * Starts `kinds` of an experiment in a detached child: closing this process, its terminal or its connection does not end
- * it. What it prints goes to output.log in the run folder. `entry`: the script of the command line (dist/sae-ensembles.js).
- * Returns once the child has the run folder; throws with the end of its output where it ended before.
+ * Starts the command line in a detached child: closing this process, its terminal or its connection does not end it. What
+ * it prints goes to output.log in the run folder. `entry`: the command line's script (dist/sae-ensembles.js).
+ * Returns once the child has the run folder; throws, naming its output, where it ended before with an error.
  */
 export async function launchDetached(
-  experiment: Experiment,
-  kinds: readonly JobKind[],
+  runFolder: string,
+  commandArguments: readonly string[],
   entry: string,
 ): Promise<DetachedRun> {
-  const runFolder = experiment.paths.runFolder;
   const { output } = runPaths(runFolder);
   mkdirSync(runFolder, { recursive: true });
   const log = openSync(output, "a");
-  const child = spawn(
-    process.execPath,
-    [entry, "run", experiment.file, "--run-folder", runFolder, "--jobs", kinds.join(","), "--plain"],
-    { detached: true, stdio: ["ignore", log, log], windowsHide: true },
-  );
+  const child = spawn(process.execPath, [entry, ...commandArguments, "--plain"], {
+    detached: true,
+    stdio: ["ignore", log, log],
+    windowsHide: true,
+  });
   closeSync(log);
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);

@@ -5,7 +5,7 @@ import { createReferenceEngine } from "../engine/reference/referenceEngine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { openLanguageModel } from "../model/open.ts";
-import { type Experiment, saeConfig } from "./experiment.ts";
+import { type Experiment, saeConfig, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 
 /** Opens the model; `onConversion` gets the bytes of a GGUF file's tensors that were made into float32, once a file. Throws InputError where it has no such hook or a shorter context. */
@@ -16,7 +16,8 @@ export async function openExperimentModel(
   const { settings, paths, file } = experiment;
   const { threads, hook_name, context_size } = settings;
   const model = await openLanguageModel(paths.model, { onConversion, ...(threads !== undefined && { threads }) });
-  const wrong = (where: string, found: string, expected: string) => new InputError({ file, where, found, expected });
+  const wrong = (where: string, found: string, expected: string) =>
+    new InputError({ file: shownPath(file), where, found, expected });
   try {
     if (!model.hookNames.includes(hook_name)) {
       const last = model.info.nLayers - 1;

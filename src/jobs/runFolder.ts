@@ -7,7 +7,7 @@ import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
 import { EventLog } from "./eventLog.ts";
-import type { Experiment } from "./experiment.ts";
+import { type Experiment, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 import { acquireRunLock, type RunLock } from "./runLock.ts";
 import { type ExperimentRecord, type RunRecord, readExperimentRecord, readRunRecord } from "./runRecord.ts";
@@ -168,10 +168,10 @@ function checkReopening(experiment: Experiment): void {
     );
   if (difference)
     throw new InputError({
-      file: experiment.file,
+      file: shownPath(experiment.file),
       where: difference.path,
       found: JSON.stringify(difference.now) ?? "nothing",
-      expected: `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${folder} began ${advice}`,
+      expected: `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${shownPath(folder)} began ${advice}`,
     });
   const size = before.sizes[before.paths.dataset];
   const found = now.sizes[now.paths.dataset];
@@ -179,7 +179,7 @@ function checkReopening(experiment: Experiment): void {
     throw new InputError({
       file: now.paths.dataset,
       found: `${found} bytes`,
-      expected: `the ${size} bytes that the run in ${folder} began with ${advice}`,
+      expected: `the ${size} bytes that the run in ${shownPath(folder)} began with ${advice}`,
     });
 }
 

@@ -1,5 +1,6 @@
 // `resume`: goes on with a run that was stopped, failed or was killed.
 import { Command } from "commander";
+import { resumeArguments } from "../../jobs/launch.ts";
 import { experimentOfRun, readRunStatus } from "../../jobs/runRecord.ts";
 import { addRunOptions, type ExperimentCommandOptions, startDetached } from "../experimentCommand.ts";
 import { runInForeground } from "../foreground.ts";
@@ -13,10 +14,9 @@ export function resumeCommand(): Command {
     .argument("<run>", "run folder")
     .option("--detach", "in a process of its own that outlives this terminal");
   return addRunOptions(command).action(async (folder: string, options: ExperimentCommandOptions) => {
-    const { record } = readRunStatus(folder);
+    const { record, folder: runFolder } = readRunStatus(folder);
     const experiment = experimentOfRun(folder);
-    await (options.detach
-      ? startDetached(experiment, record.jobs, options)
-      : runInForeground(experiment, record.jobs, options));
+    if (options.detach) await startDetached(runFolder, resumeArguments(runFolder), options);
+    else await runInForeground(experiment, record.jobs, options);
   });
 }

@@ -228,6 +228,19 @@ describe("a whole run", () => {
     assert.match(stderr, /lr: found 0\.002, expected 0\.001, with which the run in .* began/);
   });
 
+  test("another evaluation of the same ensembles is made anew", async () => {
+    const file = join(folder, "evaluated.sae.jsonc");
+    const text = readFileSync(join(folder, "tiny.sae.jsonc"), "utf8");
+    writeFileSync(file, text.replace('"test_tokens": 500', '"test_tokens": 300'));
+    const { code, stderr } = await runCommand(["evaluate", file, "--run-folder", run], folder);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /harvest held-out: 300 \/ 300 tokens/);
+    const report = JSON.parse(readFileSync(join(run, "report.json"), "utf8")) as {
+      methods: { runs: { tokens: number }[] }[];
+    };
+    assert.deepEqual([...new Set(report.methods.flatMap(({ runs }) => runs.map(({ tokens }) => tokens)))], [300]);
+  });
+
   test("status lists it", async () => {
     const { stdout } = await runCommand(["status"], folder);
     assert.match(stdout, /runs\/tiny\s+done\s+evaluate in /);
