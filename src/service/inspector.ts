@@ -53,7 +53,7 @@ export class Inspector {
 async function open(folder: string): Promise<Opened> {
   const experiment = experimentOfRun(dirname(dirname(folder)));
   const ensemble = await loadEnsemble(folder);
-  const model = await openExperimentModel(experiment);
+  const model = await openExperimentModel(experiment, () => {});
   const engine = await openEngine(experiment.settings);
   const encoder = await engine.createEncoder(ensemble);
   return { model, engine, encoder, hook: ensemble.hook, prependBos: experiment.settings.prepend_bos };

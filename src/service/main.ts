@@ -6,12 +6,12 @@ import { createMessageConnection, StreamMessageReader, StreamMessageWriter } fro
 import { InputError } from "../formats/inputError.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
-import { launchDetached, requestStop } from "../jobs/launch.ts";
+import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
 import { examineMachine } from "../jobs/machine.ts";
 import { runPaths } from "../jobs/runFolder.ts";
 import { allJobs } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
-import { readExperimentRecord, readRunRecord } from "../jobs/runRecord.ts";
+import { readRunRecord } from "../jobs/runRecord.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { Inspector } from "./inspector.ts";
@@ -74,16 +74,14 @@ answer(connection, service, {
     const { runFolder } = experiment.paths;
     if (!isRunLocked(runFolder)) {
       await forget(runFolder);
-      await launchDetached(experiment, allJobs, entry);
+      await launchDetached(runFolder, runArguments(experiment, allJobs), entry);
     }
     watcher.look();
     return { folder: runFolder };
   },
   resume: async ({ folder }) => {
     if (!isRunLocked(folder)) {
-      const { file } = readExperimentRecord(folder);
-      const experiment = readExperiment(file, { runFolder: folder });
-      await launchDetached(experiment, readRunRecord(folder).jobs, entry);
+      await launchDetached(folder, resumeArguments(folder), entry);
     }
     watcher.look();
     return { folder };
