@@ -275,26 +275,28 @@ function auxBlock(job: Job, { sae, auxK, auxPositive }: Selection, place: Place,
   if (auxK === 0) return;
   const { kernels, scratch, slab, worker } = place;
   const { b } = scratch;
+  // A narrow slab can't give more than it has; the list is as wide.
+  const k = Math.min(auxK, slab.padded);
   const n = job.crew.partials[DEAD * SECTION + place.number]!;
   kernels.topkAmong(
     worker.pre,
     rows,
     slab.padded,
-    auxK,
+    k,
     scratch.dead,
     n,
     scratch.bias,
     normOf(place, sae),
     auxPositive ? 1 : 0,
-    b.idx + first * auxK * 4,
-    b.val + first * auxK * 4,
+    b.idx + first * k * 4,
+    b.val + first * k * 4,
     b.counts + first * 4,
     worker.ids,
     worker.keys,
     worker.copy,
   );
   const starts = words(place, b.starts, job.rows);
-  for (let t = first; t < first + rows; t++) starts[t] = t * auxK;
+  for (let t = first; t < first + rows; t++) starts[t] = t * k;
 }
 
 /** What the sparsity penalty adds to the loss in this block, before its coefficient: Σ_t of the p-norm, or Σ relu(π)‖W_dec‖. */

@@ -1,6 +1,6 @@
 // Gradients of one chunk of latents by dense products, inside a worker, to where the sparse step's own would lie.
-import { floats, type Place } from "./job.ts";
-import { LATENT_PARTS, TILE, vectorNames } from "./layout.ts";
+import { floats, type Place, words } from "./job.ts";
+import { BLOCK_ROWS, LATENT_PARTS, TILE, vectorNames } from "./layout.ts";
 import { GRADIENT, type Step, tileOf } from "./step.ts";
 
 /** dictionary_learning's ε where it projects gradients on decoder rows. */
@@ -57,15 +57,18 @@ export async function gradientsOfChunk(step: Step, chunk: Chunk, view: DenseView
     return out;
   };
   const codes = await byCodes(view.gradient);
-  const pen = toPreActivations(
-    step,
-    chunk,
-    view.rowFactor,
-    codes,
-    gated ? await byCodes(view.gradient2) : codes,
-    values,
-    second,
-  );
+  const simple = sae.config.architecture === "jumprelu" || (!gated && step.config.lp_norm === 1);
+  const pen = simple
+    ? maskBySimd(step, chunk, codes, values, second)
+    : toPreActivations(
+        step,
+        chunk,
+        view.rowFactor,
+        codes,
+        gated ? await byCodes(view.gradient2) : codes,
+        values,
+        second,
+      );
 
   const GE = floats(place, scratch.GE + i0 * d * 4, width * d);
   await job.native!.run("tn", matrix(codes, width), matrix(view.input, d), GE, [width, d]);
@@ -74,7 +77,7 @@ export async function gradientsOfChunk(step: Step, chunk: Chunk, view: DenseView
   if (gated) {
     const more = new Float32Array(width * d);
     await job.native!.run("tn", matrix(second, width), matrix(view.gradient2, d), more, [width, d]);
-    for (let at = 0; at < GD.length; at++) GD[at]! += more[at]!;
+    for (let at = 0; at < GD.length; at++) GD[at] = GD[at]! + more[at]!;
   }
   let squares = intoTiles(step, chunk, GD, W, pen);
   if (step.config.decoder_norm === "unit") {
@@ -102,6 +105,61 @@ export async function gradientsOfChunk(step: Step, chunk: Chunk, view: DenseView
   job.crew.put(GRADIENT, place.number * LATENT_PARTS + part, squares);
 }
 
+/** The same as toPreActivations for standard with p = 1 and for jumprelu: rows go through the worker's memory, some at a time. */
+function maskBySimd(
+  step: Step,
+  { place, i0, i1 }: Chunk,
+  codes: Float32Array,
+  values: Float32Array,
+  second: Float32Array,
+): Float64Array {
+  const { job, config, input } = step;
+  const { kernels, scratch, slab, worker } = place;
+  const width = i1 - i0;
+  const isJumpRelu = step.sae.config.architecture === "jumprelu";
+  const perToken = input.sparsity_coefficient / job.rows;
+  // Three matrices of this many rows fit where a block's pre-activations were; sums go where candidates would be listed.
+  const most = Math.max(1, Math.floor((BLOCK_ROWS * slab.padded) / (3 * width)));
+  const at = [0, 1, 2].map((matrix) => worker.pre + matrix * most * width * 4);
+  const sums = [worker.ids, worker.keys, worker.copy];
+  for (const sum of sums) floats(place, sum, width).fill(0);
+  for (let first = 0; first < job.rows; first += most) {
+    const rows = Math.min(most, job.rows - first);
+    const range: [number, number] = [first * width, (first + rows) * width];
+    floats(place, at[0]!, rows * width).set(codes.subarray(...range));
+    floats(place, at[1]!, rows * width).set(values.subarray(...range));
+    if (isJumpRelu) floats(place, at[2]!, rows * width).set(second.subarray(...range));
+    kernels.maskCodes(
+      at[0]!,
+      at[1]!,
+      isJumpRelu ? at[2]! : 0,
+      rows,
+      width,
+      slab.at.norm! + i0 * 4,
+      isJumpRelu ? 0 : perToken,
+      scratch.theta + i0 * 4,
+      config.jumprelu_bandwidth,
+      perToken / config.jumprelu_bandwidth,
+      sums[0]!,
+      sums[1]!,
+      sums[2]!,
+    );
+    codes.set(floats(place, at[0]!, rows * width), range[0]);
+  }
+  const [sumA, codeSums, thetaSums] = sums.map((sum) => floats(place, sum, width));
+  floats(place, scratch.sumA + i0 * 4, width).set(sumA!);
+  floats(place, slab.at["g.b_enc"]! + i0 * 4, width).set(sumA!);
+  if (isJumpRelu) floats(place, slab.at["g.threshold"]! + i0 * 4, width).set(thetaSums!);
+  const fired = words(place, scratch.fired + i0 * 4, width);
+  const norms = floats(place, slab.at.norm! + i0 * 4, width);
+  const pen = new Float64Array(width);
+  for (let i = 0; i < width; i++) {
+    fired[i] = codeSums![i]! > 0 ? 1 : 0;
+    if (!isJumpRelu && norms[i]! > 0) pen[i] = (perToken * codeSums![i]!) / norms[i]!;
+  }
+  return pen;
+}
+
 /**
  * Gradients by codes [rows, width] become gradients by x·W_enc, in place, with the vectors' gradients on the way. Returns, for each
  * latent, the multiple of its decoder row that the penalty's gradient is.
@@ -123,55 +181,56 @@ function toPreActivations(
   const { rows } = job;
   const perToken = input.sparsity_coefficient / rows;
   const p = config.lp_norm;
-  const { jumprelu_bandwidth: bandwidth } = config;
   const pen = new Float64Array(width);
   const sums = new Float64Array(width);
   const sumsMag = new Float64Array(width);
   const sumsOther = new Float64Array(width);
+  const firedSum = new Float64Array(width);
   const fired = floats(place, scratch.fired, padded);
   const firedWords = new Uint32Array(fired.buffer, fired.byteOffset, padded);
   const norms = floats(place, at.norm!, padded);
-  const theta = floats(place, scratch.theta, padded);
   const expR = floats(place, scratch.expR, padded);
   const bMag = floats(place, at.b_mag ?? scratch.zeros, padded);
   firedWords.fill(0, i0, i1);
+  const isStandard = architecture === "standard";
   for (let t = 0; t < rows; t++) {
-    const factor = rowFactor[t]!;
-    for (let i = 0; i < width; i++) {
-      const q = t * width + i;
-      const f = values[q]!;
-      const g = codes[q]!;
-      let c = 0;
-      if (f > 0) firedWords[i0 + i] = 1;
-      if (architecture === "standard") {
-        if (f > 0) {
-          const slope = p === 1 ? perToken : perToken * factor * (f * norms[i0 + i]!) ** (p - 1);
-          c = g + slope * norms[i0 + i]!;
-          pen[i]! += slope * f;
-        }
-      } else if (architecture === "jumprelu") {
-        const z = (second[q]! - theta[i0 + i]!) / bandwidth;
-        if (z > -0.5 && z < 0.5) sumsOther[i]! -= (theta[i0 + i]! / bandwidth) * g + perToken / bandwidth;
-        if (f > 0) c = g;
-      } else if (second[q]! > 0) {
-        const gate = codes2[q]! + perToken * norms[i0 + i]!;
-        pen[i]! += perToken * second[q]!;
-        // The gate's own sum, for b_gate: what goes through the magnitude is added after it.
-        sumsOther[i]! += gate;
-        c = gate;
-        if (f > 0) {
-          sumsMag[i]! += g;
-          sums[i]! += g * (f - bMag[i0 + i]!);
-          c += g * expR[i0 + i]!;
-        }
+    const weight = perToken * rowFactor[t]!;
+    const from = t * width;
+    // One loop for each architecture: a test in it would cost more than all the rest.
+    if (isStandard) {
+      for (let i = 0; i < width; i++) {
+        const f = values[from + i]!;
+        const n = norms[i0 + i]!;
+        const on = f > 0;
+        const slope = !on ? 0 : weight * (f * n) ** (p - 1);
+        pen[i] = pen[i]! + slope * f;
+        sumsMag[i] = sumsMag[i]! + f;
+        codes[from + i] = on ? codes[from + i]! + slope * n : 0;
       }
-      codes[q] = c;
+    } else {
+      for (let i = 0; i < width; i++) {
+        const open = second[from + i]! > 0;
+        const f = values[from + i]!;
+        const g = f > 0 ? codes[from + i]! : 0;
+        // The gate's own sum, for b_gate: what goes through the magnitude is added after it.
+        const gate = open ? codes2[from + i]! + perToken * norms[i0 + i]! : 0;
+        pen[i] = pen[i]! + perToken * second[from + i]!;
+        sumsOther[i] = sumsOther[i]! + gate;
+        sumsMag[i] = sumsMag[i]! + g;
+        sums[i] = sums[i]! + g * (f - bMag[i0 + i]!);
+        firedSum[i] = firedSum[i]! + f;
+        codes[from + i] = gate + g * expR[i0 + i]!;
+      }
     }
   }
+  const codeSums = architecture === "gated" ? firedSum : sumsMag;
+  for (let i = 0; i < width; i++) firedWords[i0 + i] = codeSums[i]! > 0 ? 1 : 0;
   const sumA = new Float64Array(width);
-  for (let q = 0; q < codes.length; q++) sumA[q % width]! += codes[q]!;
+  for (let start = 0; start < codes.length; start += width) {
+    for (let i = 0; i < width; i++) sumA[i] = sumA[i]! + codes[start + i]!;
+  }
   floats(place, scratch.sumA + i0 * 4, width).set(sumA);
-  const put = (name: "b_enc" | "threshold" | "b_gate" | "b_mag" | "r_mag", from: Float64Array): void => {
+  const put = (name: "b_enc" | "b_gate" | "b_mag" | "r_mag", from: Float64Array): void => {
     floats(place, at[`g.${name}`]! + i0 * 4, width).set(from);
   };
   if (architecture === "gated") {
@@ -180,7 +239,6 @@ function toPreActivations(
     put("r_mag", sums);
   } else {
     put("b_enc", sumA);
-    if (architecture === "jumprelu") put("threshold", sumsOther);
   }
   for (let i = 0; i < width; i++) pen[i] = norms[i0 + i]! > 0 ? pen[i]! / norms[i0 + i]! : 0;
   return pen;

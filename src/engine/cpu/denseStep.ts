@@ -2,7 +2,7 @@
 import type { StepInput } from "../engine.ts";
 import { codeList, prepare, product } from "./codes.ts";
 import { type Chunk, type DenseBuffers, type DenseView, gradientsOfChunk, viewOf } from "./denseChunk.ts";
-import { floats, type Job, partOf, words } from "./job.ts";
+import { floats, type Job, type Place, partOf, words } from "./job.ts";
 import { BLOCK_ROWS, LATENT_PARTS, TILE } from "./layout.ts";
 import { ACTIVE, PENALTY, SQUARES } from "./selection.ts";
 import { AUX_ERROR, ERROR, type Step, tileOf } from "./step.ts";
@@ -84,6 +84,7 @@ async function forwardBlock(step: Step, chunks: readonly Chunk[], block: number,
   const rows = Math.min(BLOCK_ROWS, job.rows - first);
   const home = places[0]!;
   const powers = new Float64Array(rows);
+  const { architecture } = sae.config;
   let active = 0;
   for (const place of places) {
     await product(job, sae, place, block);
@@ -92,8 +93,12 @@ async function forwardBlock(step: Step, chunks: readonly Chunk[], block: number,
     const counts = scratch.a.counts + first * 4;
     const listed = kernels.countAbove(pre, rows, slab.padded, scratch.bias, scratch.ones, 0, counts);
     job.crew.add(CANDIDATES + slab.bank, listed);
-    for (const chunk of chunks)
-      if (chunk.place === place) active += activations(step, chunk, first, rows, view, powers);
+    const own = chunks.filter((chunk) => chunk.place === place);
+    if (architecture === "gated" || (architecture === "standard" && step.config.lp_norm !== 1)) {
+      for (const chunk of own) active += activations(step, chunk, first, rows, view, powers);
+    } else {
+      active += simpleActivations(step, place, own, first, rows, view, powers);
+    }
   }
   view.input.set(floats(home, home.worker.block, rows * d), first * d);
   if (selection.moments) {
@@ -121,6 +126,37 @@ async function forwardBlock(step: Step, chunks: readonly Chunk[], block: number,
   }
 }
 
+/** standard with p = 1 and jumprelu, by SIMD: the worker's pre-activations become codes in place, and go to `values`. */
+function simpleActivations(
+  step: Step,
+  place: Place,
+  chunks: readonly Chunk[],
+  first: number,
+  rows: number,
+  view: DenseView,
+  powers: Float64Array,
+): number {
+  const { kernels, scratch, slab, worker } = place;
+  const { pre } = worker;
+  const { padded } = slab;
+  const block = floats(place, pre, rows * padded);
+  const copy = (to: Float32Array): void => {
+    for (const { i0, i1, before } of chunks) {
+      const start = step.job.rows * before + first * (i1 - i0);
+      for (let t = 0; t < rows; t++) to.set(block.subarray(t * padded + i0, t * padded + i1), start + t * (i1 - i0));
+    }
+  };
+  const isJumpRelu = step.sae.config.architecture === "jumprelu";
+  kernels.addBias(pre, rows, padded, slab.at.b_enc!);
+  if (isJumpRelu) copy(view.second);
+  const theta = isJumpRelu ? scratch.theta : scratch.zeros;
+  const active = kernels.threshold(pre, rows, padded, theta, slab.at.norm!, worker.length);
+  copy(view.values);
+  const own = floats(place, worker.length, rows);
+  for (let t = 0; t < rows; t++) powers[t]! += own[t]!;
+  return active >>> 0;
+}
+
 /** From the worker's pre-activations: codes to `values`, what else the architecture needs to `second`. Returns how many codes are positive. */
 function activations(
   step: Step,
@@ -138,33 +174,37 @@ function activations(
   const pre = floats(place, worker.pre, rows * slab.padded);
   const bias = floats(place, (slab.at.b_enc ?? slab.at.b_gate)!, slab.padded);
   const norm = floats(place, slab.at.norm!, slab.padded);
-  const theta = floats(place, scratch.theta, slab.padded);
   const expR = floats(place, scratch.expR, slab.padded);
   const bMag = floats(place, slab.at.b_mag ?? scratch.zeros, slab.padded);
   const p = architecture === "standard" ? step.config.lp_norm : 1;
+  const { values, second } = view;
+  const { padded } = slab;
+  const isGated = architecture === "gated";
   let active = 0;
   for (let t = 0; t < rows; t++) {
-    const from = t * slab.padded;
+    const from = t * padded;
     const to = all * before + (first + t) * width - i0;
     let power = 0;
-    for (let i = i0; i < i1; i++) {
-      const u = pre[from + i]!;
-      const z = u + bias[i]!;
-      let code = z > 0 ? z : 0;
-      if (architecture === "jumprelu") {
-        view.second[to + i] = z;
-        code = z > theta[i]! ? z : 0;
-      } else if (architecture === "gated") {
-        view.second[to + i] = code;
-        if (code > 0) {
-          power += code * norm[i]!;
-          code = Math.max(0, u * expR[i]! + bMag[i]!);
-        }
-      } else if (code > 0) {
-        power += p === 1 ? code * norm[i]! : (code * norm[i]!) ** p;
+    // One loop for each architecture: a test in it would cost more than all the rest.
+    if (isGated) {
+      for (let i = i0; i < i1; i++) {
+        const gate = pre[from + i]! + bias[i]!;
+        const open = gate > 0;
+        const magnitude = pre[from + i]! * expR[i]! + bMag[i]!;
+        const on = open && magnitude > 0;
+        second[to + i] = open ? gate : 0;
+        values[to + i] = on ? magnitude : 0;
+        power += open ? gate * norm[i]! : 0;
+        active += on ? 1 : 0;
       }
-      view.values[to + i] = code;
-      if (code > 0) active++;
+    } else {
+      for (let i = i0; i < i1; i++) {
+        const z = pre[from + i]! + bias[i]!;
+        const on = z > 0;
+        values[to + i] = on ? z : 0;
+        power += on ? (z * norm[i]!) ** p : 0;
+        active += on ? 1 : 0;
+      }
     }
     powers[t]! += power;
   }
@@ -199,7 +239,7 @@ async function residualBlock(
       part,
       [rows, d],
     );
-    for (let at = 0; at < part.length; at++) decoded[at]! += part[at]!;
+    for (let at = 0; at < part.length; at++) decoded[at] = decoded[at]! + part[at]!;
   }
   const x = floats(home, scratch.x, job.rows * d);
   const outScale = floats(home, scratch.outScale, job.rows);
@@ -230,7 +270,9 @@ function sumBlocks(step: Step, view: DenseView): void {
     for (let block = 0; block < job.blocks; block++) error += job.crew.get64(section, BLOCK_ERRORS + block);
     for (let tile = 0; tile < sae.d / TILE; tile++) job.crew.put(section, tile, tile === 0 ? error : 0);
     const columns = new Float64Array(sae.d);
-    for (let at = 0; at < gradient.length; at++) columns[at % sae.d]! += gradient[at]!;
+    for (let start = 0; start < gradient.length; start += sae.d) {
+      for (let j = 0; j < columns.length; j++) columns[j] = columns[j]! + gradient[start + j]!;
+    }
     floats(home, sums, sae.d).set(columns);
   }
 }

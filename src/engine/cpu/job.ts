@@ -17,6 +17,9 @@ import { type WasmMemory, type WasmModule, wasm } from "./webAssembly.ts";
 export type Kernels = Record<KernelName, (...args: number[]) => number>;
 
 type KernelName =
+  | "maskCodes"
+  | "threshold"
+  | "addBias"
   | "adamRows"
   | "adamVector"
   | "addInto"

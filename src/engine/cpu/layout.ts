@@ -5,7 +5,7 @@ import { EngineError } from "../engine.ts";
 /** Columns of a tile (kernels/views.ts); rows are padded to it. */
 export const TILE = 32;
 /** Rows of the batch that go through the matrix product and the selection together. Fixed, so that results don't depend on threads. */
-export const BLOCK_ROWS = 128;
+export const BLOCK_ROWS = 256;
 /** Parts of the latents that are worked on as one; fixed for the same reason. */
 export const LATENT_PARTS = 16;
 /** The first page of a memory holds the kernels' own constants (tables of Math.pow). */

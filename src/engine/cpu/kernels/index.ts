@@ -5,3 +5,4 @@ export * from "./gemm";
 export * from "./gradient";
 export * from "./rows";
 export * from "./select";
+export * from "./dense";
