@@ -21,7 +21,8 @@ export class ServiceClient implements vscode.Disposable {
   readonly #extension: vscode.Uri;
   readonly #output: vscode.LogOutputChannel;
   #running: { child: ChildProcess; connection: MessageConnection } | undefined;
-  readonly #listeners: { name: keyof Events; listener: (content: unknown) => void }[] = [];
+  /** By event; the line itself takes one listener an event. */
+  readonly #listeners = new Map<keyof Events, Set<(content: unknown) => void>>();
   readonly #started = new vscode.EventEmitter<void>();
   /** Fires whenever a service has started: what it must know is to be said again. */
   readonly onStarted = this.#started.event;
@@ -45,10 +46,12 @@ export class ServiceClient implements vscode.Disposable {
     return request(this.#connection(), service, name, params, options);
   }
 
-  on<K extends keyof Events>(name: K, listener: (content: z.infer<Events[K]>) => void): void {
-    const entry = { name, listener: listener as (content: unknown) => void };
-    this.#listeners.push(entry);
-    if (this.#running) onNotification(this.#running.connection, serviceClient, name, listener as never);
+  /** Listens to an event of the service, whichever process it runs in, until disposed. */
+  on<K extends keyof Events>(name: K, listener: (content: z.infer<Events[K]>) => void): vscode.Disposable {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners);
+    listeners.add(listener as (content: unknown) => void);
+    return new vscode.Disposable(() => listeners.delete(listener as (content: unknown) => void));
   }
 
   dispose(): void {
@@ -80,8 +83,10 @@ export class ServiceClient implements vscode.Disposable {
     child.stderr.on("data", (chunk: Buffer) => this.#output.warn(chunk.toString().trimEnd()));
     connection.onError(([error]) => this.#output.error(error.message));
     this.#running = { child, connection };
-    for (const { name, listener } of this.#listeners)
-      onNotification(connection, serviceClient, name, listener as never);
+    for (const name of Object.keys(serviceClient.notifications) as (keyof Events)[])
+      onNotification(connection, serviceClient, name, (content) => {
+        for (const listener of this.#listeners.get(name) ?? []) listener(content);
+      });
     connection.listen();
     this.#output.info(`Service started (process ${child.pid}).`);
     queueMicrotask(() => this.#started.fire());

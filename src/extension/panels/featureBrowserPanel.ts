@@ -82,11 +82,14 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       if (which === ensemble && this.#open.get(ensemble)?.panel === panel)
         notify(connection, featureBrowserView, "annotationsChanged", {});
     };
-    service.on("annotationsChanged", changed);
+    const listening = service.on("annotationsChanged", changed);
     panel.onDidChangeViewState(() => {
       if (panel.active) this.#shown.fire(ensemble);
     });
-    panel.onDidDispose(() => this.#open.delete(ensemble));
+    panel.onDidDispose(() => {
+      listening.dispose();
+      this.#open.delete(ensemble);
+    });
     this.#shown.fire(ensemble);
   }
 }
