@@ -6,7 +6,7 @@ export const palette = css`
   :host {
     --activation: var(--vscode-charts-blue);
     --negative: var(--vscode-charts-purple);
-    --flag: var(--vscode-charts-orange);
+    --flag: var(--vscode-editorWarning-foreground, var(--vscode-charts-orange));
     --hairline: var(--vscode-widget-border, var(--vscode-contrastBorder, rgba(128, 128, 128, 0.3)));
     --mono: var(--vscode-editor-font-family, monospace);
     --dim: var(--vscode-descriptionForeground);

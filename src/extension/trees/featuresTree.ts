@@ -56,7 +56,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<Node> {
         flagged ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.Collapsed,
       );
       item.description = String(node.rows.length);
-      if (flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("charts.orange"));
+      if (flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
       return item;
     }
     const { row } = node;
@@ -69,7 +69,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<Node> {
         .map((token) => token.text.trim() || JSON.stringify(token.text).slice(1, -1))
         .join(" ");
     item.description = `${name}${dots}`;
-    if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("charts.orange"));
+    if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
     item.contextValue = row.flagged ? "feature:flagged" : "feature";
     item.command = { command: commands.showFeature, title: "Show Feature", arguments: [this.#ensemble, row.feature] };
     return item;
