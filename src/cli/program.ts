@@ -4,6 +4,8 @@ import { QueryError } from "../features/featureIndex.ts";
 import { InputError } from "../formats/inputError.ts";
 import { productVersion } from "../jobs/versions.ts";
 import { indexCommand } from "./commands/buildIndex.ts";
+import { conceptsCommand } from "./commands/concepts.ts";
+import { debiasCommand } from "./commands/debias.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
@@ -42,6 +44,8 @@ Ctrl-C saves a checkpoint; the same command, or resume, goes on from there.`,
   program.commandsGroup("Single steps:");
   for (const command of [harvestCommand(), trainCommand(), evaluateCommand(), indexCommand()])
     program.addCommand(command);
+  program.commandsGroup("Using features:");
+  for (const command of [debiasCommand(), conceptsCommand()]) program.addCommand(command);
   program.commandsGroup("Looking:");
   for (const command of [featuresCommand(), doctorCommand(), schemaCommand()]) program.addCommand(command);
   for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows what there is)");

@@ -15,12 +15,14 @@ export function productFolder(): string {
 }
 
 /** Absolute path of a part of the demo. */
-export function demoPath(part: "model" | "text" | "testText" | "experiment"): string {
+export function demoPath(part: "model" | "text" | "testText" | "experiment" | "bios" | "testBios"): string {
   const file = {
     model: "model",
     text: "text/train.jsonl.gz",
     testText: "text/test.jsonl.gz",
     experiment: "demo.sae.jsonc",
+    bios: "bios-train.jsonl.gz",
+    testBios: "bios-test.jsonl.gz",
   }[part];
   return join(productFolder(), "media", "demo", file);
 }

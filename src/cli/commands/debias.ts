@@ -1,0 +1,96 @@
+// `debias`: what a classifier loses to a spurious attribute, and what comes back when features are taken out; over seeds, beside the baselines.
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Command, Option } from "commander";
+import { debias } from "../../jobs/debias.ts";
+import { debiasJson } from "../../jobs/debiasReport.ts";
+import { demoPath } from "../../jobs/demoData.ts";
+import { shortPath } from "../foreground.ts";
+import { list, positive, progressLine, valuePair, wholeNumbers, withInterrupt } from "../labelledOptions.ts";
+
+interface DebiasOptions {
+  readonly data: string;
+  readonly test?: string;
+  readonly text: string;
+  readonly label: string;
+  readonly attribute: string;
+  readonly labels?: ReturnType<typeof valuePair>;
+  readonly attributes?: ReturnType<typeof valuePair>;
+  readonly ensemble?: string[];
+  readonly flags?: string[];
+  readonly seeds: number[];
+  readonly n?: number[];
+  readonly shift: number;
+  readonly perCell?: number;
+  readonly report?: string;
+  readonly saebenchCompatible?: boolean;
+  readonly json?: boolean;
+}
+
+/** The demo's biographies: jobs that many think of as women's against jobs that many think of as men's. */
+const DEMO_LABELS = {
+  positive: ["surgeon", "professor", "photographer"],
+  negative: ["nurse", "teacher", "journalist"],
+};
+
+export function debiasCommand(): Command {
+  return new Command("debias")
+    .summary("remove a spurious correlation with flagged or suggested features")
+    .description(
+      "Trains probes of a label on biased and on balanced texts, takes features out of the activations, and says what the worst group of texts gains: SCR over n features, SHIFT with and without retraining, beside random features and mean-difference projection. For every trained ensemble of a run, in both directions of the bias. Without --data: the demo's biographies.",
+    )
+    .argument("<run>", "run folder")
+    .option("--data <file>", "labelled texts (.jsonl, .csv, .tsv, .parquet, plain or .gz)", "demo")
+    .option("--test <file>", "texts to test on; left out, 30% of --data is held out with each seed")
+    .option("--text <column>", "column of the text", "text")
+    .option("--label <column>", "column of the label", "profession")
+    .option("--attribute <column>", "column of the spurious attribute", "gender")
+    .addOption(
+      new Option("--labels <a,b/c,d>", "values of the label to tell apart; left out, its only two").argParser(
+        valuePair,
+      ),
+    )
+    .addOption(new Option("--attributes <a/b>", "the same for the attribute").argParser(valuePair))
+    .addOption(new Option("--ensemble <names>", "ensembles, with commas; default all that are trained").argParser(list))
+    .addOption(new Option("--flags <features>", "flagged features, member/index with commas").argParser(list))
+    .addOption(new Option("--seeds <numbers>", "seeds of draws and probes").argParser(wholeNumbers).default([0, 1, 2]))
+    .addOption(
+      new Option("--n <numbers>", "numbers of features for SCR; default 2,5,10,20,50,100,500").argParser(wholeNumbers),
+    )
+    .addOption(new Option("--shift <n>", "suggested features that stand in for flags").argParser(positive).default(20))
+    .addOption(new Option("--per-cell <n>", "at most so many texts a cell for training").argParser(positive))
+    .option("--report <path>", "where the report goes, without ending; default debias in the run folder")
+    .option("--saebench-compatible", "SAEBench's choices: probes selected on test rows, its padding encoded")
+    .option("--json", "the report as JSON on standard output, and nothing else there")
+    .action(run);
+}
+
+async function run(folder: string, options: DebiasOptions): Promise<void> {
+  const demo = options.data === "demo";
+  const labels = options.labels ?? (demo ? DEMO_LABELS : undefined);
+  const test = demo ? demoPath("testBios") : options.test;
+  const report = resolve(options.report ?? join(folder, "debias"));
+  const progress = progressLine();
+  const result = await withInterrupt((signal) =>
+    debias(folder, report, {
+      trainFile: demo ? demoPath("bios") : options.data,
+      ...(test !== undefined && { testFile: test }),
+      columns: { text: options.text, label: options.label, attribute: options.attribute },
+      ...(labels && { label: labels }),
+      ...(options.attributes && { attribute: options.attributes }),
+      ...(options.ensemble && { ensembles: options.ensemble }),
+      ...(options.flags && { flags: options.flags }),
+      seeds: options.seeds,
+      ...(options.n && { n_values: options.n }),
+      shift_n: options.shift,
+      ...(options.perCell !== undefined && { perCell: { train: options.perCell } }),
+      saebenchCompatible: options.saebenchCompatible === true,
+      command: ["sae-ensembles", ...process.argv.slice(2)].join(" "),
+      signal,
+      onProgress: progress.onProgress,
+    }),
+  ).finally(progress.end);
+  if (options.json) return console.log(JSON.stringify(debiasJson(result)));
+  console.log(readFileSync(`${report}.md`, "utf8").trimEnd());
+  console.log(`\nIn full: ${shortPath(`${report}.md`)}, ${shortPath(`${report}.json`)}`);
+}

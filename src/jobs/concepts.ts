@@ -1,0 +1,220 @@
+// Concept detection with a run's ensembles on a labelled data set, over seeds; writes the report beside the run's other reports.
+import { basename } from "node:path";
+import { type LabelledColumns, type LabelledText, readLabelledTexts, valueCounts } from "../data/labelledTexts.ts";
+import { SeededRandom } from "../data/seededRandom.ts";
+import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { InputError } from "../formats/inputError.ts";
+import { classTasks } from "../probing/classTasks.ts";
+import {
+  CONCEPT_K,
+  type ConceptScores,
+  type ConceptTask,
+  detectConcepts,
+  fullWidthDetection,
+} from "../probing/conceptDetection.ts";
+import { codesTable, denseTable, type FeatureTable } from "../probing/featureTable.ts";
+import { type Spread, spread } from "../probing/spread.ts";
+import { memberOffsets } from "../sae/ensemble.ts";
+import { text } from "./debiasReport.ts";
+import { type ProbeRunOptions, probeRun, type TextSource } from "./probeRun.ts";
+import { versions } from "./versions.ts";
+
+export interface ConceptsJobOptions extends ProbeRunOptions {
+  readonly trainFile: string;
+  readonly testFile: string;
+  readonly columns: Omit<LabelledColumns, "attribute">;
+  /** Every class with enough texts where left out. */
+  readonly classes?: readonly string[];
+  /** At most so many texts of a class, drawn with the first seed. */
+  readonly perClass: { readonly train: number; readonly test: number };
+  readonly seeds: readonly number[];
+  readonly command: string;
+}
+
+/** Classes with fewer texts are left out, and named. */
+export const LEAST_TEXTS = { train: 20, test: 10 } as const;
+
+interface Detection {
+  readonly name: string;
+  /** By k; null the full width. */
+  readonly accuracy: readonly {
+    readonly k: number | null;
+    readonly mean: Spread;
+    readonly classes: readonly Spread[];
+  }[];
+  /** Of each class, the features that the first seed chose, by k. */
+  readonly features: readonly { readonly k: number; readonly classes: readonly (readonly string[])[] }[];
+}
+
+export interface ConceptsReport {
+  readonly format_version: 1;
+  readonly command: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly run: string;
+  readonly model_name: string;
+  readonly hook_name: string;
+  readonly context_size: number;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly seeds: readonly number[];
+  /** In the order of every list of classes. */
+  readonly classes: readonly string[];
+  readonly left_out: readonly string[];
+  readonly texts: readonly { readonly train: number; readonly test: number }[];
+  /** The raw activations first, then the ensembles. */
+  readonly detections: readonly Detection[];
+}
+
+/** The report, which is also written to `<report>.json` and `<report>.md`. */
+export async function concepts(
+  runFolder: string,
+  report: string,
+  options: ConceptsJobOptions,
+): Promise<ConceptsReport> {
+  const { trainFile, testFile, columns, perClass, seeds } = options;
+  const [train, test] = [await readLabelledTexts(trainFile, columns), await readLabelledTexts(testFile, columns)];
+  const known = new Set(train.texts.map((one) => one.text));
+  const held = test.texts.filter((one) => !known.has(one.text));
+  const counts = { train: valueCounts(train.texts, "label"), test: valueCounts(held, "label") };
+  const all = options.classes ?? [...counts.train.keys()].sort();
+  const enough = (label: string): boolean =>
+    (counts.train.get(label) ?? 0) >= LEAST_TEXTS.train && (counts.test.get(label) ?? 0) >= LEAST_TEXTS.test;
+  const classes = all.filter(enough);
+  const left_out = all.filter((label) => !enough(label));
+  const least = `${LEAST_TEXTS.train} texts for training and ${LEAST_TEXTS.test} for testing`;
+  if ((options.classes && left_out.length > 0) || classes.length < 2)
+    throw new InputError({
+      file: trainFile,
+      where: `column ${columns.label}`,
+      found: left_out.length > 0 ? `too few texts of ${left_out.slice(0, 12).join(", ")}` : `${classes.length} class`,
+      expected: `two classes at least, each with ${least}`,
+    });
+  const chosen = (texts: readonly LabelledText[], cap: number, part: string): LabelledText[] =>
+    classes.flatMap((label) => {
+      const own = texts.filter((one) => one.label === label);
+      return SeededRandom.derive(seeds[0]!, "texts of a class", part, label).shuffle(own).slice(0, cap);
+    });
+  const learnt = chosen(train.texts, perClass.train, "train");
+  const tested = chosen(held, perClass.test, "test");
+  const texts: TextSource[] = [
+    ...learnt.map((one) => ({ file: trainFile, text: one })),
+    ...tested.map((one) => ({ file: testFile, text: one })),
+  ];
+  const classOf = texts.map(({ text: one }) => classes.indexOf(one.label));
+  const tasks = seeds.map((seed): ConceptTask[] => {
+    const of = (from: number, to: number) => {
+      const rows = Uint32Array.from({ length: to - from }, (_, at) => from + at);
+      return classTasks(
+        rows,
+        Array.from(rows, (row) => classOf[row]!),
+        classes.length,
+        seed,
+      );
+    };
+    const [ofTrain, ofTest] = [of(0, learnt.length), of(learnt.length, texts.length)];
+    return ofTrain.map((one, at) => ({ train: one, test: ofTest[at]! }));
+  });
+  const detections: Detection[] = [];
+  const experiment = await probeRun(runFolder, texts, options, ({ name, ensemble, texts: pooled, W_dec }) => {
+    const { d } = pooled.activations;
+    if (detections.length === 0)
+      detections.push(detection("raw activations", denseTable(pooled.activations), tasks, (feature) => `${feature}`));
+    const offsets = memberOffsets(ensemble);
+    const nameOf = (feature: number): string => {
+      const member = offsets.findLastIndex((first) => first <= feature);
+      return `${member}/${feature - offsets[member]!}`;
+    };
+    detections.push(detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf));
+  });
+  const { settings } = experiment;
+  const result: ConceptsReport = {
+    format_version: 1,
+    command: options.command,
+    versions: versions(),
+    run: basename(runFolder),
+    model_name: settings.model_name,
+    hook_name: settings.hook_name,
+    context_size: settings.context_size,
+    data: {
+      train: trainFile,
+      test: testFile,
+      columns,
+      per_class: perClass,
+      in_both_files: test.texts.length - held.length,
+    },
+    seeds,
+    classes,
+    left_out,
+    texts: classes.map((_, at) => ({
+      train: classOf.slice(0, learnt.length).filter((one) => one === at).length,
+      test: classOf.slice(learnt.length).filter((one) => one === at).length,
+    })),
+    detections,
+  };
+  await writeFileAtomic(`${report}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  await writeFileAtomic(`${report}.md`, markdown(result));
+  return result;
+}
+
+function detection(
+  name: string,
+  table: FeatureTable,
+  tasks: readonly ConceptTask[][],
+  nameOf: (feature: number) => string,
+): Detection {
+  const bySeed = [...CONCEPT_K, null].map((k) => ({
+    k,
+    scores: tasks.map(
+      (own): ConceptScores =>
+        k === null ? fullWidthDetection(table, table, own) : detectConcepts(table, table, own, k),
+    ),
+  }));
+  return {
+    name,
+    accuracy: bySeed.map(({ k, scores }) => ({
+      k,
+      mean: spread(scores.map(({ mean }) => mean)),
+      classes: scores[0]!.classes.map((_, at) => spread(scores.map(({ classes }) => classes[at]!.accuracy))),
+    })),
+    features: bySeed.flatMap(({ k, scores }) =>
+      k === null ? [] : [{ k, classes: scores[0]!.classes.map(({ features }) => Array.from(features, nameOf)) }],
+    ),
+  };
+}
+
+/** ‖W_dec,i‖: codes times these are those of an SAE whose decoder norms were folded. */
+function rowNorms(W_dec: Float32Array, d: number): Float64Array {
+  return Float64Array.from({ length: W_dec.length / d }, (_, i) =>
+    Math.sqrt(W_dec.subarray(i * d, (i + 1) * d).reduce((sum, value) => sum + value * value, 0)),
+  );
+}
+
+function markdown(report: ConceptsReport): string {
+  const { classes, detections, seeds, data, left_out, texts } = report;
+  const title = (k: number | null): string => (k === null ? "all features" : `k = ${k}`);
+  const columns = detections[0]!.accuracy.map(({ k }) => title(k));
+  return [
+    `# Concepts: ${report.run}`,
+    "",
+    `${report.model_name}, ${report.hook_name}, texts of at most ${report.context_size} tokens. Data: ${data["train"]} and ${data["test"]}. Accuracy of one class against the rest, balanced (0.5 by chance), mean over ${classes.length} classes; mean ± standard deviation over seeds ${seeds.join(", ")} of the texts to tell it from. L2 logistic regression (C = 1) on mean codes, decoder norms folded.`,
+    ...(left_out.length > 0 ? ["", `**Note:** left out for too few texts: ${left_out.join(", ")}.`] : []),
+    "",
+    `| | ${columns.join(" | ")} |`,
+    `|---|${columns.map(() => "---|").join("")}`,
+    ...detections.map(({ name, accuracy }) => `| ${name} | ${accuracy.map(({ mean }) => text(mean)).join(" | ")} |`),
+    "",
+    `| class (texts) | ${detections.map(({ name }) => `${name}: best feature, accuracy at k = 1`).join(" | ")} |`,
+    `|---|${detections.map(() => "---|").join("")}`,
+    ...classes.map((label, at) => {
+      const cells = detections.map(
+        ({ features, accuracy }) => `${features[0]!.classes[at]![0]}, ${text(accuracy[0]!.classes[at]!)}`,
+      );
+      return `| ${label} (${texts[at]!.train} + ${texts[at]!.test}) | ${cells.join(" | ")} |`;
+    }),
+    "",
+    `Command: \`${report.command}\`  `,
+    `Versions: ${Object.entries(report.versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(", ")}`,
+    "",
+  ].join("\n");
+}

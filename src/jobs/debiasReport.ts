@@ -1,0 +1,240 @@
+// The report of a debiasing: every number as mean and spread over seeds, as JSON and as Markdown with tables and the SCR curve. Numbers come from probing/debias.ts.
+import type { CellPairs } from "../data/fourCells.ts";
+import type { CellScores } from "../probing/cells.ts";
+import { CELLS } from "../probing/cells.ts";
+import type { DebiasBaselines, DebiasResult, Shift } from "../probing/debias.ts";
+import { type Spread, spread } from "../probing/spread.ts";
+
+export interface DebiasReport {
+  readonly command: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly run: string;
+  readonly model_name: string;
+  readonly hook_name: string;
+  readonly context_size: number;
+  readonly data: Readonly<Record<string, unknown>> & { readonly train: string; readonly test: string | null };
+  readonly seeds: readonly number[];
+  readonly shift_n: number;
+  readonly saebench_compatible: boolean;
+  readonly flags: readonly string[];
+  readonly directions: readonly {
+    readonly pair: CellPairs;
+    readonly cell_names: readonly string[];
+    readonly counts: readonly number[];
+    readonly per_cell: { readonly train: number; readonly test: number };
+    readonly warnings: readonly string[];
+  }[];
+  /** [direction][seed] */
+  readonly baselines: readonly (readonly DebiasBaselines[])[];
+  readonly ensembles: readonly {
+    readonly name: string;
+    readonly method: string;
+    readonly features: number;
+    /** [direction][seed] */
+    readonly runs: readonly (readonly DebiasResult[])[];
+    /** "member/index" of a global feature. */
+    readonly nameOf: (feature: number) => string;
+  }[];
+}
+
+type Scores = Readonly<Record<"accuracy" | "worst_group", Spread>> & {
+  readonly cells: Readonly<Record<string, Spread>>;
+};
+
+function over(scores: readonly CellScores[]): Scores {
+  return {
+    accuracy: spread(scores.map(({ accuracy }) => accuracy)),
+    worst_group: spread(scores.map(({ worst_group }) => worst_group)),
+    cells: Object.fromEntries(CELLS.map((cell, at) => [cell, spread(scores.map(({ cells }) => cells[at]!))])),
+  };
+}
+
+function shiftOver(shifts: readonly Shift[]): { ablated: Scores; retrained: Scores } {
+  return {
+    ablated: over(shifts.map(({ ablated }) => ablated)),
+    retrained: over(shifts.map(({ retrained }) => retrained)),
+  };
+}
+
+function flagged(runs: readonly DebiasResult[]): Shift[] {
+  return runs.flatMap(({ shift_flagged }) => (shift_flagged ? [shift_flagged] : []));
+}
+
+/** Keys in snake_case; spreads carry every seed's value. */
+export function debiasJson(report: DebiasReport): Record<string, unknown> {
+  const { directions, baselines, ensembles, ...head } = report;
+  return {
+    format_version: 1,
+    ...head,
+    directions: directions.map((direction, at) => {
+      const own = baselines[at]!;
+      return {
+        ...direction,
+        baselines: {
+          base: over(own.map(({ base }) => base)),
+          oracle: over(own.map(({ oracle }) => oracle)),
+          mean_difference: over(own.map(({ mean_difference }) => mean_difference)),
+          mean_difference_retrained: over(own.map((one) => one.mean_difference_retrained)),
+          attribute_accuracy: spread(own.map(({ attribute_accuracy }) => attribute_accuracy)),
+          steps: own[0]!.steps,
+        },
+        ensembles: ensembles.map(({ name, method, features, runs, nameOf }) => {
+          const of = runs[at]!;
+          const curve = (point: number) => of.map(({ scr }) => scr.points[point]!);
+          const first = of[0]!;
+          return {
+            name,
+            method,
+            features,
+            scr: {
+              dir1: {
+                A_clean: spread(of.map(({ scr }) => scr.dir1.A_clean)),
+                A_biased: spread(of.map(({ scr }) => scr.dir1.A_biased)),
+              },
+              dir2: {
+                A_clean: spread(of.map(({ scr }) => scr.dir2.A_clean)),
+                A_biased: spread(of.map(({ scr }) => scr.dir2.A_biased)),
+              },
+              headline: of.map(({ scr }) => scr.headline),
+              has_room: of.map(({ scr }) => ({ dir1: scr.dir1.hasRoom, dir2: scr.dir2.hasRoom })),
+              points: first.scr.points.map(({ n }, point) => ({
+                n,
+                dir1: spread(curve(point).map(({ dir1 }) => dir1)),
+                dir2: spread(curve(point).map(({ dir2 }) => dir2)),
+                A_ablated_dir1: spread(curve(point).map(({ A_ablated_dir1 }) => A_ablated_dir1)),
+                A_ablated_dir2: spread(curve(point).map(({ A_ablated_dir2 }) => A_ablated_dir2)),
+                worst_group: spread(curve(point).map(({ scores }) => scores.worst_group)),
+              })),
+            },
+            shift_suggested: shiftOver(of.map(({ shift_suggested }) => shift_suggested)),
+            shift_random: shiftOver(of.map(({ shift_random }) => shift_random)),
+            shift_flagged: flagged(of).length > 0 ? shiftOver(flagged(of)) : null,
+            suggested: first.suggested.map(({ feature, ...effects }) => ({ feature: nameOf(feature), ...effects })),
+          };
+        }),
+      };
+    }),
+  };
+}
+
+export function debiasMarkdown(report: DebiasReport): string {
+  const { run, model_name, hook_name, context_size, data, seeds, saebench_compatible, versions, command } = report;
+  const lines = [
+    `# Debiasing: ${run}`,
+    "",
+    `${model_name}, ${hook_name}, texts of at most ${context_size} tokens. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${saebench_compatible ? " With SAEBench's choices (saebench_compatible)." : ""}`,
+  ];
+  for (let at = 0; at < report.directions.length; at++) lines.push(...directionSection(report, at));
+  lines.push(
+    "",
+    "SCR is 0 where A_clean − A_biased is below 0.001; it is not clipped, and it is noisy where that difference is small. Suggested flags are the features of the largest effect on the attribute's probe; nobody has looked at them. They may carry the label as well: the cells show what that costs.",
+    "",
+    `Command: \`${command}\`  `,
+    `Versions: ${Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(", ")}`,
+    "",
+  );
+  return lines.join("\n");
+}
+
+function directionSection(report: DebiasReport, at: number): string[] {
+  const { cell_names, counts, per_cell, warnings } = report.directions[at]!;
+  const own = report.baselines[at]!;
+  const first = report.ensembles[0]!.runs[at]!;
+  const lines = [
+    "",
+    `## Biased: ${cell_names[0]} against ${cell_names[3]}`,
+    "",
+    `Texts a cell: ${cell_names.map((name, cell) => `${name} ${counts[cell]}`).join(", ")}. Balanced sets of ${per_cell.train} a cell for training and ${per_cell.test} for testing; the biased set has ${2 * per_cell.train} of each of its two cells (${own[0]!.steps} steps of training).`,
+    ...warnings.map((warning) => `\n**Note:** ${warning}.`),
+    "",
+    `| | accuracy | worst group | ${cell_names.join(" | ")} |`,
+    "|---|---|---|---|---|---|---|",
+    row(
+      "biased probe",
+      own.map(({ base }) => base),
+    ),
+    row(
+      "oracle: probe of balanced data",
+      own.map(({ oracle }) => oracle),
+    ),
+    row(
+      "attribute's mean difference projected out",
+      own.map(({ mean_difference }) => mean_difference),
+    ),
+    row(
+      "… and retrained",
+      own.map((one) => one.mean_difference_retrained),
+    ),
+  ];
+  for (const { name, runs } of report.ensembles) {
+    const of = runs[at]!;
+    const add = (title: string, shifts: readonly Shift[]): void => {
+      lines.push(
+        row(
+          `${name}: ${title} ablated`,
+          shifts.map(({ ablated }) => ablated),
+        ),
+      );
+      lines.push(
+        row(
+          "… and retrained",
+          shifts.map(({ retrained }) => retrained),
+        ),
+      );
+    };
+    add(
+      `${report.shift_n} suggested features`,
+      of.map(({ shift_suggested }) => shift_suggested),
+    );
+    add(
+      `${report.shift_n} random features`,
+      of.map(({ shift_random }) => shift_random),
+    );
+    if (flagged(of).length > 0) add(`${report.flags.length} flagged features`, flagged(of));
+  }
+  const [A_clean, A_biased] = [
+    spread(first.map(({ scr }) => scr.dir1.A_clean)),
+    spread(first.map(({ scr }) => scr.dir1.A_biased)),
+  ];
+  const points = first[0]!.scr.points;
+  lines.push(
+    "",
+    `The attribute's probe is right in ${text(spread(own.map((one) => one.attribute_accuracy)))}. SCR of the label: A_clean ${text(A_clean)}, A_biased ${text(A_biased)}, so a difference of ${(A_clean.mean - A_biased.mean).toFixed(3)} to win back.`,
+  );
+  if (first.some(({ scr }) => !scr.dir1.hasRoom))
+    lines.push(
+      "",
+      "**Note:** there is no room (A_clean − A_biased < 0.001) with at least one seed: this data carries no bias that hurts.",
+    );
+  lines.push(
+    "",
+    `| SCR, direction 1 (label) | ${points.map(({ n }) => `n = ${n}`).join(" | ")} |`,
+    `|---|${points.map(() => "---|").join("")}`,
+    ...report.ensembles.map(({ name, runs }) => curve(name, runs[at]!, points.length, "dir1")),
+    "",
+    `| SCR, direction 2 (attribute) | ${points.map(({ n }) => `n = ${n}`).join(" | ")} |`,
+    `|---|${points.map(() => "---|").join("")}`,
+    ...report.ensembles.map(({ name, runs }) => curve(name, runs[at]!, points.length, "dir2")),
+  );
+  return lines;
+}
+
+function row(title: string, scores: readonly CellScores[]): string {
+  const { accuracy, worst_group, cells } = over(scores);
+  return `| ${title} | ${text(accuracy)} | ${text(worst_group)} | ${CELLS.map((cell) => text(cells[cell]!)).join(" | ")} |`;
+}
+
+function curve(name: string, runs: readonly DebiasResult[], points: number, direction: "dir1" | "dir2"): string {
+  const values = Array.from({ length: points }, (_, point) =>
+    text(spread(runs.map(({ scr }) => scr.points[point]?.[direction] ?? Number.NaN))),
+  );
+  return `| ${name} | ${values.join(" | ")} |`;
+}
+
+/** "0.812 ± 0.010"; without a spread where there is one run. */
+export function text({ mean, sd }: Spread): string {
+  if (Number.isNaN(mean)) return "–";
+  return Number.isNaN(sd) ? mean.toFixed(3) : `${mean.toFixed(3)} ± ${sd.toFixed(3)}`;
+}

@@ -1,0 +1,146 @@
+// Pooled activations and codes of labelled texts for ensembles of a run: computed once, in one pass over the texts for all ensembles that lack them, and kept beside each ensemble under a key of what made them.
+import { createHash } from "node:crypto";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Encoder, Engine } from "../engine/engine.ts";
+import { entries } from "../engine/engine.ts";
+import type { LanguageModel, TokenBatch } from "../model/languageModel.ts";
+import { type PooledTexts, TextPooler } from "../probing/pool.ts";
+import { loadPooled, savePooled } from "../probing/pooledFile.ts";
+import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
+
+export interface PoolRequest {
+  readonly texts: readonly string[];
+  /** What errors call a text, by its number: file and line. */
+  readonly nameOfText: (text: number) => string;
+  /** Ensembles of one hook, each with its folder. */
+  readonly ensembles: readonly { readonly folder: string; readonly ensemble: Ensemble }[];
+  readonly hookName: string;
+  readonly contextSize: number;
+  /** BOS goes in front and is left out of the mean, as every special token. */
+  readonly prependBos: boolean;
+  /** Path of the model, which is part of the key. */
+  readonly modelPath: string;
+  /** Opened only where something has to be computed. */
+  readonly model: () => Promise<LanguageModel>;
+  readonly engine: () => Promise<Engine>;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface PoolOutcome {
+  /** One an ensemble, in the order asked for; row t is text t. */
+  readonly pooled: readonly PooledTexts[];
+  /** Ensembles for which it was there already. */
+  readonly kept: number;
+}
+
+/** Texts captured at a time. */
+const TEXTS_AT_A_TIME = 16;
+
+/** Throws RangeError, naming the text, where one has no token but special ones. Longer texts than the context are cut to it. */
+export async function pooledTexts(request: PoolRequest): Promise<PoolOutcome> {
+  const { ensembles, texts, signal, onProgress } = request;
+  const common = commonKey(request);
+  const files = ensembles.map(({ folder, ensemble }) => {
+    const madeFrom = createHash("sha256").update(common).update(ensembleKey(ensemble)).digest("hex");
+    return { path: join(folder, "pooled", `${madeFrom.slice(0, 16)}.safetensors`), madeFrom };
+  });
+  const found = await Promise.all(files.map(({ path, madeFrom }) => loadPooled(path, madeFrom)));
+  const lacking = ensembles.flatMap(({ ensemble }, at) => (found[at] ? [] : [{ at, ensemble }]));
+  if (lacking.length === 0) return { pooled: found as PooledTexts[], kept: ensembles.length };
+  const model = await request.model();
+  const engine = await request.engine();
+  const encoders: Encoder[] = [];
+  try {
+    const poolers: TextPooler[] = [];
+    for (const { ensemble } of lacking) {
+      const encoder = await engine.createEncoder(ensemble);
+      encoders.push(encoder);
+      poolers.push(new TextPooler(encoder, model.info.dModel, ensembleWidth(ensemble)));
+    }
+    for (let from = 0; from < texts.length; from += TEXTS_AT_A_TIME) {
+      signal?.throwIfAborted();
+      const { x, lengths } = await captureTexts(request, model, from, Math.min(texts.length, from + TEXTS_AT_A_TIME));
+      for (const pooler of poolers) await pooler.add(x, lengths);
+      onProgress?.(Math.min(texts.length, from + TEXTS_AT_A_TIME), texts.length);
+    }
+    for (const [position, { at }] of lacking.entries()) {
+      const result = poolers[position]!.result();
+      await savePooled(files[at]!.path, result, files[at]!.madeFrom);
+      found[at] = result;
+    }
+  } finally {
+    for (const encoder of encoders) await encoder.close();
+  }
+  return { pooled: found as PooledTexts[], kept: ensembles.length - lacking.length };
+}
+
+/** Activations of the texts' own tokens, one text after the other. */
+async function captureTexts(request: PoolRequest, model: LanguageModel, from: number, to: number) {
+  const { texts, nameOfText, contextSize, prependBos, hookName } = request;
+  const { tokenizer, info } = model;
+  const bos = prependBos && tokenizer.bosId !== null ? [tokenizer.bosId] : [];
+  const rows = texts.slice(from, to).map((text, at) => {
+    const own = tokenizer.encode(text).map(({ id }) => id);
+    const ids = [...bos, ...own.slice(0, contextSize - bos.length)];
+    if (ids.every((id) => tokenizer.specialIds.has(id)))
+      throw new RangeError(`${nameOfText(from + at)}: the text has no token but special ones, so it has no mean`);
+    return ids;
+  });
+  const length = Math.max(...rows.map((ids) => ids.length));
+  const batch: TokenBatch = {
+    rows: rows.length,
+    length,
+    ids: Int32Array.from(rows.flatMap((ids) => [...ids, ...new Array<number>(length - ids.length).fill(0)])),
+    lengths: Int32Array.from(rows, (ids) => ids.length),
+  };
+  const values = await model.capture(batch, hookName);
+  const d = info.dModel;
+  const x = new Float32Array(values.length);
+  let kept = 0;
+  const lengths = rows.map((ids, row) => {
+    const before = kept;
+    for (const [t, id] of ids.entries()) {
+      if (tokenizer.specialIds.has(id)) continue;
+      const at = (row * length + t) * d;
+      x.set(values.subarray(at, at + d), kept++ * d);
+    }
+    return kept - before;
+  });
+  return { x: x.subarray(0, kept * d), lengths };
+}
+
+/** Everything but the ensemble. A model that was only copied counts as another one: then it is computed once more. */
+function commonKey({ texts, hookName, contextSize, prependBos, modelPath }: PoolRequest): string {
+  const hash = createHash("sha256");
+  for (const text of texts) hash.update(JSON.stringify(text));
+  return JSON.stringify({
+    format: 1,
+    texts: hash.digest("hex"),
+    hookName,
+    contextSize,
+    prependBos,
+    model: modelFiles(modelPath),
+  });
+}
+
+function modelFiles(path: string): unknown {
+  const stamp = (file: string): [number, number] => {
+    const { size, mtimeMs } = statSync(file);
+    return [size, mtimeMs];
+  };
+  if (!statSync(path).isDirectory()) return [path, stamp(path)];
+  const names = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isFile());
+  return [path, names.map(({ name }) => [name, ...stamp(join(path, name))]).sort()];
+}
+
+function ensembleKey({ method, weights, members }: Ensemble): Buffer {
+  const hash = createHash("sha256").update(JSON.stringify([method, weights]));
+  for (const { config, weights: own } of members) {
+    const { metadata: _, ...rest } = config;
+    hash.update(JSON.stringify(rest));
+    for (const [name, values] of entries(own)) hash.update(name).update(values);
+  }
+  return hash.digest();
+}

@@ -1,0 +1,107 @@
+// What debiasing and concept detection share: the ensembles of a run, opened, and labelled texts pooled for them.
+import type { LabelledText } from "../data/labelledTexts.ts";
+import type { Engine } from "../engine/engine.ts";
+import { InputError } from "../formats/inputError.ts";
+import type { LanguageModel } from "../model/languageModel.ts";
+import type { PooledTexts } from "../probing/pool.ts";
+import { combinedDecoder } from "../sae/combine.ts";
+import type { Ensemble } from "../sae/ensemble.ts";
+import { loadEnsemble } from "../sae/ensembleFolder.ts";
+import type { TrainingMethod } from "../training/trainingRun.ts";
+import { type Experiment, ensembleTasks } from "./experiment.ts";
+import { pooledTexts } from "./pooledTexts.ts";
+import { openEngine, openExperimentModel } from "./resources.ts";
+import { runPaths } from "./runFolder.ts";
+import { experimentOfRun, readRunRecord } from "./runRecord.ts";
+
+export interface ProbeRunOptions {
+  /** Names of ensembles; every trained one where left out. */
+  readonly ensembles?: readonly string[];
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (stage: string, done: number, total: number, unit: string) => void;
+}
+
+export interface ProbedEnsemble {
+  readonly name: string;
+  readonly method: TrainingMethod;
+  readonly ensemble: Ensemble;
+  readonly texts: PooledTexts;
+  /** [F, d] */
+  readonly W_dec: Float32Array;
+}
+
+/** The text of a file, for messages. */
+export interface TextSource {
+  readonly file: string;
+  readonly text: LabelledText;
+}
+
+/**
+ * Opens the trained ensembles of a run and pools the texts for each, from what is kept where it is. `use` is called once for
+ * each, in the experiment's order; nothing of an ensemble is held beyond that. Throws InputError where nothing is trained.
+ */
+export async function probeRun(
+  runFolder: string,
+  texts: readonly TextSource[],
+  options: ProbeRunOptions,
+  use: (probed: ProbedEnsemble, engine: () => Promise<Engine>) => Promise<void> | void,
+): Promise<Experiment> {
+  const experiment = experimentOfRun(runFolder);
+  const { settings, paths } = experiment;
+  const folder = runPaths(runFolder);
+  const { stages } = readRunRecord(runFolder);
+  const trained = ensembleTasks(settings).filter(({ name }) => stages[`train ${name}`] !== undefined);
+  const wanted = options.ensembles ?? trained.map(({ name }) => name);
+  for (const name of wanted) {
+    if (trained.some((task) => task.name === name)) continue;
+    const expected =
+      trained.length > 0 ? `one of ${trained.map((task) => task.name).join(", ")}` : "one: run train first";
+    throw new InputError({ file: runFolder, found: `no trained ensemble "${name}"`, expected });
+  }
+  if (wanted.length === 0)
+    throw new InputError({ file: runFolder, found: "no trained ensemble", expected: "one: run train first" });
+  const tasks = trained.filter(({ name }) => wanted.includes(name));
+  const opened: { model?: Promise<LanguageModel>; engine?: Promise<Engine> } = {};
+  const model = (): Promise<LanguageModel> => {
+    opened.model ??= openExperimentModel(experiment, (done, total) =>
+      options.onProgress?.("model", done, total, "tensors"),
+    );
+    return opened.model;
+  };
+  const engine = (): Promise<Engine> => {
+    opened.engine ??= openEngine(settings);
+    return opened.engine;
+  };
+  const { signal, onProgress } = options;
+  try {
+    const ensembles = await Promise.all(
+      tasks.map(async ({ name }) => ({
+        folder: folder.ensemble(name),
+        ensemble: await loadEnsemble(folder.ensemble(name)),
+      })),
+    );
+    const { pooled } = await pooledTexts({
+      texts: texts.map(({ text }) => text.text),
+      nameOfText: (t) => `${texts[t]!.file}, line ${texts[t]!.text.line}`,
+      ensembles,
+      hookName: settings.hook_name,
+      contextSize: settings.context_size,
+      prependBos: settings.prepend_bos,
+      modelPath: paths.model,
+      model,
+      engine,
+      ...(signal && { signal }),
+      onProgress: (done, total) => onProgress?.("pooling", done, total, "texts"),
+    });
+    for (const [at, { name, method }] of tasks.entries()) {
+      signal?.throwIfAborted();
+      const { ensemble } = ensembles[at]!;
+      await use({ name, method, ensemble, texts: pooled[at]!, W_dec: combinedDecoder(ensemble).W_dec }, engine);
+      onProgress?.("probing", at + 1, tasks.length, "ensembles");
+    }
+    return experiment;
+  } finally {
+    await (await opened.model?.catch(() => undefined))?.close();
+    await (await opened.engine?.catch(() => undefined))?.close();
+  }
+}

@@ -1,0 +1,254 @@
+// Debiasing and concept detection of a real tiny run, in this process and from the command line: reports, what is kept, and what is refused by name.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import { InputError } from "../../../src/formats/inputError.ts";
+import { concepts } from "../../../src/jobs/concepts.ts";
+import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
+import { readExperiment } from "../../../src/jobs/experiment.ts";
+import { pooledTexts } from "../../../src/jobs/pooledTexts.ts";
+import { openEngine, openExperimentModel } from "../../../src/jobs/resources.ts";
+import { runJobs } from "../../../src/jobs/runJobs.ts";
+import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { temporaryFolder } from "../fixtures.ts";
+import { runCommand, writeTinyExperiment } from "./tinyExperiment.ts";
+
+const folder = temporaryFolder();
+const data = join(folder, "bios.jsonl");
+let run = "";
+
+/** Texts in which one word tells the job and others the gender. */
+function biographies(each: number): string {
+  const random = SeededRandom.derive(3, "bios");
+  const lines: string[] = [];
+  for (const job of ["nurse", "king"])
+    for (const gender of ["f", "m"])
+      for (let n = 0; n < each; n++) {
+        const words = Array.from({ length: 6 + random.integer(60) }, () =>
+          random.uniform() < 0.5
+            ? gender === "f"
+              ? "she"
+              : "he"
+            : ["river", "house", "saw", "ran", "old", "red", job][random.integer(7)],
+        );
+        lines.push(JSON.stringify({ text: `${words.join(" ")} ${lines.length}`, job, gender }));
+      }
+  return `${lines.join("\n")}\n`;
+}
+
+const options: DebiasJobOptions = {
+  trainFile: data,
+  columns: { text: "text", label: "job", attribute: "gender" },
+  seeds: [0, 1],
+  n_values: [2, 5],
+  shift_n: 4,
+  command: "test",
+};
+
+before(async () => {
+  const experiment = readExperiment(writeTinyExperiment(folder, { training_tokens: 2560 }));
+  await runJobs(experiment, ["harvest", "train"]);
+  run = experiment.paths.runFolder;
+  writeFileSync(data, `${biographies(60)}${JSON.stringify({ text: " ", job: "king", gender: "m" })}\n`);
+});
+
+const pooledFiles = (name: string): string[] => readdirSync(join(run, "ensembles", name, "pooled"));
+
+test("every ensemble, both directions, every seed; the second time from what is kept", async () => {
+  const report = await debias(run, join(folder, "first"), options);
+  assert.deepEqual(
+    report.ensembles.map(({ name }) => name),
+    ["single", "bagging", "boosting", "expanded"],
+  );
+  assert.deepEqual(
+    report.ensembles.map(({ features }) => features),
+    [48, 96, 96, 96],
+  );
+  assert.equal(report.data["empty"], 1);
+  for (const [at, { cell_names, counts, per_cell }] of report.directions.entries()) {
+    assert.deepEqual(counts, [60, 60, 60, 60]);
+    assert.deepEqual(per_cell, { train: 21, test: 9 });
+    assert.equal(cell_names[0], at === 0 ? "king · f" : "king · m");
+    assert.match(report.directions[at]!.warnings.join(), /only 21 texts a cell for training/);
+  }
+  for (const { runs } of report.ensembles)
+    for (const own of runs)
+      for (const one of own) {
+        assert.deepEqual(
+          one.scr.points.map(({ n }) => n),
+          [2, 5],
+        );
+        assert.equal(one.shift_suggested.flags.length, 4);
+        assert.equal(one.shift_flagged, null);
+        assert.deepEqual(one.scr.base, report.baselines[runs.indexOf(own)]![own.indexOf(one)]!.base);
+      }
+  const markdown = readFileSync(join(folder, "first.md"), "utf8");
+  for (const expected of ["oracle", "… and retrained", "4 random features", "SCR, direction 2", "Seeds 0, 1"])
+    assert.ok(markdown.includes(expected), expected);
+  const kept = ["single", "boosting"].map((name) => {
+    assert.equal(pooledFiles(name).length, 1);
+    return statSync(join(run, "ensembles", name, "pooled", pooledFiles(name)[0]!)).mtimeMs;
+  });
+  const again = await debias(run, join(folder, "second"), options);
+  assert.deepEqual(
+    again.ensembles.map(({ runs }) => runs),
+    report.ensembles.map(({ runs }) => runs),
+  );
+  for (const [at, name] of ["single", "boosting"].entries())
+    assert.equal(statSync(join(run, "ensembles", name, "pooled", pooledFiles(name)[0]!)).mtimeMs, kept[at]);
+  assert.equal(readFileSync(join(folder, "second.json"), "utf8"), readFileSync(join(folder, "first.json"), "utf8"));
+});
+
+test("a person's flags are scored; flags that aren't features are refused", async () => {
+  const flagged = { ...options, ensembles: ["bagging"], flags: ["0/3", "1/47"] };
+  const report = await debias(run, join(folder, "flagged"), flagged);
+  assert.deepEqual(report.ensembles[0]!.runs[0]![0]!.shift_flagged!.flags, [3, 95]);
+  await assert.rejects(
+    debias(run, join(folder, "none"), { ...flagged, flags: ["2/0"] }),
+    /--flags: found "2\/0", expected member\/index of bagging/,
+  );
+});
+
+test("saebench_compatible runs with its padding and its probes", async () => {
+  const report = await debias(run, join(folder, "saebench"), {
+    ...options,
+    ensembles: ["single"],
+    saebenchCompatible: true,
+  });
+  const plain = await debias(run, join(folder, "plain"), { ...options, ensembles: ["single"] });
+  assert.equal(report.saebench_compatible, true);
+  assert.notDeepEqual(report.ensembles[0]!.runs, plain.ensembles[0]!.runs);
+});
+
+test("pooling: BOS in front and out of the mean, long texts cut to the context", async () => {
+  const experiment = readExperiment(join(folder, "tiny.sae.jsonc"));
+  const model = await openExperimentModel(experiment, () => {});
+  const engine = await openEngine(experiment.settings);
+  const ensemble = await loadEnsemble(join(run, "ensembles", "single"));
+  const request = {
+    nameOfText: (t: number) => `text ${t}`,
+    ensembles: [{ folder: join(folder, "elsewhere"), ensemble }],
+    hookName: experiment.settings.hook_name,
+    contextSize: 32,
+    prependBos: true,
+    modelPath: experiment.paths.model,
+    model: async () => model,
+    engine: async () => engine,
+  };
+  const texts = ["the old king", "river ".repeat(100)];
+  const { pooled, kept } = await pooledTexts({ ...request, texts });
+  assert.equal(kept, 0);
+  assert.equal((await pooledTexts({ ...request, texts })).kept, 1);
+  assert.equal((await pooledTexts({ ...request, texts, contextSize: 16 })).kept, 0, "made from something else");
+  assert.equal(pooled[0]!.tokens[1], 31);
+  const ids = [model.tokenizer.bosId!, ...model.tokenizer.encode(texts[0]!).map(({ id }) => id)];
+  const batch = { rows: 1, length: ids.length, ids: Int32Array.from(ids), lengths: Int32Array.of(ids.length) };
+  const values = await model.capture(batch, request.hookName);
+  const d = model.info.dModel;
+  for (let j = 0; j < d; j++) {
+    let mean = 0;
+    for (let t = 1; t < ids.length; t++) mean += values[t * d + j]! / (ids.length - 1);
+    assert.ok(Math.abs(pooled[0]!.activations.values[j]! - mean) < 1e-5);
+  }
+  await assert.rejects(pooledTexts({ ...request, texts: ["a", ""] }), /text 1: the text has no token but special ones/);
+  await model.close();
+  await engine.close();
+});
+
+test("too little is refused by name, and nothing is written", async () => {
+  const write = (name: string, lines: object[]): string => {
+    const path = join(folder, name);
+    writeFileSync(path, lines.map((line) => JSON.stringify(line)).join("\n"));
+    return path;
+  };
+  const row = (at: number, job: string, gender: string) => ({ text: `text ${at}`, job, gender });
+  const cases: [object[], RegExp][] = [
+    [[row(1, "king", "m"), row(2, "king", "f")], /column job: found one value only: king/],
+    [[row(1, "king", "m"), row(2, "nurse", "f"), row(3, "nurse", "x")], /column gender: found 3 values: f, m, x/],
+    [[row(1, "king", "m"), row(2, "nurse", "f")], /too few texts for training: king · f 0, king · m 1/],
+  ];
+  for (const [lines, message] of cases)
+    await assert.rejects(
+      debias(run, join(folder, "refused"), { ...options, trainFile: write("few.jsonl", lines) }),
+      (error: Error) => {
+        assert.ok(error instanceof InputError);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  await assert.rejects(
+    debias(run, join(folder, "refused"), { ...options, ensembles: ["bagging-7"] }),
+    /no trained ensemble "bagging-7", expected one of single, bagging/,
+  );
+  assert.ok(!readdirSync(folder).some((name) => name.startsWith("refused")));
+});
+
+test("concepts: each class by 1, 2 and 5 features beside raw activations", async () => {
+  const half = readFileSync(data, "utf8").trim().split("\n").slice(0, 240);
+  writeFileSync(join(folder, "a.jsonl"), half.filter((_, at) => at % 3 !== 0).join("\n"));
+  writeFileSync(join(folder, "b.jsonl"), half.filter((_, at) => at % 3 === 0).join("\n"));
+  const report = await concepts(run, join(folder, "concepts"), {
+    trainFile: join(folder, "a.jsonl"),
+    testFile: join(folder, "b.jsonl"),
+    columns: { text: "text", label: "gender" },
+    perClass: { train: 60, test: 30 },
+    seeds: [1, 2],
+    command: "test",
+  });
+  assert.deepEqual(report.classes, ["f", "m"]);
+  assert.deepEqual(report.texts, [
+    { train: 60, test: 30 },
+    { train: 60, test: 30 },
+  ]);
+  assert.deepEqual(
+    report.detections.map(({ name }) => name),
+    ["raw activations", "single", "bagging", "boosting", "expanded"],
+  );
+  for (const { accuracy, features } of report.detections) {
+    assert.deepEqual(
+      accuracy.map(({ k }) => k),
+      [1, 2, 5, null],
+    );
+    assert.deepEqual(
+      features.map(({ classes }) => classes[0]!.length),
+      [1, 2, 5],
+    );
+    assert.ok(accuracy[3]!.mean.mean > 0.75, "half of the words say it");
+  }
+  assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| k = 1 \| k = 2 \| k = 5 \| all features \|/);
+});
+
+test("from the command line", async () => {
+  const args = [
+    "--data",
+    "bios.jsonl",
+    "--label",
+    "job",
+    "--labels",
+    "nurse/king",
+    "--seeds",
+    "4",
+    "--n",
+    "2",
+    "--shift",
+    "2",
+  ];
+  const good = await runCommand(["debias", run, ...args, "--ensemble", "single", "--json"], folder);
+  assert.equal(good.code, 0, good.stderr);
+  const json = JSON.parse(good.stdout);
+  assert.equal(json.directions[0].pair.label.positive[0], "nurse");
+  assert.deepEqual(
+    json.directions[0].ensembles[0].scr.points.map(({ n }: { n: number }) => n),
+    [2],
+  );
+  assert.match(json.command, /^sae-ensembles debias /);
+  const bad = await runCommand(["debias", run, "--data", "bios.jsonl", "--label", "work"], folder);
+  assert.equal(bad.code, 2);
+  assert.match(bad.stderr, /^error: bios.jsonl, line 1: found the columns text, job, gender, expected a column work/);
+  const usage = await runCommand(["debias", run, "--labels", "nurse"], folder);
+  assert.equal(usage.code, 2);
+  const one = await runCommand(["concepts", run, "--data", "bios.jsonl"], folder);
+  assert.match(one.stderr, /--test: found nothing, expected a file to test on/);
+});
