@@ -131,8 +131,8 @@ function checkTogether(settings: ExperimentSettings, complain: Complain): void {
   if (issue)
     complain(
       issue.path as string[],
-      JSON.stringify(settings[issue.path[0] as "lr"]),
-      `something else: ${issue.message}`,
+      `${JSON.stringify(settings[issue.path[0] as keyof ExperimentSettings])} (${issue.message})`,
+      "settings that go together",
     );
   if (!evaluation.dataset_path && evaluation.test_share === 0)
     complain(["evaluation", "test_share"], "0", "more than 0, or a file of held-out text in evaluation.dataset_path");

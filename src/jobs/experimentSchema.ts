@@ -202,7 +202,41 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   methods: "it belongs in ensembles",
 };
 
+/** What the keys of `sae` say to people in an editor; their bounds and defaults stand in sae/trainingConfig.ts. */
+const saeDescriptions: Readonly<Record<string, string>> = {
+  architecture: "How a feature decides whether it is active.",
+  d_sae: "Number of features of one member. Give this or expansion_factor.",
+  expansion_factor: "Number of features of one member as a multiple of the activation's width.",
+  dtype: "Precision of training.",
+  apply_b_dec_to_input: "Subtract b_dec from the input before encoding.",
+  normalize_activations:
+    "How activations are scaled before they reach the SAE. expected_average_only_in is folded into the weights when training ends.",
+  decoder_init_norm: "Norm of every decoder row at the start; null leaves the rows as drawn.",
+  b_dec_init: "Where b_dec starts: zeros, as SAELens does, or the geometric median of the first batch.",
+  decoder_norm: "unit: decoder rows are kept at norm 1, as dictionary_learning does. free: as SAELens does.",
+  l1_coefficient: "Weight λ of the L1 penalty.",
+  l1_warm_up_steps: "Steps over which λ rises from 0.",
+  lp_norm: "Exponent p of the penalty.",
+  k: "Active features a token and member (batchtopk: on average over a batch).",
+  aux_loss_coefficient: "Weight of AuxK, the loss that revives dead latents.",
+  aux_loss_form: "Which definition of AuxK. dictionary_learning's usual weight is 1/32.",
+  rescale_acts_by_decoder_norm: "Select and encode with pre·‖W_dec,i‖, decode with W_dec,i/‖W_dec,i‖.",
+  topk_threshold_lr: "Rate of the moving average that becomes the threshold.",
+  jumprelu_init_threshold: "Threshold of every feature at the start.",
+  jumprelu_bandwidth: "Width ε of the rectangle kernel.",
+  l0_coefficient: "Weight λ of the L0 penalty.",
+  l0_warm_up_steps: "Steps over which λ rises from 0.",
+};
+
 /** JSON schema of the file, for editors. */
 export function experimentJsonSchema(): object {
-  return z.toJSONSchema(experimentSchema, { io: "input", target: "draft-7" });
+  return z.toJSONSchema(experimentSchema, {
+    io: "input",
+    target: "draft-7",
+    override: ({ jsonSchema, path }) => {
+      const description =
+        path[1] === "sae" && path.at(-2) === "properties" ? saeDescriptions[String(path.at(-1))] : undefined;
+      if (description) jsonSchema.description = description;
+    },
+  });
 }

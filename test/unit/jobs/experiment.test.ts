@@ -198,14 +198,24 @@ test("a missing experiment file is an InputError and leaves nothing behind", () 
   assert.deepEqual(readdirSync(folder), before);
 });
 
+interface Property {
+  description?: string;
+  default?: unknown;
+  oneOf?: { properties: Record<string, Property> }[];
+}
+
 test("the JSON schema for editors describes every key and says its default", () => {
   const schema = experimentJsonSchema() as {
     required: string[];
     additionalProperties: boolean;
-    properties: Record<string, { description?: string; default?: unknown }>;
+    properties: Record<string, Property>;
   };
   assert.deepEqual(schema.required.sort(), ["dataset_path", "hook_name", "model_name", "sae"]);
   assert.equal(schema.additionalProperties, false);
   assert.equal(schema.properties["lr"]!.default, 3e-4);
   for (const [key, property] of Object.entries(schema.properties)) assert.ok(property.description, key);
+  const architectures = schema.properties["sae"]!.oneOf!;
+  assert.equal(architectures.length, 5);
+  for (const { properties } of architectures)
+    for (const [key, property] of Object.entries(properties)) assert.ok(property.description, `sae.${key}`);
 });
