@@ -95,7 +95,8 @@ export async function runJobs(
       log({ type: "state", state: "done" });
       return "done";
     } catch (error) {
-      if (signal.aborted) {
+      // Something may also go wrong while stopping: a checkpoint that cannot be written is a failure.
+      if (signal.aborted && (error === signal.reason || (error as Error).name === "AbortError")) {
         const reason = "stopped; resume goes on from here";
         await run.update({ state: "stopped", reason, ended: Date.now() });
         log({ type: "state", state: "stopped", reason });
