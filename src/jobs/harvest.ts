@@ -63,6 +63,8 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
       packing: settings.packing,
       part,
       tokens,
+      // The run folder keeps to what the training part depends on; the held-out part's may change from job to job.
+      ...(part === "test" && { identity: done }),
     },
   };
   const writer = await createActivationWriter(folder, options).catch(async (error) => {

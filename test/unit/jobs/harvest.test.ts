@@ -1,0 +1,36 @@
+// What is harvested again when an experiment or its texts change, and what is said when there is nothing to harvest. The tiny golden Llama, in this process.
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { readExperiment } from "../../../src/jobs/experiment.ts";
+import { runJobs } from "../../../src/jobs/runJobs.ts";
+import { temporaryFolder } from "../fixtures.ts";
+import { writeTinyExperiment } from "./tinyExperiment.ts";
+
+const root = temporaryFolder();
+const fresh = () => mkdtempSync(join(root, "h-"));
+
+const harvest = (file: string) => runJobs(readExperiment(file), ["harvest"]);
+
+/** The checksums of a part's shards. */
+function shards(folder: string, part: "train" | "test"): number[] {
+  const manifest = readFileSync(join(folder, "runs/tiny/activations", part, "manifest.json"), "utf8");
+  return (JSON.parse(manifest) as { shards: { crc32: number }[] }).shards.map(({ crc32 }) => crc32);
+}
+
+const lines = (texts: readonly object[]) => texts.map((text) => `${JSON.stringify(text)}\n`).join("");
+
+test("another column of the held-out file is harvested anew, the training part stays", async () => {
+  const folder = fresh();
+  writeFileSync(
+    join(folder, "test.jsonl"),
+    lines([{ text: "a nurse saw the king ".repeat(40), b: "river ".repeat(200) }]),
+  );
+  const evaluation = { dataset_path: "test.jsonl", test_tokens: 100, model_metrics_tokens: 0 };
+  await harvest(writeTinyExperiment(folder, { evaluation: { ...evaluation, column: "text" } }));
+  const before = [shards(folder, "train"), shards(folder, "test")];
+  await harvest(writeTinyExperiment(folder, { evaluation: { ...evaluation, column: "b" } }));
+  assert.deepEqual(shards(folder, "train"), before[0]);
+  assert.notDeepEqual(shards(folder, "test"), before[1]);
+});
