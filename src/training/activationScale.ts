@@ -2,12 +2,21 @@
 import type { ActivationSource } from "../data/activationSource.ts";
 import { TrainingError } from "./trainingRun.ts";
 
-/** √d / mean‖x‖ over at most `batches` batches (SAELens: n_batches_for_norm_estimate), summed in float64. */
-export async function estimateScalingFactor(source: ActivationSource, rows: number, batches: number): Promise<number> {
+/**
+ * √d / mean‖x‖ over at most `batches` batches (SAELens: n_batches_for_norm_estimate), summed in float64.
+ * Null where `signal` stopped it between batches.
+ */
+export async function estimateScalingFactor(
+  source: ActivationSource,
+  rows: number,
+  batches: number,
+  signal?: AbortSignal,
+): Promise<number | null> {
   const d = source.d_in;
   let norms = 0;
   let count = 0;
   for (let b = 0; b < batches; b++) {
+    if (signal?.aborted) return null;
     const batch = await source.next(rows);
     if (!batch) break;
     for (let t = 0; t < batch.rows; t++) {

@@ -51,7 +51,8 @@ export async function trainEnsemble(
       "the checkpoint belongs to another experiment: its settings or seeds differ from this one's",
     );
   }
-  const scaling_factor = resume ? resume.scaling_factor : await scalingFactor(plan, openActivations);
+  const scaling_factor = resume ? resume.scaling_factor : await scalingFactor(plan, openActivations, hooks.signal);
+  if (scaling_factor === "stopped") return { finished: false, stepsDone: 0 };
   const run: Run = { engine, plan, sae, openActivations, hooks, fingerprint, scaling_factor };
   const finished: FinishedMember[] = [...(resume?.finished ?? [])];
   const phases = plan.method === "boosting" ? plan.n_members : 1;
@@ -93,12 +94,17 @@ function checkedSae(plan: TrainingPlan): TrainingSaeConfig {
   return plan.method === "expanded" ? expandedConfig(plan.sae, plan.n_members) : plan.sae;
 }
 
-async function scalingFactor(plan: TrainingPlan, openActivations: OpenActivations): Promise<number | null> {
+/** Null where activations are not scaled. Stopped on the way there is nothing to save yet. */
+async function scalingFactor(
+  plan: TrainingPlan,
+  openActivations: OpenActivations,
+  signal: AbortSignal | undefined,
+): Promise<number | null | "stopped"> {
   if (plan.sae.normalize_activations !== "expected_average_only_in") return null;
   const source = await openActivations();
   try {
-    const { train_batch_size_tokens, n_batches_for_norm_estimate } = plan.settings;
-    return await estimateScalingFactor(source, train_batch_size_tokens, n_batches_for_norm_estimate);
+    const { train_batch_size_tokens: rows, n_batches_for_norm_estimate: batches } = plan.settings;
+    return (await estimateScalingFactor(source, rows, batches, signal)) ?? "stopped";
   } finally {
     await source.close();
   }

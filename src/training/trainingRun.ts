@@ -84,7 +84,7 @@ export interface TrainingHooks {
     /** Awaited; training goes on when it is written. Called as well when `signal` stops the run. */
     readonly save: (state: TrainingState) => Promise<void>;
   };
-  /** Stops at a step's boundary: at once after the step in hand, at most one more. */
+  /** Stops at a step's boundary: at once after the step in hand, at most one more. Before the first step, while activations' norms are estimated, it stops without a state. */
   readonly signal?: AbortSignal;
 }
 

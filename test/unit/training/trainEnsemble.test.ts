@@ -273,12 +273,42 @@ for (const [method, sae] of [
         continue;
       }
       assert.ok(first.stepsDone - stopAfter <= 1, `stopped ${first.stepsDone - stopAfter} steps after the signal`);
-      const again = await trainEnsemble(engine, p, open, { checkpoint }, (await loadCheckpoint(folder))!.state);
+      const from = await loadCheckpoint(folder);
+      // Stopped before the estimate of the scale, there was nothing to save.
+      assert.equal(from === null, stopAfter === 0 && "normalize_activations" in sae);
+      const again = await trainEnsemble(engine, p, open, { checkpoint }, from?.state);
       assert.ok(again.finished);
       assert.deepEqual(again.ensemble, expected);
     }
   });
 }
+
+test("the estimate of the scale stops at its signal, with its source closed", async () => {
+  const sae = { architecture: "batchtopk", k: 3, normalize_activations: "expected_average_only_in" } as const;
+  const controller = new AbortController();
+  const sources: SyntheticSource[] = [];
+  let batches = 0;
+  const stopping = async (): Promise<SyntheticSource> => {
+    const source = new SyntheticSource({ d_in, total: 100_000 });
+    const next = source.next.bind(source);
+    source.next = (rows) => {
+      if (++batches === 3) controller.abort();
+      return next(rows);
+    };
+    sources.push(source);
+    return source;
+  };
+  const p = plan("single", sae, 5, { n_batches_for_norm_estimate: 1000 });
+  assert.deepEqual(await trainEnsemble(engine, p, stopping, { signal: controller.signal }), {
+    finished: false,
+    stepsDone: 0,
+  });
+  assert.equal(batches, 3);
+  assert.deepEqual(
+    sources.map(({ isClosed }) => isClosed),
+    [true],
+  );
+});
 
 test("a state of another experiment is refused", async () => {
   const states: TrainingState[] = [];
