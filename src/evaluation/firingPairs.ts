@@ -94,7 +94,7 @@ export function firingPairsWithin(width: number, memory: number): FiringPairs | 
   const mebibytes = (n: number) => `${Math.ceil(n / 2 ** 20).toLocaleString("en")} MiB`;
   return unavailable(
     `an exact count over ${width.toLocaleString("en")} features needs ${mebibytes(bytes)}, ` +
-      `more than the ${mebibytes(memory)} allowed (connectivityMemory)`,
+      `more than the ${mebibytes(memory)} allowed`,
   );
 }
 

@@ -83,7 +83,7 @@ async function matchedCosine(a: Rows, b: Rows, options: StabilityOptions): Promi
   if (most > limit) {
     return unavailable(
       `the Hungarian matching's time grows with the cube of the features: ${most.toLocaleString("en")} pass the ` +
-        `limit of ${limit.toLocaleString("en")} (hungarianFeatures)`,
+        `limit of ${limit.toLocaleString("en")}`,
     );
   }
   const [few, many] = a.n <= b.n ? [a, b] : [b, a];
