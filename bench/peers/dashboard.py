@@ -16,9 +16,7 @@ state = {}
 
 
 def prepare(model, sae, hook, rows):
-    hooked = transformer_lens(hugging_face(model))
-    hooked.__class__ = HookedSAETransformer
-    hooked.setup_sae_support() if hasattr(hooked, "setup_sae_support") else setattr(hooked, "acts_to_saes", {})
+    hooked = transformer_lens(hugging_face(model), kind=HookedSAETransformer)
     state.update(model=hooked, sae=SAE.load_from_disk(sae, device="cpu"), hook=hook, tokens=torch.tensor(rows))
     return {"torch": torch.__version__, "features": state["sae"].cfg.d_sae}
 

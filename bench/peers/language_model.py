@@ -22,8 +22,8 @@ def tokenizer_of(path, bos_id):
     return tokenizer
 
 
-def transformer_lens(model, tokenizer=None, context=1024):
-    """A HookedTransformer with the weights as they are: nothing folded, nothing centred."""
+def transformer_lens(model, tokenizer=None, context=1024, kind=None):
+    """A HookedTransformer (or a class of its kind) with the weights as they are: nothing folded, nothing centred."""
     from transformer_lens import HookedTransformer, HookedTransformerConfig
     from transformer_lens.pretrained.weight_conversions import convert_llama_weights
 
@@ -54,7 +54,7 @@ def transformer_lens(model, tokenizer=None, context=1024):
         dtype=torch.float32,
         default_prepend_bos=True,
     )
-    hooked = HookedTransformer(config, tokenizer=tokenizer)
+    hooked = (kind or HookedTransformer)(config, tokenizer=tokenizer)
     hooked.load_and_process_state_dict(
         convert_llama_weights(model, config),
         fold_ln=False,
