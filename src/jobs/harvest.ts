@@ -6,6 +6,7 @@ import { createActivationWriter } from "../data/activationWriter.ts";
 import { InputError } from "../formats/inputError.ts";
 import { captureWindows } from "./captureWindows.ts";
 import type { Experiment } from "./experiment.ts";
+import { textState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
 
@@ -28,11 +29,13 @@ export function harvestHeldOut(context: JobContext): Promise<void> {
 
 /** What a harvested part depends on. */
 export function harvestIdentity(experiment: Experiment, part: "train" | "test"): unknown {
-  const { evaluation } = experiment.settings;
+  const { settings, paths } = experiment;
+  const { evaluation } = settings;
   return part === "train"
-    ? identity(experiment.settings)
+    ? identity(settings)
     : {
-        ...identity(experiment.settings),
+        ...identity(settings),
+        file: textState(paths.testDataset ?? paths.dataset),
         test: [evaluation.dataset_path ?? null, evaluation.column ?? null, evaluation.test_tokens],
       };
 }

@@ -9,6 +9,7 @@ import type { JobKind } from "../protocol/runEvents.ts";
 import { EventLog } from "./eventLog.ts";
 import { type Experiment, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
+import { modelSizes } from "./fileStates.ts";
 import { acquireRunLock, type RunLock } from "./runLock.ts";
 import { type ExperimentRecord, type RunRecord, readExperimentRecord, readRunRecord } from "./runRecord.ts";
 import { versions } from "./versions.ts";
@@ -173,14 +174,17 @@ function checkReopening(experiment: Experiment): void {
       found: JSON.stringify(difference.now) ?? "nothing",
       expected: `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${shownPath(folder)} began ${advice}`,
     });
-  const size = before.sizes[before.paths.dataset];
-  const found = now.sizes[now.paths.dataset];
-  if (size !== found)
+  for (const [file, size] of Object.entries(before.sizes)) {
+    const found = now.sizes[file];
+    // Other texts may change: what is made of them is made anew. Older runs remember their sizes as well.
+    const kept = file === before.paths.dataset || file.startsWith(before.paths.model);
+    if (found === size || !kept) continue;
     throw new InputError({
-      file: now.paths.dataset,
-      found: `${found} bytes`,
+      file,
+      found: found === undefined ? "no such file" : `${found} bytes`,
       expected: `the ${size} bytes that the run in ${shownPath(folder)} began with ${advice}`,
     });
+  }
 }
 
 function firstDifference(
@@ -204,14 +208,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function experimentRecord(experiment: Experiment): ExperimentRecord {
   const { runFolder: _, ...paths } = experiment.paths;
-  const texts = [paths.dataset, paths.testDataset, paths.indexDataset].filter((path) => path !== undefined);
   return {
     format_version: 1,
     file: experiment.file,
     name: experiment.name,
     settings: experiment.settings,
     paths,
-    sizes: Object.fromEntries(texts.map((path) => [path, statSync(path).size])),
+    sizes: { ...modelSizes(paths.model), [paths.dataset]: statSync(paths.dataset).size },
     versions: versions(),
   };
 }

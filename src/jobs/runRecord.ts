@@ -57,7 +57,7 @@ const experimentRecordSchema = z.object({
     testDataset: z.string().optional(),
     indexDataset: z.string(),
   }),
-  /** Bytes of each file of text, so that a change under a run is seen. */
+  /** Bytes of the model's files and of the text that is trained on, so that a change under a run is seen. */
   sizes: z.record(z.string(), z.number()),
   versions: z.record(z.string(), z.string()),
 });

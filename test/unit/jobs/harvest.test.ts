@@ -1,10 +1,11 @@
 // What is harvested again when an experiment or its texts change, and what is said when there is nothing to harvest. The tiny golden Llama, in this process.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
-import { runJobs } from "../../../src/jobs/runJobs.ts";
+import { allJobs, runJobs } from "../../../src/jobs/runJobs.ts";
+import { readRunRecord } from "../../../src/jobs/runRecord.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { writeTinyExperiment } from "./tinyExperiment.ts";
 
@@ -33,4 +34,29 @@ test("another column of the held-out file is harvested anew, the training part s
   await harvest(writeTinyExperiment(folder, { evaluation: { ...evaluation, column: "b" } }));
   assert.deepEqual(shards(folder, "train"), before[0]);
   assert.notDeepEqual(shards(folder, "test"), before[1]);
+});
+
+test("a held-out or indexed text that changed in place is noticed", async () => {
+  const folder = fresh();
+  const held = join(folder, "held.txt");
+  const indexed = join(folder, "indexed.txt");
+  writeFileSync(held, "a nurse saw the king ".repeat(40));
+  writeFileSync(indexed, "the river ran under the house ".repeat(40));
+  const file = writeTinyExperiment(folder, {
+    training_tokens: 256,
+    ensembles: { methods: ["single"] },
+    evaluation: { dataset_path: "held.txt", test_tokens: 100, model_metrics_tokens: 0 },
+    index: { dataset_path: "indexed.txt", tokens: 100 },
+  });
+  await runJobs(readExperiment(file), allJobs);
+  const stages = () => readRunRecord(join(folder, "runs/tiny")).stages;
+  const before = stages();
+  await runJobs(readExperiment(file), allJobs);
+  assert.deepEqual(stages(), before);
+  // As long as before.
+  writeFileSync(held, "a queen saw the king ".repeat(40));
+  utimesSync(indexed, 1e9, 1e9);
+  await runJobs(readExperiment(file), allJobs);
+  const changed = Object.keys(before).filter((stage) => stages()[stage]!.fingerprint !== before[stage]!.fingerprint);
+  assert.deepEqual(changed.sort(), ["evaluate", "harvest held-out", "index single"]);
 });

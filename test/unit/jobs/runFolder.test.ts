@@ -114,6 +114,18 @@ test("a text that changed under a run is noticed", async () => {
   );
 });
 
+test("a model that changed under a run is noticed", async () => {
+  const folder = fresh();
+  mkdirSync(join(folder, "model"));
+  writeFileSync(join(folder, "model", "model.safetensors"), "1234");
+  await (await RunFolder.open(experiment(folder), ["train"])).close();
+  writeFileSync(join(folder, "model", "model.safetensors"), "12345");
+  await assert.rejects(
+    RunFolder.open(experiment(folder), ["train"]),
+    /model\.safetensors: found 5 bytes, expected the 4 bytes/,
+  );
+});
+
 test("a damaged record is an InputError that names the file", async () => {
   const run = await RunFolder.open(experiment(fresh()), ["train"]);
   await run.close();
