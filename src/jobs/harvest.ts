@@ -3,9 +3,12 @@
 import { rm } from "node:fs/promises";
 import { readActivationManifest } from "../data/activationManifest.ts";
 import { createActivationWriter } from "../data/activationWriter.ts";
+import { dataFormat } from "../data/records.ts";
 import { InputError } from "../formats/inputError.ts";
+import type { Tokenizer } from "../model/languageModel.ts";
 import { captureWindows } from "./captureWindows.ts";
 import type { Experiment } from "./experiment.ts";
+import { experimentTexts, SEPARATORS } from "./experimentTexts.ts";
 import { textState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
@@ -17,9 +20,10 @@ const SHARDS = 64;
 
 export async function harvest(context: JobContext): Promise<void> {
   const { settings } = context.experiment;
+  // The small part first: what is wrong with it is known before the long one.
+  await harvestHeldOut(context);
   if (settings.activations.store === "disk")
     await harvestPart(context, "train", settings.activations.tokens ?? settings.training_tokens);
-  await harvestHeldOut(context);
 }
 
 /** The activations that the metrics are computed on. Made anew where the evaluation's settings have changed. */
@@ -91,7 +95,7 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
       if (rows >= tokens) break;
       context.progress(stage, rows, tokens, "tokens");
     }
-    if (rows === 0) throw nothingHarvested(experiment, part);
+    if (rows === 0) throw await nothingHarvested(experiment, part, model.tokenizer);
     await writer.finish();
     if (rows < tokens && part === "train")
       context.log(
@@ -113,15 +117,33 @@ interface HarvestCursor {
   readonly windows: number;
 }
 
-function nothingHarvested(experiment: Experiment, part: "train" | "test"): InputError {
+/** There are texts (see checkTexts), but no window of theirs has a token to keep. */
+async function nothingHarvested(
+  experiment: Experiment,
+  part: "train" | "test",
+  tokenizer: Tokenizer,
+): Promise<InputError> {
   const { settings, paths } = experiment;
-  if (part === "test" && paths.testDataset === undefined)
-    return new InputError({
-      file: paths.dataset,
-      found: "too few documents to hold any out for the metrics",
-      expected: `at least ${Math.ceil(1 / settings.evaluation.test_share)} (evaluation.test_share ${settings.evaluation.test_share}), or a file of held-out text in evaluation.dataset_path`,
-    });
-  return new InputError({ file: paths.testDataset ?? paths.dataset, found: "no tokens", expected: "text" });
+  const file = part === "test" ? (paths.testDataset ?? paths.dataset) : paths.dataset;
+  let [documents, tokens] = [0, 0];
+  for await (const { text } of experimentTexts(experiment, part)) {
+    documents++;
+    tokens += tokenizer.encode(text).length;
+  }
+  const { context_size } = settings;
+  if (settings.packing === "one_text_per_row" || tokens > context_size)
+    return new InputError({ file, found: "no tokens but special ones", expected: "text" });
+  const shared = part === "test" && paths.testDataset === undefined;
+  const more = [
+    `more text${shared ? `, a larger evaluation.test_share than ${settings.evaluation.test_share}` : ""}`,
+    'a smaller context_size or packing "one_text_per_row"',
+    ...(dataFormat(file) === "txt" && shared ? [`more documents: ${SEPARATORS}`] : []),
+  ];
+  return new InputError({
+    file,
+    found: `${part === "test" ? "held-out " : ""}text of ${tokens} tokens in ${documents === 1 ? "1 document" : `${documents} documents`}, which fills no window of context_size ${context_size}`,
+    expected: more.join("; or "),
+  });
 }
 
 /** Tokens that were harvested for training. */

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { MANIFEST_FILE } from "../data/activationManifest.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
@@ -158,6 +159,7 @@ function checkReopening(experiment: Experiment): void {
   if (!statSync(folder).isDirectory())
     throw new InputError({ file: folder, found: "a file", expected: "the run folder, or nothing yet" });
   if (!existsSync(join(folder, "experiment.json"))) return;
+  if (!hasBegun(folder)) return;
   const before = readExperimentRecord(folder);
   const now = experimentRecord(experiment);
   const advice = "(or another output_path, or no run folder yet)";
@@ -185,6 +187,20 @@ function checkReopening(experiment: Experiment): void {
       expected: `the ${size} bytes that the run in ${shownPath(folder)} began with ${advice}`,
     });
   }
+}
+
+/**
+ * Whether a run has anything that its settings made: what failed before that may be repaired. The held-out part does not
+ * count, since it is made anew when what it depends on changes.
+ */
+function hasBegun(folder: string): boolean {
+  const { stages } = existsSync(join(folder, "run.json")) ? readRunRecord(folder) : { stages: {} };
+  const paths = runPaths(folder);
+  return (
+    Object.keys(stages).some((stage) => stage !== "harvest held-out") ||
+    existsSync(join(paths.trainActivations, MANIFEST_FILE)) ||
+    existsSync(join(folder, "checkpoints"))
+  );
 }
 
 function firstDifference(

@@ -8,6 +8,7 @@ import { buildIndexes } from "./buildIndex.ts";
 import { evaluate } from "./evaluate.ts";
 import type { NewRunEvent } from "./eventLog.ts";
 import type { Experiment } from "./experiment.ts";
+import { checkTexts, type TextPart } from "./experimentTexts.ts";
 import { harvest } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { ProgressMeter } from "./progressMeter.ts";
@@ -50,6 +51,7 @@ export async function runJobs(
   const engine = () => (opened.engine ??= openEngine(experiment.settings));
   try {
     checkBeginning(experiment, kinds);
+    for (const part of partsRead(experiment, kinds)) await checkTexts(experiment, part);
     // Whatever the model refuses (a hook that it does not have) is said before the folder is made.
     if (kinds.includes("harvest")) await model();
     const run = await RunFolder.open(experiment, kinds);
@@ -123,6 +125,16 @@ function checkBeginning({ paths: { runFolder } }: Experiment, kinds: readonly Jo
   if (kinds.includes("harvest") || existsSync(runPaths(runFolder).run)) return;
   const before = kinds.includes("train") ? "harvest" : "train";
   throw new InputError({ file: runFolder, found: "no run", expected: `one: run ${before} first` });
+}
+
+/** The texts that the jobs read. */
+function partsRead({ settings }: Experiment, kinds: readonly JobKind[]): Set<TextPart> {
+  const flying = settings.activations.store === "on_the_fly" && kinds.includes("train");
+  return new Set([
+    ...(kinds.includes("harvest") || flying ? (["train"] as const) : []),
+    ...(kinds.includes("harvest") || kinds.includes("evaluate") ? (["test"] as const) : []),
+    ...(kinds.includes("index") ? (["index"] as const) : []),
+  ]);
 }
 
 function progressOf(event: {

@@ -1,6 +1,6 @@
 // What is harvested again when an experiment or its texts change, and what is said when there is nothing to harvest. The tiny golden Llama, in this process.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
@@ -59,4 +59,31 @@ test("a held-out or indexed text that changed in place is noticed", async () => 
   await runJobs(readExperiment(file), allJobs);
   const changed = Object.keys(before).filter((stage) => stages()[stage]!.fingerprint !== before[stage]!.fingerprint);
   assert.deepEqual(changed.sort(), ["evaluate", "harvest held-out", "index single"]);
+});
+
+test("a text that cannot be read is refused before anything is written", async () => {
+  const folder = fresh();
+  for (const [name, content, change, message] of [
+    ["empty.jsonl", "", { dataset_path: "empty.jsonl" }, /empty\.jsonl: found/],
+    ["broken.jsonl", "{", { evaluation: { dataset_path: "broken.jsonl" } }, /broken\.jsonl, line 1/],
+    ["a.jsonl", '{"a":"b"}\n', { index: { dataset_path: "a.jsonl", column: "c" } }, /a\.jsonl.*column c/],
+    ["one.txt", "One document.\n", { dataset_path: "one.txt" }, /none is held out.*at least 5 documents .*blank lines/],
+  ] as const) {
+    writeFileSync(join(folder, name), content);
+    const file = writeTinyExperiment(folder, change);
+    await assert.rejects(runJobs(readExperiment(file), allJobs), message);
+    assert.equal(existsSync(join(folder, "runs")), false, name);
+  }
+});
+
+test("held-out text that fills no window is said so before training text is harvested, and can be repaired", async () => {
+  const folder = fresh();
+  const file = writeTinyExperiment(folder, { evaluation: { test_tokens: 100 } });
+  const texts = Array.from({ length: 20 }, () => "a nurse");
+  writeFileSync(join(folder, "text.txt"), texts.join("\n\n"));
+  const message = /held-out text of \d tokens in 1 document, which fills no window of context_size 32.*blank lines/;
+  await assert.rejects(harvest(file), message);
+  assert.equal(existsSync(join(folder, "runs/tiny/activations/train")), false);
+  await harvest(writeTinyExperiment(folder));
+  assert.ok(shards(folder, "train").length > 0);
 });

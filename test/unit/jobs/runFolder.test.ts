@@ -23,6 +23,13 @@ function experiment(folder: string, change: object = {}) {
   return parseExperiment(JSON.stringify(value), join(folder, "tiny.sae.jsonc"));
 }
 
+/** A run that has trained something. */
+async function begin(folder: string): Promise<void> {
+  const run = await RunFolder.open(experiment(folder), ["train"]);
+  await run.finishStage("train single", 1);
+  await run.close();
+}
+
 const fresh = () => mkdtempSync(join(root, "e-"));
 
 test("a run is found, read and understood by others while it works and after", async () => {
@@ -73,7 +80,7 @@ test("finished stages are remembered with the settings that they were done with"
 
 test("other training settings are refused by name, before anything is written", async () => {
   const folder = fresh();
-  await (await RunFolder.open(experiment(folder), ["train"])).close();
+  await begin(folder);
   const before = readFileSync(join(folder, "runs/tiny/experiment.json"), "utf8");
   for (const [change, where, message] of [
     [{ lr: 0.001 }, "lr", /found 0\.001, expected 0\.0003, with which the run in .* began/],
@@ -88,6 +95,16 @@ test("other training settings are refused by name, before anything is written", 
     });
   }
   assert.equal(readFileSync(join(folder, "runs/tiny/experiment.json"), "utf8"), before);
+});
+
+test("a run that made nothing yet takes other settings and other texts", async () => {
+  const folder = fresh();
+  const run = await RunFolder.open(experiment(folder), ["train"]);
+  await run.finishStage("harvest held-out", 1);
+  await run.close();
+  appendFileSync(join(folder, "text.txt"), "More.\n");
+  await (await RunFolder.open(experiment(folder, { lr: 0.001 }), ["train"])).close();
+  assert.equal(experimentOfRun(join(folder, "runs/tiny")).settings.lr, 0.001);
 });
 
 test("methods, seed sets, evaluation and index may change between jobs", async () => {
@@ -106,7 +123,7 @@ test("methods, seed sets, evaluation and index may change between jobs", async (
 
 test("a text that changed under a run is noticed", async () => {
   const folder = fresh();
-  await (await RunFolder.open(experiment(folder), ["train"])).close();
+  await begin(folder);
   appendFileSync(join(folder, "text.txt"), "More.\n");
   await assert.rejects(
     RunFolder.open(experiment(folder), ["train"]),
@@ -118,7 +135,7 @@ test("a model that changed under a run is noticed", async () => {
   const folder = fresh();
   mkdirSync(join(folder, "model"));
   writeFileSync(join(folder, "model", "model.safetensors"), "1234");
-  await (await RunFolder.open(experiment(folder), ["train"])).close();
+  await begin(folder);
   writeFileSync(join(folder, "model", "model.safetensors"), "12345");
   await assert.rejects(
     RunFolder.open(experiment(folder), ["train"]),
