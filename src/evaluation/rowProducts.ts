@@ -1,6 +1,7 @@
-// Products of rows, A·Bᵀ, tile by tile through onnxruntime's GEMM; the whole matrix (17 GB for 65,536²) never exists.
-import { InferenceSession, Tensor } from "onnxruntime-node";
+// Products of rows, A·Bᵀ, tile by tile through onnxruntime's GEMM (plain where that is missing); the whole matrix (17 GB for 65,536²) never exists.
 import { encodeOnnx } from "../formats/onnx.ts";
+import { loadOnnxRuntime } from "../formats/onnxRuntime.ts";
+import { plainProduct } from "./plainProduct.ts";
 
 /** Rows [n, d] of float32. */
 export interface Rows {
@@ -32,23 +33,46 @@ export async function forEachTile(
   visit: (tile: Tile) => void,
 ): Promise<void> {
   if (a.d !== b.d) throw new RangeError(`rows of ${a.d} and of ${b.d} values`);
-  const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
-  const session = await InferenceSession.create(gemmGraph(a.d), { ...threads, logSeverityLevel: 3 });
+  const product = await openProduct(a.d, options);
   try {
     for (let row = 0; row < a.n; row += TILE) {
       const rows = Math.min(TILE, a.n - row);
-      const left = new Tensor("float32", a.values.subarray(row * a.d, (row + rows) * a.d), [rows, a.d]);
+      const left = a.values.subarray(row * a.d, (row + rows) * a.d);
       for (let column = options.upperTriangle ? row : 0; column < b.n; column += TILE) {
         options.signal?.throwIfAborted();
         const columns = Math.min(TILE, b.n - column);
-        const right = new Tensor("float32", b.values.subarray(column * b.d, (column + columns) * b.d), [columns, b.d]);
-        const { Y } = await session.run({ A: left, B: right });
-        visit({ values: Y!.data as Float32Array, row, rows, column, columns });
+        const right = b.values.subarray(column * b.d, (column + columns) * b.d);
+        visit({ values: await product.of(left, rows, right, columns), row, rows, column, columns });
       }
     }
   } finally {
-    await session.release();
+    await product.close();
   }
+}
+
+interface Product {
+  /** [m, d] times the transpose of [n, d]. */
+  of(a: Float32Array, m: number, b: Float32Array, n: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+async function openProduct(d: number, options: { threads?: number; signal?: AbortSignal }): Promise<Product> {
+  const ort = await loadOnnxRuntime();
+  if (!ort) {
+    return { of: (a, m, b, n) => plainProduct(a, b, { m, n, d }, options.signal), close: () => Promise.resolve() };
+  }
+  const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
+  const session = await ort.InferenceSession.create(gemmGraph(d), { ...threads, logSeverityLevel: 3 });
+  return {
+    of: async (a, m, b, n) => {
+      const { Y } = await session.run({
+        A: new ort.Tensor("float32", a, [m, d]),
+        B: new ort.Tensor("float32", b, [n, d]),
+      });
+      return Y!.data as Float32Array;
+    },
+    close: () => session.release(),
+  };
 }
 
 /** Y = A·Bᵀ of rows of d values. */

@@ -1,6 +1,7 @@
 // Cosines of all pairs of decoder rows, of which only each feature's nearest in every member are kept: blocks of matrix products with the selection inside, never the whole matrix.
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { plainProduct } from "../evaluation/plainProduct.ts";
 import { encodeOnnx } from "../formats/onnx.ts";
+import { loadOnnxRuntime } from "../formats/onnxRuntime.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
 import { decoderRows, memberRanges } from "./decoderRows.ts";
 import type { NearestFeature } from "./featureIndex.ts";
@@ -30,7 +31,7 @@ export async function* nearestFeatures(
   const width = ensembleWidth(ensemble);
   const d = ensemble.members[0]!.config.d_in;
   const ranges = memberRanges(ensemble);
-  const session = await InferenceSession.create(cosineGraph(d));
+  const search = await openSearch(d, options.signal);
   try {
     const rows = new Float32Array(Math.min(blockRows, width) * d);
     const columns = new Float32Array(Math.min(blockColumns, Math.max(...ranges.map(({ size }) => size))) * d);
@@ -45,7 +46,13 @@ export async function* nearestFeatures(
           decoderRows(ensemble, from, from + size, "unit", columns);
           // One more, since a feature's own row is among its member's.
           const k = Math.min(size, options.perMember + 1 + spareCandidates);
-          const indices = await largest(session, rows, count, columns, size, d, k);
+          const indices = await search.largest(
+            rows.subarray(0, count * d),
+            count,
+            columns.subarray(0, size * d),
+            size,
+            k,
+          );
           for (let row = 0; row < count; row++) {
             const list = candidates[row]![member]!;
             for (let c = 0; c < k; c++) list.push(from + indices[row * k + c]!);
@@ -72,28 +79,59 @@ export async function* nearestFeatures(
       options.onProgress?.(first + count);
     }
   } finally {
-    await session.release();
+    await search.close();
   }
 }
 
-async function largest(
-  session: InferenceSession,
-  rows: Float32Array,
-  rowCount: number,
-  columns: Float32Array,
-  columnCount: number,
-  d: number,
-  k: number,
-): Promise<Uint32Array> {
-  const { indices } = await session.run({
-    rows: new Tensor("float32", rows.subarray(0, rowCount * d), [rowCount, d]),
-    columns: new Tensor("float32", columns.subarray(0, columnCount * d), [columnCount, d]),
-    k: new Tensor("int64", BigInt64Array.of(BigInt(k)), [1]),
-  });
-  // int64, non-negative and below 2^32: every other word.
-  const words = indices!.data as BigInt64Array;
-  const halves = new Uint32Array(words.buffer, words.byteOffset, 2 * words.length);
-  return Uint32Array.from({ length: words.length }, (_, i) => halves[2 * i]!);
+interface Search {
+  /** Of each row of [m, d] the indices of the k rows of [n, d] with the largest products: [m, k], in any order. */
+  largest(rows: Float32Array, m: number, columns: Float32Array, n: number, k: number): Promise<Uint32Array>;
+  close(): Promise<void>;
+}
+
+/** By onnxruntime, or plain where that is missing. */
+async function openSearch(d: number, signal: AbortSignal | undefined): Promise<Search> {
+  const ort = await loadOnnxRuntime();
+  if (!ort) {
+    return {
+      largest: async (rows, m, columns, n, k) =>
+        largestOfRows(await plainProduct(rows, columns, { m, n, d }, signal), m, n, k),
+      close: () => Promise.resolve(),
+    };
+  }
+  const session = await ort.InferenceSession.create(cosineGraph(d));
+  return {
+    largest: async (rows, m, columns, n, k) => {
+      const { indices } = await session.run({
+        rows: new ort.Tensor("float32", rows, [m, d]),
+        columns: new ort.Tensor("float32", columns, [n, d]),
+        k: new ort.Tensor("int64", BigInt64Array.of(BigInt(k)), [1]),
+      });
+      // int64, non-negative and below 2^32: every other word.
+      const words = indices!.data as BigInt64Array;
+      const halves = new Uint32Array(words.buffer, words.byteOffset, 2 * words.length);
+      return Uint32Array.from({ length: words.length }, (_, i) => halves[2 * i]!);
+    },
+    close: () => session.release(),
+  };
+}
+
+/** The k largest of each row, largest first, ties by index: k is small, so each row keeps a sorted list. */
+function largestOfRows(values: Float32Array, m: number, n: number, k: number): Uint32Array {
+  const indices = new Uint32Array(m * k);
+  for (let row = 0; row < m; row++) {
+    const kept = indices.subarray(row * k, (row + 1) * k);
+    const valueAt = (place: number) => values[row * n + kept[place]!]!;
+    let size = 0;
+    for (let column = 0; column < n; column++) {
+      const value = values[row * n + column]!;
+      if (size === k && !(value > valueAt(k - 1))) continue;
+      let place = size < k ? size++ : k - 1;
+      for (; place > 0 && value > valueAt(place - 1); place--) kept[place] = kept[place - 1]!;
+      kept[place] = column;
+    }
+  }
+  return indices;
 }
 
 /** rows · columnsᵀ, and of each row the indices of the k largest. */

@@ -10,11 +10,19 @@ export function productVersion(): string {
 
 /** By package name. */
 export function versions(): Record<string, string> {
-  const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string };
   return {
     "sae-ensembles": productVersion(),
     node: process.versions.node,
-    "onnxruntime-node": version,
+    "onnxruntime-node": onnxRuntimeVersion(),
     platform: `${process.platform}-${process.arch}`,
   };
+}
+
+/** Training and much of the evaluation do without it. */
+function onnxRuntimeVersion(): string {
+  try {
+    return (createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string }).version;
+  } catch {
+    return "not installed";
+  }
 }

@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
+import { requireOnnxRuntime } from "../formats/onnxRuntime.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder, ModelFamily } from "./decoder.ts";
 import { logitsGraph } from "./decoderGraphs.ts";
@@ -13,7 +14,6 @@ import { ggufTokenizer } from "./ggufTokenizer.ts";
 import { openTokenizer, openWeights, readConfig } from "./huggingFaceFolder.ts";
 import type { LanguageModel, Tokenizer } from "./languageModel.ts";
 import { llamaFamily } from "./llama.ts";
-import { OnnxLanguageModel } from "./onnxLanguageModel.ts";
 
 /** Every family there is. */
 const FAMILIES: readonly ModelFamily[] = [llamaFamily];
@@ -29,7 +29,8 @@ export interface OpenOptions {
 
 /**
  * Headers, shapes and names are all checked here; weights are read when a graph first runs.
- * Throws InputError for what is missing, damaged or of a kind that isn't supported, by file and field.
+ * Throws InputError for what is missing, damaged or of a kind that isn't supported, by file and field, and Error where
+ * onnxruntime can't be loaded.
  */
 export async function openLanguageModel(path: string, options: OpenOptions = {}): Promise<LanguageModel> {
   const absolute = resolve(path);
@@ -37,11 +38,14 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
   if (!stats) {
     throw new InputError({ file: path, found: "no such file or folder", expected: "a model folder or a .gguf file" });
   }
+  await requireOnnxRuntime("a language model");
   const { decoder, checkpoint, tokenizer } = stats.isDirectory()
     ? await openFolder(absolute)
     : await openGgufFile(absolute, options);
   // Builds the whole graph once and throws it away: a tensor that is missing or misshapen is found now.
   logitsGraph(decoder, checkpoint, null);
+  // Loaded only now, since it imports onnxruntime itself.
+  const { OnnxLanguageModel } = await import("./onnxLanguageModel.ts");
   return new OnnxLanguageModel(basename(absolute, ".gguf"), decoder, checkpoint, tokenizer, options.threads);
 }
 
