@@ -1,7 +1,7 @@
 // The evaluation report as data: methods side by side, each over one or more seed sets. reportTable.ts and reportCsv.ts show it.
 import type { EnsembleEvaluation } from "./evaluateEnsemble.ts";
 import { type Metric, meanMetric, unavailable } from "./metric.ts";
-import type { ModelMetrics } from "./modelMetrics.ts";
+import type { CountedTokens, ModelMetrics } from "./modelMetrics.ts";
 import type { Stability } from "./stability.ts";
 
 /** The paper's rows, and the baseline of one SAE of the members' size. */
@@ -99,16 +99,31 @@ export function bestEntries(entries: readonly ReportEntry[], column: ReportColum
   return new Set(scored.filter(({ value }) => value === best).map(({ entry }) => entry));
 }
 
+const COUNTED: Readonly<Record<CountedTokens, string>> = {
+  input_and_target: "tokens count whose own and next token are both real and not special",
+  input: "tokens count that are real and not special, CE only where a real token follows",
+};
+
+/** What the numbers through the model were computed over, in a sentence; null where nothing went through it. */
+export function modelMetricsNote(report: EvaluationReport): string | null {
+  const counted = new Set(report.entries.flatMap(({ runs }) => runs.flatMap(({ model }) => model?.counted ?? [])));
+  if (counted.size === 0) return null;
+  const tokens = [...counted].map((which) => COUNTED[which]).join("; or ");
+  return `CE and KL: ${tokens}. With the SAE, special tokens keep their own activation; with zero, every position is 0.`;
+}
+
 /** Edges of the density histogram: log10 of the frequency, the last bin up to "fires on every token". */
 const DENSITY_EDGES = [-10, -6, -5.5, -5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0];
 
 /** The report as JSON values: every number with its token count and seeds, reasons in place of numbers that could not be had. */
 export function reportJson(report: EvaluationReport): Record<string, unknown> {
+  const note = modelMetricsNote(report);
   return {
     format_version: 1,
     command: report.command,
     versions: report.versions,
     data: report.data,
+    ...(note !== null && { model_metrics_note: note }),
     methods: report.entries.map((entry) => ({
       method: entry.method,
       label: entry.label ?? entry.method,

@@ -5,6 +5,7 @@ import {
   bestEntries,
   type EvaluationReport,
   entryMetric,
+  modelMetricsNote,
   REPORT_COLUMNS,
   type ReportColumn,
   type ReportEntry,
@@ -20,6 +21,8 @@ export function reportTable(report: EvaluationReport): string {
   const further = furtherTable(report, reasons);
   const members = report.entries.filter((entry) => entry.runs[0]!.evaluation.members > 1).map(memberTable);
   const notes = [`${BEST} best of the column. Means over seed sets where there are several.`];
+  const throughModel = modelMetricsNote(report);
+  if (throughModel !== null) notes.push(throughModel);
   for (const [reason, number] of reasons) notes.push(`${MISSING}${number}  ${reason}`);
   return [paper, further, ...members, notes.join("\n")].join("\n\n");
 }

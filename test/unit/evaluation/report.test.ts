@@ -89,6 +89,15 @@ test("the table marks the best, dashes what is missing and lists each reason onc
   for (const line of table.split("\n").filter((one) => one.includes("│"))) assert.ok(line.length <= 130, line);
 });
 
+test("table and JSON say what CE and KL are over, if anything went through the model", () => {
+  const note = /CE and KL: tokens count whose own and next token are both real and not special\. With the SAE, special/;
+  assert.match(reportTable(report), note);
+  assert.match(reportJson(report)["model_metrics_note"] as string, note);
+  const without = { ...report, entries: report.entries.slice(0, 2) };
+  assert.doesNotMatch(reportTable(without), /CE and KL:/);
+  assert.ok(!("model_metrics_note" in reportJson(without)));
+});
+
 type Row = Record<"method" | "label" | "run" | "mse" | "stability" | "ce_loss_score", string>;
 
 test("CSV: parsed back, every number is the same float64", () => {
