@@ -182,7 +182,7 @@ function reportData({ experiment, run }: JobContext): Record<string, unknown> {
     dataset_path: settings.evaluation.dataset_path ?? settings.dataset_path,
     part: settings.evaluation.dataset_path
       ? "the whole file"
-      : `every ${Math.round(1 / settings.evaluation.test_share)}th document`,
+      : `one document in ${Number((1 / settings.evaluation.test_share).toPrecision(3))}`,
     training_tokens: settings.training_tokens,
     model_metrics_tokens: settings.evaluation.model_metrics_tokens,
     run: run.record.name,

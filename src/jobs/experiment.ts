@@ -1,5 +1,5 @@
 // Reads an experiment file (*.sae.jsonc): JSON with comments in, checked settings with resolved paths out, or one error that names file, line and field.
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import {
   findNodeAtLocation,
@@ -13,7 +13,7 @@ import type { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
-import { type TrainingSettings, trainingSettingsSchema } from "../training/trainingSettings.ts";
+import { type TrainingSettings, totalSteps, trainingSettingsSchema } from "../training/trainingSettings.ts";
 import { demoPath } from "./demoData.ts";
 import { type ExperimentSettings, experimentSchema, foreignKeys } from "./experimentSchema.ts";
 
@@ -128,11 +128,15 @@ function checkTogether(settings: ExperimentSettings, complain: Complain): void {
     complain(["sae", "k"], `${sae.k}`, `at most d_sae, ${sae.d_sae}`);
   const training = trainingSettingsSchema.safeParse(trainingKeys(settings));
   const issue = training.error?.issues[0];
-  if (issue)
+  if (issue) {
+    const key = issue.path[0] as keyof ExperimentSettings;
+    complain([key], `${JSON.stringify(settings[key])} (${issue.message})`, scheduleExpectation(key, settings));
+  }
+  if (evaluation.column !== undefined && !evaluation.dataset_path)
     complain(
-      issue.path as string[],
-      `${JSON.stringify(settings[issue.path[0] as keyof ExperimentSettings])} (${issue.message})`,
-      "settings that go together",
+      ["evaluation", "column"],
+      JSON.stringify(evaluation.column),
+      "evaluation.dataset_path beside it (held-out documents of dataset_path have their text in column)",
     );
   if (!evaluation.dataset_path && evaluation.test_share === 0)
     complain(["evaluation", "test_share"], "0", "more than 0, or a file of held-out text in evaluation.dataset_path");
@@ -143,6 +147,24 @@ function checkTogether(settings: ExperimentSettings, complain: Complain): void {
         `"${method}"`,
         `a method that is trained: ${ensembles.methods.join(", ")}`,
       );
+}
+
+/** What a key of the schedule must be beside the others. */
+function scheduleExpectation(key: keyof ExperimentSettings, settings: ExperimentSettings): string {
+  const { train_batch_size_tokens, lr_warm_up_steps, lr_decay_steps } = settings;
+  const total = totalSteps(settings);
+  switch (key) {
+    case "training_tokens":
+      return `at least train_batch_size_tokens, ${train_batch_size_tokens}`;
+    case "lr_warm_up_steps":
+      return `at most ${total} together with lr_decay_steps, ${lr_decay_steps}`;
+    case "n_restart_cycles":
+      return `at most ${Math.max(1, total - lr_warm_up_steps - lr_decay_steps)}, the steps between warm-up and decay`;
+    case "lr_end":
+      return "more than 0, or lr_decay_steps 0";
+    default:
+      return "settings that go together";
+  }
 }
 
 function resolvePaths(settings: ExperimentSettings, file: string, complain: Complain): ExperimentPaths {
@@ -162,12 +184,18 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
   };
   const { evaluation, index } = settings;
   const dataset = existing(settings.dataset_path, ["dataset_path"], "text");
+  const testDataset =
+    evaluation.dataset_path && existing(evaluation.dataset_path, ["evaluation", "dataset_path"], "testText");
+  if (testDataset && realpathSync(testDataset) === realpathSync(dataset))
+    complain(
+      ["evaluation", "dataset_path"],
+      `"${evaluation.dataset_path}", the text that is trained on`,
+      `another text, or no such key: then evaluation.test_share (${evaluation.test_share}) of the documents is held out of training`,
+    );
   return {
     model: existing(settings.model_name, ["model_name"], "model"),
     dataset,
-    ...(evaluation.dataset_path && {
-      testDataset: existing(evaluation.dataset_path, ["evaluation", "dataset_path"], "testText"),
-    }),
+    ...(testDataset && { testDataset }),
     indexDataset: index.dataset_path ? existing(index.dataset_path, ["index", "dataset_path"], "text") : dataset,
     runFolder: resolve(folder, settings.output_path ?? join("runs", stem(file))),
   };
@@ -255,6 +283,11 @@ function schemaError(issue: z.core.$ZodIssue, root: Node, text: string, file: st
     const known = parent === undefined ? "a key of an experiment file" : `one of ${keysOf(parent, root).join(", ")}`;
     const found = `an unknown key${suggestion(key, parent, root)}`;
     return errorAt([...issue.path, key], found, known, root, text, file);
+  }
+  if (issue.code === "custom" && issue.path.join(".") === "sae.d_sae") {
+    const given = ["d_sae", "expansion_factor"].map((key) => findNodeAtLocation(root, ["sae", key])).every(Boolean);
+    const found = given ? "expansion_factor as well" : "nothing";
+    return errorAt(issue.path, found, "either d_sae or expansion_factor", root, text, file);
   }
   const node = findNodeAtLocation(root, issue.path as (string | number)[]);
   return errorAt(issue.path, node ? describe(node) : "nothing", expectation(issue), root, text, file);

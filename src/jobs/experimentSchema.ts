@@ -17,7 +17,9 @@ const ensemblesSchema = z
       description:
         "What to train: a single SAE, a bagging ensemble, a boosting ensemble, one expanded SAE of the ensemble's width.",
     }),
+    // Seed sets are 1000 seeds apart.
     n_members: count
+      .max(1000)
       .default(8)
       .meta({ description: "Members J of bagging and boosting; the expanded SAE has J times the features." }),
     seed_sets: count.max(100).default(1).meta({
@@ -188,7 +190,7 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   cached_activations_path: "activations.store says whether activations go to disk",
   disable_concat_sequences: 'packing: "one_text_per_row" keeps texts apart',
   checkpoint_path: "checkpoints are in the run folder, output_path",
-  resume_from_checkpoint: "--resume continues a run from its newest checkpoint",
+  resume_from_checkpoint: "the command resume goes on from the newest checkpoint of a run",
   l1_coefficient: "it belongs in sae",
   l0_coefficient: "it belongs in sae",
   k: "it belongs in sae",

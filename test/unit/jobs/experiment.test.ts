@@ -1,6 +1,6 @@
 // What an experiment file may say, and what a person is told when it says something else.
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { InputError } from "../../../src/formats/inputError.ts";
@@ -11,6 +11,7 @@ import { temporaryFolder } from "../fixtures.ts";
 const folder = temporaryFolder();
 mkdirSync(join(folder, "model"));
 writeFileSync(join(folder, "text.txt"), "Once upon a time.\n");
+symlinkSync("text.txt", join(folder, "link.txt"));
 const file = join(folder, "tiny.sae.jsonc");
 
 const base = {
@@ -66,6 +67,11 @@ test("paths are relative to the file, and the run folder has the file's name", (
   assert.equal(paths.runFolder, join(folder, "runs", "tiny"));
   assert.equal(name, "tiny");
   assert.equal(parse({ ...base, output_path: "elsewhere" }).paths.runFolder, join(folder, "elsewhere"));
+});
+
+test("the demo's texts for training and for the metrics are two files", () => {
+  const { paths } = parse({ ...base, dataset_path: "demo", evaluation: { dataset_path: "demo" } });
+  assert.notEqual(paths.testDataset, paths.dataset);
 });
 
 test("comments and trailing commas are fine", () => {
@@ -125,7 +131,12 @@ describe("one line says what is wrong, where, and what would be right", () => {
       "sae.d_sae",
       /found nothing, expected .*expansion_factor/,
     ],
-    ["both widths", withSae({ expansion_factor: 4 }), "sae.d_sae", /either d_sae or expansion_factor/],
+    [
+      "both widths",
+      withSae({ expansion_factor: 4 }),
+      "sae.d_sae",
+      /found expansion_factor as well, expected either d_sae/,
+    ],
     ["k beyond d_sae", withSae({ k: 65 }), "sae.k", /found 65, expected at most d_sae, 64/],
     ["string for a number", { ...base, seed: "x" }, "seed", /found "x", expected a number/],
     ["negative", { ...base, seed: -1 }, "seed", /found -1, expected at least 0/],
@@ -158,8 +169,38 @@ describe("one line says what is wrong, where, and what would be right", () => {
     ["no such text", { ...base, dataset_path: "nope.txt" }, "dataset_path", /nope\.txt.*expected a text file/],
     ["no such test text", { ...base, evaluation: { dataset_path: "nope" } }, "evaluation.dataset_path", /nope/],
     ["nothing held out", { ...base, evaluation: { test_share: 0 } }, "evaluation.test_share", /held-out text/],
-    ["warm-up beyond the end", { ...base, lr_warm_up_steps: 5000 }, "lr_warm_up_steps", /found 5000.*there are 488/],
-    ["less than one batch", { ...base, training_tokens: 100 }, "training_tokens", /found 100.*4096/],
+    [
+      "warm-up beyond the end",
+      { ...base, lr_warm_up_steps: 5000 },
+      "lr_warm_up_steps",
+      /found 5000.*there are 488.*at most 488 together/,
+    ],
+    [
+      "less than one batch",
+      { ...base, training_tokens: 100 },
+      "training_tokens",
+      /found 100.*expected at least train_batch_size_tokens, 4096/,
+    ],
+    [
+      "restarts beyond",
+      { ...base, lr_scheduler_name: "cosineannealingwarmrestarts", n_restart_cycles: 500 },
+      "n_restart_cycles",
+      /expected at most 488/,
+    ],
+    ["seeds that would meet", { ...base, ensembles: { n_members: 1001 } }, "ensembles.n_members", /at most 1000/],
+    [
+      "column of no file",
+      { ...base, evaluation: { column: "b" } },
+      "evaluation.column",
+      /found "b", expected evaluation\.dataset_path/,
+    ],
+    [
+      "metrics on what is trained on",
+      { ...base, evaluation: { dataset_path: "link.txt" } },
+      "evaluation.dataset_path",
+      /trained on, expected another text, or no such key/,
+    ],
+    ["SAELens' resumption", { ...base, resume_from_checkpoint: "x" }, "resume_from_checkpoint", /the command resume/],
     ["BOS and nothing else", { ...base, context_size: 1 }, "context_size", /found 1, expected at least 2/],
     [
       "index of what is not trained",
