@@ -105,24 +105,40 @@ test("a harvest that is killed goes on behind its last shard, to the same files"
   }
 });
 
-test("activations made on the fly survive a kill as well", async () => {
-  const own = join(folder, "fly");
-  mkdirSync(own);
-  const flying = writeTinyExperiment(own, {
-    activations: { store: "on_the_fly" },
-    n_batches_in_buffer: 4,
-    ensembles: { methods: ["boosting"], n_members: 2 },
+for (const [what, change] of [
+  [
+    "activations made on the fly",
+    {
+      activations: { store: "on_the_fly" },
+      n_batches_in_buffer: 4,
+      ensembles: { methods: ["boosting"], n_members: 2 },
+    },
+  ],
+  [
+    "batchtopk on scaled activations",
+    {
+      // Long enough that the kill comes well before its end.
+      training_tokens: 19_200,
+      sae: { architecture: "batchtopk", d_sae: 48, k: 4, normalize_activations: "expected_average_only_in" },
+      ensembles: { methods: ["bagging"], n_members: 2 },
+    },
+  ],
+] as const) {
+  test(`a kill is survived with ${what} as well`, async () => {
+    const own = join(folder, what.replaceAll(" ", "-"));
+    mkdirSync(own);
+    const other = writeTinyExperiment(own, change);
+    const whole = join(own, "whole");
+    const first = await runCommand(["run", other, "--run-folder", whole, ...JOBS], own);
+    assert.equal(first.code, 0, first.stderr);
+    const run = join(own, "killed");
+    await interrupt(run, ["run", other, "--run-folder", run, ...JOBS], 40, "SIGKILL");
+    const second = await runCommand(["resume", run, "--plain"], own);
+    assert.equal(second.code, 0, second.stderr);
+    assert.match(second.stderr, /train .*: goes on after/);
+    assert.deepEqual(weightsOf(run), weightsOf(whole));
   });
-  const whole = join(own, "whole");
-  const first = await runCommand(["run", flying, "--run-folder", whole, ...JOBS], own);
-  assert.equal(first.code, 0, first.stderr);
-  const run = join(own, "killed");
-  await interrupt(run, ["run", flying, "--run-folder", run, ...JOBS], 40, "SIGKILL");
-  const second = await runCommand(["resume", run, "--plain"], own);
-  assert.equal(second.code, 0, second.stderr);
-  assert.match(second.stderr, /goes on after/);
-  assert.deepEqual(weightsOf(run), weightsOf(whole));
-});
+}
 
 test("a run folder that was copied elsewhere goes on there", async () => {
   const run = join(folder, "moved-from");
