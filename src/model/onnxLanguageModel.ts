@@ -5,7 +5,7 @@ import type { Decoder } from "./decoder.ts";
 import { captureGraph, DELTA, DIRECTIONS, logitsGraph, RESULT, unembedGraph } from "./decoderGraphs.ts";
 import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
 import { rotaryTables } from "./rotary.ts";
-import { packRows, type RowLayout, rowLayout, unpackRows } from "./rowLayout.ts";
+import { packRun, rowRuns, unpackRun } from "./rowRuns.ts";
 
 /** Sessions kept at a time. Each holds its layers' weights, laid out for the processor, so many would cost many models' memory. */
 const KEPT_SESSIONS = 3;
@@ -34,29 +34,21 @@ export class OnnxLanguageModel implements LanguageModel {
 
   async capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {
     this.requireHook(hookName);
-    const layout = rowLayout(batch, this.info);
     const graph = () => captureGraph(this.decoder, this.checkpoint, hookName);
-    const values = await this.runRows(`capture ${hookName}`, graph, layout, {});
-    return unpackRows(layout, values, this.info.dModel, batch.rows * batch.length);
+    return this.runBatch(`capture ${hookName}`, graph, batch, this.info.dModel, null);
   }
 
   async logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array> {
-    const layout = rowLayout(batch, this.info);
     const hookName = intervention?.hookName ?? null;
-    const feeds: Record<string, ort.Tensor> = {};
     if (intervention) {
       this.requireHook(intervention.hookName);
-      const { dModel } = this.info;
-      const expected = batch.rows * batch.length * dModel;
+      const expected = batch.rows * batch.length * this.info.dModel;
       if (intervention.delta.length !== expected) {
         throw new RangeError(`a delta of ${intervention.delta.length} values, the batch has ${expected}`);
       }
-      const delta = packRows(layout, intervention.delta, dModel);
-      feeds[DELTA] = new ort.Tensor("float32", delta, [layout.tokens, dModel]);
     }
     const graph = () => logitsGraph(this.decoder, this.checkpoint, hookName);
-    const values = await this.runRows(`logits ${hookName ?? ""}`, graph, layout, feeds);
-    return unpackRows(layout, values, this.info.dVocab, batch.rows * batch.length);
+    return this.runBatch(`logits ${hookName ?? ""}`, graph, batch, this.info.dVocab, intervention?.delta ?? null);
   }
 
   async unembed(directions: Float32Array, rows: number): Promise<Float32Array> {
@@ -78,26 +70,33 @@ export class OnnxLanguageModel implements LanguageModel {
     });
   }
 
-  private runRows(
+  /** The graph over a batch, run by run, into [rows, T, width]. */
+  private async runBatch(
     key: string,
     graph: () => Uint8Array<ArrayBuffer>,
-    layout: RowLayout,
-    extra: Record<string, ort.Tensor>,
+    batch: TokenBatch,
+    width: number,
+    delta: Float32Array | null,
   ): Promise<Float32Array> {
-    if (layout.tokens === 0) return Promise.resolve(new Float32Array(0));
-    const { rows, length, tokens } = layout;
-    const { positions, cos, sin } = this.rotaryTables(length);
-    const pairs = cos.length / positions;
-    return this.run(key, graph, {
-      ids: new ort.Tensor("int32", layout.ids, [tokens]),
-      padded: new ort.Tensor("int32", layout.padded, [rows, length]),
-      places: new ort.Tensor("int32", layout.places, [tokens]),
-      last: new ort.Tensor("int32", layout.last, [rows]),
-      length: new ort.Tensor("int32", Int32Array.of(length), []),
-      cos: new ort.Tensor("float32", cos, [positions, pairs]),
-      sin: new ort.Tensor("float32", sin, [positions, pairs]),
-      ...extra,
-    });
+    const { dModel } = this.info;
+    const values = new Float32Array(batch.rows * batch.length * width);
+    for (const run of rowRuns(batch, this.info)) {
+      const { rows, length, tokens } = run;
+      const { positions, cos, sin } = this.rotaryTables(length);
+      const pairs = cos.length / positions;
+      const result = await this.run(key, graph, {
+        ids: new ort.Tensor("int32", run.ids, [tokens]),
+        padded: new ort.Tensor("int32", run.padded, [rows, length]),
+        places: new ort.Tensor("int32", run.places, [tokens]),
+        last: new ort.Tensor("int32", run.last, [rows]),
+        length: new ort.Tensor("int32", Int32Array.of(length), []),
+        cos: new ort.Tensor("float32", cos, [positions, pairs]),
+        sin: new ort.Tensor("float32", sin, [positions, pairs]),
+        ...(delta ? { [DELTA]: new ort.Tensor("float32", packRun(run, delta, dModel), [tokens, dModel]) } : {}),
+      });
+      unpackRun(run, result, width, values);
+    }
+    return values;
   }
 
   private run(

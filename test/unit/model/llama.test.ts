@@ -122,6 +122,30 @@ test("hooks that end early need no later weights; sessions come and go and stay 
   await model.close();
 });
 
+test("a batch of many tokens, cut into runs inside, gives each row what it gives alone", async () => {
+  const model = await openLanguageModel(golden("models", "llama"), { threads: 2 });
+  const lengths = Int32Array.from({ length: 40 }, (_, row) => (row * 23) % 65);
+  const batch = { rows: 40, length: 64, ids: new Int32Array(40 * 64), lengths };
+  for (const i of batch.ids.keys()) batch.ids[i] = (i * 7919) % 431;
+  const hook = "blocks.2.hook_resid_post";
+  const d = model.info.dModel;
+  const delta = Float32Array.from({ length: 40 * 64 * d }, (_, i) => Math.sin(i));
+  const values = await model.capture(batch, hook);
+  const logits = await model.logits(batch, { hookName: hook, delta });
+  const v = model.info.dVocab;
+  for (let r = 0; r < 40; r++) {
+    const alone = row(batch, r);
+    const at = r * 64;
+    const own = delta.slice(at * d, (at + alone.length) * d);
+    const expected = await model.capture(alone, hook);
+    assert.ok(largestDifference(values.slice(at * d, (at + alone.length) * d), expected, alone) <= 1e-5);
+    const expectedLogits = await model.logits(alone, { hookName: hook, delta: own });
+    assert.ok(largestDifference(logits.slice(at * v, (at + alone.length) * v), expectedLogits, alone) <= 2e-5);
+    assert.ok(values.subarray((at + alone.length) * d, (at + 64) * d).every((x) => x === 0));
+  }
+  await model.close();
+});
+
 test("weights reached through links, in folders of their own, as in a Hugging Face cache", async () => {
   const folder = join(temporary, "snapshot");
   await mkdir(folder);
