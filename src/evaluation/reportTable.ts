@@ -24,7 +24,7 @@ export function reportTable(report: EvaluationReport): string {
   const throughModel = modelMetricsNote(report);
   if (throughModel !== null) notes.push(throughModel);
   for (const [reason, number] of reasons) notes.push(`${MISSING}${number}  ${reason}`);
-  return [paper, further, ...members, notes.join("\n")].join("\n\n");
+  return [paper, further, ...members, notes.map(wrapped).join("\n")].join("\n\n");
 }
 
 function methodTable(report: EvaluationReport, reasons: Map<string, number>): string {
@@ -96,6 +96,17 @@ const MEMBER_SHOWN = [
   "dead_share",
 ] as const satisfies readonly (keyof MemberMetrics)[];
 const MEMBER_TITLES = MEMBER_SHOWN.map((key) => columnOf(key).title);
+
+/** A note in lines of at most 98 characters. */
+function wrapped(note: string): string {
+  const lines = [""];
+  for (const word of note.split(" ")) {
+    const longer = lines.at(-1) === "" ? word : `${lines.at(-1)} ${word}`;
+    if (longer.length <= 98) lines[lines.length - 1] = longer;
+    else lines.push(`  ${word}`);
+  }
+  return lines.join("\n");
+}
 
 /** A word a line, so that columns are as narrow as their numbers. */
 function stacked(title: string): string {
