@@ -9,9 +9,11 @@ import {
   type FourCellSets,
   onlyPair,
   splitRows,
+  TEST_SHARE,
   type ValuePair,
 } from "../data/fourCells.ts";
 import { type LabelledColumns, type LabelledTexts, readLabelledTexts } from "../data/labelledTexts.ts";
+import { SeededRandom } from "../data/seededRandom.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import {
@@ -48,6 +50,9 @@ export interface DebiasJobOptions extends ProbeRunOptions {
   /** As it was typed. */
   readonly command: string;
 }
+
+/** Texts of a cell that are pooled for each one that a balanced set takes: a biased set takes two, and seeds must differ. */
+const POOLED_PER_DRAWN = 3;
 
 /** SAEBench pads its texts to so many tokens. */
 const SAEBENCH_LENGTH = 128;
@@ -160,18 +165,39 @@ async function readData(options: DebiasJobOptions): Promise<Data> {
     const cells = cellsOf(data.texts, pairs);
     return data.texts.filter((_, t) => cells[t]! >= 0).map((text) => ({ file: data.file, text }));
   };
-  const learnt = used(train);
+  const thin = (sources: TextSource[], drawn: number | undefined): TextSource[] =>
+    drawn === undefined ? sources : thinned(sources, pairs, POOLED_PER_DRAWN * drawn, options.seeds[0]!);
+  const share = testFile === undefined ? 1 - TEST_SHARE : 1;
+  const perCell = options.perCell?.train;
+  const learnt = thin(used(train), perCell === undefined ? undefined : Math.ceil(perCell / share));
   const known = new Set(learnt.map(({ text }) => text.text));
   const held = test ? used(test) : [];
   // A text that is in both files is for training alone.
-  const apart = held.filter(({ text }) => !known.has(text.text));
+  const apart = thin(
+    held.filter(({ text }) => !known.has(text.text)),
+    options.perCell?.test,
+  );
   return {
     texts: [...learnt, ...apart],
     first: learnt.length,
     pairs,
     empty: train.empty + (test?.empty ?? 0),
-    repeated: train.repeated + (test?.repeated ?? 0) + held.length - apart.length,
+    repeated: train.repeated + (test?.repeated ?? 0) + held.filter(({ text }) => known.has(text.text)).length,
   };
+}
+
+/** At most `most` texts of each cell, drawn with the seed, in the order of the file. */
+function thinned(sources: readonly TextSource[], pairs: CellPairs, most: number, seed: number): TextSource[] {
+  const cells = cellsOf(
+    sources.map(({ text }) => text),
+    pairs,
+  );
+  const random = SeededRandom.derive(seed, "texts to pool");
+  const kept = [0, 1, 2, 3].flatMap((cell) => {
+    const own = Array.from(sources.keys()).filter((at) => cells[at] === cell);
+    return random.shuffle(own).slice(0, most);
+  });
+  return kept.sort((a, b) => a - b).map((at) => sources[at]!);
 }
 
 function draw(data: Data, pair: CellPairs, cells: Int8Array, seed: number, options: DebiasJobOptions): FourCellSets {

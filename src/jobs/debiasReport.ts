@@ -198,10 +198,14 @@ function directionSection(report: DebiasReport, at: number): string[] {
     spread(first.map(({ scr }) => scr.dir1.A_clean)),
     spread(first.map(({ scr }) => scr.dir1.A_biased)),
   ];
+  const ofAttribute = [
+    spread(first.map(({ scr }) => scr.dir2.A_clean)),
+    spread(first.map(({ scr }) => scr.dir2.A_biased)),
+  ] as const;
   const points = first[0]!.scr.points;
   lines.push(
     "",
-    `The attribute's probe is right in ${text(spread(own.map((one) => one.attribute_accuracy)))}. SCR of the label: A_clean ${text(A_clean)}, A_biased ${text(A_biased)}, so a difference of ${(A_clean.mean - A_biased.mean).toFixed(3)} to win back.`,
+    `The attribute's probe is right in ${text(spread(own.map((one) => one.attribute_accuracy)))}. SCR of the label: A_clean ${text(A_clean)}, A_biased ${text(A_biased)}, so a difference of ${(A_clean.mean - A_biased.mean).toFixed(3)} to win back. SCR of the attribute: A_clean ${text(ofAttribute[0])}, A_biased ${text(ofAttribute[1])}, so ${(ofAttribute[0].mean - ofAttribute[1].mean).toFixed(3)}; where that is small, direction 2 is noise.`,
   );
   if (first.some(({ scr }) => !scr.dir1.hasRoom))
     lines.push(

@@ -3,6 +3,7 @@ import { ablatedLogits, ablatedRows } from "./ablation.ts";
 import { type CellScores, cellScores } from "./cells.ts";
 import { type CodeColumns, codeColumns } from "./codeColumns.ts";
 import { decoderProjection } from "./effects.ts";
+import type { Examples } from "./examples.ts";
 import type { PooledTexts } from "./pool.ts";
 import { logits } from "./probe.ts";
 import type { GroupedExamples } from "./scr.ts";
@@ -26,7 +27,7 @@ export class FlagScorer {
   readonly #base: Float64Array;
   readonly #projection: Float64Array;
   readonly #testColumns: CodeColumns;
-  #allColumns: CodeColumns | undefined;
+  #learning: Learning | undefined;
 
   constructor(input: FlagScorerInput) {
     const { texts, W_dec, biased, test } = input;
@@ -44,15 +45,34 @@ export class FlagScorer {
   /** A probe trained anew, by the same plan, on the still biased data without the flagged features. */
   retrained(flags: Iterable<number>): { readonly probe: TrainedProbe; readonly scores: CellScores } {
     const { texts, W_dec, plan, settings = probeDefaults, test } = this.#input;
-    const all = Uint32Array.from({ length: texts.activations.rows }, (_, row) => row);
-    this.#allColumns ??= codeColumns(texts.codes, all);
-    const x = ablatedRows(texts.activations, all, this.#allColumns, W_dec, flags);
-    const probe = trainProbe({ ...plan, train: { ...plan.train, x }, selection: { ...plan.selection, x } }, settings);
-    return { probe, scores: this.#score(logits(probe.probe, x, test.rows)) };
+    this.#learning ??= learningRows(texts, [plan.train.rows, plan.selection.rows, test.rows]);
+    const { rows, columns, position } = this.#learning;
+    const x = ablatedRows(texts.activations, rows, columns, W_dec, flags);
+    const moved = (examples: Examples): Examples => ({
+      x,
+      rows: examples.rows.map((row) => position.get(row)!),
+      labels: examples.labels,
+    });
+    const probe = trainProbe({ ...plan, train: moved(plan.train), selection: moved(plan.selection) }, settings);
+    return { probe, scores: this.#score(logits(probe.probe, x, moved(test).rows)) };
   }
 
   #score(values: Float64Array): CellScores {
     const { labels, attributes } = this.#input.test;
     return cellScores(values, labels, labels, attributes);
   }
+}
+
+/** The rows that learning anew needs, of all that there are. */
+interface Learning {
+  readonly rows: Uint32Array;
+  readonly columns: CodeColumns;
+  /** Of a row, its place among `rows`. */
+  readonly position: ReadonlyMap<number, number>;
+}
+
+function learningRows(texts: PooledTexts, sets: readonly Uint32Array[]): Learning {
+  const rows = Uint32Array.from(new Set(sets.flatMap((set) => Array.from(set)))).sort();
+  const position = new Map(Array.from(rows, (row, at) => [row, at]));
+  return { rows, columns: codeColumns(texts.codes, rows), position };
 }

@@ -27,11 +27,11 @@ interface DebiasOptions {
   readonly json?: boolean;
 }
 
-/** The demo's biographies: jobs that many think of as women's against jobs that many think of as men's. */
-const DEMO_LABELS = {
-  positive: ["surgeon", "professor", "photographer"],
-  negative: ["nurse", "teacher", "journalist"],
-};
+/** Enough for every effect to show, and pooled in a minute. */
+const DEMO_PER_CELL = { train: 200, test: 100 };
+
+/** The demo's biographies: two jobs of different worlds, so that a probe can learn either the job or the gender. */
+const DEMO_LABELS = { positive: ["nurse"], negative: ["professor"] };
 
 export function debiasCommand(): Command {
   return new Command("debias")
@@ -58,7 +58,12 @@ export function debiasCommand(): Command {
       new Option("--n <numbers>", "numbers of features for SCR; default 2,5,10,20,50,100,500").argParser(wholeNumbers),
     )
     .addOption(new Option("--shift <n>", "suggested features that stand in for flags").argParser(positive).default(20))
-    .addOption(new Option("--per-cell <n>", "at most so many texts a cell for training").argParser(positive))
+    .addOption(
+      new Option(
+        "--per-cell <n>",
+        "at most so many texts a cell in the balanced training set, and half as many to test on",
+      ).argParser(positive),
+    )
     .option("--report <path>", "where the report goes, without ending; default debias in the run folder")
     .option("--saebench-compatible", "SAEBench's choices: probes selected on test rows, its padding encoded")
     .option("--json", "the report as JSON on standard output, and nothing else there")
@@ -69,6 +74,10 @@ async function run(folder: string, options: DebiasOptions): Promise<void> {
   const demo = options.data === "demo";
   const labels = options.labels ?? (demo ? DEMO_LABELS : undefined);
   const test = demo ? demoPath("testBios") : options.test;
+  const perCell =
+    options.perCell === undefined
+      ? demo && DEMO_PER_CELL
+      : { train: options.perCell, test: Math.ceil(options.perCell / 2) };
   const report = resolve(options.report ?? join(folder, "debias"));
   const progress = progressLine();
   const result = await withInterrupt((signal) =>
@@ -83,7 +92,7 @@ async function run(folder: string, options: DebiasOptions): Promise<void> {
       seeds: options.seeds,
       ...(options.n && { n_values: options.n }),
       shift_n: options.shift,
-      ...(options.perCell !== undefined && { perCell: { train: options.perCell } }),
+      ...(perCell && { perCell }),
       saebenchCompatible: options.saebenchCompatible === true,
       command: ["sae-ensembles", ...process.argv.slice(2)].join(" "),
       signal,
