@@ -11,7 +11,7 @@ import { reviews, smolLm2 } from "../sharedData.ts";
 
 const LAYER = 15;
 const HOOK = `blocks.${LAYER}.hook_resid_post`;
-const TEXTS = 32;
+const TEXTS = 16;
 const ROWS = 8;
 const CONTEXT = 512;
 const ROUNDS = 3;

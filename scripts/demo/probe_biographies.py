@@ -58,7 +58,7 @@ def probe(x: torch.Tensor, y: torch.Tensor, seed: int) -> torch.nn.Linear:
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Probes for profession and gender on the demo model.")
     arguments.add_argument("--model", type=Path, default=DEMO / "model")
-    arguments.add_argument("--layer", type=int, default=3)
+    arguments.add_argument("--layer", type=int, default=2)
     options = arguments.parse_args()
     torch.set_num_threads(1)
     tokenizer = Tokenizer.from_file(str(options.model / "tokenizer.json"))
