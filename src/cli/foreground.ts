@@ -10,19 +10,27 @@ export interface ForegroundOptions {
   readonly plain?: boolean;
 }
 
-/** Returns "stopped" (and sets the exit code) where it was stopped; throws what made it fail. */
+/** npm hands on the Ctrl-C that the terminal has sent already: what comes within so many milliseconds is the same wish. */
+const SAME_WISH = 1000;
+
+/** `goOn`: the command that goes on after a stop. Returns "stopped" (and sets the exit code) where it was stopped; throws what made it fail. */
 export async function runInForeground(
   experiment: Experiment,
   kinds: readonly JobKind[],
   options: ForegroundOptions,
+  goOn = `sae-ensembles resume ${shortPath(experiment.paths.runFolder)}`,
 ): Promise<"done" | "stopped"> {
   const display = createDisplay(displayMode(options));
   const stop = new AbortController();
+  let asked = Number.POSITIVE_INFINITY;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stop.signal.aborted) {
+      if (performance.now() - asked < SAME_WISH) return;
       display.end();
-      process.exit(130);
+      // Not process.exit: it would take worker threads down in the middle of native code, which ends in an abort.
+      process.kill(process.pid, "SIGKILL");
     }
+    asked = performance.now();
     if (!options.json)
       process.stderr.write(
         `\n${signal === "SIGINT" ? "Ctrl-C" : signal}: saving a checkpoint …  (again: end at once, losing what came after the last checkpoint)\n`,
@@ -36,8 +44,7 @@ export async function runInForeground(
     display.end();
     if (outcome === "stopped") {
       process.exitCode = 130;
-      if (!options.json)
-        process.stderr.write(`Stopped. To go on: sae-ensembles resume ${shortPath(experiment.paths.runFolder)}\n`);
+      if (!options.json) process.stderr.write(`Stopped. To go on: ${goOn}\n`);
     }
     return outcome;
   } finally {

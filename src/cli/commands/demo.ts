@@ -34,7 +34,7 @@ async function demo(options: ForegroundOptions & { folder: string }): Promise<vo
   const experiment = readExperiment(file);
   const say = options.json ? () => {} : (text: string) => process.stderr.write(`${text}\n`);
   say(introduction(experiment, file));
-  const outcome = await runInForeground(experiment, allJobs, options);
+  const outcome = await runInForeground(experiment, allJobs, options, "the same command again");
   if (outcome === "stopped" || options.json) return;
   const { runFolder } = experiment.paths;
   console.log(`\n${readReportTable(runFolder)}\n`);

@@ -37,6 +37,8 @@ async function interrupt(run: string, args: readonly string[], count: number, si
   let seen = 0;
   for await (const _ of followEvents(log, { signal: stop.signal, interval: 5 })) if (++seen >= count) break;
   child.kill(signal);
+  // As under npm, which hands on what the terminal has sent already.
+  if (signal === "SIGINT") child.kill(signal);
   return ended;
 }
 
