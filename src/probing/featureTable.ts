@@ -40,13 +40,33 @@ export function denseTable(x: Rows): FeatureTable {
 }
 
 export function denseDesign({ d, values }: Rows, rows: Uint32Array): DesignMatrix {
-  const each = (visit: (t: number, j: number, value: number) => void): void => {
-    for (let t = 0; t < rows.length; t++) {
-      const start = rows[t]! * d;
-      for (let j = 0; j < d; j++) visit(t, j, values[start + j]!);
-    }
+  const own = new Float64Array(rows.length * d);
+  for (let t = 0; t < rows.length; t++) own.set(values.subarray(rows[t]! * d, (rows[t]! + 1) * d), t * d);
+  return {
+    rows: rows.length,
+    width: d,
+    times(v) {
+      const result = new Float64Array(rows.length);
+      for (let t = 0, at = 0; t < rows.length; t++) {
+        let sum = 0;
+        for (let j = 0; j < d; j++) sum += own[at++]! * v[j]!;
+        result[t] = sum;
+      }
+      return result;
+    },
+    transposedTimes(r) {
+      const result = new Float64Array(d);
+      for (let t = 0, at = 0; t < rows.length; t++)
+        for (let j = 0, weight = r[t]!; j < d; j++) result[j]! += own[at++]! * weight;
+      return result;
+    },
+    weightedSquares(r) {
+      const result = new Float64Array(d);
+      for (let t = 0, at = 0; t < rows.length; t++)
+        for (let j = 0, weight = r[t]!; j < d; j++, at++) result[j]! += own[at]! * own[at]! * weight;
+      return result;
+    },
   };
-  return products(rows.length, d, each);
 }
 
 /**
@@ -54,59 +74,63 @@ export function denseDesign({ d, values }: Rows, rows: Uint32Array): DesignMatri
  * changes both which features are chosen and how strongly the penalty holds them.
  */
 export function codesTable(codes: SparseCodes, scales?: Float64Array): FeatureTable {
-  const scale = (feature: number): number => scales?.[feature] ?? 1;
-  const eachOf =
-    (rows: Uint32Array) =>
-    (visit: (t: number, j: number, value: number) => void): void => {
+  return {
+    width: codes.width,
+    weightedSum: (rows, weights) => sparseDesign(codes, rows, scales).transposedTimes(weights),
+    columns(rows, features) {
+      const place = new Map(Array.from(features, (feature, at) => [feature, at]));
+      const values = new Float64Array(rows.length * features.length);
       for (let t = 0; t < rows.length; t++) {
         const row = rows[t]!;
         for (let at = codes.offsets[row]!; at < codes.offsets[row + 1]!; at++) {
           const feature = codes.indices[at]!;
-          visit(t, feature, codes.values[at]! * scale(feature));
+          const to = place.get(feature);
+          if (to !== undefined) values[t * features.length + to] = codes.values[at]! * (scales?.[feature] ?? 1);
         }
       }
-    };
-  const design = (rows: Uint32Array): DesignMatrix => products(rows.length, codes.width, eachOf(rows));
-  return {
-    width: codes.width,
-    weightedSum: (rows, weights) => design(rows).transposedTimes(weights),
-    columns(rows, features) {
-      const position = new Map(Array.from(features, (feature, at) => [feature, at]));
-      const values = new Float64Array(rows.length * features.length);
-      eachOf(rows)((t, feature, value) => {
-        const at = position.get(feature);
-        if (at !== undefined) values[t * features.length + at] = value;
-      });
       return { rows: rows.length, d: features.length, values };
     },
-    design,
+    design: (rows) => sparseDesign(codes, rows, scales),
   };
 }
 
-function products(
-  rows: number,
-  width: number,
-  each: (visit: (t: number, j: number, value: number) => void) => void,
-): DesignMatrix {
-  const visited = (size: number, visit: (result: Float64Array, t: number, j: number, value: number) => void) => {
-    const result = new Float64Array(size);
-    each((t, j, value) => visit(result, t, j, value));
-    return result;
-  };
+/** The rows are gathered once: a fit goes over them a thousand times. */
+function sparseDesign(codes: SparseCodes, rows: Uint32Array, scales?: Float64Array): DesignMatrix {
+  const offsets = new Uint32Array(rows.length + 1);
+  for (let t = 0; t < rows.length; t++)
+    offsets[t + 1] = offsets[t]! + codes.offsets[rows[t]! + 1]! - codes.offsets[rows[t]!]!;
+  const indices = new Uint32Array(offsets[rows.length]!);
+  const values = new Float64Array(indices.length);
+  for (let t = 0, to = 0; t < rows.length; t++) {
+    for (let at = codes.offsets[rows[t]!]!; at < codes.offsets[rows[t]! + 1]!; at++, to++) {
+      indices[to] = codes.indices[at]!;
+      values[to] = codes.values[at]! * (scales?.[indices[to]!] ?? 1);
+    }
+  }
   return {
-    rows,
-    width,
-    times: (v) =>
-      visited(rows, (result, t, j, value) => {
-        result[t]! += value * v[j]!;
-      }),
-    transposedTimes: (r) =>
-      visited(width, (result, t, j, value) => {
-        result[j]! += value * r[t]!;
-      }),
-    weightedSquares: (r) =>
-      visited(width, (result, t, j, value) => {
-        result[j]! += r[t]! * value * value;
-      }),
+    rows: rows.length,
+    width: codes.width,
+    times(v) {
+      const result = new Float64Array(rows.length);
+      for (let t = 0; t < rows.length; t++) {
+        let sum = 0;
+        for (let at = offsets[t]!; at < offsets[t + 1]!; at++) sum += values[at]! * v[indices[at]!]!;
+        result[t] = sum;
+      }
+      return result;
+    },
+    transposedTimes(r) {
+      const result = new Float64Array(codes.width);
+      for (let t = 0; t < rows.length; t++)
+        for (let at = offsets[t]!; at < offsets[t + 1]!; at++) result[indices[at]!]! += values[at]! * r[t]!;
+      return result;
+    },
+    weightedSquares(r) {
+      const result = new Float64Array(codes.width);
+      for (let t = 0; t < rows.length; t++)
+        for (let at = offsets[t]!; at < offsets[t + 1]!; at++)
+          result[indices[at]!]! += values[at]! * values[at]! * r[t]!;
+      return result;
+    },
   };
 }
