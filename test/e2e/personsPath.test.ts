@@ -170,8 +170,17 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     await browserView.locator(".row .id").nth(3).waitFor();
     await picture("features-dark");
     await browserView.locator("sae-filter-bar input").first().fill("she");
-    await browserView.locator(".count", { hasText: /^\s*\d{1,3} of/ }).waitFor();
-    await browserView.locator(".row .id").nth(1).waitFor();
+    // The rows of the search, not those that stood there before: every one has the token.
+    await browserView.waitForFunction(() => {
+      const list = document
+        .querySelector("sae-feature-browser")
+        ?.shadowRoot?.querySelector("sae-feature-list")
+        ?.shadowRoot?.querySelectorAll(".row .tokens");
+      const texts = [...(list ?? [])].map((row) =>
+        [...row.querySelectorAll("sae-token")].map((token) => (token as HTMLElement & { text: string }).text).join(" "),
+      );
+      return texts.length > 1 && /she/i.test(texts[0]!) && /she/i.test(texts[1]!);
+    });
     await browserView.locator(".row .flag").nth(0).click();
     await browserView.locator('.row .flag[aria-pressed="true"]').nth(0).waitFor();
     await browserView.locator(".row .flag").nth(1).click();
