@@ -119,7 +119,10 @@ function logitLines(top: readonly TokenLogit[], bottom: readonly TokenLogit[]): 
 /** One line around the peak, cut to the width. */
 export function sequenceLine(sequence: FeatureSequence, max: number, color: boolean, width = 100): string {
   const { tokens, peak } = sequence;
-  const own = tokens.map((token) => token.text.replace(/\s+/g, " "));
+  // Tokens of no document stand between documents; at the beginning of a row they say nothing.
+  const own = tokens.map((token, i) =>
+    token.document !== null ? token.text.replace(/\s+/g, " ") : i === 0 ? "" : " ¶ ",
+  );
   const marked = (i: number) =>
     color ? tint(own[i]!, tokens[i]!.activation / max) : i === peak ? bracketed(own[i]!) : own[i]!;
   const budget = width - 12;

@@ -80,11 +80,13 @@ function clearest(runFolder: string): string {
 function next(runFolder: string, file: string): string {
   const run = shortPath(runFolder);
   return `What next:
-  sae-ensembles features ${run} --token she        features that fire on a token
-  sae-ensembles features ${run} --text "…"         features whose contexts hold a phrase
-  sae-ensembles features ${run} --show 0/0         everything about one feature
-  ${shortPath(file)}   the experiment: change it, or copy it for a model and a text of your own
-  ${run}/report.md, report.csv, report.json   the table above; ${run}/ensembles   SAELens folders
+  sae-ensembles features ${run} --token she    features that fire on a token
+  sae-ensembles features ${run} --text "once upon"    features by their contexts
+  sae-ensembles features ${run} --show 0/0    everything about one feature
+Files:
+  ${shortPath(file)}    the experiment: change it, or copy it for a model and a text of your own
+  ${run}/report.md    the tables above; report.csv and report.json beside it
+  ${run}/ensembles    each member is a folder that SAELens loads
 
 From the repository, "npm run sae-ensembles --" stands for "sae-ensembles".`;
 }

@@ -115,6 +115,14 @@ test("a context keeps its peak and what stands before it, within the width", () 
   assert.ok([...line].length <= 40, line);
 });
 
+test("tokens of no document are a mark between documents, and nothing at the beginning", () => {
+  const bos = { id: 0, text: "<|endoftext|>", activation: 0, document: null, start: 0, end: 0 };
+  const { tokens, peak } = sequence;
+  const joined = { ...sequence, peak: peak + 2, tokens: [bos, tokens[0]!, bos, ...tokens.slice(1)] };
+  const line = sequenceLine(joined, 12.125, false);
+  assert.ok(line.includes(" The ¶  old nurse said that [she]"), line);
+});
+
 test("with colour the text is the same, tinted", () => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is looked for
   const plain = sequenceLine(sequence, 12.125, true).replace(/\u001b\[[\d;]*m/g, "");
