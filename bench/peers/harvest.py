@@ -44,4 +44,16 @@ def run(which, batches):
     return {"seconds": time.perf_counter() - start, "probes": probes}
 
 
-serve({"prepare": prepare, "run": run})
+def matmul_rate(shapes, times):
+    """GFLOP/s of torch's matrix product: the best over shapes and repetitions."""
+    best = 0.0
+    for m, k, n in shapes:
+        a, b = torch.randn(m, k), torch.randn(k, n)
+        for _ in range(times):
+            start = time.perf_counter()
+            torch.mm(a, b)
+            best = max(best, 2e-9 * m * k * n / (time.perf_counter() - start))
+    return {"gflops": best}
+
+
+serve({"matmul_rate": matmul_rate, "prepare": prepare, "run": run})
