@@ -166,7 +166,9 @@ async function indexQuery(bench: Bench): Promise<Measured> {
     peakBytes: number;
   }>("indexQueries.ts", { path, words: built.words.slice(0, 4000), rounds: QUERY_ROUNDS });
   rmSync(path, { force: true });
-  const slowest = answer.times.reduce((a, b) => (b.p95 > a.p95 ? b : a));
+  // Opening happens once; its time stands in the details.
+  const questions = answer.times.filter(({ kind }) => !kind.startsWith("open"));
+  const slowest = questions.reduce((a, b) => (b.p95 > a.p95 ? b : a));
   return {
     ours: slowest.p95,
     peer: QUERY_GOAL,
