@@ -19,13 +19,13 @@ const SETTINGS = {
   n_members: MEMBERS,
   hook_name: "blocks.15.hook_resid_post",
   context_size: 128,
-  training_tokens: 32_768,
+  training_tokens: 65_536,
   train_batch_size_tokens: 2048,
   store_batch_size_prompts: 8,
-  // Small, so that the peers' buffers harvest little that is never trained on.
-  n_batches_in_buffer: 8,
   lr: 3e-4,
 };
+/** Rows of the peers' mixing buffer; small, so that they harvest little that is never trained on. Ours harvests to disk, as by default, and shuffles there. */
+const BUFFER_ROWS = 4096;
 /** Reviews: enough for every token, whoever tokenizes. */
 const TEXTS = 400;
 
@@ -47,7 +47,9 @@ async function bagging(bench: Bench): Promise<Measured> {
   const opened = await openLanguageModel(model, { threads: bench.threads });
   const bos_id = opened.tokenizer.bosId;
   await opened.close();
-  await peer.ask("prepare", { model, bos_id, texts, settings: SETTINGS });
+  // In SAELens it counts rows of context_size, whatever the batch of the store.
+  const settings = { ...SETTINGS, n_batches_in_buffer: BUFFER_ROWS / SETTINGS.context_size };
+  await peer.ask("prepare", { model, bos_id, texts, settings });
   const singles: number[] = [];
   const times = await takeTurns(1, {
     ours: async () => [await ours(bench, model, texts)],
@@ -87,7 +89,6 @@ async function ours(bench: Bench, model: string, texts: string): Promise<number>
       column: "text",
       sae: { architecture: "topk", d_sae, k },
       ensembles: { methods: ["bagging"], n_members },
-      activations: { store: "on_the_fly" },
       evaluation: { test_tokens: 128, model_metrics_tokens: 0 },
       n_checkpoints: 0,
       threads: bench.threads,
