@@ -5,6 +5,7 @@ import { createCpuEngine } from "../src/engine/cpu/cpuEngine.ts";
 import type { TrainerConfig } from "../src/engine/engine.ts";
 import { newMemberState } from "../src/engine/memberState.ts";
 import type { Architecture } from "../src/sae/sae.ts";
+import { median } from "./median.ts";
 
 export interface StepShape {
   readonly d_in: number;
@@ -40,16 +41,7 @@ export interface StepTiming {
 export async function measureStep(shape: StepShape): Promise<StepTiming> {
   const { d_in, d_sae, rows } = shape;
   const random = new SeededRandom(1);
-  const normal = (n: number, scale: number): Float32Array => {
-    const values = new Float32Array(n);
-    for (let i = 0; i < n; i += 2) {
-      const radius = scale * Math.sqrt(-2 * Math.log(1 - random.uniform()));
-      const angle = 2 * Math.PI * random.uniform();
-      values[i] = radius * Math.cos(angle);
-      if (i + 1 < n) values[i + 1] = radius * Math.sin(angle);
-    }
-    return values;
-  };
+  const normal = (n: number, scale: number) => Float32Array.from({ length: n }, () => scale * random.normal());
   const config = stepConfig(shape);
   const members = Array.from({ length: shape.members ?? 1 }, () => {
     const W_dec = normal(d_sae * d_in, 0.1 / Math.sqrt(d_in));
@@ -97,7 +89,8 @@ export async function measureStep(shape: StepShape): Promise<StepTiming> {
   };
 }
 
-function stepConfig(shape: StepShape): TrainerConfig {
+/** SAELens' defaults for one step of the given shape. */
+export function stepConfig(shape: Omit<StepShape, "rows" | "steps">): TrainerConfig {
   return {
     sae: {
       architecture: shape.architecture ?? "topk",
@@ -122,11 +115,6 @@ function stepConfig(shape: StepShape): TrainerConfig {
     decoder_norm: "free",
     dead_feature_window: 1000,
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {

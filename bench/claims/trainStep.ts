@@ -2,12 +2,12 @@
 import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { createCpuEngine } from "../../src/engine/cpu/cpuEngine.ts";
-import type { TrainerConfig } from "../../src/engine/engine.ts";
 import { newMemberState } from "../../src/engine/memberState.ts";
 import { encodeOnnx } from "../../src/formats/onnx.ts";
 import { readSafetensors, tensorFloat32 } from "../../src/formats/safetensors.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
 import { median, takeTurns } from "../median.ts";
+import { stepConfig } from "../trainStep.ts";
 
 interface Shape {
   readonly size: "small" | "large";
@@ -187,30 +187,7 @@ async function ourTrainer(bench: Bench, { d, F, k, batch }: Shape) {
     b_enc: await tensorFloat32(file, "b_enc", [F]),
   };
   const x = await tensorFloat32(file, "x", [BATCHES, batch, d]);
-  const config: TrainerConfig = {
-    sae: {
-      architecture: "topk",
-      d_in: d,
-      d_sae: F,
-      k,
-      apply_b_dec_to_input: true,
-      normalize_activations: "none",
-      rescale_acts_by_decoder_norm: true,
-      dtype: "float32",
-      metadata: {},
-    },
-    lp_norm: 1,
-    aux_loss_coefficient: 1,
-    aux_loss_form: "sae_lens",
-    topk_threshold_lr: 0.01,
-    jumprelu_bandwidth: 0.05,
-    adam_beta1: 0.9,
-    adam_beta2: 0.999,
-    adam_eps: 1e-8,
-    max_grad_norm: 1,
-    decoder_norm: "free",
-    dead_feature_window: DEAD_FEATURE_WINDOW,
-  };
+  const config = { ...stepConfig({ d_in: d, d_sae: F, k }), dead_feature_window: DEAD_FEATURE_WINDOW };
   const engine = await createCpuEngine({ threads: bench.threads });
   const trainer = await engine.createTrainer(config, [newMemberState(weights, config.adam_beta1)]);
   let taken = 0;

@@ -1,4 +1,6 @@
 // The contract of a stream of activations, and the cursor that lets it go on after a break.
+import type { z } from "zod";
+import { InputError } from "../formats/inputError.ts";
 
 /** Rows of activations at one hook, mixed. */
 export interface ActivationSource {
@@ -16,3 +18,32 @@ export interface ActivationSource {
 
 /** JSON; its content belongs to the source that made it. Large buffers go to files that it names. */
 export type ActivationCursor = Readonly<Record<string, unknown>>;
+
+/**
+ * A cursor that came back, of the source's own shape and with what decides the order as it is now (`fixed`). Throws
+ * InputError naming `folder` and the field.
+ */
+export function parseCursor<T extends object>(
+  folder: string,
+  cursor: ActivationCursor,
+  schema: z.ZodType<T>,
+  start: T,
+  fixed: readonly (keyof T & string)[],
+): T {
+  const parsed = schema.safeParse(cursor);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new InputError({
+      file: folder,
+      where: `cursor.${issue.path.join(".")}`,
+      found: issue.message,
+      expected: "a cursor of this source",
+    });
+  }
+  for (const key of fixed) {
+    if (parsed.data[key] === start[key]) continue;
+    const expected = `${start[key]}: the order would not be the one that was interrupted`;
+    throw new InputError({ file: folder, where: `cursor.${key}`, found: `${parsed.data[key]}`, expected });
+  }
+  return parsed.data;
+}

@@ -2,10 +2,9 @@
 import { open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
-import { InputError } from "../formats/inputError.ts";
 import { type ActivationStore, checkedRange, type RowRange, readActivationStore } from "./activationManifest.ts";
 import { checkSum, readFully } from "./activationRows.ts";
-import type { ActivationCursor, ActivationSource } from "./activationSource.ts";
+import { type ActivationCursor, type ActivationSource, parseCursor } from "./activationSource.ts";
 import { SeededRandom } from "./seededRandom.ts";
 
 export interface OpenActivationStoreOptions {
@@ -80,34 +79,16 @@ export async function openActivationStore(
     buffer_bytes: bufferBytes,
     position: 0,
   } as const;
-  return new ShuffledStore(store, options.cursor ? parseCursor(folder, options.cursor, start) : start);
+  return new ShuffledStore(
+    store,
+    options.cursor ? parseCursor(folder, options.cursor, cursorSchema, start, fixed) : start,
+  );
 }
 
 type Cursor = z.infer<typeof cursorSchema>;
 
-function parseCursor(folder: string, cursor: ActivationCursor, start: Cursor): Cursor {
-  const parsed = cursorSchema.safeParse(cursor);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new InputError({
-      file: folder,
-      where: `cursor.${issue.path.join(".")}`,
-      found: issue.message,
-      expected: "a cursor of this source",
-    });
-  }
-  for (const key of ["seed", "passes", "from", "to", "d_in", "dtype"] as const) {
-    if (parsed.data[key] === start[key]) continue;
-    throw new InputError({
-      file: folder,
-      where: `cursor.${key}`,
-      found: `${parsed.data[key]}`,
-      expected: `${start[key]}: the order would not be the one that was interrupted`,
-    });
-  }
-  // buffer_bytes decides the order, so an interrupted pass keeps the one that it began with.
-  return parsed.data;
-}
+/** What decides the order; buffer_bytes does too, but an interrupted pass keeps the one that it began with. */
+const fixed = ["seed", "passes", "from", "to", "d_in", "dtype"] as const;
 
 class ShuffledStore implements ActivationSource {
   readonly d_in: number;

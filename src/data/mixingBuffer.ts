@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import { readSafetensors, tensorFloat32, writeSafetensors } from "../formats/safetensors.ts";
-import type { ActivationCursor, ActivationSource } from "./activationSource.ts";
+import { type ActivationCursor, type ActivationSource, parseCursor } from "./activationSource.ts";
 import { SeededRandom } from "./seededRandom.ts";
 
 /** Activations in the order of the texts: a model that runs over windows of tokens. */
@@ -86,29 +86,13 @@ export async function createMixingBuffer(options: MixingBufferOptions): Promise<
     ended: false,
     producer: null,
   };
-  const cursor = options.cursor ? parseCursor(options.folder, options.cursor, start) : start;
+  const cursor = options.cursor ? parseCursor(options.folder, options.cursor, cursorSchema, start, fixed) : start;
   const values = cursor.file ? await readBuffer(options.folder, cursor) : new Float32Array(0);
   return new MixingBuffer(options.folder, cursor, values, await options.openProducer(cursor.producer));
 }
 
-function parseCursor(folder: string, cursor: ActivationCursor, start: Cursor): Cursor {
-  const parsed = cursorSchema.safeParse(cursor);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new InputError({
-      file: folder,
-      where: `cursor.${issue.path.join(".")}`,
-      found: issue.message,
-      expected: "a cursor of this source",
-    });
-  }
-  for (const key of ["d_in", "seed", "buffer_rows", "mix_fraction"] as const) {
-    if (parsed.data[key] === start[key]) continue;
-    const expected = `${start[key]}: the order would not be the one that was interrupted`;
-    throw new InputError({ file: folder, where: `cursor.${key}`, found: `${parsed.data[key]}`, expected });
-  }
-  return parsed.data;
-}
+/** What decides the order. */
+const fixed = ["d_in", "seed", "buffer_rows", "mix_fraction"] as const;
 
 async function readBuffer(folder: string, cursor: Cursor): Promise<Float32Array> {
   const path = join(folder, cursor.file!);

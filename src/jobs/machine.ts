@@ -20,6 +20,17 @@ export interface Finding {
 
 const GIB = 2 ** 30;
 
+const MARK = { ok: "✓", warning: "!", problem: "✗" } as const;
+
+/** Findings as lines for people, names aligned, advice below what it is about. */
+export function findingLines(findings: readonly Finding[]): string[] {
+  const width = Math.max(...findings.map(({ name }) => name.length));
+  return findings.flatMap(({ name, state, value, advice }) => [
+    `${MARK[state]} ${name.padEnd(width)}  ${value}`,
+    ...(advice ? [`  ${"".padEnd(width)}  → ${advice}`] : []),
+  ]);
+}
+
 /** `folder`: where runs would go. Takes a second or two. */
 export async function examineMachine(folder: string): Promise<Finding[]> {
   return [

@@ -7,7 +7,7 @@ import { InputError } from "../formats/inputError.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
-import { examineMachine } from "../jobs/machine.ts";
+import { examineMachine, findingLines } from "../jobs/machine.ts";
 import { runPaths } from "../jobs/runFolder.ts";
 import { allJobs } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
@@ -60,7 +60,7 @@ async function forget(above: string): Promise<void> {
   }
 }
 
-async function annotationsChanged(ensemble: string): Promise<void> {
+function annotationsChanged(ensemble: string): void {
   notify(connection, serviceClient, "annotationsChanged", { ensemble });
 }
 
@@ -135,13 +135,7 @@ answer(connection, service, {
   },
   report: ({ folder }) => readReportTable(folder),
   doctor: async () => {
-    const findings = await examineMachine(process.cwd());
-    const mark = { ok: "✓", warning: "!", problem: "✗" } as const;
-    const width = Math.max(...findings.map(({ name }) => name.length));
-    const lines = findings.flatMap(({ name, state, value, advice }) => [
-      `${mark[state]} ${name.padEnd(width)}  ${value}`,
-      ...(advice ? [`  ${"".padEnd(width)}  → ${advice}`] : []),
-    ]);
+    const lines = findingLines(await examineMachine(process.cwd()));
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
   },
   openIndex: async ({ ensemble }) => (await opened(ensemble)).snapshot(true),
@@ -149,12 +143,12 @@ answer(connection, service, {
   detail: async ({ ensemble, feature }) => (await opened(ensemble)).detail(feature),
   annotate: async ({ ensemble, ...edit }) => {
     await (await opened(ensemble)).annotate(edit);
-    await annotationsChanged(ensemble);
+    annotationsChanged(ensemble);
     return {};
   },
   undo: async ({ ensemble }) => {
     const undone = await (await opened(ensemble)).undo();
-    if (undone) await annotationsChanged(ensemble);
+    if (undone) annotationsChanged(ensemble);
     return { undone };
   },
   tryText: async ({ ensemble, text }) => {
@@ -176,7 +170,7 @@ setInterval(async () => {
         notify(connection, serviceClient, "log", { level: "warning", message: error.message });
         return false;
       });
-    if (changed) await annotationsChanged(folder);
+    if (changed) annotationsChanged(folder);
   }
 }, annotationLook).unref();
 

@@ -26,6 +26,8 @@ export class OpenEnsemble {
   readonly #annotations: Annotations;
   readonly #undo: AnnotationEdit[][] = [];
   #clarity: Uint32Array | undefined;
+  /** The last list in order of clarity; flags and labels may change what passes, so it ends with them. */
+  #listed: { readonly key: string; readonly ids: Uint32Array } | undefined;
   #annotationTime = 0;
   readonly #indexTime: number;
 
@@ -155,6 +157,7 @@ export class OpenEnsemble {
 
   #applyAnnotations(): void {
     this.#annotationTime = modified(this.#annotations.path);
+    this.#listed = undefined;
     this.index.setAnnotations(this.#annotations.byId(this.index.info.members));
   }
 
@@ -165,9 +168,14 @@ export class OpenEnsemble {
     limit: number,
   ): { total: number; rows: FeatureRow[] } {
     this.#clarity ??= clarityOrder(this.index);
-    const passing = new Set(this.index.ids({ filter }));
-    const ids = this.#clarity.filter((id) => passing.has(id));
-    if (!descending) ids.reverse();
+    // A list is scrolled page by page: what passes is found once for all of them.
+    const key = JSON.stringify([filter, descending]);
+    if (this.#listed?.key !== key) {
+      const passing = new Set(this.index.ids({ filter }));
+      const ids = this.#clarity.filter((id) => passing.has(id));
+      this.#listed = { key, ids: descending ? ids : ids.reverse() };
+    }
+    const { ids } = this.#listed;
     return { total: ids.length, rows: this.rows([...ids.subarray(offset, offset + limit)]) };
   }
 }

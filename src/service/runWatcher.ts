@@ -5,6 +5,7 @@ import * as z from "zod";
 import { runPaths } from "../jobs/runFolder.ts";
 import { findRuns, readExperimentRecord, readRunStatus } from "../jobs/runRecord.ts";
 import type { EnsembleEntry, RunEntry } from "../protocol/service.ts";
+import { readReport } from "./reportRows.ts";
 
 /** Milliseconds between looks while a run is at work, and otherwise. */
 const busy = 700;
@@ -89,11 +90,7 @@ function experimentFile(folder: string): string | null {
 
 const ensembleFile = z.object({ method: z.string(), members: z.array(z.string()).min(1), hook: z.string() });
 const memberConfig = z.object({ d_sae: z.number().int() });
-const reportFile = z.object({
-  methods: z.array(
-    z.object({ method: z.string(), metrics: z.record(z.string(), z.object({ value: z.number().nullable() })) }),
-  ),
-});
+type Metrics = Readonly<Record<string, { readonly value: number | null }>>;
 
 function readEnsembles(runFolder: string): EnsembleEntry[] {
   const parent = join(runFolder, "ensembles");
@@ -105,7 +102,7 @@ function readEnsembles(runFolder: string): EnsembleEntry[] {
   return names.sort().map((name) => readEnsemble(join(parent, name), metrics));
 }
 
-function readEnsemble(folder: string, metrics: ReadonlyMap<string, Record<string, number | null>>): EnsembleEntry {
+function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): EnsembleEntry {
   const name = basename(folder);
   const shown = metrics.get(name.replace(/-\d+$/, ""));
   const empty = {
@@ -132,8 +129,8 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Record<string
       hook,
       members: members.length,
       features: sizes.reduce((sum, size) => sum + size, 0),
-      explainedVariance: shown?.["explained_variance"] ?? null,
-      l0: shown?.["l0"] ?? null,
+      explainedVariance: shown?.["explained_variance"]?.value ?? null,
+      l0: shown?.["l0"]?.value ?? null,
       indexed: statSync(join(folder, "index.sqlite"), { throwIfNoEntry: false }) !== undefined,
       damage: "",
     };
@@ -143,15 +140,9 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Record<string
 }
 
 /** Values of the report by method; none where it can't be read. */
-function readMetrics(runFolder: string): ReadonlyMap<string, Record<string, number | null>> {
+function readMetrics(runFolder: string): ReadonlyMap<string, Metrics> {
   try {
-    const { methods } = reportFile.parse(JSON.parse(readFileSync(runPaths(runFolder).report("json"), "utf8")));
-    return new Map(
-      methods.map(({ method, metrics }) => [
-        method,
-        Object.fromEntries(Object.entries(metrics).map(([key, { value }]) => [key, value])),
-      ]),
-    );
+    return new Map(readReport(runFolder)?.methods.map(({ method, metrics }) => [method, metrics]));
   } catch {
     return new Map();
   }

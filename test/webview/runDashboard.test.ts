@@ -1,7 +1,5 @@
 // The run dashboard's bundle in a real Chromium, its host a stand-in: live charts, progress, the table, exports, accessibility.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import type { MessageConnection } from "vscode-jsonrpc/node";
@@ -10,9 +8,7 @@ import type { ReportTable } from "../../src/protocol/reportTable.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
 import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
-import { launchBrowser, openWebview, screenshot, type Theme } from "./webviewPage.ts";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { accessibilityViolations, launchBrowser, openWebview, screenshot, type Theme } from "./webviewPage.ts";
 
 const running: RunEntry = {
   folder: "demo-run",
@@ -191,25 +187,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
       tell(trainLines);
       await page.locator("sae-chart canvas").nth(3).waitFor();
       await screenshot(page, `run-dashboard-${theme}`);
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() =>
-        (
-          globalThis as unknown as {
-            axe: {
-              run(
-                root: Document,
-                options: object,
-              ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
-            };
-          }
-        ).axe.run(document, { resultTypes: ["violations"] }),
-      );
-      assert.deepEqual(
-        violations.map(
-          ({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`,
-        ),
-        [],
-      );
+      assert.deepEqual(await accessibilityViolations(page), []);
       await page.close();
     });
   }

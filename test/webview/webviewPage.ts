@@ -1,5 +1,6 @@
 // Opens a webview bundle in a real Chromium with a stand-in for acquireVsCodeApi, whose host end lies in the test.
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import {
@@ -99,4 +100,26 @@ export async function openWebview(
 /** Writes a picture where a person can look at it: test/screenshots (not kept in git). */
 export async function screenshot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe-core finds wrong in a page, a line a rule. */
+export async function accessibilityViolations(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    (
+      globalThis as unknown as {
+        axe: {
+          run(
+            root: Document,
+            options: object,
+          ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+        };
+      }
+    ).axe.run(document, { resultTypes: ["violations"] }),
+  );
+  return violations.map(
+    ({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`,
+  );
 }

@@ -33,9 +33,9 @@ export class RunsTree implements vscode.TreeDataProvider<RunEntry> {
     item.description = describeRun(run);
     item.iconPath = icons[run.state];
     const traits = [run.report ? "report" : "", run.ensembles.some((ensemble) => ensemble.indexed) ? "index" : ""];
-    item.contextValue = ["run", run.state, ...traits].filter(Boolean).join(":").replace("run:", "run:");
-    const lines = [`**${run.name}** · ${run.state}`, run.reason ?? "", "", `\`${run.folder}\``];
-    item.tooltip = new vscode.MarkdownString(lines.filter((line) => line !== null).join("\n\n"));
+    item.contextValue = ["run", run.state, ...traits].filter(Boolean).join(":");
+    const lines = [`**${run.name}** · ${run.state}`, run.reason, `\`${run.folder}\``];
+    item.tooltip = new vscode.MarkdownString(lines.filter(Boolean).join("\n\n"));
     item.accessibilityInformation = { label: `${run.name}, ${describeRun(run)}` };
     if (run.state !== "damaged") item.command = { command: commands.openDashboard, title: "Open", arguments: [run] };
     return item;
