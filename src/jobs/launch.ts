@@ -6,7 +6,7 @@ import type { JobKind } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
 import { runPaths } from "./runFolder.ts";
 import { isRunLocked } from "./runLock.ts";
-import { type RunStatus, readRunStatus } from "./runRecord.ts";
+import { isAtWork, type RunStatus, readRunStatus } from "./runRecord.ts";
 
 export interface DetachedRun {
   readonly pid: number;
@@ -58,10 +58,10 @@ export async function launchDetached(
   return { pid: child.pid!, runFolder };
 }
 
-/** Asks the run to checkpoint and stop; it does so within a second or two. Returns whether it was running. */
+/** Asks the run to checkpoint and stop, or to leave the queue; it does so within a second or two. Returns whether it was there. */
 export function requestStop(runFolder: string): boolean {
   const status = readRunStatus(runFolder);
-  if (status.state !== "running") return false;
+  if (!isAtWork(status.state)) return false;
   writeFileSync(runPaths(status.folder).stop, "");
   return true;
 }
