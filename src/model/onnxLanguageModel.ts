@@ -82,16 +82,17 @@ export class OnnxLanguageModel implements LanguageModel {
     const values = new Float32Array(batch.rows * batch.length * width);
     for (const run of rowRuns(batch, this.info)) {
       const { rows, length, tokens } = run;
-      const { positions, cos, sin } = this.rotaryTables(length);
-      const pairs = cos.length / positions;
+      const { positions: tabled, cos, sin } = this.rotaryTables(length);
+      const pairs = cos.length / tabled;
       const result = await this.run(key, graph, {
         ids: new ort.Tensor("int32", run.ids, [tokens]),
+        positions: new ort.Tensor("int32", run.positions, [tokens]),
         padded: new ort.Tensor("int32", run.padded, [rows, length]),
         places: new ort.Tensor("int32", run.places, [tokens]),
         last: new ort.Tensor("int32", run.last, [rows]),
         length: new ort.Tensor("int32", Int32Array.of(length), []),
-        cos: new ort.Tensor("float32", cos, [positions, pairs]),
-        sin: new ort.Tensor("float32", sin, [positions, pairs]),
+        cos: new ort.Tensor("float32", cos, [tabled, pairs]),
+        sin: new ort.Tensor("float32", sin, [tabled, pairs]),
         ...(delta ? { [DELTA]: new ort.Tensor("float32", packRun(run, delta, dModel), [tokens, dModel]) } : {}),
       });
       unpackRun(run, result, width, values);
