@@ -70,6 +70,18 @@ export async function concepts(
   report: string,
   options: ConceptsJobOptions,
 ): Promise<ConceptsReport> {
+  const result = await conceptsReport(runFolder, options);
+  await writeConcepts(report, result);
+  return result;
+}
+
+export async function writeConcepts(report: string, result: ConceptsReport): Promise<void> {
+  await writeFileAtomic(`${report}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  await writeFileAtomic(`${report}.md`, markdown(result));
+}
+
+/** Throws InputError for whatever the data lacks. */
+export async function conceptsReport(runFolder: string, options: ConceptsJobOptions): Promise<ConceptsReport> {
   const { trainFile, testFile, columns, perClass, seeds } = options;
   const [train, test] = [await readLabelledTexts(trainFile, columns), await readLabelledTexts(testFile, columns)];
   const known = new Set(train.texts.map((one) => one.text));
@@ -126,7 +138,7 @@ export async function concepts(
     detections.push(detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf));
   });
   const { settings } = experiment;
-  const result: ConceptsReport = {
+  return {
     format_version: 1,
     command: options.command,
     versions: versions(),
@@ -150,9 +162,6 @@ export async function concepts(
     })),
     detections,
   };
-  await writeFileAtomic(`${report}.json`, `${JSON.stringify(result, null, 2)}\n`);
-  await writeFileAtomic(`${report}.md`, markdown(result));
-  return result;
 }
 
 function detection(

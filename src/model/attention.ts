@@ -7,24 +7,28 @@ export interface AttentionShape {
   /** Divides heads; each serves heads / kvHeads neighbouring query heads. */
   readonly kvHeads: number;
   readonly headWidth: number;
-  /** Whether queries and keys are rotated by their positions first, over the whole head. */
-  readonly rotary: boolean;
+  /** Dimensions of a head, from its first on, that positions rotate in queries and keys; 0: none, headWidth: all. */
+  readonly rotaryWidth: number;
   /** A token sees itself and this many − 1 before it; null: all. */
   readonly window: number | null;
+  /** Scores are multiplied with this… */
+  readonly scale: number;
+  /** …and then bounded: cap · tanh(score / cap). Null: not. */
+  readonly softCap: number | null;
 }
 
 /** onnxruntime's attention wants heads whose width is a multiple of this. */
 const WIDTH_STEP = 8;
 
-/** Queries [tokens, heads·width], keys and values [tokens, kvHeads·width] → [tokens, heads·width]. Scores are scaled by 1/√width. */
+/** Queries [tokens, heads·width], keys and values [tokens, kvHeads·width] → [tokens, heads·width]. */
 export function causalAttention(
   graph: GraphBuilder,
   inputs: DecoderInputs,
   { query, key, value }: { query: Value; key: Value; value: Value },
-  { heads, kvHeads, headWidth, rotary, window }: AttentionShape,
+  { heads, kvHeads, headWidth, rotaryWidth, window, scale, softCap }: AttentionShape,
 ): Value {
   const inRows = (x: Value) => graph.op("Gather", [x, inputs.padded], { axis: { int: 0 } });
-  const rotated = (x: Value, count: number) => (rotary ? rotate(graph, inputs, x, count) : x);
+  const rotated = (x: Value, count: number) => (rotaryWidth > 0 ? rotate(graph, inputs, x, count, rotaryWidth) : x);
   const extra = -headWidth & (WIDTH_STEP - 1);
   const widened = (x: Value, count: number) => (extra > 0 ? widenHeads(graph, x, count, headWidth, extra) : x);
   const past = inputs.kept?.past(kvHeads, headWidth + extra);
@@ -43,7 +47,8 @@ export function causalAttention(
     {
       num_heads: { int: heads },
       kv_num_heads: { int: kvHeads },
-      scale: { float: 1 / Math.sqrt(headWidth) },
+      scale: { float: scale },
+      softcap: { float: softCap ?? 0 },
       local_window_size: { int: window ?? -1 },
     },
   );
@@ -54,9 +59,12 @@ export function causalAttention(
 }
 
 /** Rotates [rows, length, heads·width]. One position alone stands for "count from there in every row". */
-function rotate(graph: GraphBuilder, inputs: DecoderInputs, x: Value, heads: number): Value {
+function rotate(graph: GraphBuilder, inputs: DecoderInputs, x: Value, heads: number, width: number): Value {
   const tables = [inputs.first, inputs.cos, inputs.sin];
-  return graph.op("com.microsoft.RotaryEmbedding", [x, ...tables], { num_heads: { int: heads } });
+  return graph.op("com.microsoft.RotaryEmbedding", [x, ...tables], {
+    num_heads: { int: heads },
+    rotary_embedding_dim: { int: width },
+  });
 }
 
 /** Zeros behind every head change neither a score nor, once cut off again, what is mixed. */

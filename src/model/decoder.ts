@@ -22,6 +22,8 @@ export interface Decoder {
 export interface DecoderInputs {
   /** [tokens] int32 */
   readonly ids: Value;
+  /** [tokens] int32: each token's place in its own row, from 0, kept ones before it counted. */
+  readonly positions: Value;
   /** [rows, length] int32: which token stands there; padded places repeat any. */
   readonly padded: Value;
   /** [tokens] int32: where each token stands in the flattened padded rows. */

@@ -33,6 +33,14 @@ export function logitsGraph(decoder: Decoder, checkpoint: Checkpoint, hookName: 
   return graph.finish([{ name: RESULT, value: logits, shape: ["tokens", decoder.info.dVocab] }]);
 }
 
+/** Tensors of the checkpoint that the whole model makes no use of. Throws InputError for one that is missing or misshapen. */
+export function unusedTensors(decoder: Decoder, checkpoint: Checkpoint): string[] {
+  const graph = new GraphBuilder(checkpoint);
+  decoder.logits(graph, decoderInputs(graph, decoder), (_, value) => value);
+  const used = graph.usedWeights;
+  return [...checkpoint.tensors.keys()].filter((name) => !used.has(name));
+}
+
 /** Directions of the residual stream to logits. */
 export function unembedGraph(decoder: Decoder, checkpoint: Checkpoint): Model {
   const graph = new GraphBuilder(checkpoint);
@@ -44,6 +52,7 @@ export function decoderInputs(graph: GraphBuilder, decoder: Decoder): DecoderInp
   const pairs = (decoder.rotary?.width ?? 0) / 2;
   return {
     ids: graph.input("ids", "I32", ["tokens"]),
+    positions: graph.input("positions", "I32", ["tokens"]),
     padded: graph.input("padded", "I32", ["rows", "length"]),
     places: graph.input("places", "I32", ["tokens"]),
     last: graph.input("last", "I32", ["rows"]),

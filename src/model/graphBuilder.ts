@@ -75,6 +75,11 @@ export class GraphBuilder {
     return value;
   }
 
+  /** Names of the tensors that `weight` was asked for. */
+  get usedWeights(): ReadonlySet<string> {
+    return new Set(this.weights.keys());
+  }
+
   hasWeight(name: string): boolean {
     return this.checkpoint.tensors.has(name);
   }

@@ -100,16 +100,17 @@ export class OnnxLanguageModel implements LanguageModel {
     const values = new Float32Array(batch.rows * batch.length * width);
     for (const run of rowRuns(batch, this.info)) {
       const { rows, length, tokens } = run;
-      const { positions, cos, sin } = this.rotaryTables(length);
-      const pairs = cos.length / positions;
+      const { positions: tabled, cos, sin } = this.rotaryTables(length);
+      const pairs = cos.length / tabled;
       const result = await this.run(key, graph, {
         ids: new ort.Tensor("int32", run.ids, [tokens]),
+        positions: new ort.Tensor("int32", run.positions, [tokens]),
         padded: new ort.Tensor("int32", run.padded, [rows, length]),
         places: new ort.Tensor("int32", run.places, [tokens]),
         last: new ort.Tensor("int32", run.last, [rows]),
         length: new ort.Tensor("int32", Int32Array.of(length), []),
-        cos: new ort.Tensor("float32", cos, [positions, pairs]),
-        sin: new ort.Tensor("float32", sin, [positions, pairs]),
+        cos: new ort.Tensor("float32", cos, [tabled, pairs]),
+        sin: new ort.Tensor("float32", sin, [tabled, pairs]),
         ...(delta ? { [DELTA]: new ort.Tensor("float32", packRun(run, delta, dModel), [tokens, dModel]) } : {}),
       });
       unpackRun(run, result, width, values);
@@ -145,17 +146,22 @@ export class OnnxLanguageModel implements LanguageModel {
   /** Where tokens `from`…`to` − 1 of a single row stand: those before are kept. */
   private places(from: number, to: number): Record<string, ort.Tensor> {
     const n = to - from;
-    const { positions, cos, sin } = this.rotaryTables(to);
-    const pairs = cos.length / positions;
+    const { positions: tabled, cos, sin } = this.rotaryTables(to);
+    const pairs = cos.length / tabled;
     const ascending = Int32Array.from({ length: n }, (_, i) => i);
     return {
+      positions: new ort.Tensor(
+        "int32",
+        ascending.map((i) => from + i),
+        [n],
+      ),
       padded: new ort.Tensor("int32", ascending, [1, n]),
       places: new ort.Tensor("int32", ascending, [n]),
       last: new ort.Tensor("int32", Int32Array.of(to - 1), [1]),
       length: new ort.Tensor("int32", Int32Array.of(to), []),
       first: new ort.Tensor("int64", BigInt64Array.of(BigInt(from)), [1]),
-      cos: new ort.Tensor("float32", cos, [positions, pairs]),
-      sin: new ort.Tensor("float32", sin, [positions, pairs]),
+      cos: new ort.Tensor("float32", cos, [tabled, pairs]),
+      sin: new ort.Tensor("float32", sin, [tabled, pairs]),
     };
   }
 

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { debias } from "../../jobs/debias.ts";
 import { debiasJson } from "../../jobs/debiasReport.ts";
-import { demoPath } from "../../jobs/demoData.ts";
+import { demoBias } from "../../jobs/demoData.ts";
 import { shortPath } from "../foreground.ts";
 import { list, positive, progressLine, valuePair, wholeNumbers, withInterrupt } from "../labelledOptions.ts";
 
@@ -26,12 +26,6 @@ interface DebiasOptions {
   readonly saebenchCompatible?: boolean;
   readonly json?: boolean;
 }
-
-/** Enough for every effect to show, and pooled in a minute. */
-const DEMO_PER_CELL = { train: 200, test: 100 };
-
-/** The demo's biographies: two jobs of different worlds, so that a probe can learn either the job or the gender. */
-const DEMO_LABELS = { positive: ["nurse"], negative: ["professor"] };
 
 export function debiasCommand(): Command {
   return new Command("debias")
@@ -72,17 +66,18 @@ export function debiasCommand(): Command {
 
 async function run(folder: string, options: DebiasOptions): Promise<void> {
   const demo = options.data === "demo";
-  const labels = options.labels ?? (demo ? DEMO_LABELS : undefined);
-  const test = demo ? demoPath("testBios") : options.test;
+  const bios = demoBias();
+  const labels = options.labels ?? (demo ? bios.label : undefined);
+  const test = demo ? bios.testFile : options.test;
   const perCell =
     options.perCell === undefined
-      ? demo && DEMO_PER_CELL
+      ? demo && bios.perCell
       : { train: options.perCell, test: Math.ceil(options.perCell / 2) };
   const report = resolve(options.report ?? join(folder, "debias"));
   const progress = progressLine();
   const result = await withInterrupt((signal) =>
     debias(folder, report, {
-      trainFile: demo ? demoPath("bios") : options.data,
+      trainFile: demo ? bios.trainFile : options.data,
       ...(test !== undefined && { testFile: test }),
       columns: { text: options.text, label: options.label, attribute: options.attribute },
       ...(labels && { label: labels }),

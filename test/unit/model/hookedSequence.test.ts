@@ -18,7 +18,15 @@ const kinds: Record<string, (model: LanguageModel) => Pick<LanguageModel, "readT
 };
 
 /** Tolerances of the references: five times the worst float32 error against float64. */
-const models = { llama: 5.7e-5, llama_tied_bf16_sharded: 8.3e-5, llama3_rope: 7.5e-5, mistral: 7.8e-5 };
+const models = {
+  llama: 5.7e-5,
+  llama3_rope: 7.5e-5,
+  mistral: 7.8e-5,
+  gpt2: 4.4e-5,
+  gpt_neox: 4.5e-5,
+  qwen2: 5.1e-5,
+  gemma2: 2.5e-5,
+};
 
 for (const [name, tolerance] of Object.entries(models)) {
   describe(name, async () => {
