@@ -36,6 +36,8 @@ export function runPaths(folder: string) {
     ensemble: (task: string) => join(folder, "ensembles", task),
     /** Each ensemble has its own index, beside it. */
     index: (task: string) => join(folder, "ensembles", task, "index.sqlite"),
+    /** Flags, labels and notes on the ensemble's features. */
+    annotations: (task: string) => join(folder, "ensembles", task, "annotations.json"),
     report: (extension: "json" | "csv" | "md") => join(folder, `report.${extension}`),
   };
 }

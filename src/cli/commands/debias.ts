@@ -46,7 +46,12 @@ export function debiasCommand(): Command {
     )
     .addOption(new Option("--attributes <a/b>", "the same for the attribute").argParser(valuePair))
     .addOption(new Option("--ensemble <names>", "ensembles, with commas; default all that are trained").argParser(list))
-    .addOption(new Option("--flags <features>", "flagged features, member/index with commas").argParser(list))
+    .addOption(
+      new Option(
+        "--flags <features>",
+        "flagged features, member/index with commas; left out, those of annotations.json beside each ensemble",
+      ).argParser(list),
+    )
     .addOption(new Option("--seeds <numbers>", "seeds of draws and probes").argParser(wholeNumbers).default([0, 1, 2]))
     .addOption(
       new Option("--n <numbers>", "numbers of features for SCR; default 2,5,10,20,50,100,500").argParser(wholeNumbers),

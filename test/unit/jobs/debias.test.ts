@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import { Annotations } from "../../../src/features/annotations.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { concepts } from "../../../src/jobs/concepts.ts";
 import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
@@ -87,6 +88,17 @@ test("every ensemble, both directions, every seed; the second time from what is 
   const markdown = readFileSync(join(folder, "first.md"), "utf8");
   for (const expected of ["oracle", "… and retrained", "4 random features", "SCR, direction 2", "Seeds 0, 1"])
     assert.ok(markdown.includes(expected), expected);
+  for (const figure of ["groups-1", "scr-1", "groups-2", "scr-2"]) {
+    assert.ok(markdown.includes(`](first-${figure}.svg)`), figure);
+    const svg = readFileSync(join(folder, `first-${figure}.svg`), "utf8");
+    assert.match(svg, /^<svg [\s\S]*boosting[\s\S]*<\/svg>\n$/);
+    assert.doesNotMatch(svg, /NaN|undefined/);
+  }
+  const json = JSON.parse(readFileSync(join(folder, "first.json"), "utf8"));
+  assert.equal(json.command, "test");
+  assert.equal(json.data.train, data);
+  assert.deepEqual(json.seeds, [0, 1]);
+  assert.ok(json.versions["sae-ensembles"] && json.versions.node);
   const kept = ["single", "boosting"].map((name) => {
     assert.equal(pooledFiles(name).length, 1);
     return statSync(join(run, "ensembles", name, "pooled", pooledFiles(name)[0]!)).mtimeMs;
@@ -107,8 +119,39 @@ test("a person's flags are scored; flags that aren't features are refused", asyn
   assert.deepEqual(report.ensembles[0]!.runs[0]![0]!.shift_flagged!.flags, [3, 95]);
   await assert.rejects(
     debias(run, join(folder, "none"), { ...flagged, flags: ["2/0"] }),
-    /--flags: found "2\/0", expected member\/index of bagging/,
+    /--flags: found "2\/0", expected member\/index, from 0\/0 on/,
   );
+});
+
+test("without a word about flags, those of annotations.json count, each ensemble's own", async () => {
+  const file = join(run, "ensembles", "boosting", "annotations.json");
+  const annotations = await Annotations.open(file);
+  annotations.edit([
+    { feature: "1/7", flagged: true },
+    { feature: "0/2", flagged: true, label: "he" },
+    { feature: "0/5", label: "she" },
+  ]);
+  await annotations.save();
+  const { ensembles } = await debias(run, join(folder, "kept-flags"), {
+    ...options,
+    ensembles: ["single", "boosting"],
+  });
+  assert.deepEqual(
+    ensembles.map(({ flags }) => flags),
+    [[], ["0/2", "1/7"]],
+  );
+  assert.equal(ensembles[0]!.runs[0]![0]!.shift_flagged, null);
+  const scored = ensembles[1]!.runs[0]![0]!.shift_flagged!;
+  assert.deepEqual(scored.flags, [2, 55]);
+  const named = await debias(run, join(folder, "named-flags"), {
+    ...options,
+    ensembles: ["boosting"],
+    flags: ["1/7", "0/2"],
+  });
+  assert.deepEqual(named.ensembles[0]!.runs[0]![0]!.shift_flagged, scored);
+  const markdown = readFileSync(join(folder, "kept-flags.md"), "utf8");
+  assert.match(markdown, /Flagged features of boosting \(.*annotations\.json\): 0\/2, 1\/7\./);
+  assert.match(markdown, /boosting: 2 flagged features ablated/);
 });
 
 test("saebench_compatible runs with its padding and its probes", async () => {
