@@ -14,7 +14,7 @@ import {
 } from "../probing/conceptDetection.ts";
 import { codesTable, denseTable, type FeatureTable } from "../probing/featureTable.ts";
 import { type Spread, spread } from "../probing/spread.ts";
-import { memberOffsets } from "../sae/ensemble.ts";
+import { featureName } from "../sae/featureName.ts";
 import { text } from "./debiasReport.ts";
 import { type ProbeRunOptions, probeRun, type TextSource } from "./probeRun.ts";
 import { versions } from "./versions.ts";
@@ -130,11 +130,7 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     const { d } = pooled.activations;
     if (detections.length === 0)
       detections.push(detection("raw activations", denseTable(pooled.activations), tasks, (feature) => `${feature}`));
-    const offsets = memberOffsets(ensemble);
-    const nameOf = (feature: number): string => {
-      const member = offsets.findLastIndex((first) => first <= feature);
-      return `${member}/${feature - offsets[member]!}`;
-    };
+    const nameOf = (feature: number): string => featureName(ensemble, feature);
     detections.push(detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf));
   });
   const { settings } = experiment;

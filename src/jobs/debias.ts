@@ -1,7 +1,6 @@
 // Debiasing of a run's ensembles on a labelled data set, over seeds and in both directions of the bias; writes the report beside the run's other reports.
-import { basename } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { cellsOf, countCells } from "../data/fourCells.ts";
-import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import {
   type DebiasBaselines,
@@ -13,18 +12,24 @@ import {
 } from "../probing/debias.ts";
 import { codesOfZero } from "../probing/pool.ts";
 import { SCR_N } from "../probing/scr.ts";
-import { ensembleWidth, memberOffsets } from "../sae/ensemble.ts";
+import { ensembleWidth } from "../sae/ensemble.ts";
+import { featureName } from "../sae/featureName.ts";
 import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData, swapped } from "./debiasData.ts";
-import { type DebiasReport, debiasJson, debiasMarkdown } from "./debiasReport.ts";
+import { type DebiasedProbe, saveDebiasedProbe } from "./debiasedProbe.ts";
+import { type DebiasReport, writeDebiasReport } from "./debiasReport.ts";
+import { readFlags } from "./flags.ts";
 import { type ProbeRunOptions, probeRun } from "./probeRun.ts";
+import { runPaths } from "./runFolder.ts";
 import { versions } from "./versions.ts";
 
 export interface DebiasJobOptions extends ProbeRunOptions, DebiasDataOptions {
   readonly n_values?: readonly number[];
   readonly shift_n: number;
-  /** A person's flags, "member/index". */
+  /** A person's flags, "member/index"; where left out, those of each ensemble's annotations.json. */
   readonly flags?: readonly string[];
   readonly saebenchCompatible?: boolean;
+  /** Where the debiased probe of each ensemble with flags goes (saveDebiasedProbe), in a folder of the ensemble's name. */
+  readonly probeFolder?: string;
   /** As it was typed. */
   readonly command: string;
 }
@@ -32,7 +37,7 @@ export interface DebiasJobOptions extends ProbeRunOptions, DebiasDataOptions {
 /** SAEBench pads its texts to so many tokens. */
 const SAEBENCH_LENGTH = 128;
 
-/** The report, which is also written to `<report>.json` and `<report>.md`. Throws InputError for whatever the data lacks. */
+/** The report, which is also written (writeDebiasReport). Throws InputError for whatever the data lacks. */
 export async function debias(runFolder: string, report: string, options: DebiasJobOptions): Promise<DebiasReport> {
   const data = await readDebiasData(options);
   const { texts, pairs } = data;
@@ -48,18 +53,18 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
   );
   let probes: DebiasProbes[][] | undefined;
   const results: DebiasReport["ensembles"][number][] = [];
+  const saved: { readonly name: string; readonly probe: DebiasedProbe }[] = [];
   const experiment = await probeRun(
     runFolder,
     texts,
     options,
-    async ({ name, method, ensemble, texts: pooled, W_dec }, engine) => {
+    async ({ name, method, ensemble, texts: pooled, pooledFile, W_dec }, engine) => {
       // The activations are the same under every ensemble; the probes are trained once.
       probes ??= draws.map((sets) =>
         sets.map((set) => trainDebiasProbes(pooled.activations, set, options.saebenchCompatible)),
       );
       const width = ensembleWidth(ensemble);
-      const offsets = memberOffsets(ensemble);
-      const flags = (options.flags ?? []).map((flag) => featureId(flag, offsets, name, runFolder));
+      const flags = await readFlags(ensemble, runPaths(runFolder).annotations(name), options.flags);
       const padding = options.saebenchCompatible
         ? { length: SAEBENCH_LENGTH, codesOfZero: await zeroCodes(engine, ensemble, pooled.activations.d, width) }
         : undefined;
@@ -68,16 +73,37 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
           debiasEnsemble(one, pooled, W_dec, {
             n_values: (options.n_values ?? SCR_N).filter((n) => n <= width),
             shift_n: options.shift_n,
-            flags,
+            flags: flags.features,
             ...(padding && { padding }),
           }),
         ),
       );
-      const nameOf = (feature: number): string => {
-        const member = offsets.findLastIndex((first) => first <= feature);
-        return `${member}/${feature - offsets[member]!}`;
-      };
-      results.push({ name, method, features: width, runs, nameOf });
+      const nameOf = (feature: number): string => featureName(ensemble, feature);
+      results.push({
+        name,
+        method,
+        features: width,
+        flags: flags.features.map(nameOf),
+        flags_file: flags.file,
+        runs,
+        nameOf,
+      });
+      const shift = runs[0]![0]!.shift_flagged;
+      if (shift)
+        saved.push({
+          name,
+          probe: {
+            probe: shift.retrained_probe,
+            features: shift.flags,
+            nameOf,
+            W_dec,
+            test: probes[0]![0]!.test,
+            scores: shift.retrained,
+            pooledFile: resolve(pooledFile),
+            cellNames: cellNames(pairs),
+            provenance: { ensemble: name, method, flags_file: flags.file },
+          },
+        });
     },
   );
   const baselines: DebiasBaselines[][] = probes!.map((own) => own.map(debiasBaselines));
@@ -98,7 +124,6 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     seeds: options.seeds,
     shift_n: options.shift_n,
     saebench_compatible: options.saebenchCompatible ?? false,
-    flags: options.flags ?? [],
     directions: directions.map(({ pair, cells }, at) => ({
       pair,
       cell_names: cellNames(pair),
@@ -109,8 +134,20 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     baselines,
     ensembles: results,
   };
-  await writeFileAtomic(`${report}.json`, `${JSON.stringify(debiasJson(result), null, 2)}\n`);
-  await writeFileAtomic(`${report}.md`, debiasMarkdown(result));
+  const { probeFolder } = options;
+  if (probeFolder !== undefined && saved.length === 0)
+    throw new InputError({
+      file: runFolder,
+      found: "no flagged feature, so no debiased probe",
+      expected: "flags in an ensemble's annotations.json, or named with --flags",
+    });
+  await writeDebiasReport(result, report);
+  if (probeFolder === undefined) return result;
+  const { directions: _, baselines: __, ensembles: ___, ...head } = result;
+  for (const { name, probe } of saved) {
+    const provenance = { ...probe.provenance, ...head, pair: pairs, seed: options.seeds[0] };
+    await saveDebiasedProbe(join(probeFolder, name), { ...probe, provenance });
+  }
   return result;
 }
 
@@ -126,12 +163,4 @@ async function zeroCodes(
   } finally {
     await encoder.close();
   }
-}
-
-function featureId(flag: string, offsets: readonly number[], ensemble: string, file: string): number {
-  const [, member, index] = /^(\d+)\/(\d+)$/.exec(flag) ?? [];
-  const [first, next] = [offsets[Number(member)], offsets[Number(member) + 1]];
-  if (first !== undefined && next !== undefined && Number(index) < next - first) return first + Number(index);
-  const expected = `member/index of ${ensemble}, from 0/0 on (one ensemble at a time: --ensemble)`;
-  throw new InputError({ file, where: "--flags", found: `"${flag}"`, expected });
 }

@@ -23,6 +23,7 @@ interface DebiasOptions {
   readonly shift: number;
   readonly perCell?: number;
   readonly report?: string;
+  readonly probe?: string;
   readonly saebenchCompatible?: boolean;
   readonly json?: boolean;
 }
@@ -46,7 +47,12 @@ export function debiasCommand(): Command {
     )
     .addOption(new Option("--attributes <a/b>", "the same for the attribute").argParser(valuePair))
     .addOption(new Option("--ensemble <names>", "ensembles, with commas; default all that are trained").argParser(list))
-    .addOption(new Option("--flags <features>", "flagged features, member/index with commas").argParser(list))
+    .addOption(
+      new Option(
+        "--flags <features>",
+        "flagged features, member/index with commas; left out, those of annotations.json beside each ensemble",
+      ).argParser(list),
+    )
     .addOption(new Option("--seeds <numbers>", "seeds of draws and probes").argParser(wholeNumbers).default([0, 1, 2]))
     .addOption(
       new Option("--n <numbers>", "numbers of features for SCR; default 2,5,10,20,50,100,500").argParser(wholeNumbers),
@@ -59,6 +65,10 @@ export function debiasCommand(): Command {
       ).argParser(positive),
     )
     .option("--report <path>", "where the report goes, without ending; default debias in the run folder")
+    .option(
+      "--probe <folder>",
+      "also write the debiased probe of the flagged features (first seed, retrained), with code that applies it",
+    )
     .option("--saebench-compatible", "SAEBench's choices: probes selected on test rows, its padding encoded")
     .option("--json", "the report as JSON on standard output, and nothing else there")
     .action(run);
@@ -86,6 +96,7 @@ async function run(folder: string, options: DebiasOptions): Promise<void> {
       ...(options.flags && { flags: options.flags }),
       seeds: options.seeds,
       ...(options.n && { n_values: options.n }),
+      ...(options.probe !== undefined && { probeFolder: resolve(options.probe) }),
       shift_n: options.shift,
       ...(perCell && { perCell }),
       saebenchCompatible: options.saebenchCompatible === true,
