@@ -75,6 +75,8 @@ export const service = {
       result: z.object({ lines: z.array(z.string()), next: z.number().int() }),
     },
     report: { params: z.object({ folder: z.string() }), result: reportTable.nullable() },
+    /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */
+    setHubToken: { params: z.object({ token: z.string().nullable() }), result: z.object({}) },
     doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
     openIndex: { params: index, result: browser.ready.result },
     page: { params: browser.page.params.extend(index.shape), result: browser.page.result },

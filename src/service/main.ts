@@ -28,6 +28,9 @@ const annotationLook = 1000;
 /** Most bytes of events in one answer. */
 const eventChunk = 1 << 20;
 
+/** The token of the environment that the service was started in. */
+const ownHubToken = process.env["HF_TOKEN"];
+
 const connection = createMessageConnection(
   new StreamMessageReader(process.stdin),
   new StreamMessageWriter(process.stdout),
@@ -134,6 +137,12 @@ answer(connection, service, {
     }
   },
   report: ({ folder }) => readReportTable(folder),
+  setHubToken: ({ token }) => {
+    // Runs inherit it; it stands in no file and no list of processes.
+    if (token ?? ownHubToken) process.env["HF_TOKEN"] = token ?? ownHubToken;
+    else delete process.env["HF_TOKEN"];
+    return {};
+  },
   doctor: async () => {
     const lines = findingLines(await examineMachine(process.cwd()));
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };

@@ -21,7 +21,7 @@ import { InputError } from "../../../../src/formats/inputError.ts";
 import { cachedModel, obtainModel } from "../../../../src/model/hubModel.ts";
 import { openLanguageModel } from "../../../../src/model/open.ts";
 import { golden, temporaryFolder } from "../../fixtures.ts";
-import { COMMIT, type LocalHub, localHub, put } from "./localHub.ts";
+import { COMMIT, type LocalHub, localHub, put } from "../../localHub.ts";
 
 // Waits are asked for in milliseconds and not waited.
 const hub: LocalHub = await localHub();
@@ -36,6 +36,10 @@ beforeEach(() => {
   hub.requests.length = 0;
   hub.misbehave = () => false;
   hub.breakAfter = null;
+  hub.arrived = (upTo) =>
+    globSync("*/blobs/*.incomplete", { cwd: cacheFolder }).some(
+      (name) => statSync(join(cacheFolder, name)).size >= upTo,
+    );
   hub.sizes.clear();
 });
 

@@ -16,8 +16,9 @@ export interface LocalHub {
   }[];
   /** Answers a request instead of the hub if it returns true. */
   misbehave: (request: IncomingMessage, response: ServerResponse) => boolean;
-  /** Bytes after which a file's answer breaks off, or none. */
+  /** Bytes after which a file's answer breaks off, or none; not before `arrived` says that all up to there are in use, since fetch drops what it holds when a connection breaks. */
   breakAfter: number | null;
+  arrived: (upTo: number) => boolean;
   /** Bytes that files are listed with, by path; otherwise their own. */
   readonly sizes: Map<string, number>;
   /** Files of each revision of "owner/name" ("datasets/owner/name"), by path. */
@@ -31,6 +32,7 @@ export async function localHub(): Promise<LocalHub> {
     requests: [],
     misbehave: () => false,
     breakAfter: null,
+    arrived: () => true,
     sizes: new Map(),
     repositories: new Map(),
   };
@@ -90,7 +92,9 @@ function answer(hub: LocalHub, path: string, range: string | undefined, response
   const headers = { "Content-Length": part.length, "Content-Range": `bytes ${from}-${data.length - 1}/${data.length}` };
   response.writeHead(range ? 206 : 200, headers);
   if (hub.breakAfter === null || part.length <= hub.breakAfter) return response.end(part);
-  return response.write(part.subarray(0, hub.breakAfter), () => response.socket?.end());
+  const upTo = from + hub.breakAfter;
+  const end = () => (hub.arrived(upTo) ? response.destroy() : setTimeout(end, 1));
+  return response.write(part.subarray(0, hub.breakAfter), end);
 }
 
 function commitOf(repository: Map<string, unknown>, revision: string): string | null {
