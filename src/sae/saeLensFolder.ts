@@ -17,7 +17,7 @@ import { type ParameterName, parameterNames, type Sae, type SaeConfig, type SaeW
 import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
 
 const CONFIG = "cfg.json";
-const WEIGHTS = "sae_weights.safetensors";
+export const WEIGHTS = "sae_weights.safetensors";
 const SPARSITY = "sparsity.safetensors";
 /** log10 of a density never goes below log10(SPARSITY_EPS). */
 const SPARSITY_EPS = 1e-10;
