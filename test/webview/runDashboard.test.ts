@@ -19,6 +19,7 @@ const running: RunEntry = {
   experiment: "demo.sae.jsonc",
   started: 0,
   ended: null,
+  ahead: null,
   progress: { stage: "train bagging", done: 63_000, total: 100_000, unit: "tokens", rate: 41_250, eta: 12 },
   report: false,
   ensembles: [],
