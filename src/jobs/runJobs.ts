@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
-import type { JobKind, RunEvent } from "../protocol/runEvents.ts";
+import { type JobKind, jobKinds, type RunEvent } from "../protocol/runEvents.ts";
 import { buildIndexes } from "./buildIndex.ts";
 import { deviceOf, QueueTicket } from "./deviceQueue.ts";
 import { evaluate } from "./evaluate.ts";
@@ -29,7 +29,7 @@ export interface RunJobsOptions {
 }
 
 /** In the order in which they build on each other. */
-export const allJobs: readonly JobKind[] = ["harvest", "train", "evaluate", "index"];
+export const allJobs: readonly JobKind[] = jobKinds;
 
 const jobs: Record<JobKind, (context: JobContext) => Promise<void>> = { harvest, train, evaluate, index: buildIndexes };
 

@@ -10,7 +10,17 @@ import { doctor } from "./doctor.ts";
 import { setHubToken } from "./hubToken.ts";
 import { browseFeatures, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
-import { deleteRun, openDashboard, resumeRun, revealRun, runDemo, runExperiment, stopRun } from "./runs.ts";
+import {
+  buildIndex,
+  deleteRun,
+  evaluate,
+  openDashboard,
+  resumeRun,
+  revealRun,
+  runDemo,
+  runExperiment,
+  stopRun,
+} from "./runs.ts";
 
 /** What commands work with. */
 export interface Parts {
@@ -29,6 +39,8 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.runDemo]: runDemo,
   [commands.newExperiment]: newExperiment,
   [commands.runExperiment]: runExperiment,
+  [commands.evaluate]: evaluate,
+  [commands.buildIndex]: buildIndex,
   [commands.stopRun]: stopRun,
   [commands.resumeRun]: resumeRun,
   [commands.deleteRun]: deleteRun,
