@@ -52,8 +52,8 @@ export async function runJobs(
   try {
     checkBeginning(experiment, kinds);
     for (const part of partsRead(experiment, kinds)) await checkTexts(experiment, part);
-    // Whatever the model refuses (a hook that it does not have) is said before the folder is made.
-    if (kinds.includes("harvest")) await model();
+    // Whatever the model refuses (a hook that it does not have) is said before the folder is made. A run that has harvested may do without.
+    if (kinds.includes("harvest") && !existsSync(runPaths(experiment.paths.runFolder).run)) await model();
     const run = await RunFolder.open(experiment, kinds);
     return await work(run);
   } finally {
