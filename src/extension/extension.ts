@@ -8,10 +8,11 @@ import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
 import { RunStatusBar } from "./statusBar.ts";
+import { RunNotifications } from "./tasks/runNotifications.ts";
 import { RunTasks } from "./tasks/runTasks.ts";
 import { EnsemblesTree } from "./trees/ensemblesTree.ts";
 import { FeaturesTree } from "./trees/featuresTree.ts";
-import { RunsTree } from "./trees/runsTree.ts";
+import { badgeOf, RunsTree } from "./trees/runsTree.ts";
 
 export function activate(context: vscode.ExtensionContext): void {
   const output = vscode.window.createOutputChannel("SAE Ensembles", { log: true });
@@ -22,6 +23,9 @@ export function activate(context: vscode.ExtensionContext): void {
   const dashboards = new RunDashboards(context, service, store);
   const features = new FeaturesTree(service);
 
+  const notifications = new RunNotifications(store, service);
+  const runsView = vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) });
+
   context.subscriptions.push(
     output,
     service,
@@ -30,7 +34,13 @@ export function activate(context: vscode.ExtensionContext): void {
     new ExperimentChecks(service),
     vscode.tasks.registerTaskProvider(taskType, tasks),
     vscode.languages.registerCodeLensProvider(experimentFiles, new ExperimentLenses(store)),
-    vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) }),
+    runsView,
+    store.onChanged(() => {
+      runsView.badge = badgeOf(store);
+    }),
+    tasks,
+    notifications,
+    tasks.onStarted((folder) => notifications.follow(folder)),
     vscode.window.createTreeView(views.ensembles, { treeDataProvider: new EnsemblesTree(store) }),
     vscode.window.createTreeView(views.features, { treeDataProvider: features }),
     browsers.onShown((ensemble) => features.show(ensemble)),

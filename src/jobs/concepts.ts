@@ -14,7 +14,7 @@ import {
 } from "../probing/conceptDetection.ts";
 import { codesTable, denseTable, type FeatureTable } from "../probing/featureTable.ts";
 import { type Spread, spread } from "../probing/spread.ts";
-import { memberOffsets } from "../sae/ensemble.ts";
+import { featureName } from "../sae/featureName.ts";
 import { text } from "./debiasReport.ts";
 import { type ProbeRunOptions, probeRun, type TextSource } from "./probeRun.ts";
 import { versions } from "./versions.ts";
@@ -70,6 +70,18 @@ export async function concepts(
   report: string,
   options: ConceptsJobOptions,
 ): Promise<ConceptsReport> {
+  const result = await conceptsReport(runFolder, options);
+  await writeConcepts(report, result);
+  return result;
+}
+
+export async function writeConcepts(report: string, result: ConceptsReport): Promise<void> {
+  await writeFileAtomic(`${report}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  await writeFileAtomic(`${report}.md`, markdown(result));
+}
+
+/** Throws InputError for whatever the data lacks. */
+export async function conceptsReport(runFolder: string, options: ConceptsJobOptions): Promise<ConceptsReport> {
   const { trainFile, testFile, columns, perClass, seeds } = options;
   const [train, test] = [await readLabelledTexts(trainFile, columns), await readLabelledTexts(testFile, columns)];
   const known = new Set(train.texts.map((one) => one.text));
@@ -118,15 +130,11 @@ export async function concepts(
     const { d } = pooled.activations;
     if (detections.length === 0)
       detections.push(detection("raw activations", denseTable(pooled.activations), tasks, (feature) => `${feature}`));
-    const offsets = memberOffsets(ensemble);
-    const nameOf = (feature: number): string => {
-      const member = offsets.findLastIndex((first) => first <= feature);
-      return `${member}/${feature - offsets[member]!}`;
-    };
+    const nameOf = (feature: number): string => featureName(ensemble, feature);
     detections.push(detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf));
   });
   const { settings } = experiment;
-  const result: ConceptsReport = {
+  return {
     format_version: 1,
     command: options.command,
     versions: versions(),
@@ -150,9 +158,6 @@ export async function concepts(
     })),
     detections,
   };
-  await writeFileAtomic(`${report}.json`, `${JSON.stringify(result, null, 2)}\n`);
-  await writeFileAtomic(`${report}.md`, markdown(result));
-  return result;
 }
 
 function detection(

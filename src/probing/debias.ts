@@ -10,7 +10,7 @@ import { FlagScorer } from "./flagScorer.ts";
 import type { PooledTexts } from "./pool.ts";
 import { logits, type Probe } from "./probe.ts";
 import { heldOutPlan, testSelectedPlan } from "./probePlan.ts";
-import { type GroupedExamples, type Scr, scr } from "./scr.ts";
+import { type GroupedExamples, type Scr, scr, scrScore } from "./scr.ts";
 import { type ProbePlan, type TrainedProbe, trainProbe } from "./trainProbe.ts";
 
 /** The probes of a drawing. They know nothing of any ensemble: activations alone decide them. */
@@ -46,11 +46,15 @@ export interface Shift {
   readonly flags: readonly number[];
   readonly ablated: CellScores;
   readonly retrained: CellScores;
+  /** The probe that was trained anew. */
+  readonly retrained_probe: Probe;
 }
 
 /** Of one ensemble. */
 export interface DebiasResult {
   readonly scr: Scr;
+  /** SCR of the label where as many features are taken out at random; in the order of scr.points. */
+  readonly scr_random: readonly number[];
   /** Features by descending effect on the attribute's probe: what a person is shown first. */
   readonly suggested: readonly { readonly feature: number; readonly effect: number; readonly label_effect: number }[];
   /** The first `shift_n` suggestions taken as flags, unseen by anyone. */
@@ -155,11 +159,16 @@ export function debiasEnsemble(
   const scorer = new FlagScorer({ texts, W_dec, biased, plan: biasedPlan, test });
   const shift = (chosen: Iterable<number>): Shift => {
     const list = Array.from(chosen);
-    return { flags: list, ablated: scorer.ablated(list), retrained: scorer.retrained(list).scores };
+    const { scores, probe } = scorer.retrained(list);
+    return { flags: list, ablated: scorer.ablated(list), retrained: scores, retrained_probe: probe.probe };
   };
   const suggested = topFeatures(effects.spurious, SUGGESTED);
   return {
     scr: curve,
+    scr_random: n_values.map((n) => {
+      const { accuracy } = scorer.ablated(randomFeatures(texts.codes, n, sets.seed));
+      return scrScore({ ...curve.dir1, A_ablated: accuracy });
+    }),
     suggested: Array.from(suggested, (feature) => ({
       feature,
       effect: effects.spurious[feature]!,

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { debias } from "../../jobs/debias.ts";
 import { debiasJson } from "../../jobs/debiasReport.ts";
-import { demoPath } from "../../jobs/demoData.ts";
+import { demoBias } from "../../jobs/demoData.ts";
 import { shortPath } from "../foreground.ts";
 import { list, positive, progressLine, valuePair, wholeNumbers, withInterrupt } from "../labelledOptions.ts";
 
@@ -23,15 +23,10 @@ interface DebiasOptions {
   readonly shift: number;
   readonly perCell?: number;
   readonly report?: string;
+  readonly probe?: string;
   readonly saebenchCompatible?: boolean;
   readonly json?: boolean;
 }
-
-/** Enough for every effect to show, and pooled in a minute. */
-const DEMO_PER_CELL = { train: 200, test: 100 };
-
-/** The demo's biographies: two jobs of different worlds, so that a probe can learn either the job or the gender. */
-const DEMO_LABELS = { positive: ["nurse"], negative: ["professor"] };
 
 export function debiasCommand(): Command {
   return new Command("debias")
@@ -52,7 +47,12 @@ export function debiasCommand(): Command {
     )
     .addOption(new Option("--attributes <a/b>", "the same for the attribute").argParser(valuePair))
     .addOption(new Option("--ensemble <names>", "ensembles, with commas; default all that are trained").argParser(list))
-    .addOption(new Option("--flags <features>", "flagged features, member/index with commas").argParser(list))
+    .addOption(
+      new Option(
+        "--flags <features>",
+        "flagged features, member/index with commas; left out, those of annotations.json beside each ensemble",
+      ).argParser(list),
+    )
     .addOption(new Option("--seeds <numbers>", "seeds of draws and probes").argParser(wholeNumbers).default([0, 1, 2]))
     .addOption(
       new Option("--n <numbers>", "numbers of features for SCR; default 2,5,10,20,50,100,500").argParser(wholeNumbers),
@@ -65,6 +65,10 @@ export function debiasCommand(): Command {
       ).argParser(positive),
     )
     .option("--report <path>", "where the report goes, without ending; default debias in the run folder")
+    .option(
+      "--probe <folder>",
+      "also write the debiased probe of the flagged features (first seed, retrained), with code that applies it",
+    )
     .option("--saebench-compatible", "SAEBench's choices: probes selected on test rows, its padding encoded")
     .option("--json", "the report as JSON on standard output, and nothing else there")
     .action(run);
@@ -72,17 +76,18 @@ export function debiasCommand(): Command {
 
 async function run(folder: string, options: DebiasOptions): Promise<void> {
   const demo = options.data === "demo";
-  const labels = options.labels ?? (demo ? DEMO_LABELS : undefined);
-  const test = demo ? demoPath("testBios") : options.test;
+  const bios = demoBias();
+  const labels = options.labels ?? (demo ? bios.label : undefined);
+  const test = demo ? bios.testFile : options.test;
   const perCell =
     options.perCell === undefined
-      ? demo && DEMO_PER_CELL
+      ? demo && bios.perCell
       : { train: options.perCell, test: Math.ceil(options.perCell / 2) };
   const report = resolve(options.report ?? join(folder, "debias"));
   const progress = progressLine();
   const result = await withInterrupt((signal) =>
     debias(folder, report, {
-      trainFile: demo ? demoPath("bios") : options.data,
+      trainFile: demo ? bios.trainFile : options.data,
       ...(test !== undefined && { testFile: test }),
       columns: { text: options.text, label: options.label, attribute: options.attribute },
       ...(labels && { label: labels }),
@@ -91,6 +96,7 @@ async function run(folder: string, options: DebiasOptions): Promise<void> {
       ...(options.flags && { flags: options.flags }),
       seeds: options.seeds,
       ...(options.n && { n_values: options.n }),
+      ...(options.probe !== undefined && { probeFolder: resolve(options.probe) }),
       shift_n: options.shift,
       ...(perCell && { perCell }),
       saebenchCompatible: options.saebenchCompatible === true,

@@ -9,7 +9,17 @@ import type { RunTasks } from "../tasks/runTasks.ts";
 import { doctor } from "./doctor.ts";
 import { browseFeatures, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
-import { deleteRun, openDashboard, resumeRun, revealRun, runDemo, runExperiment, stopRun } from "./runs.ts";
+import {
+  buildIndex,
+  deleteRun,
+  evaluate,
+  openDashboard,
+  resumeRun,
+  revealRun,
+  runDemo,
+  runExperiment,
+  stopRun,
+} from "./runs.ts";
 
 /** What commands work with. */
 export interface Parts {
@@ -28,6 +38,8 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.runDemo]: runDemo,
   [commands.newExperiment]: newExperiment,
   [commands.runExperiment]: runExperiment,
+  [commands.evaluate]: evaluate,
+  [commands.buildIndex]: buildIndex,
   [commands.stopRun]: stopRun,
   [commands.resumeRun]: resumeRun,
   [commands.deleteRun]: deleteRun,
