@@ -4,6 +4,7 @@ import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts"
 import { generated, inspectionRequests } from "./inspection.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
+import { jobKinds } from "./runEvents.ts";
 
 const progress = z.object({
   stage: z.string(),
@@ -24,6 +25,8 @@ export const runEntry = z.object({
   experiment: z.string().nullable(),
   started: z.number().nullable(),
   ended: z.number().nullable(),
+  /** While it is queued: how many runs are before it on its device. */
+  ahead: z.number().int().nullable(),
   progress: progress.nullable(),
   report: z.boolean(),
   /** Ensembles that are there, with what the report says of them. */
@@ -38,6 +41,8 @@ export const runEntry = z.object({
       explainedVariance: z.number().nullable(),
       l0: z.number().nullable(),
       indexed: z.boolean(),
+      /** When training put another ensemble in its place; null where it is the one of its name. */
+      replaced: z.string().nullable(),
       /** Empty, or why it can't be read. */
       damage: z.string(),
     }),
@@ -46,6 +51,9 @@ export const runEntry = z.object({
 export type RunEntry = z.infer<typeof runEntry>;
 export type EnsembleEntry = RunEntry["ensembles"][number];
 
+const jobs = z.array(z.enum(jobKinds));
+/** Where a run is, and from which byte of its events on it is this start's. */
+const started = z.object({ folder: z.string(), from: z.number().int() });
 const index = z.object({ ensemble: z.string() });
 const browser = featureBrowserHost.requests;
 
@@ -55,8 +63,12 @@ export const service = {
     /** Watches run folders below these from now on; `runsChanged` follows at once and after every change. */
     watchRuns: { params: z.object({ folders: z.array(z.string()) }), result: z.object({}) },
     /** Starts, or goes on with, an experiment's run in a process that outlives us. Errors are those of the experiment file. */
-    start: { params: z.object({ experiment: z.string() }), result: z.object({ folder: z.string() }) },
-    resume: { params: z.object({ folder: z.string() }), result: z.object({ folder: z.string() }) },
+    start: {
+      params: z.object({ experiment: z.string(), runFolder: z.string().optional(), jobs: jobs.optional() }),
+      result: started,
+    },
+    /** `jobs`: these instead of those that the run was started with. */
+    resume: { params: z.object({ folder: z.string(), jobs: jobs.optional() }), result: started },
     stop: { params: z.object({ folder: z.string() }), result: z.object({ wasRunning: z.boolean() }) },
     delete: { params: z.object({ folder: z.string() }), result: z.object({}) },
     /** Checks an experiment file's text: null, or what is wrong and where. */
@@ -69,9 +81,17 @@ export const service = {
     /** The run folder's events from a byte on, as JSON lines. */
     events: {
       params: z.object({ folder: z.string(), from: z.number().int() }),
-      result: z.object({ lines: z.array(z.string()), next: z.number().int() }),
+      result: z.object({
+        lines: z.array(z.string()),
+        next: z.number().int(),
+        /** The run's state and its reason after these lines, whatever they say: a killed process says nothing. */
+        state: runEntry.shape.state,
+        reason: z.string().nullable(),
+      }),
     },
     report: { params: z.object({ folder: z.string() }), result: reportTable.nullable() },
+    /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */
+    setHubToken: { params: z.object({ token: z.string().nullable() }), result: z.object({}) },
     doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
     openIndex: { params: index, result: browser.ready.result },
     page: { params: browser.page.params.extend(index.shape), result: browser.page.result },

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { runPaths } from "../jobs/runFolder.ts";
 import { findRuns, readExperimentRecord, readRunStatus } from "../jobs/runRecord.ts";
 import type { EnsembleEntry, RunEntry } from "../protocol/service.ts";
+import { movedAside } from "../sae/ensembleFolder.ts";
 import { readReport } from "./reportRows.ts";
 
 /** Milliseconds between looks while a run is at work, and otherwise. */
@@ -60,6 +61,7 @@ export function readRun(folder: string): RunEntry {
       experiment: experimentFile(folder),
       started: record.started,
       ended: record.ended,
+      ahead: state === "queued" ? record.ahead : null,
       progress: record.progress,
       report,
       ensembles: readEnsembles(folder),
@@ -70,13 +72,25 @@ export function readRun(folder: string): RunEntry {
       name: basename(folder),
       state: "damaged",
       reason: (error as Error).message,
-      experiment: null,
+      experiment: experimentFile(folder),
       started: null,
       ended: null,
+      ahead: null,
       progress: null,
       report: false,
-      ensembles: [],
+      // What lies in it may be whole all the same.
+      ensembles: readEnsembles(folder),
     };
+  }
+}
+
+/** The run's state and its reason; damage is a state here as well. */
+export function stateOf(folder: string): Pick<RunEntry, "state" | "reason"> {
+  try {
+    const { state, reason } = readRunStatus(folder);
+    return { state, reason };
+  } catch (error) {
+    return { state: "damaged", reason: (error as Error).message };
   }
 }
 
@@ -115,6 +129,7 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): En
     explainedVariance: null,
     l0: null,
     indexed: false,
+    replaced: movedAside(name)?.time ?? null,
   };
   try {
     const { method, members, hook } = ensembleFile.parse(
