@@ -9,7 +9,7 @@ import { experimentSchema } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
 
 const milliseconds = z.number();
-const jobKind = z.enum(["harvest", "train", "evaluate", "index"]);
+const jobKind = z.enum(["harvest", "train", "evaluate", "index", "debias", "concepts"]);
 
 const runRecordSchema = z.object({
   format_version: z.literal(1),

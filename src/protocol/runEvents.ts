@@ -1,6 +1,6 @@
 // Events that a job writes to its run folder, one JSON a line, and everyone who watches it reads: terminal, tree, dashboard.
 
-export type JobKind = "harvest" | "train" | "evaluate" | "index";
+export type JobKind = "harvest" | "train" | "evaluate" | "index" | "debias" | "concepts";
 export type RunState = "queued" | "running" | "stopped" | "failed" | "done";
 
 /** Progress of one stage of a job. */

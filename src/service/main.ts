@@ -9,7 +9,7 @@ import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
 import { examineMachine, findingLines } from "../jobs/machine.ts";
 import { runPaths } from "../jobs/runFolder.ts";
-import { allJobs } from "../jobs/runJobs.ts";
+import { jobsOf } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { answer, notify } from "../protocol/rpc.ts";
@@ -74,7 +74,7 @@ answer(connection, service, {
     const { runFolder } = experiment.paths;
     if (!isRunLocked(runFolder)) {
       await forget(runFolder);
-      await launchDetached(runFolder, runArguments(experiment, allJobs), entry);
+      await launchDetached(runFolder, runArguments(experiment, jobsOf(experiment)), entry);
     }
     watcher.look();
     return { folder: runFolder };
