@@ -1,6 +1,7 @@
 // What the extension host asks of the service: the long-lived child under Node 24 that reads run folders and indices, starts and stops runs, and answers about text. Shapes only.
 import * as z from "zod";
 import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
+import { generated, inspectionRequests } from "./inspection.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
 import { jobKinds } from "./runEvents.ts";
@@ -98,6 +99,7 @@ export const service = {
     annotate: { params: annotation.extend(index.shape), result: z.object({}) },
     undo: { params: index, result: browser.undo.result },
     tryText: { params: browser.tryText.params.extend(index.shape), result: browser.tryText.result },
+    ...inspectionRequests,
     /** Features for the sidebar: flagged first, then the clearest, each under its strongest token. */
     outline: {
       params: index.extend({ filter: z.string(), limit: z.number().int() }),
@@ -113,6 +115,7 @@ export const serviceClient = {
   notifications: {
     runsChanged: z.object({ runs: z.array(runEntry) }),
     annotationsChanged: index,
+    generated: generated.extend({ stream: z.string() }),
     log: z.object({ level: z.enum(["info", "warning", "error"]), message: z.string() }),
   },
 } as const satisfies Contract;
