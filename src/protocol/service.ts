@@ -1,5 +1,6 @@
 // What the extension host asks of the service: the long-lived child under Node 24 that reads run folders and indices, starts and stops runs, and answers about text. Shapes only.
 import * as z from "zod";
+import { comparison } from "./ensembleComparison.ts";
 import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
@@ -40,10 +41,16 @@ export const runEntry = z.object({
       explainedVariance: z.number().nullable(),
       l0: z.number().nullable(),
       indexed: z.boolean(),
+      /** Whether its experiment asks for an index of it. */
+      indexable: z.boolean(),
       /** When training put another ensemble in its place; null where it is the one of its name. */
       replaced: z.string().nullable(),
       /** Empty, or why it can't be read. */
       damage: z.string(),
+      /** Empty, or why its feature index can't be read. */
+      indexDamage: z.string(),
+      /** Features that a person flagged, labelled or noted; null where the file can't be read. */
+      annotated: z.number().int().nullable(),
     }),
   ),
 });
@@ -89,6 +96,9 @@ export const service = {
       }),
     },
     report: { params: z.object({ folder: z.string() }), result: reportTable.nullable() },
+    compare: { params: z.object({ ensembles: z.array(z.string()).min(2) }), result: comparison },
+    /** Deletes one ensemble of a run with its index, flags and labels. */
+    deleteEnsemble: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
     doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
     openIndex: { params: index, result: browser.ready.result },
     page: { params: browser.page.params.extend(index.shape), result: browser.page.result },
