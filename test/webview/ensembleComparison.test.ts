@@ -92,11 +92,10 @@ describe("ensemble comparison", { skip: unavailable && `SKIPPED: ${unavailable}`
 
   test("a row an ensemble; what is found in what; a dash and its reason where nothing can be", async () => {
     const page = await open(() => comparison);
-    const rows = await page.locator("table").last().locator("tbody tr").allInnerTexts();
+    const rows = await page.locator("table", { hasText: "features of" }).locator("tbody tr").allInnerTexts();
     assert.match(rows[0]!, /demo · bagging\s+41\.2% \(0\.612\)\s+–/);
     assert.match(await page.locator("main").innerText(), /–: other spaces/);
     await page.getByRole("button", { name: "demo · boosting" }).click();
-    await page.waitForFunction(() => true);
     assert.deepEqual(browsed, ["b"]);
     await page.close();
   });
