@@ -1,5 +1,6 @@
 // The extension's root: constructs the parts and registers them. Nothing heavy happens here; the service starts when a view first asks.
 import * as vscode from "vscode";
+import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
 import { taskType, views } from "./ids.ts";
@@ -29,6 +30,7 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     output,
     service,
+    keepHubToken(context, service),
     store,
     new RunStatusBar(store),
     new ExperimentChecks(service),

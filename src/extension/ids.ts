@@ -25,6 +25,7 @@ export const commands = {
   showFeature: "saeEnsembles.showFeature",
   refresh: "saeEnsembles.refresh",
   doctor: "saeEnsembles.doctor",
+  setHubToken: "saeEnsembles.setHubToken",
 } as const;
 
 export const taskType = "sae-ensembles";

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { comparison } from "./ensembleComparison.ts";
 import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
+import { generated, inspectionRequests } from "./inspection.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
 import { jobKinds } from "./runEvents.ts";
@@ -99,6 +100,8 @@ export const service = {
     compare: { params: z.object({ ensembles: z.array(z.string()).min(2) }), result: comparison },
     /** Deletes one ensemble of a run with its index, flags and labels. */
     deleteEnsemble: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
+    /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */
+    setHubToken: { params: z.object({ token: z.string().nullable() }), result: z.object({}) },
     doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
     openIndex: { params: index, result: browser.ready.result },
     page: { params: browser.page.params.extend(index.shape), result: browser.page.result },
@@ -106,6 +109,7 @@ export const service = {
     annotate: { params: annotation.extend(index.shape), result: z.object({}) },
     undo: { params: index, result: browser.undo.result },
     tryText: { params: browser.tryText.params.extend(index.shape), result: browser.tryText.result },
+    ...inspectionRequests,
     /** Features for the sidebar: flagged first, then the clearest, each under its strongest token. */
     outline: {
       params: index.extend({ filter: z.string(), limit: z.number().int() }),
@@ -121,6 +125,7 @@ export const serviceClient = {
   notifications: {
     runsChanged: z.object({ runs: z.array(runEntry) }),
     annotationsChanged: index,
+    generated: generated.extend({ stream: z.string() }),
     log: z.object({ level: z.enum(["info", "warning", "error"]), message: z.string() }),
   },
 } as const satisfies Contract;

@@ -15,7 +15,7 @@ import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
-import { Inspector } from "./inspector.ts";
+import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
 import { comparisonTables, readReportTable } from "./reportRows.ts";
 import { RunWatcher, readRun, stateOf } from "./runWatcher.ts";
@@ -29,12 +29,15 @@ const annotationLook = 1000;
 /** Most bytes of events in one answer. */
 const eventChunk = 1 << 20;
 
+/** The token of the environment that the service was started in. */
+const ownHubToken = process.env["HF_TOKEN"];
+
 const connection = createMessageConnection(
   new StreamMessageReader(process.stdin),
   new StreamMessageWriter(process.stdout),
 );
 const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
-const inspector = new Inspector();
+const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
 
 /** The ensemble opened, kept open until its index is replaced; what failed to open is tried anew next time. */
@@ -131,6 +134,12 @@ answer(connection, service, {
     return { ...(await readEventLines(runPaths(folder).events, from)), state, reason };
   },
   report: ({ folder }) => readReportTable(folder),
+  setHubToken: ({ token }) => {
+    // Runs inherit it; it stands in no file and no list of processes.
+    if (token ?? ownHubToken) process.env["HF_TOKEN"] = token ?? ownHubToken;
+    else delete process.env["HF_TOKEN"];
+    return {};
+  },
   doctor: async () => {
     const lines = findingLines(await examineMachine(process.cwd()));
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
@@ -148,14 +157,27 @@ answer(connection, service, {
     if (undone) annotationsChanged(ensemble);
     return { undone };
   },
-  tryText: async ({ ensemble, text }) => {
-    const tokens = await inspector.inspect(ensemble, text, triedFeatures);
+  tryText: async ({ ensemble, text }, signal) => {
+    const tokens = await inspections.tokens(ensemble, text, triedFeatures, signal);
     const features = [...new Set(tokens.flatMap((token) => token.features.map(({ feature }) => feature)))];
-    return {
-      tokens: tokens.map(({ text, features }) => ({ text, features: [...features] })),
-      rows: (await opened(ensemble)).rows(features),
-    };
+    return { tokens, rows: (await opened(ensemble)).rows(features) };
   },
+  inspect: (question, signal) => inspections.inspect(question, signal),
+  featuresHere: (question) => inspections.featuresHere(question),
+  nextToken: (question, signal) => inspections.nextToken(question, signal),
+  pushing: (question, signal) => inspections.pushing(question, signal),
+  generate: (question, signal) => {
+    const { stream } = question;
+    return inspections.generate(
+      question,
+      (generated) => notify(connection, serviceClient, "generated", { ...generated, stream }),
+      signal,
+    );
+  },
+  compare: (question, signal) => inspections.compare(question, signal),
+  describeText: async ({ ensemble, text }, signal) => ({
+    text: await inspections.describe(ensemble, text, signal),
+  }),
   outline: async ({ ensemble, limit }) => (await opened(ensemble)).outline(limit),
 });
 

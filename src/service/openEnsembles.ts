@@ -101,6 +101,11 @@ export class OpenEnsemble {
     return this.index.summaries(features).map((summary) => featureRow(summary));
   }
 
+  /** Ids of all that are flagged now. */
+  flagged(): number[] {
+    return [...this.index.ids({ filter: { flagged: true } })];
+  }
+
   /** Flagged features first, then the clearest. */
   outline(limit: number): { rows: FeatureRow[]; total: number } {
     const all: FeatureFilter = { alive: true };

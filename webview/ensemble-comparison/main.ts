@@ -103,7 +103,7 @@ class SaeEnsembleComparison extends LitElement {
           <tbody>
             ${ensembles.map(
               (ensemble) => html`<tr>
-                <th scope="row"><button class="plain" title="Browse its features" @click=${() => void request(connection, comparisonHost, "browse", { ensemble: ensemble.folder })}>${ensemble.label}</button></th>
+                <th scope="row"><button class="plain link" title="Browse its features" @click=${() => void request(connection, comparisonHost, "browse", { ensemble: ensemble.folder })}>${ensemble.label}</button></th>
                 <td>${ensemble.method}${ensemble.members > 1 ? ` of ${ensemble.members}` : ""}</td>
                 <td class="number">${count(ensemble.features)}</td>
                 <td>${ensemble.hook}</td>

@@ -8,6 +8,7 @@ import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
 import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
+import { setHubToken } from "./hubToken.ts";
 import { browseFeatures, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
 import {
@@ -54,6 +55,7 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
   [commands.refresh]: ({ store }) => store.watch(),
   [commands.doctor]: doctor,
+  [commands.setHubToken]: setHubToken,
 };
 
 export function registerCommands(parts: Parts): vscode.Disposable[] {
