@@ -97,7 +97,7 @@ export const service = {
       }),
     },
     report: { params: z.object({ folder: z.string() }), result: reportTable.nullable() },
-    compare: { params: z.object({ ensembles: z.array(z.string()).min(2) }), result: comparison },
+    compareEnsembles: { params: z.object({ ensembles: z.array(z.string()).min(2) }), result: comparison },
     /** Deletes one ensemble of a run with its index, flags and labels. */
     deleteEnsemble: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
     /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */

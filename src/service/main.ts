@@ -97,7 +97,7 @@ answer(connection, service, {
     watcher.look();
     return {};
   },
-  compare: async ({ ensembles }, signal) => comparisonTables(await compareEnsembles(ensembles, signal)),
+  compareEnsembles: async ({ ensembles }, signal) => comparisonTables(await compareEnsembles(ensembles, signal)),
   deleteEnsemble: async ({ ensemble }) => {
     const run = dirname(dirname(ensemble));
     if (!readRun(run).ensembles.some(({ folder }) => folder === ensemble))

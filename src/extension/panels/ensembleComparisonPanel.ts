@@ -19,7 +19,8 @@ export function showComparison(extension: vscode.Uri, service: ServiceClient, en
     title,
   });
   answer(connection, comparisonHost, {
-    ready: (_, signal) => service.request("compare", { ensembles: [...ensembles] }, { timeout: 300_000, signal }),
+    ready: (_, signal) =>
+      service.request("compareEnsembles", { ensembles: [...ensembles] }, { timeout: 300_000, signal }),
     browse: async ({ ensemble }) => {
       await vscode.commands.executeCommand(commands.browseFeatures, ensemble);
       return {};
