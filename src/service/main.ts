@@ -10,7 +10,7 @@ import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
 import { examineMachine, findingLines } from "../jobs/machine.ts";
 import { runPaths } from "../jobs/runFolder.ts";
-import { allJobs } from "../jobs/runJobs.ts";
+import { jobsOf } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { answer, notify } from "../protocol/rpc.ts";
@@ -83,9 +83,9 @@ answer(connection, service, {
     watcher.watch(folders);
     return {};
   },
-  start: async ({ experiment: file, runFolder: wanted, jobs = allJobs }) => {
+  start: async ({ experiment: file, runFolder: wanted, jobs }) => {
     const experiment = readExperiment(file, wanted === undefined ? {} : { runFolder: wanted });
-    return launch(experiment.paths.runFolder, runArguments(experiment, jobs));
+    return launch(experiment.paths.runFolder, runArguments(experiment, jobs ?? jobsOf(experiment)));
   },
   resume: ({ folder, jobs }) => launch(folder, resumeArguments(folder, jobs)),
   stop: ({ folder }) => ({ wasRunning: requestStop(folder) }),
