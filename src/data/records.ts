@@ -1,9 +1,9 @@
 // Rows of a data file with named columns (.jsonl, .csv, .tsv, .parquet, each plain or .gz), streamed. What a column means is the caller's business.
 import { InputError } from "../formats/inputError.ts";
-import { csvRecords } from "./csvRecords.ts";
+import { csvColumns, csvRecords } from "./csvRecords.ts";
 import type { DataRecord } from "./dataRecord.ts";
-import { jsonLinesRecords } from "./jsonLines.ts";
-import { parquetRecords } from "./parquetRecords.ts";
+import { jsonLinesColumns, jsonLinesRecords } from "./jsonLines.ts";
+import { parquetColumns, parquetRecords } from "./parquetRecords.ts";
 
 export type DataFormat = "txt" | "jsonl" | "csv" | "tsv" | "parquet";
 
@@ -53,10 +53,34 @@ function recordsOf(path: string, columns: readonly string[]): AsyncGenerator<Dat
     case "parquet":
       return parquetRecords(path, columns);
     case "txt":
-      throw new InputError({
-        file: path,
-        found: "plain text",
-        expected: "a file with columns: .jsonl, .csv, .tsv, .parquet",
-      });
+      throw withoutColumns(path);
   }
+}
+
+/** Names of a file's columns, in its order; of JSON Lines those of the first object. Throws InputError for a file without any. */
+export async function columnNames(path: string): Promise<string[]> {
+  const names = await columnsOf(path);
+  if (names.length > 0) return names;
+  throw new InputError({ file: path, found: "no records", expected: "at least one" });
+}
+
+function columnsOf(path: string): Promise<string[]> {
+  const format = dataFormat(path);
+  switch (format) {
+    case "jsonl":
+      return jsonLinesColumns(path);
+    case "csv":
+      return csvColumns(path, ",");
+    case "tsv":
+      return csvColumns(path, "\t");
+    case "parquet":
+      return parquetColumns(path);
+    case "txt":
+      throw withoutColumns(path);
+  }
+}
+
+function withoutColumns(file: string): InputError {
+  const expected = "a file with columns: .jsonl, .csv, .tsv, .parquet";
+  return new InputError({ file, found: "plain text", expected });
 }
