@@ -11,12 +11,14 @@ export interface ExperimentCommandOptions {
   readonly json?: boolean;
   readonly plain?: boolean;
   readonly detach?: boolean;
+  readonly queue?: boolean;
 }
 
 /** Options of every command that runs jobs. */
 export function addRunOptions(command: Command): Command {
   return command
     .option("--json", "events as JSON lines on standard output, and nothing else there")
+    .option("--no-queue", "begin at once, beside whatever else runs on this machine")
     .addOption(new Option("--plain", "plain lines instead of a moving bar").hideHelp());
 }
 
@@ -47,7 +49,8 @@ export async function startDetached(
   commandArguments: readonly string[],
   options: ExperimentCommandOptions,
 ): Promise<"started"> {
-  const { pid, runFolder } = await launchDetached(folder, commandArguments, process.argv[1]!);
+  const queueing = options.queue === false ? ["--no-queue"] : [];
+  const { pid, runFolder } = await launchDetached(folder, [...commandArguments, ...queueing], process.argv[1]!);
   if (options.json) console.log(JSON.stringify({ type: "started", pid, runFolder }));
   else console.error(`Started (process ${pid}). Watch it: sae-ensembles status --follow ${shortPath(runFolder)}`);
   return "started";

@@ -24,7 +24,7 @@ export function describeRun(run: RunEntry): string {
         ? `done in ${duration((run.ended - run.started) / 1000)}`
         : "done";
     case "queued":
-      return "waiting for the run before it";
+      return run.ahead ? `queued, place ${run.ahead} · ${run.reason}` : "starting";
     default:
       return run.state;
   }

@@ -1,6 +1,7 @@
 // Debiasing of a run's ensembles on a labelled data set, over seeds and in both directions of the bias; writes the report beside the run's other reports.
-import { basename } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { cellsOf, countCells } from "../data/fourCells.ts";
+import { InputError } from "../formats/inputError.ts";
 import {
   type DebiasBaselines,
   type DebiasProbes,
@@ -14,6 +15,7 @@ import { SCR_N } from "../probing/scr.ts";
 import { ensembleWidth } from "../sae/ensemble.ts";
 import { featureName } from "../sae/featureName.ts";
 import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData, swapped } from "./debiasData.ts";
+import { type DebiasedProbe, saveDebiasedProbe } from "./debiasedProbe.ts";
 import { type DebiasReport, writeDebiasReport } from "./debiasReport.ts";
 import { readFlags } from "./flags.ts";
 import { type ProbeRunOptions, probeRun } from "./probeRun.ts";
@@ -26,6 +28,8 @@ export interface DebiasJobOptions extends ProbeRunOptions, DebiasDataOptions {
   /** A person's flags, "member/index"; where left out, those of each ensemble's annotations.json. */
   readonly flags?: readonly string[];
   readonly saebenchCompatible?: boolean;
+  /** Where the debiased probe of each ensemble with flags goes (saveDebiasedProbe), in a folder of the ensemble's name. */
+  readonly probeFolder?: string;
   /** As it was typed. */
   readonly command: string;
 }
@@ -49,11 +53,12 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
   );
   let probes: DebiasProbes[][] | undefined;
   const results: DebiasReport["ensembles"][number][] = [];
+  const saved: { readonly name: string; readonly probe: DebiasedProbe }[] = [];
   const experiment = await probeRun(
     runFolder,
     texts,
     options,
-    async ({ name, method, ensemble, texts: pooled, W_dec }, engine) => {
+    async ({ name, method, ensemble, texts: pooled, pooledFile, W_dec }, engine) => {
       // The activations are the same under every ensemble; the probes are trained once.
       probes ??= draws.map((sets) =>
         sets.map((set) => trainDebiasProbes(pooled.activations, set, options.saebenchCompatible)),
@@ -83,6 +88,22 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
         runs,
         nameOf,
       });
+      const shift = runs[0]![0]!.shift_flagged;
+      if (shift)
+        saved.push({
+          name,
+          probe: {
+            probe: shift.retrained_probe,
+            features: shift.flags,
+            nameOf,
+            W_dec,
+            test: probes[0]![0]!.test,
+            scores: shift.retrained,
+            pooledFile: resolve(pooledFile),
+            cellNames: cellNames(pairs),
+            provenance: { ensemble: name, method, flags_file: flags.file },
+          },
+        });
     },
   );
   const baselines: DebiasBaselines[][] = probes!.map((own) => own.map(debiasBaselines));
@@ -113,7 +134,20 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     baselines,
     ensembles: results,
   };
+  const { probeFolder } = options;
+  if (probeFolder !== undefined && saved.length === 0)
+    throw new InputError({
+      file: runFolder,
+      found: "no flagged feature, so no debiased probe",
+      expected: "flags in an ensemble's annotations.json, or named with --flags",
+    });
   await writeDebiasReport(result, report);
+  if (probeFolder === undefined) return result;
+  const { directions: _, baselines: __, ensembles: ___, ...head } = result;
+  for (const { name, probe } of saved) {
+    const provenance = { ...probe.provenance, ...head, pair: pairs, seed: options.seeds[0] };
+    await saveDebiasedProbe(join(probeFolder, name), { ...probe, provenance });
+  }
   return result;
 }
 

@@ -26,6 +26,8 @@ export interface ProbedEnsemble {
   readonly method: TrainingMethod;
   readonly ensemble: Ensemble;
   readonly texts: PooledTexts;
+  /** Where they are kept. */
+  readonly pooledFile: string;
   /** [F, d] */
   readonly W_dec: Float32Array;
 }
@@ -80,7 +82,7 @@ export async function probeRun(
         ensemble: await loadEnsemble(folder.ensemble(name)),
       })),
     );
-    const { pooled } = await pooledTexts({
+    const { pooled, files } = await pooledTexts({
       texts: texts.map(({ text }) => text.text),
       nameOfText: (t) => `${texts[t]!.file}, line ${texts[t]!.text.line}`,
       ensembles,
@@ -96,7 +98,8 @@ export async function probeRun(
     for (const [at, { name, method }] of tasks.entries()) {
       signal?.throwIfAborted();
       const { ensemble } = ensembles[at]!;
-      await use({ name, method, ensemble, texts: pooled[at]!, W_dec: combinedDecoder(ensemble).W_dec }, engine);
+      const { W_dec } = combinedDecoder(ensemble);
+      await use({ name, method, ensemble, texts: pooled[at]!, pooledFile: files[at]!, W_dec }, engine);
       onProgress?.("probing", at + 1, tasks.length, "ensembles");
     }
     return experiment;

@@ -60,9 +60,13 @@ export class RunFolder {
 
   /**
    * Creates the experiment's run folder, or reopens it to go on. Throws InputError where the folder holds something else
-   * or a run of other settings, RunBusyError where another process is at work on it.
+   * or a run of other settings, RunBusyError where another process is at work on it. `state`: in which it begins.
    */
-  static async open(experiment: Experiment, jobs: readonly JobKind[]): Promise<RunFolder> {
+  static async open(
+    experiment: Experiment,
+    jobs: readonly JobKind[],
+    state: "running" | "queued" = "running",
+  ): Promise<RunFolder> {
     const folder = experiment.paths.runFolder;
     checkReopening(experiment);
     mkdirSync(folder, { recursive: true });
@@ -79,7 +83,7 @@ export class RunFolder {
       const record: RunRecord = {
         format_version: 1,
         name: experiment.name,
-        state: "running",
+        state,
         reason: null,
         jobs: [...jobs],
         job: jobs[0] ?? null,
@@ -89,6 +93,7 @@ export class RunFolder {
         started: now,
         heartbeat: now,
         ended: null,
+        ahead: null,
         progress: null,
         stages: before?.stages ?? {},
       };

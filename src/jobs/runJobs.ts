@@ -1,10 +1,12 @@
 // Runs jobs of an experiment one after the other in this process: takes the run folder, keeps its record alive, listens for the wish to stop, and leaves it done, stopped or failed.
 import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import type { JobKind, RunEvent } from "../protocol/runEvents.ts";
 import { buildIndexes } from "./buildIndex.ts";
+import { deviceOf, QueueTicket } from "./deviceQueue.ts";
 import { evaluate } from "./evaluate.ts";
 import type { NewRunEvent } from "./eventLog.ts";
 import type { Experiment } from "./experiment.ts";
@@ -21,6 +23,8 @@ export interface RunJobsOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** Aborting checkpoints and stops. */
   readonly signal?: AbortSignal;
+  /** Whether to wait until the runs before it on its device are over; default: begins at once. */
+  readonly queue?: boolean;
 }
 
 /** In the order in which they build on each other. */
@@ -54,7 +58,7 @@ export async function runJobs(
     for (const part of partsRead(experiment, kinds)) await checkTexts(experiment, part);
     // Whatever the model refuses (a hook that it does not have) is said before the folder is made.
     if (kinds.includes("harvest")) await model();
-    const run = await RunFolder.open(experiment, kinds);
+    const run = await RunFolder.open(experiment, kinds, options.queue ? "queued" : "running");
     return await work(run);
   } finally {
     await (await opened.model?.catch(() => undefined))?.close();
@@ -77,7 +81,13 @@ export async function runJobs(
       if (run.stopRequested()) stop.abort(new DOMException("asked to stop", "AbortError"));
       if (++looks % 4 === 0) void run.update({}).catch(() => {});
     }, LOOK);
+    let ticket: QueueTicket | undefined;
     try {
+      if (options.queue) {
+        ticket = QueueTicket.take(deviceOf(experiment.settings), run.folder);
+        await waitForTurn(ticket);
+      }
+      await run.update({ state: "running", reason: null, ahead: null, started: Date.now() });
       log({ type: "state", state: "running" });
       for (const kind of kinds) {
         signal.throwIfAborted();
@@ -99,8 +109,9 @@ export async function runJobs(
     } catch (error) {
       // Something may also go wrong while stopping: a checkpoint that cannot be written is a failure.
       if (signal.aborted && (error === signal.reason || (error as Error).name === "AbortError")) {
-        const reason = "stopped; resume goes on from here";
-        await run.update({ state: "stopped", reason, ended: Date.now() });
+        const queued = run.record.state === "queued";
+        const reason = queued ? "taken out of the queue; resume queues it again" : "stopped; resume goes on from here";
+        await run.update({ state: "stopped", reason, ahead: null, ended: Date.now() });
         log({ type: "state", state: "stopped", reason });
         return "stopped";
       }
@@ -115,7 +126,24 @@ export async function runJobs(
       throw error;
     } finally {
       clearInterval(timer);
+      ticket?.release();
       await run.close();
+    }
+
+    async function waitForTurn(ticket: QueueTicket): Promise<void> {
+      for (let told = ""; ; ) {
+        const { ahead, waitsFor } = ticket.place();
+        if (ahead === 0) return;
+        if (told !== waitsFor) {
+          await run.update({ ahead, reason: waitsFor });
+          log({ type: "state", state: "queued", reason: waitsFor });
+          told = waitsFor;
+          // The memory is the other run's meanwhile.
+          await (await opened.model)?.close();
+          delete opened.model;
+        }
+        await sleep(LOOK, undefined, { signal });
+      }
     }
   }
 }

@@ -31,14 +31,15 @@ export function causalAttention(
   const rotated = (x: Value, count: number) => (rotaryWidth > 0 ? rotate(graph, inputs, x, count, rotaryWidth) : x);
   const extra = -headWidth & (WIDTH_STEP - 1);
   const widened = (x: Value, count: number) => (extra > 0 ? widenHeads(graph, x, count, headWidth, extra) : x);
-  const [mixed] = graph.operator(
+  const past = inputs.kept?.past(kvHeads, headWidth + extra);
+  const [mixed, keys, values] = graph.operator(
     "com.microsoft.GroupQueryAttention",
     [
       widened(rotated(inRows(query), heads), heads),
       widened(rotated(inRows(key), kvHeads), kvHeads),
       widened(inRows(value), kvHeads),
-      null,
-      null,
+      past?.key ?? null,
+      past?.value ?? null,
       inputs.last,
       inputs.length,
     ],
@@ -51,14 +52,15 @@ export function causalAttention(
       local_window_size: { int: window ?? -1 },
     },
   );
+  inputs.kept?.present(keys!, values!);
   const narrowed = extra > 0 ? narrowHeads(graph, mixed!, heads, headWidth, extra) : mixed!;
   const flat = graph.op("Reshape", [narrowed, graph.ints([-1, heads * headWidth])]);
   return graph.op("Gather", [flat, inputs.places], { axis: { int: 0 } });
 }
 
-/** Rotates [rows, length, heads·width]. Position 0 alone stands for "count from 0 in every row". */
+/** Rotates [rows, length, heads·width]. One position alone stands for "count from there in every row". */
 function rotate(graph: GraphBuilder, inputs: DecoderInputs, x: Value, heads: number, width: number): Value {
-  const tables = [graph.ints([0]), inputs.cos, inputs.sin];
+  const tables = [inputs.first, inputs.cos, inputs.sin];
   return graph.op("com.microsoft.RotaryEmbedding", [x, ...tables], {
     num_heads: { int: heads },
     rotary_embedding_dim: { int: width },

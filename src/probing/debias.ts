@@ -46,6 +46,8 @@ export interface Shift {
   readonly flags: readonly number[];
   readonly ablated: CellScores;
   readonly retrained: CellScores;
+  /** The probe that was trained anew. */
+  readonly retrained_probe: Probe;
 }
 
 /** Of one ensemble. */
@@ -185,7 +187,8 @@ export function debiasEnsemble(
   const { scr, scr_random, effects, scorer } = debiasCurve(probes, texts, W_dec, options);
   const shift = (chosen: Iterable<number>): Shift => {
     const list = Array.from(chosen);
-    return { flags: list, ablated: scorer.ablated(list), retrained: scorer.retrained(list).scores };
+    const { scores, probe } = scorer.retrained(list);
+    return { flags: list, ablated: scorer.ablated(list), retrained: scores, retrained_probe: probe.probe };
   };
   const suggested = topFeatures(effects.spurious, SUGGESTED);
   return {

@@ -23,6 +23,8 @@ export const runEntry = z.object({
   experiment: z.string().nullable(),
   started: z.number().nullable(),
   ended: z.number().nullable(),
+  /** While it is queued: how many runs are before it on its device. */
+  ahead: z.number().int().nullable(),
   progress: progress.nullable(),
   report: z.boolean(),
   /** Ensembles that are there, with what the report says of them. */
@@ -37,6 +39,8 @@ export const runEntry = z.object({
       explainedVariance: z.number().nullable(),
       l0: z.number().nullable(),
       indexed: z.boolean(),
+      /** When training put another ensemble in its place; null where it is the one of its name. */
+      replaced: z.string().nullable(),
       /** Empty, or why it can't be read. */
       damage: z.string(),
     }),

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { runPaths } from "../jobs/runFolder.ts";
 import { findRuns, readExperimentRecord, readRunStatus } from "../jobs/runRecord.ts";
 import type { EnsembleEntry, RunEntry } from "../protocol/service.ts";
+import { movedAside } from "../sae/ensembleFolder.ts";
 import { readReport } from "./reportRows.ts";
 
 /** Milliseconds between looks while a run is at work, and otherwise. */
@@ -60,6 +61,7 @@ export function readRun(folder: string): RunEntry {
       experiment: experimentFile(folder),
       started: record.started,
       ended: record.ended,
+      ahead: state === "queued" ? record.ahead : null,
       progress: record.progress,
       report,
       ensembles: readEnsembles(folder),
@@ -73,6 +75,7 @@ export function readRun(folder: string): RunEntry {
       experiment: null,
       started: null,
       ended: null,
+      ahead: null,
       progress: null,
       report: false,
       ensembles: [],
@@ -115,6 +118,7 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): En
     explainedVariance: null,
     l0: null,
     indexed: false,
+    replaced: movedAside(name)?.time ?? null,
   };
   try {
     const { method, members, hook } = ensembleFile.parse(

@@ -41,6 +41,13 @@ export class SaeReportTable extends LitElement {
         text-align: left;
         color: inherit;
       }
+      tbody tr:hover {
+        background: var(--vscode-list-hoverBackground);
+      }
+      .more {
+        margin-top: 8px;
+        margin-left: -5px;
+      }
       .best {
         font-weight: 700;
       }
@@ -85,7 +92,7 @@ export class SaeReportTable extends LitElement {
           )}
         </tbody>
       </table>
-      <button class="plain" @click=${() => {
+      <button class="plain link more" @click=${() => {
         this.all = !this.all;
       }}>${this.all ? "The paper's columns only" : "All metrics"}</button>`;
   }

@@ -23,6 +23,7 @@ interface DebiasOptions {
   readonly shift: number;
   readonly perCell?: number;
   readonly report?: string;
+  readonly probe?: string;
   readonly saebenchCompatible?: boolean;
   readonly json?: boolean;
 }
@@ -64,6 +65,10 @@ export function debiasCommand(): Command {
       ).argParser(positive),
     )
     .option("--report <path>", "where the report goes, without ending; default debias in the run folder")
+    .option(
+      "--probe <folder>",
+      "also write the debiased probe of the flagged features (first seed, retrained), with code that applies it",
+    )
     .option("--saebench-compatible", "SAEBench's choices: probes selected on test rows, its padding encoded")
     .option("--json", "the report as JSON on standard output, and nothing else there")
     .action(run);
@@ -91,6 +96,7 @@ async function run(folder: string, options: DebiasOptions): Promise<void> {
       ...(options.flags && { flags: options.flags }),
       seeds: options.seeds,
       ...(options.n && { n_values: options.n }),
+      ...(options.probe !== undefined && { probeFolder: resolve(options.probe) }),
       shift_n: options.shift,
       ...(perCell && { perCell }),
       saebenchCompatible: options.saebenchCompatible === true,

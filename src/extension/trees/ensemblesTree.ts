@@ -35,7 +35,10 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
     const size = ensemble.members > 1 ? `${ensemble.method} ×${ensemble.members}` : ensemble.method;
     const quality = ensemble.explainedVariance === null ? "" : ` · EV ${ensemble.explainedVariance.toFixed(3)}`;
     item.description = `${size}${quality}`;
-    item.iconPath = new vscode.ThemeIcon(ensemble.members > 1 ? "layers" : "circle-outline");
+    if (ensemble.replaced) item.description = `${size} · replaced ${ensemble.replaced}`;
+    item.iconPath = new vscode.ThemeIcon(
+      ensemble.replaced ? "history" : ensemble.members > 1 ? "layers" : "circle-outline",
+    );
     item.contextValue = ensemble.indexed ? "ensemble:indexed" : "ensemble";
     item.tooltip = new vscode.MarkdownString(
       [
@@ -44,6 +47,9 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
         ensemble.explainedVariance === null
           ? ""
           : `explained variance ${ensemble.explainedVariance.toFixed(4)} · L0 ${ensemble.l0?.toFixed(1) ?? "–"}`,
+        ensemble.replaced
+          ? `Training put another ensemble in its place (${ensemble.replaced}). Kept with its index, flags and labels.`
+          : "",
         ensemble.indexed ? "" : "No feature index: run the experiment's index job.",
         `\`${ensemble.folder}\``,
       ]

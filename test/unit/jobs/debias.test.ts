@@ -1,17 +1,23 @@
 // Debiasing and concept detection of a real tiny run, in this process and from the command line: reports, what is kept, and what is refused by name.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { Annotations } from "../../../src/features/annotations.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
+import { readSafetensors, tensorData } from "../../../src/formats/safetensors.ts";
 import { concepts } from "../../../src/jobs/concepts.ts";
 import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { pooledTexts } from "../../../src/jobs/pooledTexts.ts";
 import { openEngine, openExperimentModel } from "../../../src/jobs/resources.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
+import { cellScores } from "../../../src/probing/cells.ts";
+import { codesTable } from "../../../src/probing/featureTable.ts";
+import { loadPooled } from "../../../src/probing/pooledFile.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { runCommand, writeTinyExperiment } from "./tinyExperiment.ts";
@@ -54,6 +60,12 @@ before(async () => {
   run = experiment.paths.runFolder;
   writeFileSync(data, `${biographies(60)}${JSON.stringify({ text: " ", job: "king", gender: "m" })}\n`);
 });
+
+/** The interpreter named by SAE_ENSEMBLES_PYTHON, or python3; null where it has no numpy. */
+function pythonWithNumpy(): string | null {
+  const python = process.env["SAE_ENSEMBLES_PYTHON"] ?? "python3";
+  return spawnSync(python, ["-c", "import numpy"]).status === 0 ? python : null;
+}
 
 const pooledFiles = (name: string): string[] => readdirSync(join(run, "ensembles", name, "pooled"));
 
@@ -152,6 +164,63 @@ test("without a word about flags, those of annotations.json count, each ensemble
   const markdown = readFileSync(join(folder, "kept-flags.md"), "utf8");
   assert.match(markdown, /Flagged features of boosting \(.*annotations\.json\): 0\/2, 1\/7\./);
   assert.match(markdown, /boosting: 2 flagged features ablated/);
+});
+
+test("the debiased probe that is taken away gives what the job showed, in TypeScript and in Python", async (context) => {
+  const probes = join(folder, "probes");
+  const report = await debias(run, join(folder, "taken"), {
+    ...options,
+    ensembles: ["bagging"],
+    flags: ["0/3", "1/47", "0/11"],
+    probeFolder: probes,
+  });
+  const away = join(probes, "bagging");
+  const description = JSON.parse(readFileSync(join(away, "probe.json"), "utf8"));
+  const shown = report.ensembles[0]!.runs[0]![0]!.shift_flagged!.retrained;
+  assert.equal(description.scores.accuracy, shown.accuracy);
+  assert.equal(description.scores.worst_group, shown.worst_group);
+  assert.deepEqual(description.ablated_features, ["0/3", "0/11", "1/47"]);
+  assert.equal(description.scores.cells.y1a1.name, "king · f");
+  assert.deepEqual(
+    [description.seed, description.command, description.hook_name],
+    [0, "test", "blocks.1.hook_resid_post"],
+  );
+  const { logit, readDebiasedProbe } = (await import(
+    pathToFileURL(join(away, "debiasedProbe.ts")).href
+  )) as typeof import("../../../media/probe/debiasedProbe.ts");
+  const probe = readDebiasedProbe(join(away, "probe.safetensors"));
+  const file = await readSafetensors(join(away, "probe.safetensors"));
+  const pooledFile = await readSafetensors(description.pooled_texts);
+  const pooled = (await loadPooled(description.pooled_texts, pooledFile.metadata["made_from"]!))!;
+  const rows = (await tensorData(file, "test.rows")) as Uint32Array;
+  const [labels, attributes] = [await tensorData(file, "test.labels"), await tensorData(file, "test.attributes")];
+  const dense = codesTable(pooled.codes).columns(rows, probe.features);
+  const { d, values } = pooled.activations;
+  const found = Float64Array.from(rows, (row, t) =>
+    logit(probe, values.subarray(row * d, (row + 1) * d), dense.values.subarray(t * dense.d, (t + 1) * dense.d)),
+  );
+  const target = labels as Uint8Array;
+  assert.deepEqual(cellScores(found, target, target, attributes as Uint8Array), shown);
+  await assert.rejects(
+    debias(run, join(folder, "none"), { ...options, ensembles: ["bagging"], probeFolder: probes }),
+    /no flagged feature, so no debiased probe/,
+  );
+  const python = pythonWithNumpy();
+  if (python === null) {
+    console.error("SKIPPED: the Python half of the debiased probe; there is no python3 with numpy");
+    context.diagnostic("the Python half was skipped: there is no python3 with numpy");
+    return;
+  }
+  const { stdout, stderr } = spawnSync(
+    python,
+    [join(away, "debiased_probe.py"), join(away, "probe.safetensors"), description.pooled_texts],
+    { encoding: "utf8" },
+  );
+  assert.notEqual(stdout, "", stderr);
+  const inPython = JSON.parse(stdout);
+  assert.deepEqual(inPython.cells, shown.cells);
+  assert.equal(inPython.accuracy, shown.accuracy);
+  assert.equal(inPython.worst_group, shown.worst_group);
 });
 
 test("saebench_compatible runs with its padding and its probes", async () => {
