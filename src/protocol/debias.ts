@@ -123,6 +123,8 @@ export const debiasHost = {
     compare: { params: nothing, result: debiasState },
     /** Asks where, then writes the report (long) and opens it; null: a person thought better of it. */
     saveReport: { params: nothing, result: z.object({ file: z.string().nullable() }) },
+    /** Asks for a folder, then writes the debiased probe there (long). */
+    saveProbe: { params: nothing, result: z.object({ folder: z.string().nullable() }) },
     browse: { params: z.object({ feature: z.number().int() }), result: nothing },
   },
   notifications: {},

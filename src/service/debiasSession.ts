@@ -14,7 +14,6 @@ import {
   trainDebiasProbes,
 } from "../probing/debias.ts";
 import { topFeatures } from "../probing/effects.ts";
-import type { PooledTexts } from "../probing/pool.ts";
 import { SCR_N, scrScore } from "../probing/scr.ts";
 import { spread } from "../probing/spread.ts";
 import type { DebiasChoice, DebiasState, DebiasVerdict, GroupScores, ScrCurve } from "../protocol/debias.ts";
@@ -30,6 +29,8 @@ interface Seed {
   readonly probes: DebiasProbes;
   readonly baselines: DebiasBaselines;
   readonly curve: DebiasCurve;
+  /** Every feature that fires, in random order: its first n are the control for n flags. */
+  readonly random: Uint32Array;
 }
 
 /** The choice in the jobs' words. */
@@ -53,7 +54,6 @@ export class DebiasSession {
   readonly #texts: readonly TextSource[];
   readonly #cells: Int8Array;
   readonly #draws: readonly FourCellSets[];
-  readonly #pooled: PooledTexts;
   readonly #seeds: readonly Seed[];
   readonly #names: readonly string[];
   #curves: ScrCurve[];
@@ -82,7 +82,6 @@ export class DebiasSession {
     this.#cells = data.cells;
     this.#draws = data.draws;
     this.#names = data.names;
-    this.#pooled = own.texts;
     this.#seeds = seeds;
     this.#curves = [
       this.#curveOf(
@@ -120,7 +119,9 @@ export class DebiasSession {
       const probes = trainDebiasProbes(own!.texts.activations, sets);
       await pause(work.signal);
       const baselines = debiasBaselines(probes);
-      seeds.push({ probes, baselines, curve: debiasCurve(probes, own!.texts, own!.W_dec, curveOptions(own!)) });
+      const { texts, W_dec } = own!;
+      const random = randomFeatures(texts.codes, texts.codes.width, sets.seed);
+      seeds.push({ probes, baselines, curve: debiasCurve(probes, texts, W_dec, curveOptions(own!)), random });
     }
     const names = cellNames(data.pairs);
     return new DebiasSession({ choice, runFolder, texts: data.texts, cells, draws, names }, own!, seeds);
@@ -153,7 +154,7 @@ export class DebiasSession {
     return {
       flags: [...flags],
       ablated: this.#over(({ curve }) => curve.scorer.ablated(flags)),
-      random: this.#over(({ curve, probes }) => curve.scorer.ablated(this.#random(flags, probes))),
+      random: this.#over(({ curve, random }) => curve.scorer.ablated(random.subarray(0, flags.length))),
       retrained: this.#retrained,
     };
   }
@@ -162,11 +163,11 @@ export class DebiasSession {
   async retrain(flags: readonly number[], signal: AbortSignal): Promise<DebiasVerdict> {
     const scores: CellScores[] = [];
     const random: CellScores[] = [];
-    for (const { curve, probes } of this.#seeds) {
+    for (const { curve, random: control } of this.#seeds) {
       await pause(signal);
       scores.push(curve.scorer.retrained(flags).scores);
       await pause(signal);
-      random.push(curve.scorer.retrained(this.#random(flags, probes)).scores);
+      random.push(curve.scorer.retrained(control.subarray(0, flags.length)).scores);
     }
     this.#retrained = { flags: [...flags], scores: over(scores), random: over(random) };
     return this.verdict(flags);
@@ -178,7 +179,7 @@ export class DebiasSession {
   }
 
   state(flags: readonly number[]): DebiasState {
-    const { dir1 } = { dir1: this.#seeds.map(({ curve }) => curve.scr.dir1) };
+    const dir1 = this.#seeds.map(({ curve }) => curve.scr.dir1);
     const level = (of: (baselines: DebiasBaselines) => CellScores): Spread =>
       told(this.#seeds.map(({ baselines }, at) => scrScore({ ...dir1[at]!, A_ablated: of(baselines).accuracy })));
     return {
@@ -204,10 +205,6 @@ export class DebiasSession {
       compared: this.#compared,
       verdict: this.verdict(flags),
     };
-  }
-
-  #random(flags: readonly number[], { sets }: DebiasProbes): Uint32Array {
-    return randomFeatures(this.#pooled.codes, flags.length, sets.seed);
   }
 
   #over(score: (seed: Seed) => CellScores): GroupScores {

@@ -16,6 +16,7 @@ import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { Inspector } from "./inspector.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
+import { Probing } from "./probing.ts";
 import { readReportTable } from "./reportRows.ts";
 import { RunWatcher } from "./runWatcher.ts";
 
@@ -35,6 +36,9 @@ const connection = createMessageConnection(
 const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
 const inspector = new Inspector();
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
+const probing = new Probing(opened, (ensemble, progress) =>
+  notify(connection, serviceClient, "probingProgress", { ensemble, progress }),
+);
 
 /** The ensemble opened, kept open until its index is replaced; what failed to open is tried anew next time. */
 async function opened(folder: string): Promise<OpenEnsemble> {
@@ -53,6 +57,7 @@ async function opened(folder: string): Promise<OpenEnsemble> {
 
 /** Closes what is open in a folder. */
 async function forget(above: string): Promise<void> {
+  probing.forget(above);
   for (const [folder, ensemble] of ensembles) {
     if (folder !== above && !folder.startsWith(above + sep)) continue;
     ensembles.delete(folder);
@@ -65,6 +70,7 @@ function annotationsChanged(ensemble: string): void {
 }
 
 answer(connection, service, {
+  ...probing.answers,
   watchRuns: ({ folders }) => {
     watcher.watch(folders);
     return {};
