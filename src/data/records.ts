@@ -2,10 +2,12 @@
 import { InputError } from "../formats/inputError.ts";
 import { csvColumns, csvRecords } from "./csvRecords.ts";
 import type { DataRecord } from "./dataRecord.ts";
+import { datasetFiles, HUB_DATASET } from "./hub/dataset.ts";
 import { jsonLinesColumns, jsonLinesRecords } from "./jsonLines.ts";
 import { parquetColumns, parquetRecords } from "./parquetRecords.ts";
 
-export type DataFormat = "txt" | "jsonl" | "csv" | "tsv" | "parquet";
+/** "hub": a list of a data set's files, which come from the hub when they are read. */
+export type DataFormat = "txt" | "jsonl" | "csv" | "tsv" | "parquet" | "hub";
 
 const FORMATS: Readonly<Record<string, DataFormat>> = {
   txt: "txt",
@@ -15,6 +17,7 @@ const FORMATS: Readonly<Record<string, DataFormat>> = {
   csv: "csv",
   tsv: "tsv",
   parquet: "parquet",
+  [HUB_DATASET.slice(1)]: "hub",
 };
 
 /** By the file's name, ".gz" left aside. */
@@ -52,6 +55,8 @@ function recordsOf(path: string, columns: readonly string[]): AsyncGenerator<Dat
       return csvRecords(path, columns, "\t");
     case "parquet":
       return parquetRecords(path, columns);
+    case "hub":
+      return datasetRecords(path, columns);
     case "txt":
       throw withoutColumns(path);
   }
@@ -64,7 +69,7 @@ export async function columnNames(path: string): Promise<string[]> {
   throw new InputError({ file: path, found: "no records", expected: "at least one" });
 }
 
-function columnsOf(path: string): Promise<string[]> {
+async function columnsOf(path: string): Promise<string[]> {
   const format = dataFormat(path);
   switch (format) {
     case "jsonl":
@@ -75,6 +80,9 @@ function columnsOf(path: string): Promise<string[]> {
       return csvColumns(path, "\t");
     case "parquet":
       return parquetColumns(path);
+    case "hub":
+      for await (const file of datasetFiles(path)) return columnsOf(file);
+      return [];
     case "txt":
       throw withoutColumns(path);
   }
@@ -83,4 +91,17 @@ function columnsOf(path: string): Promise<string[]> {
 function withoutColumns(file: string): InputError {
   const expected = "a file with columns: .jsonl, .csv, .tsv, .parquet";
   return new InputError({ file, found: "plain text", expected });
+}
+
+/** Those of all the list's files, counted on from one to the next. */
+async function* datasetRecords(path: string, columns: readonly string[]): AsyncGenerator<DataRecord> {
+  let before = 0;
+  for await (const file of datasetFiles(path)) {
+    let last = 0;
+    for await (const { values, line } of recordsOf(file, columns)) {
+      last = line;
+      yield { values, line: before + line };
+    }
+    before += last;
+  }
 }

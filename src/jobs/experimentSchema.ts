@@ -91,7 +91,7 @@ export const experimentSchema = z
     $schema: z.string().optional().meta({ description: "Ignored; for editors." }),
     model_name: z.string().min(1).meta({
       description:
-        'Language model: a Hugging Face folder or a GGUF file, relative to this file, or "demo" for the model that comes with SAE Ensembles.',
+        'Language model: its name on the Hugging Face hub (owner/name, perhaps with @revision or /file.gguf), a Hugging Face folder or a GGUF file, relative to this file, or "demo" for the model that comes with SAE Ensembles.',
     }),
     hook_name: z
       .string()
@@ -99,7 +99,7 @@ export const experimentSchema = z
       .meta({ description: "Where activations are read, by TransformerLens' name, e.g. blocks.2.hook_resid_post." }),
     dataset_path: z.string().min(1).meta({
       description:
-        'Text: .txt, .jsonl, .csv or .parquet, plain or .gz, relative to this file, or "demo" for the demo model\'s own text.',
+        'Text: .txt, .jsonl, .csv or .parquet, plain or .gz, relative to this file; the name of a data set on the Hugging Face hub (owner/name, perhaps with /folder); or "demo" for the demo model\'s own text.',
     }),
     column: z.string().min(1).optional().meta({ description: "Column that holds the text (jsonl, csv, parquet)." }),
     context_size: z.int().min(2).default(128).meta({ description: "Tokens of a window, BOS included." }),

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { MANIFEST_FILE } from "../data/activationManifest.ts";
+import { hubReferenceOf } from "../data/hub/reference.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
@@ -108,6 +109,12 @@ export class RunFolder {
     }
   }
 
+  /** Remembers where everything lies that was fetched after the run began. Throws InputError as `open` does. */
+  async settle(experiment: Experiment): Promise<void> {
+    checkReopening(experiment);
+    await writeFileAtomic(join(this.folder, "experiment.json"), json(experimentRecord(experiment)));
+  }
+
   get record(): RunRecord {
     return this.#record;
   }
@@ -170,12 +177,17 @@ function checkReopening(experiment: Experiment): void {
   const before = readExperimentRecord(folder);
   const now = experimentRecord(experiment);
   const advice = "(or another output_path, or no run folder yet)";
+  // What is still to be fetched has no place yet; its name is among the settings.
+  const fetched = (paths: Pick<ExperimentRecord["paths"], "model" | "dataset">) => ({
+    paths: Object.fromEntries(
+      (["model", "dataset"] as const)
+        .filter((key) => [before.paths[key], now.paths[key]].every((path) => hubReferenceOf(path) === null))
+        .map((key) => [key, paths[key]]),
+    ),
+  });
   const difference =
     firstDifference(identity(before.settings), identity(experiment.settings)) ??
-    firstDifference(
-      { paths: { model: before.paths.model, dataset: before.paths.dataset } },
-      { paths: { model: now.paths.model, dataset: now.paths.dataset } },
-    );
+    firstDifference(fetched(before.paths), fetched(now.paths));
   if (difference)
     throw new InputError({
       file: shownPath(experiment.file),
@@ -186,7 +198,9 @@ function checkReopening(experiment: Experiment): void {
   for (const [file, size] of Object.entries(before.sizes)) {
     const found = now.sizes[file];
     // Other texts may change: what is made of them is made anew. Older runs remember their sizes as well.
-    const kept = file === before.paths.dataset || file.startsWith(before.paths.model);
+    const same = (key: "model" | "dataset") => before.paths[key] === now.paths[key];
+    const kept =
+      (file === before.paths.dataset && same("dataset")) || (file.startsWith(before.paths.model) && same("model"));
     if (found === size || !kept) continue;
     throw new InputError({
       file,
@@ -237,7 +251,10 @@ function experimentRecord(experiment: Experiment): ExperimentRecord {
     name: experiment.name,
     settings: experiment.settings,
     paths,
-    sizes: { ...modelSizes(paths.model), [paths.dataset]: statSync(paths.dataset).size },
+    sizes: {
+      ...(hubReferenceOf(paths.model) === null && modelSizes(paths.model)),
+      ...(hubReferenceOf(paths.dataset) === null && { [paths.dataset]: statSync(paths.dataset).size }),
+    },
     versions: versions(),
   };
 }

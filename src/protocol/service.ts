@@ -6,6 +6,7 @@ import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts"
 import { probingProgress } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
+import { jobKinds } from "./runEvents.ts";
 
 const progress = z.object({
   stage: z.string(),
@@ -52,6 +53,9 @@ export const runEntry = z.object({
 export type RunEntry = z.infer<typeof runEntry>;
 export type EnsembleEntry = RunEntry["ensembles"][number];
 
+const jobs = z.array(z.enum(jobKinds));
+/** Where a run is, and from which byte of its events on it is this start's. */
+const started = z.object({ folder: z.string(), from: z.number().int() });
 const index = z.object({ ensemble: z.string() });
 const browser = featureBrowserHost.requests;
 const debias = debiasHost.requests;
@@ -65,8 +69,12 @@ export const service = {
     /** Watches run folders below these from now on; `runsChanged` follows at once and after every change. */
     watchRuns: { params: z.object({ folders: z.array(z.string()) }), result: z.object({}) },
     /** Starts, or goes on with, an experiment's run in a process that outlives us. Errors are those of the experiment file. */
-    start: { params: z.object({ experiment: z.string() }), result: z.object({ folder: z.string() }) },
-    resume: { params: z.object({ folder: z.string() }), result: z.object({ folder: z.string() }) },
+    start: {
+      params: z.object({ experiment: z.string(), runFolder: z.string().optional(), jobs: jobs.optional() }),
+      result: started,
+    },
+    /** `jobs`: these instead of those that the run was started with. */
+    resume: { params: z.object({ folder: z.string(), jobs: jobs.optional() }), result: started },
     stop: { params: z.object({ folder: z.string() }), result: z.object({ wasRunning: z.boolean() }) },
     delete: { params: z.object({ folder: z.string() }), result: z.object({}) },
     /** Checks an experiment file's text: null, or what is wrong and where. */
@@ -79,9 +87,17 @@ export const service = {
     /** The run folder's events from a byte on, as JSON lines. */
     events: {
       params: z.object({ folder: z.string(), from: z.number().int() }),
-      result: z.object({ lines: z.array(z.string()), next: z.number().int() }),
+      result: z.object({
+        lines: z.array(z.string()),
+        next: z.number().int(),
+        /** The run's state and its reason after these lines, whatever they say: a killed process says nothing. */
+        state: runEntry.shape.state,
+        reason: z.string().nullable(),
+      }),
     },
     report: { params: z.object({ folder: z.string() }), result: reportTable.nullable() },
+    /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */
+    setHubToken: { params: z.object({ token: z.string().nullable() }), result: z.object({}) },
     doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
     openIndex: { params: index, result: browser.ready.result },
     page: { params: browser.page.params.extend(index.shape), result: browser.page.result },

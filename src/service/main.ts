@@ -1,5 +1,5 @@
 // The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
-import { copyFileSync, existsSync } from "node:fs";
+import { copyFileSync, existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
@@ -18,7 +18,7 @@ import { Inspector } from "./inspector.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
 import { Probing } from "./probing.ts";
 import { readReportTable } from "./reportRows.ts";
-import { RunWatcher } from "./runWatcher.ts";
+import { RunWatcher, stateOf } from "./runWatcher.ts";
 
 /** The command line beside this file, which is what runs in the detached child. */
 const entry = join(import.meta.dirname, "sae-ensembles.js");
@@ -28,6 +28,9 @@ const triedFeatures = 8;
 const annotationLook = 1000;
 /** Most bytes of events in one answer. */
 const eventChunk = 1 << 20;
+
+/** The token of the environment that the service was started in. */
+const ownHubToken = process.env["HF_TOKEN"];
 
 const connection = createMessageConnection(
   new StreamMessageReader(process.stdin),
@@ -65,6 +68,16 @@ async function forget(above: string): Promise<void> {
   }
 }
 
+/** Starts the command line on a run, or joins the process that has it already. */
+async function launch(folder: string, commandArguments: readonly string[]): Promise<{ folder: string; from: number }> {
+  if (isRunLocked(folder)) return { folder, from: 0 };
+  const from = statSync(runPaths(folder).events, { throwIfNoEntry: false })?.size ?? 0;
+  await forget(folder);
+  await launchDetached(folder, commandArguments, entry);
+  watcher.look();
+  return { folder, from };
+}
+
 function annotationsChanged(ensemble: string): void {
   notify(connection, serviceClient, "annotationsChanged", { ensemble });
 }
@@ -75,23 +88,11 @@ answer(connection, service, {
     watcher.watch(folders);
     return {};
   },
-  start: async ({ experiment: file }) => {
-    const experiment = readExperiment(file);
-    const { runFolder } = experiment.paths;
-    if (!isRunLocked(runFolder)) {
-      await forget(runFolder);
-      await launchDetached(runFolder, runArguments(experiment, allJobs), entry);
-    }
-    watcher.look();
-    return { folder: runFolder };
+  start: async ({ experiment: file, runFolder: wanted, jobs = allJobs }) => {
+    const experiment = readExperiment(file, wanted === undefined ? {} : { runFolder: wanted });
+    return launch(experiment.paths.runFolder, runArguments(experiment, jobs));
   },
-  resume: async ({ folder }) => {
-    if (!isRunLocked(folder)) {
-      await launchDetached(folder, resumeArguments(folder), entry);
-    }
-    watcher.look();
-    return { folder };
-  },
+  resume: ({ folder, jobs }) => launch(folder, resumeArguments(folder, jobs)),
   stop: ({ folder }) => ({ wasRunning: requestStop(folder) }),
   delete: async ({ folder }) => {
     readRunRecord(folder); // only what is a run folder is deleted
@@ -122,24 +123,17 @@ answer(connection, service, {
     return { experiment };
   },
   events: async ({ folder, from }) => {
-    const file = runPaths(folder).events;
-    const size = (await stat(file).catch(() => undefined))?.size ?? 0;
-    if (size <= from) return { lines: [], next: from };
-    const handle = await open(file, "r");
-    try {
-      const { buffer, bytesRead } = await handle.read(
-        Buffer.alloc(Math.min(eventChunk, size - from)),
-        0,
-        undefined,
-        from,
-      );
-      const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
-      return { lines: buffer.toString("utf8", 0, end).split("\n").filter(Boolean), next: from + end };
-    } finally {
-      await handle.close();
-    }
+    // The state first: what the process wrote before it ended is then among the lines.
+    const { state, reason } = stateOf(folder);
+    return { ...(await readEventLines(runPaths(folder).events, from)), state, reason };
   },
   report: ({ folder }) => readReportTable(folder),
+  setHubToken: ({ token }) => {
+    // Runs inherit it; it stands in no file and no list of processes.
+    if (token ?? ownHubToken) process.env["HF_TOKEN"] = token ?? ownHubToken;
+    else delete process.env["HF_TOKEN"];
+    return {};
+  },
   doctor: async () => {
     const lines = findingLines(await examineMachine(process.cwd()));
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
@@ -167,6 +161,25 @@ answer(connection, service, {
   },
   outline: async ({ ensemble, limit }) => (await opened(ensemble)).outline(limit),
 });
+
+/** Whole lines of an events file from a byte on, and where the next ones begin. */
+async function readEventLines(file: string, from: number): Promise<{ lines: string[]; next: number }> {
+  const size = (await stat(file).catch(() => undefined))?.size ?? 0;
+  if (size <= from) return { lines: [], next: from };
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(Math.min(eventChunk, size - from)),
+      0,
+      undefined,
+      from,
+    );
+    const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
+    return { lines: buffer.toString("utf8", 0, end).split("\n").filter(Boolean), next: from + end };
+  } finally {
+    await handle.close();
+  }
+}
 
 setInterval(async () => {
   for (const [folder, ensemble] of ensembles) {

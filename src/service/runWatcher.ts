@@ -72,14 +72,25 @@ export function readRun(folder: string): RunEntry {
       name: basename(folder),
       state: "damaged",
       reason: (error as Error).message,
-      experiment: null,
+      experiment: experimentFile(folder),
       started: null,
       ended: null,
       ahead: null,
       progress: null,
       report: false,
-      ensembles: [],
+      // What lies in it may be whole all the same.
+      ensembles: readEnsembles(folder),
     };
+  }
+}
+
+/** The run's state and its reason; damage is a state here as well. */
+export function stateOf(folder: string): Pick<RunEntry, "state" | "reason"> {
+  try {
+    const { state, reason } = readRunStatus(folder);
+    return { state, reason };
+  } catch (error) {
+    return { state: "damaged", reason: (error as Error).message };
   }
 }
 
