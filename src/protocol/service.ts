@@ -3,6 +3,7 @@ import * as z from "zod";
 import { conceptsChoice, conceptsHost } from "./concepts.ts";
 import { debiasChoice, debiasHost } from "./debias.ts";
 import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
+import { generated, inspectionRequests } from "./inspection.ts";
 import { probingProgress } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
@@ -105,6 +106,7 @@ export const service = {
     annotate: { params: annotation.extend(index.shape), result: z.object({}) },
     undo: { params: index, result: browser.undo.result },
     tryText: { params: browser.tryText.params.extend(index.shape), result: browser.tryText.result },
+    ...inspectionRequests,
     /** Features for the sidebar: flagged first, then the clearest, each under its strongest token. */
     outline: {
       params: index.extend({ filter: z.string(), limit: z.number().int() }),
@@ -136,6 +138,7 @@ export const serviceClient = {
     annotationsChanged: index,
     /** Long work on labelled texts, until it is answered. */
     probingProgress: index.extend({ progress: probingProgress }),
+    generated: generated.extend({ stream: z.string() }),
     log: z.object({ level: z.enum(["info", "warning", "error"]), message: z.string() }),
   },
 } as const satisfies Contract;

@@ -14,7 +14,7 @@ import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
-import { Inspector } from "./inspector.ts";
+import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
 import { Probing } from "./probing.ts";
 import { readReportTable } from "./reportRows.ts";
@@ -37,7 +37,7 @@ const connection = createMessageConnection(
   new StreamMessageWriter(process.stdout),
 );
 const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
-const inspector = new Inspector();
+const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
 const probing = new Probing(opened, (ensemble, progress) =>
   notify(connection, serviceClient, "probingProgress", { ensemble, progress }),
@@ -151,14 +151,27 @@ answer(connection, service, {
     if (undone) annotationsChanged(ensemble);
     return { undone };
   },
-  tryText: async ({ ensemble, text }) => {
-    const tokens = await inspector.inspect(ensemble, text, triedFeatures);
+  tryText: async ({ ensemble, text }, signal) => {
+    const tokens = await inspections.tokens(ensemble, text, triedFeatures, signal);
     const features = [...new Set(tokens.flatMap((token) => token.features.map(({ feature }) => feature)))];
-    return {
-      tokens: tokens.map(({ text, features }) => ({ text, features: [...features] })),
-      rows: (await opened(ensemble)).rows(features),
-    };
+    return { tokens, rows: (await opened(ensemble)).rows(features) };
   },
+  inspect: (question, signal) => inspections.inspect(question, signal),
+  featuresHere: (question) => inspections.featuresHere(question),
+  nextToken: (question, signal) => inspections.nextToken(question, signal),
+  pushing: (question, signal) => inspections.pushing(question, signal),
+  generate: (question, signal) => {
+    const { stream } = question;
+    return inspections.generate(
+      question,
+      (generated) => notify(connection, serviceClient, "generated", { ...generated, stream }),
+      signal,
+    );
+  },
+  compare: (question, signal) => inspections.compare(question, signal),
+  describeText: async ({ ensemble, text }, signal) => ({
+    text: await inspections.describe(ensemble, text, signal),
+  }),
   outline: async ({ ensemble, limit }) => (await opened(ensemble)).outline(limit),
 });
 
