@@ -3,6 +3,7 @@ import { z } from "zod";
 import { trainingSaeSchema } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { trainingSettingsSchema } from "../training/trainingSettings.ts";
+import { conceptsSchema, debiasSchema } from "./probingSchema.ts";
 
 const count = z.int().positive();
 const nonNegative = z.int().nonnegative();
@@ -164,10 +165,13 @@ export const experimentSchema = z
     activations: activationsSchema,
     evaluation: evaluationSchema,
     index: indexSchema,
+    debias: debiasSchema.optional(),
+    concepts: conceptsSchema.optional(),
   })
   .meta({
     title: "SAE Ensembles experiment",
-    description: "Harvest activations, train ensembles of SAEs, evaluate them and index their features.",
+    description:
+      "Harvest activations, train ensembles of SAEs, evaluate them, index their features and use them on labelled texts.",
   });
 
 /** What a file may say. */

@@ -155,7 +155,17 @@ export class RunFolder {
 }
 
 /** Keys that a run may change while it lives: they alter neither what is harvested nor what is trained. */
-const free = new Set(["$schema", "n_checkpoints", "threads", "output_path", "index", "ensembles", "evaluation"]);
+const free = new Set([
+  "$schema",
+  "n_checkpoints",
+  "threads",
+  "output_path",
+  "index",
+  "ensembles",
+  "evaluation",
+  "debias",
+  "concepts",
+]);
 
 /** What harvest and training depend on: a run folder keeps to it for life. Methods and seed sets may be added. */
 export function identity(settings: ExperimentSettings): Record<string, unknown> {

@@ -3,13 +3,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
-import type { RunState } from "../protocol/runEvents.ts";
+import { jobKinds, type RunState } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
 import { experimentSchema } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
 
 const milliseconds = z.number();
-const jobKind = z.enum(["harvest", "train", "evaluate", "index"]);
+const jobKind = z.enum(jobKinds);
 
 const runRecordSchema = z.object({
   format_version: z.literal(1),

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { conceptsChoice, conceptsHost } from "./concepts.ts";
 import { debiasChoice, debiasHost } from "./debias.ts";
+import { comparison } from "./ensembleComparison.ts";
 import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
 import { generated, inspectionRequests } from "./inspection.ts";
 import { probingProgress } from "./labelledData.ts";
@@ -44,10 +45,16 @@ export const runEntry = z.object({
       explainedVariance: z.number().nullable(),
       l0: z.number().nullable(),
       indexed: z.boolean(),
+      /** Whether its experiment asks for an index of it. */
+      indexable: z.boolean(),
       /** When training put another ensemble in its place; null where it is the one of its name. */
       replaced: z.string().nullable(),
       /** Empty, or why it can't be read. */
       damage: z.string(),
+      /** Empty, or why its feature index can't be read. */
+      indexDamage: z.string(),
+      /** Features that a person flagged, labelled or noted; null where the file can't be read. */
+      annotated: z.number().int().nullable(),
     }),
   ),
 });
@@ -97,6 +104,9 @@ export const service = {
       }),
     },
     report: { params: z.object({ folder: z.string() }), result: reportTable.nullable() },
+    compareEnsembles: { params: z.object({ ensembles: z.array(z.string()).min(2) }), result: comparison },
+    /** Deletes one ensemble of a run with its index, flags and labels. */
+    deleteEnsemble: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
     /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */
     setHubToken: { params: z.object({ token: z.string().nullable() }), result: z.object({}) },
     doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
