@@ -1,8 +1,11 @@
 // What the extension host asks of the service: the long-lived child under Node 24 that reads run folders and indices, starts and stops runs, and answers about text. Shapes only.
 import * as z from "zod";
+import { conceptsChoice, conceptsHost } from "./concepts.ts";
+import { debiasChoice, debiasHost } from "./debias.ts";
 import { comparison } from "./ensembleComparison.ts";
 import { annotation, featureBrowserHost, featureRow, sourceQuestion } from "./featureBrowser.ts";
 import { generated, inspectionRequests } from "./inspection.ts";
+import { probingProgress } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
 import { jobKinds } from "./runEvents.ts";
@@ -73,6 +76,10 @@ const sourcePlace = z.object({
 });
 const index = z.object({ ensemble: z.string() });
 const browser = featureBrowserHost.requests;
+const debias = debiasHost.requests;
+const concepts = conceptsHost.requests;
+/** Path of a report without ending; files of its name and several endings are written. */
+const report = index.extend({ path: z.string() });
 
 /** The host asks, the service answers. `ensemble` is an ensemble's folder. */
 export const service = {
@@ -155,6 +162,20 @@ export const service = {
       params: index.extend({ filter: z.string(), limit: z.number().int() }),
       result: z.object({ rows: z.array(featureRow), total: z.number().int() }),
     },
+    describeLabelled: debias.describe,
+    debiasOpen: { params: index, result: debias.ready.result },
+    debiasPrepare: { params: index.extend({ choice: debiasChoice }), result: debias.prepare.result },
+    debiasSuggestions: { params: debias.suggestions.params.extend(index.shape), result: debias.suggestions.result },
+    debiasVerdict: { params: index, result: debias.verdict.result },
+    debiasRetrain: { params: index, result: debias.retrain.result },
+    debiasCompare: { params: index, result: debias.compare.result },
+    /** Runs the job on what is prepared; the path of the Markdown. */
+    debiasReport: { params: report, result: z.object({ file: z.string() }) },
+    /** The same, with the debiased probe of the ensemble's flags in a folder. */
+    debiasProbe: { params: report.extend({ folder: z.string() }), result: z.object({}) },
+    conceptsOpen: { params: index, result: concepts.ready.result },
+    conceptsDetect: { params: index.extend({ choice: conceptsChoice }), result: concepts.detect.result },
+    conceptsReport: { params: report, result: z.object({ file: z.string() }) },
   },
   notifications: {},
 } as const satisfies Contract;
@@ -165,6 +186,8 @@ export const serviceClient = {
   notifications: {
     runsChanged: z.object({ runs: z.array(runEntry) }),
     annotationsChanged: index,
+    /** Long work on labelled texts, until it is answered. */
+    probingProgress: index.extend({ progress: probingProgress }),
     generated: generated.extend({ stream: z.string() }),
     log: z.object({ level: z.enum(["info", "warning", "error"]), message: z.string() }),
   },

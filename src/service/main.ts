@@ -19,6 +19,7 @@ import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
+import { Probing } from "./probing.ts";
 import { comparisonTables, readReportTable } from "./reportRows.ts";
 import { RunWatcher, readRun, stateOf } from "./runWatcher.ts";
 
@@ -41,6 +42,9 @@ const connection = createMessageConnection(
 const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
 const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
+const probing = new Probing(opened, (ensemble, progress) =>
+  notify(connection, serviceClient, "probingProgress", { ensemble, progress }),
+);
 
 /** The ensemble opened, kept open until its index is replaced; what failed to open is tried anew next time. */
 async function opened(folder: string): Promise<OpenEnsemble> {
@@ -59,6 +63,7 @@ async function opened(folder: string): Promise<OpenEnsemble> {
 
 /** Closes what is open in a folder. */
 async function forget(above: string): Promise<void> {
+  probing.forget(above);
   for (const [folder, ensemble] of ensembles) {
     if (folder !== above && !folder.startsWith(above + sep)) continue;
     ensembles.delete(folder);
@@ -81,6 +86,7 @@ function annotationsChanged(ensemble: string): void {
 }
 
 answer(connection, service, {
+  ...probing.answers,
   watchRuns: ({ folders }) => {
     watcher.watch(folders);
     return {};
