@@ -72,6 +72,8 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
       [/"test_tokens": \d+/, '"test_tokens": 5000'],
       [/"model_metrics_tokens": \d+/, '"model_metrics_tokens": 1000'],
       [/(?<before>"index": \{[^}]*"tokens": )\d+/, "$<before>30000"],
+      [/(?<before>"debias": \{[^}]*"seeds": )\[[^\]]*\]/, '$<before>[0], "per_cell": 20'],
+      [/"per_class": \d+/, '"per_class": 20'],
     ];
     const text = shorter.reduce((file, [pattern, value]) => {
       assert.match(file, pattern);
