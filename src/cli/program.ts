@@ -11,6 +11,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { featuresCommand } from "./commands/features.ts";
 import { harvestCommand } from "./commands/harvest.ts";
+import { importCommand } from "./commands/import.ts";
 import { resumeCommand } from "./commands/resume.ts";
 import { runCommand } from "./commands/run.ts";
 import { schemaCommand } from "./commands/schema.ts";
@@ -44,6 +45,8 @@ Ctrl-C saves a checkpoint; the same command, or resume, goes on from there.`,
   program.commandsGroup("Single steps:");
   for (const command of [harvestCommand(), trainCommand(), evaluateCommand(), indexCommand()])
     program.addCommand(command);
+  program.commandsGroup("SAEs of others:");
+  program.addCommand(importCommand());
   program.commandsGroup("Using features:");
   for (const command of [debiasCommand(), conceptsCommand()]) program.addCommand(command);
   program.commandsGroup("Looking:");

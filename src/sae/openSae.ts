@@ -9,6 +9,7 @@ import { isOpenAi, readOpenAi } from "./layouts/openAi.ts";
 import { jsonObject, metadataWith, type OpenedSae, type OpenOptions } from "./layouts/opened.ts";
 import { readSparsify } from "./layouts/sparsify.ts";
 import { readStateDict, type StateDict } from "./layouts/stateDict.ts";
+import { misreadMatrix } from "./orientation.ts";
 import { loadSae } from "./saeLensFolder.ts";
 
 const WEIGHTS = [".safetensors", ".npz", ".pt", ".pth", ".bin", ".ckpt"];
@@ -30,7 +31,12 @@ const MAIN = [
  * assume stands in `warnings`.
  */
 export async function openSae(path: string, options: OpenOptions = {}): Promise<OpenedSae> {
-  const file = weightsFile(path);
+  const opened = await openAs(weightsFile(path), options);
+  const misread = misreadMatrix(opened.sae);
+  return misread ? { ...opened, warnings: [...opened.warnings, misread] } : opened;
+}
+
+async function openAs(file: string, options: OpenOptions): Promise<OpenedSae> {
   const folder = dirname(file);
   const cfg = jsonBeside(folder, "cfg.json");
   if (basename(file) === "sae_weights.safetensors") return openSaeLens(folder, file, options);

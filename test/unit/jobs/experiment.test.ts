@@ -55,9 +55,11 @@ test("defaults are SAELens'", () => {
     n_batches_for_norm_estimate: 1000,
   };
   for (const [key, value] of Object.entries(expected)) assert.equal(settings[key as "lr"], value, key);
-  assert.equal(settings.sae.apply_b_dec_to_input, true);
-  assert.equal(settings.sae.normalize_activations, "none");
-  assert.equal(settings.sae.decoder_init_norm, 0.1);
+  const { sae } = settings;
+  assert.ok(sae.architecture !== "imported");
+  assert.equal(sae.apply_b_dec_to_input, true);
+  assert.equal(sae.normalize_activations, "none");
+  assert.equal(sae.decoder_init_norm, 0.1);
 });
 
 test("paths are relative to the file, and the run folder has the file's name", () => {
