@@ -13,6 +13,8 @@ import { exportCommand } from "./commands/export.ts";
 import { featuresCommand } from "./commands/features.ts";
 import { harvestCommand } from "./commands/harvest.ts";
 import { importCommand } from "./commands/import.ts";
+import { inspectCommand } from "./commands/inspect.ts";
+import { nextTokenCommand } from "./commands/nextToken.ts";
 import { resumeCommand } from "./commands/resume.ts";
 import { runCommand } from "./commands/run.ts";
 import { schemaCommand } from "./commands/schema.ts";
@@ -49,7 +51,8 @@ Ctrl-C saves a checkpoint; the same command, or resume, goes on from there.`,
   program.commandsGroup("In and out:");
   for (const command of [importCommand(), exportCommand()]) program.addCommand(command);
   program.commandsGroup("Using features:");
-  for (const command of [debiasCommand(), conceptsCommand()]) program.addCommand(command);
+  for (const command of [inspectCommand(), nextTokenCommand(), debiasCommand(), conceptsCommand()])
+    program.addCommand(command);
   program.commandsGroup("Looking:");
   for (const command of [featuresCommand(), doctorCommand(), schemaCommand()]) program.addCommand(command);
   for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows what there is)");

@@ -1,18 +1,23 @@
 // `import` for the command line and the editor: SAEs in any layout become an ensemble's folder, and with a language model and a text an experiment that evaluates and indexes it.
 import { existsSync, readdirSync } from "node:fs";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { hubReference } from "../data/hub/reference.ts";
+import type { HubOptions } from "../data/hub/requests.ts";
 import { type SanityNumbers, sanityOfMembers } from "../evaluation/saneReconstruction.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
+import { obtainModel } from "../model/hubModel.ts";
 import { openLanguageModel } from "../model/open.ts";
 import type { Ensemble, EnsembleMethod } from "../sae/ensemble.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
+import { obtainSae } from "../sae/hubSae.ts";
 import { importedEnsemble, openSources } from "../sae/importEnsemble.ts";
 import type { OpenOptions } from "../sae/layouts/opened.ts";
 import { captureWindows } from "./captureWindows.ts";
 import { demoPath } from "./demoData.ts";
 import { parseExperiment } from "./experiment.ts";
 import { checkTexts } from "./experimentTexts.ts";
+import { obtainExperiment } from "./obtain.ts";
 import { openEngine, openExperimentModel } from "./resources.ts";
 import { versions } from "./versions.ts";
 
@@ -21,7 +26,7 @@ const SAMPLE_ROWS = 2048;
 const CONTEXT_SIZE = 128;
 
 export interface ImportRequest {
-  /** SAEs in any layout, or folders of ensembles. */
+  /** SAEs in any layout, or folders of ensembles: paths, or names on the Hugging Face hub (owner/name/folder). */
   readonly paths: readonly string[];
   /** Where the ensemble goes; what the experiment is called too. */
   readonly folder: string;
@@ -31,6 +36,9 @@ export interface ImportRequest {
   readonly model?: string;
   readonly text?: string;
   readonly column?: string;
+  readonly signal?: AbortSignal;
+  /** Bytes of a download. */
+  readonly onProgress?: (stage: string, done: number, total: number, unit: string) => void;
 }
 
 export interface ImportedMember {
@@ -58,7 +66,9 @@ export async function importSaes(request: ImportRequest): Promise<ImportOutcome>
   const folder = resolve(request.folder);
   checkFree(folder);
   const options = request.options ?? {};
-  const sources = await openSources(request.paths, options);
+  const paths: string[] = [];
+  for (const path of request.paths) paths.push(await localSae(path, request));
+  const sources = await openSources(paths, options);
   const ensemble = importedEnsemble(sources, {
     ...(request.method && { method: request.method }),
     ...(options.hook_name && { hook: options.hook_name }),
@@ -69,7 +79,7 @@ export async function importSaes(request: ImportRequest): Promise<ImportOutcome>
     throw new InputError({ file, found: "an experiment of that name", expected: "a name that is free (--to)" });
   }
   const numbers = experiment
-    ? await sanity(experiment(request.paths.map((path) => resolve(path))), file, ensemble)
+    ? await sanity(experiment(paths.map((path) => resolve(path))), file, ensemble, request)
     : [];
   const { provenance } = ensemble;
   await saveEnsemble(folder, { ...ensemble, provenance: { ...provenance, versions: versions() } });
@@ -83,6 +93,28 @@ export async function importSaes(request: ImportRequest): Promise<ImportOutcome>
       return { path, layout, architecture, d_in, d_sae, explained_variance, l0, warnings: all };
     });
   return { folder, method: ensemble.method, hook: ensemble.hook, members, experiment: experiment ? file : null };
+}
+
+/** The path of an SAE that is named by a path or on the hub. */
+async function localSae(name: string, request: ImportRequest): Promise<string> {
+  const reference = existsSync(name) ? null : hubReference(name, "model");
+  // A name with an ending is a path with a mistake in it, unless it has a repository before it.
+  if (!reference || (reference.path === "" && extname(name) !== "")) return name;
+  return obtainSae(reference, hubOptions(request, "download SAE"));
+}
+
+function hubOptions({ signal, onProgress }: ImportRequest, stage: string): HubOptions {
+  return {
+    ...(signal && { signal }),
+    onProgress: (done, total) => onProgress?.(stage, Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),
+  };
+}
+
+/** The path of a model that is named by a path, on the hub, or as the demo's. */
+async function localModel(name: string, request: ImportRequest): Promise<string> {
+  if (name === "demo") return demoPath("model");
+  const reference = existsSync(name) ? null : hubReference(name, "model");
+  return reference ? obtainModel(reference, hubOptions(request, "download model")) : name;
 }
 
 /** An ensemble is kept aside when another takes its place; anything else stays where it is. */
@@ -102,12 +134,13 @@ async function experimentText(
   folder: string,
 ): Promise<(paths: readonly string[]) => string> {
   const { context_size = CONTEXT_SIZE, prepend_bos = true } = ensemble.members[0]!.config.metadata;
-  const model = await openLanguageModel(request.model === "demo" ? demoPath("model") : request.model!);
+  const model = await openLanguageModel(await localModel(request.model!, request));
   const size = Math.min(context_size, CONTEXT_SIZE, model.info.contextSize);
   const bos = prepend_bos && model.tokenizer.bosId !== null;
   await model.close();
   const shown = (path: string) => {
-    if (path === "demo") return path;
+    // A name of the hub stays one.
+    if (path === "demo" || !existsSync(path)) return path;
     const short = relative(folder, resolve(path));
     return short === "" || short.startsWith("..") ? resolve(path) : short;
   };
@@ -129,8 +162,17 @@ async function experimentText(
 `;
 }
 
-async function sanity(text: string, file: string, ensemble: Ensemble): Promise<SanityNumbers[]> {
-  const experiment = parseExperiment(text, file);
+async function sanity(
+  text: string,
+  file: string,
+  ensemble: Ensemble,
+  request: ImportRequest,
+): Promise<SanityNumbers[]> {
+  const { signal } = request;
+  const experiment = await obtainExperiment(parseExperiment(text, file), {
+    ...(signal && { signal }),
+    onProgress: (stage, done, total) => hubOptions(request, stage).onProgress?.(done, total),
+  });
   await checkTexts(experiment, "train");
   const model = await openExperimentModel(experiment, () => {});
   const engine = await openEngine(experiment.settings);

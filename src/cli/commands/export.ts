@@ -8,7 +8,7 @@ import { type ExportForm, exportEnsemble, exportForms } from "../../jobs/exportE
 import { runPaths } from "../../jobs/runFolder.ts";
 import { experimentOfRun } from "../../jobs/runRecord.ts";
 import { shortPath } from "../foreground.ts";
-import { progressLine } from "../labelledOptions.ts";
+import { progressLine } from "../progressLine.ts";
 
 interface ExportOptions {
   readonly as: ExportForm;

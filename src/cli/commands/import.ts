@@ -5,6 +5,7 @@ import { type ImportOutcome, importSaes } from "../../jobs/importSaes.ts";
 import type { EnsembleMethod } from "../../sae/ensemble.ts";
 import { shortPath } from "../foreground.ts";
 import { positive } from "../labelledOptions.ts";
+import { progressLine } from "../progressLine.ts";
 import { integer, metric } from "../words.ts";
 
 interface ImportOptions {
@@ -27,7 +28,10 @@ export function importCommand(): Command {
     .description(
       "Reads SAEs of SAELens, dictionary_learning, sparsify, Gemma Scope and OpenAI (torch files by a reader that runs nothing), checks them, and writes them as an ensemble of SAELens folders. With a model and a text it shows explained variance and L0, and writes an experiment that evaluates and indexes the ensemble.",
     )
-    .argument("<paths...>", "files or folders of SAEs, or folders of ensembles")
+    .argument(
+      "<paths...>",
+      "files or folders of SAEs, or folders of ensembles; or their names on the Hugging Face hub (owner/name/folder)",
+    )
     .option("--to <folder>", "where the ensemble goes; default imported/NAME")
     .addOption(
       new Option("--method <method>", "how several work together; default bagging").choices([
@@ -56,7 +60,8 @@ export function importCommand(): Command {
     .option("--json", "one JSON on standard output")
     .action(async (paths: string[], options: ImportOptions) => {
       const { hook, modelName, architecture, k, dictClass, method, model, text, column } = options;
-      const outcome = await importSaes({
+      const { onProgress, end } = progressLine();
+      const request = {
         paths,
         folder: options.to ?? `imported/${nameOf(paths[0]!)}`,
         ...(method && { method }),
@@ -70,7 +75,9 @@ export function importCommand(): Command {
           ...(k !== undefined && { k }),
           ...(dictClass !== undefined && { dict_class: dictClass }),
         },
-      });
+        onProgress,
+      };
+      const outcome = await importSaes(request).finally(end);
       console.log(options.json ? JSON.stringify(outcome) : described(outcome));
     });
 }

@@ -9,7 +9,7 @@ import { writeSafetensors } from "../../../src/formats/safetensors.ts";
 import { openRunIndex } from "../../../src/jobs/buildIndex.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { type ImportRequest, importSaes } from "../../../src/jobs/importSaes.ts";
-import { allJobs, runJobs } from "../../../src/jobs/runJobs.ts";
+import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
 import type { Sae } from "../../../src/sae/sae.ts";
@@ -64,7 +64,7 @@ test("a bag of two layouts is looked at, written, and evaluated and indexed like
   assert.deepEqual(ensemble.members[1]!.weights, ensemble.members[0]!.weights);
 
   const experiment = readExperiment(outcome.experiment!);
-  assert.equal(await runJobs(experiment, allJobs), "done");
+  assert.equal(await runJobs(experiment, jobsOf(experiment)), "done");
   const run = experiment.paths.runFolder;
   const report = JSON.parse(readFileSync(join(run, "report.json"), "utf8"));
   assert.ok(JSON.stringify(report).includes("bagging"));
