@@ -195,7 +195,7 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
       const type = demo === "model" ? "model" : "dataset";
       const onHub = value === "demo" ? null : hubPath(value, type, folder);
       if (onHub !== null) return onHub;
-      const kind = demo === "model" ? "a model folder or a GGUF file" : "a text file";
+      const kind = demo === "model" ? "a model folder, a GGUF or an ONNX file" : "a text file";
       complain(
         field,
         `"${value}", which is not there (${path})`,

@@ -107,7 +107,7 @@ export const experimentSchema = z
     $schema: z.string().optional().meta({ description: "Ignored; for editors." }),
     model_name: z.string().min(1).meta({
       description:
-        'Language model: its name on the Hugging Face hub (owner/name, perhaps with @revision or /file.gguf), a Hugging Face folder or a GGUF file, relative to this file, or "demo" for the model that comes with SAE Ensembles.',
+        'Language model: its name on the Hugging Face hub (owner/name, perhaps with @revision or /file.gguf), a Hugging Face folder, a GGUF or an ONNX file, relative to this file, or "demo" for the model that comes with SAE Ensembles.',
     }),
     hook_name: z
       .string()
