@@ -4,10 +4,11 @@ import { baggingClaim } from "./bagging.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
-import { trainStepClaims } from "./trainStep.ts";
+import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
   ...trainStepClaims,
+  denseStepClaim,
   baggingClaim,
   harvestClaim,
   indexBuildClaim,

@@ -1,17 +1,18 @@
 // The extension's root: constructs the parts and registers them. Nothing heavy happens here; the service starts when a view first asks.
 import * as vscode from "vscode";
+import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
-import { taskType, views } from "./ids.ts";
+import { taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
 import { RunStatusBar } from "./statusBar.ts";
+import { RunNotifications } from "./tasks/runNotifications.ts";
 import { RunTasks } from "./tasks/runTasks.ts";
-import { EnsemblesTree } from "./trees/ensemblesTree.ts";
 import { FeaturesTree } from "./trees/featuresTree.ts";
-import { RunsTree } from "./trees/runsTree.ts";
+import { createViews } from "./trees/views.ts";
 
 export function activate(context: vscode.ExtensionContext): void {
   const output = vscode.window.createOutputChannel("SAE Ensembles", { log: true });
@@ -21,23 +22,22 @@ export function activate(context: vscode.ExtensionContext): void {
   const browsers = new FeatureBrowsers(context, service);
   const dashboards = new RunDashboards(context, service, store);
   const features = new FeaturesTree(service);
+  const notifications = new RunNotifications(store, service);
 
   context.subscriptions.push(
     output,
     service,
+    keepHubToken(context, service),
     store,
     new RunStatusBar(store),
     new ExperimentChecks(service),
     vscode.tasks.registerTaskProvider(taskType, tasks),
     vscode.languages.registerCodeLensProvider(experimentFiles, new ExperimentLenses(store)),
-    vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) }),
-    vscode.window.createTreeView(views.ensembles, { treeDataProvider: new EnsemblesTree(store) }),
-    vscode.window.createTreeView(views.features, { treeDataProvider: features }),
-    browsers.onShown((ensemble) => features.show(ensemble)),
-    store.onChanged(() =>
-      features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder),
-    ),
-    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards }),
+    tasks,
+    notifications,
+    tasks.onStarted((folder) => notifications.follow(folder)),
+    ...createViews(store, features, browsers),
+    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards, features }),
   );
   void store.watch();
 }

@@ -4,13 +4,14 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { MANIFEST_FILE } from "../data/activationManifest.ts";
+import { hubReferenceOf } from "../data/hub/reference.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
 import { EventLog } from "./eventLog.ts";
 import { type Experiment, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
-import { modelSizes } from "./fileStates.ts";
+import { contentState, modelStates } from "./fileStates.ts";
 import { acquireRunLock, type RunLock } from "./runLock.ts";
 import { type ExperimentRecord, type RunRecord, readExperimentRecord, readRunRecord } from "./runRecord.ts";
 import { versions } from "./versions.ts";
@@ -108,6 +109,12 @@ export class RunFolder {
     }
   }
 
+  /** Remembers where everything lies that was fetched after the run began. Throws InputError as `open` does. */
+  async settle(experiment: Experiment): Promise<void> {
+    checkReopening(experiment);
+    await writeFileAtomic(join(this.folder, "experiment.json"), json(experimentRecord(experiment)));
+  }
+
   get record(): RunRecord {
     return this.#record;
   }
@@ -148,7 +155,17 @@ export class RunFolder {
 }
 
 /** Keys that a run may change while it lives: they alter neither what is harvested nor what is trained. */
-const free = new Set(["$schema", "n_checkpoints", "threads", "output_path", "index", "ensembles", "evaluation"]);
+const free = new Set([
+  "$schema",
+  "n_checkpoints",
+  "threads",
+  "output_path",
+  "index",
+  "ensembles",
+  "evaluation",
+  "debias",
+  "concepts",
+]);
 
 /** What harvest and training depend on: a run folder keeps to it for life. Methods and seed sets may be added. */
 export function identity(settings: ExperimentSettings): Record<string, unknown> {
@@ -170,12 +187,17 @@ function checkReopening(experiment: Experiment): void {
   const before = readExperimentRecord(folder);
   const now = experimentRecord(experiment);
   const advice = "(or another output_path, or no run folder yet)";
+  // What is still to be fetched has no place yet; its name is among the settings.
+  const fetched = (paths: Pick<ExperimentRecord["paths"], "model" | "dataset">) => ({
+    paths: Object.fromEntries(
+      (["model", "dataset"] as const)
+        .filter((key) => [before.paths[key], now.paths[key]].every((path) => hubReferenceOf(path) === null))
+        .map((key) => [key, paths[key]]),
+    ),
+  });
   const difference =
     firstDifference(identity(before.settings), identity(experiment.settings)) ??
-    firstDifference(
-      { paths: { model: before.paths.model, dataset: before.paths.dataset } },
-      { paths: { model: now.paths.model, dataset: now.paths.dataset } },
-    );
+    firstDifference(fetched(before.paths), fetched(now.paths));
   if (difference)
     throw new InputError({
       file: shownPath(experiment.file),
@@ -183,15 +205,17 @@ function checkReopening(experiment: Experiment): void {
       found: JSON.stringify(difference.now) ?? "nothing",
       expected: `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${shownPath(folder)} began ${advice}`,
     });
-  for (const [file, size] of Object.entries(before.sizes)) {
-    const found = now.sizes[file];
-    // Other texts may change: what is made of them is made anew. Older runs remember their sizes as well.
-    const kept = file === before.paths.dataset || file.startsWith(before.paths.model);
-    if (found === size || !kept) continue;
+  for (const [file, state] of Object.entries(before.files)) {
+    const found = now.files[file];
+    // Other texts may change: what is made of them is made anew.
+    const same = (key: "model" | "dataset") => before.paths[key] === now.paths[key];
+    const kept =
+      (file === before.paths.dataset && same("dataset")) || (file.startsWith(before.paths.model) && same("model"));
+    if (found === state || !kept) continue;
     throw new InputError({
       file,
-      found: found === undefined ? "no such file" : `${found} bytes`,
-      expected: `the ${size} bytes that the run in ${shownPath(folder)} began with ${advice}`,
+      found: found ?? "no such file",
+      expected: `the ${state} that the run in ${shownPath(folder)} began with ${advice}`,
     });
   }
 }
@@ -237,7 +261,10 @@ function experimentRecord(experiment: Experiment): ExperimentRecord {
     name: experiment.name,
     settings: experiment.settings,
     paths,
-    sizes: { ...modelSizes(paths.model), [paths.dataset]: statSync(paths.dataset).size },
+    files: {
+      ...(hubReferenceOf(paths.model) === null && modelStates(paths.model)),
+      ...(hubReferenceOf(paths.dataset) === null && { [paths.dataset]: contentState(paths.dataset) }),
+    },
     versions: versions(),
   };
 }

@@ -1,7 +1,7 @@
 // Opens a language model from a path: a Hugging Face folder or a GGUF file.
 import { stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { defaultCacheFolder } from "../data/cacheFolder.ts";
 import { readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
 import { requireOnnxRuntime } from "../formats/onnxRuntime.ts";
@@ -111,16 +111,4 @@ function familyOf(modelType: unknown, file: string, where: string): ModelFamily 
     found: modelType === undefined ? "nothing" : JSON.stringify(modelType),
     expected,
   });
-}
-
-/** The platform's folder for what can be made anew. */
-function defaultCacheFolder(): string {
-  const { platform, env } = process;
-  const base =
-    platform === "darwin"
-      ? join(homedir(), "Library", "Caches")
-      : platform === "win32"
-        ? (env["LOCALAPPDATA"] ?? join(homedir(), "AppData", "Local"))
-        : env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  return join(base, "sae-ensembles");
 }
