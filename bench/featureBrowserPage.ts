@@ -3,7 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
+import {
+  createMessageConnection,
+  type MessageConnection,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from "vscode-jsonrpc/node";
 import { launchBrowser } from "../scripts/workbench.ts";
 import { featureBrowserHost } from "../src/protocol/featureBrowser.ts";
 import { answer, request } from "../src/protocol/rpc.ts";
@@ -70,19 +75,10 @@ export async function withFeatureBrowser(
           element: "sae-feature-browser",
           width: 1280,
           height: 800,
-          connect: (connection) =>
-            answer(connection, featureBrowserHost, {
-              ready: () => request(line, service, "openIndex", { ensemble }),
-              page: (asked) => request(line, service, "page", { ...asked, ensemble }),
-              detail: (asked) => request(line, service, "detail", { ...asked, ensemble }),
-              annotate: (asked) => request(line, service, "annotate", { ...asked, ensemble }),
-              undo: () => request(line, service, "undo", { ensemble }),
-              tryText: (asked) => request(line, service, "tryText", { ...asked, ensemble }),
-              copy: () => ({}),
-            }),
+          connect: (connection) => answer(connection, featureBrowserHost, askService(line, ensemble)),
         });
         open.push({ child, page });
-        await page.locator(".row:not(.waiting)").first().waitFor();
+        await page.locator(".row:not(.waiting)").first().waitFor({ timeout: 120_000 });
         return { milliseconds: performance.now() - start, scroll: () => page.evaluate(scroll) };
       },
     });
@@ -90,6 +86,17 @@ export async function withFeatureBrowser(
     await closeAll();
     await browser.close();
   }
+}
+
+/** What the panel's host does with the page's questions: passes them on with the ensemble's folder. */
+function askService(
+  line: MessageConnection,
+  ensemble: string,
+): Parameters<typeof answer<typeof featureBrowserHost>>[2] {
+  const names = Object.keys(featureBrowserHost.requests) as (keyof typeof featureBrowserHost.requests)[];
+  const passOn = (name: string) => (asked: object) =>
+    line.sendRequest(name === "ready" ? "openIndex" : name, { ...asked, ensemble });
+  return Object.fromEntries(names.map((name) => [name, passOn(name)])) as unknown as ReturnType<typeof askService>;
 }
 
 /** In the page: two seconds at the speed of reading, two of a flung wheel, two of leaps; then back to the top. */

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
@@ -33,6 +33,11 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     browser = await launchBrowser();
     workbench = await Workbench.open(browser, server.url, workspace);
     page = workbench.page;
+  });
+
+  // What a person would have seen when it went wrong.
+  afterEach(async (context) => {
+    if ("passed" in context && !context.passed) await picture("failed");
   });
 
   after(async () => {
@@ -84,7 +89,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
   function shorterDemo(): void {
     const demo = readFileSync(join(root, "media", "demo", "demo.sae.jsonc"), "utf8");
     const shorter: [RegExp, string][] = [
-      [/"training_tokens": \d+/, '"training_tokens": 100000'],
+      [/"training_tokens": \d+/, '"training_tokens": 130000'],
       [/"n_members": \d+/, '"n_members": 2'],
       [/"seed_sets": \d+/, '"seed_sets": 1'],
       [/"test_tokens": \d+/, '"test_tokens": 5000'],
