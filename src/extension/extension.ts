@@ -5,6 +5,7 @@ import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
 import { taskType, views } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
+import { conceptsPanels, debiasPanels } from "./panels/probingPanels.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
@@ -22,6 +23,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const tasks = new RunTasks(service);
   const browsers = new FeatureBrowsers(context, service);
   const dashboards = new RunDashboards(context, service, store);
+  const debiasings = debiasPanels(context, service);
+  const concepts = conceptsPanels(context, service);
   const features = new FeaturesTree(service);
 
   const notifications = new RunNotifications(store, service);
@@ -52,7 +55,7 @@ export function activate(context: vscode.ExtensionContext): void {
     store.onChanged(() =>
       features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder),
     ),
-    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards }),
+    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards, debiasings, concepts }),
   );
   void store.watch();
 }

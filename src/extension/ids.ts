@@ -23,6 +23,8 @@ export const commands = {
   deleteEnsemble: "saeEnsembles.deleteEnsemble",
   browseFeatures: "saeEnsembles.browseFeatures",
   showFeature: "saeEnsembles.showFeature",
+  debias: "saeEnsembles.debias",
+  concepts: "saeEnsembles.concepts",
   refresh: "saeEnsembles.refresh",
   doctor: "saeEnsembles.doctor",
   setHubToken: "saeEnsembles.setHubToken",

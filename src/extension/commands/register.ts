@@ -1,6 +1,7 @@
 // The table of commands: every command of package.json and what it calls.
 import * as vscode from "vscode";
 import { commands } from "../ids.ts";
+import type { EnsemblePanels } from "../panels/ensemblePanels.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
 import type { RunDashboards } from "../panels/runDashboardPanel.ts";
 import type { RunStore } from "../runStore.ts";
@@ -9,7 +10,7 @@ import type { RunTasks } from "../tasks/runTasks.ts";
 import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
-import { browseFeatures, openReport } from "./looking.ts";
+import { browseFeatures, debias, openConcepts, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
 import {
   buildIndex,
@@ -32,6 +33,8 @@ export interface Parts {
   readonly tasks: RunTasks;
   readonly browsers: FeatureBrowsers;
   readonly dashboards: RunDashboards;
+  readonly debiasings: EnsemblePanels;
+  readonly concepts: EnsemblePanels;
 }
 
 type Command = (parts: Parts, ...args: never[]) => Promise<void> | void;
@@ -53,6 +56,8 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.deleteEnsemble]: deleteEnsemble,
   [commands.browseFeatures]: browseFeatures,
   [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
+  [commands.debias]: debias,
+  [commands.concepts]: openConcepts,
   [commands.refresh]: ({ store }) => store.watch(),
   [commands.doctor]: doctor,
   [commands.setHubToken]: setHubToken,

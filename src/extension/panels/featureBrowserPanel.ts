@@ -27,6 +27,11 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
     extension.subscriptions.push(vscode.window.registerWebviewPanelSerializer(viewType, this), this);
   }
 
+  /** The ensemble whose browser is in front, if one is. */
+  get active(): string | undefined {
+    return [...this.#open].find(([, { panel }]) => panel.active)?.[0];
+  }
+
   dispose(): void {
     this.#shown.dispose();
   }
