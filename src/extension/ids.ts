@@ -22,6 +22,9 @@ export const commands = {
   revealEnsemble: "saeEnsembles.revealEnsemble",
   deleteEnsemble: "saeEnsembles.deleteEnsemble",
   browseFeatures: "saeEnsembles.browseFeatures",
+  filterFeatures: "saeEnsembles.filterFeatures",
+  clearFeatureFilter: "saeEnsembles.clearFeatureFilter",
+  labelWithModel: "saeEnsembles.labelWithModel",
   showFeature: "saeEnsembles.showFeature",
   debias: "saeEnsembles.debias",
   concepts: "saeEnsembles.concepts",
@@ -29,6 +32,9 @@ export const commands = {
   doctor: "saeEnsembles.doctor",
   setHubToken: "saeEnsembles.setHubToken",
 } as const;
+
+/** Keys of `when` clauses that we set. */
+export const contexts = { featuresFiltered: "saeEnsembles.featuresFiltered" } as const;
 
 export const taskType = "sae-ensembles";
 

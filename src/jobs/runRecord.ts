@@ -59,8 +59,8 @@ const experimentRecordSchema = z.object({
     testDataset: z.string().optional(),
     indexDataset: z.string(),
   }),
-  /** Bytes of the model's files and of the text that is trained on, so that a change under a run is seen. */
-  sizes: z.record(z.string(), z.number()),
+  /** State of the contents of the model's files and of the text that is trained on, so that a change under a run is seen. */
+  files: z.record(z.string(), z.string()),
   versions: z.record(z.string(), z.string()),
 });
 

@@ -7,10 +7,12 @@ import type { RunDashboards } from "../panels/runDashboardPanel.ts";
 import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
+import type { FeaturesTree } from "../trees/featuresTree.ts";
 import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
-import { browseFeatures, debias, openConcepts, openReport } from "./looking.ts";
+import { labelWithModel } from "./labelFeatures.ts";
+import { browseFeatures, clearFeatureFilter, debias, filterFeatures, openConcepts, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
 import {
   buildIndex,
@@ -32,6 +34,7 @@ export interface Parts {
   readonly store: RunStore;
   readonly tasks: RunTasks;
   readonly browsers: FeatureBrowsers;
+  readonly features: FeaturesTree;
   readonly dashboards: RunDashboards;
   readonly debiasings: EnsemblePanels;
   readonly concepts: EnsemblePanels;
@@ -55,6 +58,9 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.revealEnsemble]: revealEnsemble,
   [commands.deleteEnsemble]: deleteEnsemble,
   [commands.browseFeatures]: browseFeatures,
+  [commands.filterFeatures]: filterFeatures,
+  [commands.clearFeatureFilter]: clearFeatureFilter,
+  [commands.labelWithModel]: labelWithModel,
   [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
   [commands.debias]: debias,
   [commands.concepts]: openConcepts,
