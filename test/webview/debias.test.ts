@@ -66,6 +66,7 @@ class StandInHost {
       member: feature % 4,
       index: 10 * feature,
       label: feature === 1 ? "male pronouns" : "",
+      labelSource: null,
       note: "",
       flagged: this.flags.has(feature),
       tokens: [0, 1, 2].map((i) => ({
@@ -172,6 +173,8 @@ class StandInHost {
         to: 8 - band,
         sequences: [0, 1, 2, 3, 4].map((document) => ({
           document,
+          start: 0,
+          end: 30,
           peak: 2,
           tokens: ["The", " doctor said", " he", " would come."].map((text, i) => ({ text, value: i === 2 ? 7 : 0 })),
         })),

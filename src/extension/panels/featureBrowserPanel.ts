@@ -5,11 +5,11 @@ import { featureBrowserHost, featureBrowserView } from "../../protocol/featureBr
 import { answer, notify } from "../../protocol/rpc.ts";
 import { offersModel } from "../commands/labelFeatures.ts";
 import { SourceTexts } from "../editor/sourceTexts.ts";
-import { commands } from "../ids.ts";
+import { commands, panels } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { fillPanel } from "./webviewPanel.ts";
 
-const viewType = "saeEnsembles.featureBrowser";
+const viewType = panels.featureBrowser;
 
 interface Open {
   readonly panel: vscode.WebviewPanel;
