@@ -165,6 +165,7 @@ class StandInHost {
     }),
     detail: ({ feature }) => ({
       row: this.row(feature),
+      neuronpedia: null,
       topLogits: null,
       bottomLogits: null,
       bands: ["Top activations", "Quantiles 50% to 75%", "Quantiles 25% to 50%"].map((name, band) => ({
