@@ -142,18 +142,36 @@ const userSettings = {
   "extensions.ignoreRecommendations": true,
   "git.enabled": false,
   "window.autoDetectColorScheme": true,
+  "security.workspace.trust.startupPrompt": "never",
   "workbench.preferredDarkColorTheme": "Dark Modern",
   "workbench.preferredLightColorTheme": "Light Modern",
 };
 
-/** Installs a VSIX into a code-server with all its state in `state`, and starts it; resolves when it answers. */
-export async function startVsCode(options: { vsix: string; state: string; port?: number }): Promise<RunningVsCode> {
+export interface VsCodeOptions {
+  /** Where all its state goes: settings, extensions, caches. */
+  readonly state: string;
+  /** Extension to install; none: the bare editor. */
+  readonly vsix?: string;
+  readonly port?: number;
+  /** Ask for trust in workspaces, as a desktop does; otherwise everything is trusted. */
+  readonly trust?: boolean;
+  /** The PATH that it and its extensions see. */
+  readonly path?: string;
+  /** Further options of its command line. */
+  readonly flags?: readonly string[];
+}
+
+/** Starts a code-server; resolves when it answers. */
+export async function startVsCode(options: VsCodeOptions): Promise<RunningVsCode> {
   const { vsix, state } = options;
   const port = options.port ?? (await freePort());
   mkdirSync(join(state, "user", "User"), { recursive: true });
   writeFileSync(join(state, "user", "User", "settings.json"), JSON.stringify(userSettings, null, 2));
   writeFileSync(join(state, "config.yaml"), "auth: none\n");
-  const environment = { ...process.env, PATH: `${dirname(paths.node)}:${process.env["PATH"]}` };
+  const environment = {
+    ...process.env,
+    PATH: options.path ?? `${dirname(paths.node)}:${process.env["PATH"]}`,
+  };
   for (const name of ["CONFIG", "DATA", "CACHE", "STATE", "RUNTIME"])
     Object.assign(environment, {
       [`XDG_${name}_${name === "RUNTIME" ? "DIR" : "HOME"}`]: mkdir(join(state, "xdg", name.toLowerCase())),
@@ -167,18 +185,19 @@ export async function startVsCode(options: { vsix: string; state: string; port?:
     "--extensions-dir",
     join(state, "extensions"),
   ];
-  await run(paths.node, [...common, "--install-extension", vsix, "--force"], { env: environment });
+  if (vsix) await run(paths.node, [...common, "--install-extension", vsix, "--force"], { env: environment });
   const server = spawn(
     paths.node,
     [
       ...common,
       "--bind-addr",
       `127.0.0.1:${port}`,
-      "--disable-workspace-trust",
+      ...(options.trust ? [] : ["--disable-workspace-trust"]),
       "--disable-telemetry",
       "--disable-update-check",
       "--disable-getting-started-override",
       "--ignore-last-opened",
+      ...(options.flags ?? []),
     ],
     { env: environment, stdio: "ignore", detached: true },
   );

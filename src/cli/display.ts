@@ -48,6 +48,7 @@ class PlainDisplay implements Display {
     if (event.type === "train") this.#train = event;
     if (event.type === "log" && event.level !== "error")
       console.error(`${event.level === "warning" ? "warning: " : ""}${event.message}`);
+    if (event.type === "state" && event.state === "queued") console.error(`queued: ${event.reason}`);
     if (event.type !== "progress") return;
     if (event.done < event.total && event.time - this.#time < 10_000) return;
     this.#time = event.time;
@@ -74,6 +75,7 @@ class TerminalDisplay implements Display {
     if (event.type === "train") this.#train = event;
     else if (event.type === "log" && event.level !== "error")
       this.#above(`${event.level === "warning" ? "! " : "  "}${event.message}`);
+    else if (event.type === "state" && event.state === "queued") this.#above(`  queued: ${event.reason}`);
     else if (event.type === "progress") this.#update(event, event.time);
   }
 

@@ -1,6 +1,6 @@
 // What the commands that run jobs have in common: an experiment file in, jobs run in this process or in one of its own.
 import { Command, InvalidArgumentError, Option } from "commander";
-import { readExperiment } from "../jobs/experiment.ts";
+import { type Experiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, runArguments } from "../jobs/launch.ts";
 import { allJobs } from "../jobs/runJobs.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
@@ -11,17 +11,22 @@ export interface ExperimentCommandOptions {
   readonly json?: boolean;
   readonly plain?: boolean;
   readonly detach?: boolean;
+  readonly queue?: boolean;
 }
 
 /** Options of every command that runs jobs. */
 export function addRunOptions(command: Command): Command {
   return command
     .option("--json", "events as JSON lines on standard output, and nothing else there")
+    .option("--no-queue", "begin at once, beside whatever else runs on this machine")
     .addOption(new Option("--plain", "plain lines instead of a moving bar").hideHelp());
 }
 
 /** A command over an experiment file that runs `kinds`. */
-export function experimentCommand(name: string, kinds: readonly JobKind[]): Command {
+export function experimentCommand(
+  name: string,
+  kinds: readonly JobKind[] | ((experiment: Experiment) => JobKind[]),
+): Command {
   const command = new Command(name)
     .argument("<experiment>", "experiment file (*.sae.jsonc)")
     .option("--run-folder <folder>", "where everything goes, instead of the file's output_path")
@@ -33,10 +38,11 @@ export function experimentCommand(name: string, kinds: readonly JobKind[]): Comm
 
 export async function runExperiment(
   file: string,
-  kinds: readonly JobKind[],
+  jobs: readonly JobKind[] | ((experiment: Experiment) => JobKind[]),
   options: ExperimentCommandOptions,
 ): Promise<"done" | "stopped" | "started"> {
   const experiment = readExperiment(file, options);
+  const kinds = typeof jobs === "function" ? jobs(experiment) : jobs;
   if (!options.detach) return runInForeground(experiment, kinds, options);
   return startDetached(experiment.paths.runFolder, runArguments(experiment, kinds), options);
 }
@@ -47,7 +53,8 @@ export async function startDetached(
   commandArguments: readonly string[],
   options: ExperimentCommandOptions,
 ): Promise<"started"> {
-  const { pid, runFolder } = await launchDetached(folder, commandArguments, process.argv[1]!);
+  const queueing = options.queue === false ? ["--no-queue"] : [];
+  const { pid, runFolder } = await launchDetached(folder, [...commandArguments, ...queueing], process.argv[1]!);
   if (options.json) console.log(JSON.stringify({ type: "started", pid, runFolder }));
   else console.error(`Started (process ${pid}). Watch it: sae-ensembles status --follow ${shortPath(runFolder)}`);
   return "started";

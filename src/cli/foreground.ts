@@ -8,6 +8,8 @@ import { createDisplay, displayMode } from "./display.ts";
 export interface ForegroundOptions {
   readonly json?: boolean;
   readonly plain?: boolean;
+  /** false: begins at once, whatever else runs on the device. */
+  readonly queue?: boolean;
 }
 
 /** npm hands on the Ctrl-C that the terminal has sent already: what comes within so many milliseconds is the same wish. */
@@ -40,7 +42,11 @@ export async function runInForeground(
   const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, onSignal);
   try {
-    const outcome = await runJobs(experiment, kinds, { signal: stop.signal, onEvent: (event) => display.show(event) });
+    const outcome = await runJobs(experiment, kinds, {
+      signal: stop.signal,
+      queue: options.queue !== false,
+      onEvent: (event) => display.show(event),
+    });
     display.end();
     if (outcome === "stopped") {
       process.exitCode = 130;

@@ -11,6 +11,8 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { featuresCommand } from "./commands/features.ts";
 import { harvestCommand } from "./commands/harvest.ts";
+import { inspectCommand } from "./commands/inspect.ts";
+import { nextTokenCommand } from "./commands/nextToken.ts";
 import { resumeCommand } from "./commands/resume.ts";
 import { runCommand } from "./commands/run.ts";
 import { schemaCommand } from "./commands/schema.ts";
@@ -45,7 +47,8 @@ Ctrl-C saves a checkpoint; the same command, or resume, goes on from there.`,
   for (const command of [harvestCommand(), trainCommand(), evaluateCommand(), indexCommand()])
     program.addCommand(command);
   program.commandsGroup("Using features:");
-  for (const command of [debiasCommand(), conceptsCommand()]) program.addCommand(command);
+  for (const command of [inspectCommand(), nextTokenCommand(), debiasCommand(), conceptsCommand()])
+    program.addCommand(command);
   program.commandsGroup("Looking:");
   for (const command of [featuresCommand(), doctorCommand(), schemaCommand()]) program.addCommand(command);
   for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows what there is)");

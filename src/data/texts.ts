@@ -44,7 +44,7 @@ function plainTexts(path: string, column: string, documents: DocumentSeparator):
 }
 
 async function* columnTexts(path: string, column: string): AsyncGenerator<SourceText> {
-  const unit = dataFormat(path) === "parquet" ? "row" : "line";
+  const unit = ["parquet", "hub"].includes(dataFormat(path)) ? "row" : "line";
   for await (const { values, line } of readRecords(path, [column])) {
     const text = values[0];
     if (typeof text !== "string") {

@@ -1,6 +1,6 @@
 // The contract of an engine: where the arithmetic of SAEs runs. reference/ is the slow oracle; cpu/ is the fast one. Every engine passes test/unit/engine/contract.ts.
 import type { Ensemble } from "../sae/ensemble.ts";
-import type { ParameterName, SaeConfig, SaeWeights } from "../sae/sae.ts";
+import { notForEnsembles, type ParameterName, type SaeConfig, type SaeWeights } from "../sae/sae.ts";
 
 export interface Engine {
   /** "reference", "cpu", … */
@@ -119,6 +119,17 @@ export interface Encoder {
   /** Encodes x [rows, d] with every member (boosting: along the residual chain). */
   encode(x: Float32Array, rows: number): Promise<Encoded>;
   close(): Promise<void>;
+}
+
+/** What every engine's createEncoder asks first. */
+export function checkEncodable(ensemble: Ensemble): void {
+  for (const [j, member] of ensemble.members.entries()) {
+    const reason =
+      member.config.architecture === "batchtopk"
+        ? "a batchtopk, which has to be brought into its inference form (jumprelu) before it can encode"
+        : notForEnsembles(member);
+    if (reason) throw new EngineError(`member ${j} is ${reason}`);
+  }
 }
 
 /** Parameters of a member as a list, for code that treats them alike. */

@@ -1,5 +1,6 @@
 // The extension's root: constructs the parts and registers them. Nothing heavy happens here; the service starts when a view first asks.
 import * as vscode from "vscode";
+import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
 import { taskType, views } from "./ids.ts";
@@ -8,10 +9,11 @@ import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
 import { RunStatusBar } from "./statusBar.ts";
+import { RunNotifications } from "./tasks/runNotifications.ts";
 import { RunTasks } from "./tasks/runTasks.ts";
 import { EnsemblesTree } from "./trees/ensemblesTree.ts";
 import { FeaturesTree } from "./trees/featuresTree.ts";
-import { RunsTree } from "./trees/runsTree.ts";
+import { badgeOf, RunsTree } from "./trees/runsTree.ts";
 
 export function activate(context: vscode.ExtensionContext): void {
   const output = vscode.window.createOutputChannel("SAE Ensembles", { log: true });
@@ -22,16 +24,29 @@ export function activate(context: vscode.ExtensionContext): void {
   const dashboards = new RunDashboards(context, service, store);
   const features = new FeaturesTree(service);
 
+  const notifications = new RunNotifications(store, service);
+  const runsView = vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) });
+
   context.subscriptions.push(
     output,
     service,
+    keepHubToken(context, service),
     store,
     new RunStatusBar(store),
     new ExperimentChecks(service),
     vscode.tasks.registerTaskProvider(taskType, tasks),
     vscode.languages.registerCodeLensProvider(experimentFiles, new ExperimentLenses(store)),
-    vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) }),
-    vscode.window.createTreeView(views.ensembles, { treeDataProvider: new EnsemblesTree(store) }),
+    runsView,
+    store.onChanged(() => {
+      runsView.badge = badgeOf(store);
+    }),
+    tasks,
+    notifications,
+    tasks.onStarted((folder) => notifications.follow(folder)),
+    vscode.window.createTreeView(views.ensembles, {
+      treeDataProvider: new EnsemblesTree(store),
+      canSelectMany: true,
+    }),
     vscode.window.createTreeView(views.features, { treeDataProvider: features }),
     browsers.onShown((ensemble) => features.show(ensemble)),
     store.onChanged(() =>

@@ -10,18 +10,28 @@ export const commands = {
   runDemo: "saeEnsembles.runDemo",
   newExperiment: "saeEnsembles.newExperiment",
   runExperiment: "saeEnsembles.runExperiment",
+  evaluate: "saeEnsembles.evaluate",
+  buildIndex: "saeEnsembles.buildIndex",
   stopRun: "saeEnsembles.stopRun",
   resumeRun: "saeEnsembles.resumeRun",
   deleteRun: "saeEnsembles.deleteRun",
   revealRun: "saeEnsembles.revealRun",
   openDashboard: "saeEnsembles.openDashboard",
   openReport: "saeEnsembles.openReport",
+  compareEnsembles: "saeEnsembles.compareEnsembles",
+  revealEnsemble: "saeEnsembles.revealEnsemble",
+  deleteEnsemble: "saeEnsembles.deleteEnsemble",
   browseFeatures: "saeEnsembles.browseFeatures",
   showFeature: "saeEnsembles.showFeature",
   refresh: "saeEnsembles.refresh",
   doctor: "saeEnsembles.doctor",
+  setHubToken: "saeEnsembles.setHubToken",
 } as const;
 
 export const taskType = "sae-ensembles";
 
-export const settings = { section: "saeEnsembles", nodePath: "runs.nodePath" } as const;
+export const settings = {
+  section: "saeEnsembles",
+  nodePath: "runs.nodePath",
+  progressNotification: "runs.progressNotification",
+} as const;

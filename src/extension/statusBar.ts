@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import { commands } from "./ids.ts";
 import type { RunStore } from "./runStore.ts";
-import { describeRun } from "./words.ts";
+import { describeRun, isAtWork } from "./words.ts";
 
 export class RunStatusBar implements vscode.Disposable {
   readonly #item = vscode.window.createStatusBarItem("saeEnsembles.run", vscode.StatusBarAlignment.Left, 50);
@@ -14,14 +14,14 @@ export class RunStatusBar implements vscode.Disposable {
   }
 
   #show(store: RunStore): void {
-    const running = store.runs.filter((run) => run.state === "running");
-    const run = running[0];
+    const atWork = store.runs.filter((run) => isAtWork(run.state));
+    const run = atWork.find((candidate) => candidate.state === "running") ?? atWork[0];
     if (!run) {
       this.#item.hide();
       return;
     }
-    const others = running.length > 1 ? ` +${running.length - 1}` : "";
-    this.#item.text = `$(sync~spin) ${run.name}: ${describeRun(run)}${others}`;
+    const others = atWork.length > 1 ? ` +${atWork.length - 1}` : "";
+    this.#item.text = `$(${run.state === "running" ? "sync~spin" : "clock"}) ${run.name}: ${describeRun(run)}${others}`;
     this.#item.tooltip = `SAE Ensembles · ${run.folder}`;
     this.#item.command = { command: commands.openDashboard, title: "Open", arguments: [run] };
     this.#item.show();

@@ -9,6 +9,11 @@ export function duration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** Whether a process has the run: at work, or in the queue. */
+export function isAtWork(state: RunEntry["state"]): boolean {
+  return state === "running" || state === "queued";
+}
+
 /** The one number that matters: "63% · 12 min left", "done in 4 min", why it stopped. */
 export function describeRun(run: RunEntry): string {
   const { progress } = run;
@@ -24,7 +29,7 @@ export function describeRun(run: RunEntry): string {
         ? `done in ${duration((run.ended - run.started) / 1000)}`
         : "done";
     case "queued":
-      return "waiting for the run before it";
+      return run.ahead ? `queued, place ${run.ahead} · ${run.reason}` : "starting";
     default:
       return run.state;
   }

@@ -1,5 +1,5 @@
 // The feature indexes of an experiment: one for each indexed ensemble of the first seed set, beside the ensemble. An index that is there and up to date is kept.
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildFeatureIndex } from "../features/buildFeatureIndex.ts";
 import type { FeatureIndex } from "../features/featureIndex.ts";
@@ -7,7 +7,7 @@ import type { IndexRow } from "../features/indexWindows.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { TokenWindow } from "../model/windows.ts";
-import { loadEnsemble } from "../sae/ensembleFolder.ts";
+import { loadEnsemble, movedAside } from "../sae/ensembleFolder.ts";
 import { experimentWindows } from "./captureWindows.ts";
 import { type EnsembleTask, ensembleTasks, indexedMethods } from "./experiment.ts";
 import { textState } from "./fileStates.ts";
@@ -47,7 +47,7 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
     packing,
     trained: run.record.stages[`train ${task.name}`],
   };
-  if (run.isFinished(stage, done) && existsSync(path)) return;
+  if (run.isFinished(stage, done) && isWhole(path, (message) => context.log("warning", `${stage}: ${message}`))) return;
   const ensemble = await loadEnsemble(run.paths.ensemble(task.name));
   const model = await context.model();
   const encoder = await (await context.engine()).createEncoder(ensemble);
@@ -74,6 +74,18 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
   await run.finishStage(stage, done);
 }
 
+/** Whether there is an index that opens; `complain` is told why one does not. */
+function isWhole(path: string, complain: (message: string) => void): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    openFeatureIndex(path).close();
+    return true;
+  } catch (error) {
+    complain((error as Error).message);
+    return false;
+  }
+}
+
 async function* upTo(
   windows: AsyncIterable<TokenWindow>,
   tokens: number,
@@ -88,12 +100,13 @@ async function* upTo(
   }
 }
 
-/** Names of the ensembles of a run that have an index. */
+/** Names of the ensembles of a run that have an index: the experiment's in its order, then those that were moved aside, newest first. */
 export function indexedEnsembles(runFolder: string): string[] {
   const paths = runPaths(runFolder);
-  return ensembleTasks(experimentOfRun(runFolder).settings)
-    .map(({ name }) => name)
-    .filter((name) => existsSync(paths.index(name)));
+  const parent = join(runFolder, "ensembles");
+  const aside = existsSync(parent) ? readdirSync(parent).filter((name) => movedAside(name)) : [];
+  const tasks = ensembleTasks(experimentOfRun(runFolder).settings).map(({ name }) => name);
+  return [...tasks, ...aside.sort().reverse()].filter((name) => existsSync(paths.index(name)));
 }
 
 /** Opens an index of a run: of `ensemble`, or the first there is. Throws InputError where there is none. */

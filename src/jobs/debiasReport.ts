@@ -1,9 +1,12 @@
-// The report of a debiasing: every number as mean and spread over seeds, as JSON and as Markdown with tables and the SCR curve. Numbers come from probing/debias.ts.
+// The report of a debiasing: every number as mean and spread over seeds, as JSON and as Markdown with tables and figures. Numbers come from probing/debias.ts.
+import { basename } from "node:path";
 import type { CellPairs } from "../data/fourCells.ts";
+import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import type { CellScores } from "../probing/cells.ts";
 import { CELLS } from "../probing/cells.ts";
 import type { DebiasBaselines, DebiasResult, Shift } from "../probing/debias.ts";
 import { type Spread, spread } from "../probing/spread.ts";
+import { directionFigures, type Figure } from "./debiasFigures.ts";
 
 export interface DebiasReport {
   readonly command: string;
@@ -16,7 +19,6 @@ export interface DebiasReport {
   readonly seeds: readonly number[];
   readonly shift_n: number;
   readonly saebench_compatible: boolean;
-  readonly flags: readonly string[];
   readonly directions: readonly {
     readonly pair: CellPairs;
     readonly cell_names: readonly string[];
@@ -30,12 +32,19 @@ export interface DebiasReport {
     readonly name: string;
     readonly method: string;
     readonly features: number;
+    /** A person's, "member/index". */
+    readonly flags: readonly string[];
+    /** Where they were read, if not from the command. */
+    readonly flags_file: string | null;
     /** [direction][seed] */
     readonly runs: readonly (readonly DebiasResult[])[];
     /** "member/index" of a global feature. */
     readonly nameOf: (feature: number) => string;
   }[];
 }
+
+/** Suggested features that the Markdown names; the JSON has more, with their effects. */
+const LISTED = 10;
 
 type Scores = Readonly<Record<"accuracy" | "worst_group", Spread>> & {
   readonly cells: Readonly<Record<string, Spread>>;
@@ -78,7 +87,7 @@ export function debiasJson(report: DebiasReport): Record<string, unknown> {
           attribute_accuracy: spread(own.map(({ attribute_accuracy }) => attribute_accuracy)),
           steps: own[0]!.steps,
         },
-        ensembles: ensembles.map(({ name, method, features, runs, nameOf }) => {
+        ensembles: ensembles.map(({ name, method, features, flags, flags_file, runs, nameOf }) => {
           const of = runs[at]!;
           const curve = (point: number) => of.map(({ scr }) => scr.points[point]!);
           const first = of[0]!;
@@ -86,6 +95,8 @@ export function debiasJson(report: DebiasReport): Record<string, unknown> {
             name,
             method,
             features,
+            flags,
+            flags_file,
             scr: {
               dir1: {
                 A_clean: spread(of.map(({ scr }) => scr.dir1.A_clean)),
@@ -99,6 +110,7 @@ export function debiasJson(report: DebiasReport): Record<string, unknown> {
               has_room: of.map(({ scr }) => ({ dir1: scr.dir1.hasRoom, dir2: scr.dir2.hasRoom })),
               points: first.scr.points.map(({ n }, point) => ({
                 n,
+                random: spread(of.map(({ scr_random }) => scr_random[point]!)),
                 dir1: spread(curve(point).map(({ dir1 }) => dir1)),
                 dir2: spread(curve(point).map(({ dir2 }) => dir2)),
                 A_ablated_dir1: spread(curve(point).map(({ A_ablated_dir1 }) => A_ablated_dir1)),
@@ -117,14 +129,29 @@ export function debiasJson(report: DebiasReport): Record<string, unknown> {
   };
 }
 
-export function debiasMarkdown(report: DebiasReport): string {
+/** Writes `<path>.json`, `<path>.md` and its figures, `<path>-<figure>.svg`. */
+export async function writeDebiasReport(report: DebiasReport, path: string): Promise<void> {
+  const figures = report.directions.map((_, at) => directionFigures(report, at));
+  for (const { name, svg } of figures.flat()) await writeFileAtomic(`${path}-${name}.svg`, svg);
+  await writeFileAtomic(`${path}.json`, `${JSON.stringify(debiasJson(report), null, 2)}\n`);
+  await writeFileAtomic(`${path}.md`, debiasMarkdown(report, basename(path), figures));
+}
+
+/** `base`: the report's file name without its ending, which the figures' names begin with. */
+function debiasMarkdown(report: DebiasReport, base: string, figures: readonly (readonly Figure[])[]): string {
   const { run, model_name, hook_name, context_size, data, seeds, saebench_compatible, versions, command } = report;
   const lines = [
     `# Debiasing: ${run}`,
     "",
     `${model_name}, ${hook_name}, texts of at most ${context_size} tokens. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${saebench_compatible ? " With SAEBench's choices (saebench_compatible)." : ""}`,
   ];
-  for (let at = 0; at < report.directions.length; at++) lines.push(...directionSection(report, at));
+  for (const { name, flags, flags_file } of report.ensembles)
+    if (flags.length > 0)
+      lines.push("", `Flagged features of ${name}${flags_file ? ` (${flags_file})` : ""}: ${flags.join(", ")}.`);
+  for (let at = 0; at < report.directions.length; at++) {
+    lines.push(...directionSection(report, at));
+    for (const { name, title } of figures[at]!) lines.push("", `![${title}](${base}-${name}.svg)`);
+  }
   lines.push(
     "",
     "SCR is 0 where A_clean − A_biased is below 0.001; it is not clipped, and it is noisy where that difference is small. Suggested flags are the features of the largest effect on the attribute's probe; nobody has looked at them. They may carry the label as well: the cells show what that costs.",
@@ -168,7 +195,7 @@ function directionSection(report: DebiasReport, at: number): string[] {
       own.map((one) => one.mean_difference_retrained),
     ),
   ];
-  for (const { name, runs } of report.ensembles) {
+  for (const { name, flags, runs } of report.ensembles) {
     const of = runs[at]!;
     const add = (title: string, shifts: readonly Shift[]): void => {
       lines.push(
@@ -192,7 +219,7 @@ function directionSection(report: DebiasReport, at: number): string[] {
       `${report.shift_n} random features`,
       of.map(({ shift_random }) => shift_random),
     );
-    if (flagged(of).length > 0) add(`${report.flags.length} flagged features`, flagged(of));
+    if (flagged(of).length > 0) add(`${flags.length} flagged features`, flagged(of));
   }
   const [A_clean, A_biased] = [
     spread(first.map(({ scr }) => scr.dir1.A_clean)),
@@ -216,11 +243,35 @@ function directionSection(report: DebiasReport, at: number): string[] {
     "",
     `| SCR, direction 1 (label) | ${points.map(({ n }) => `n = ${n}`).join(" | ")} |`,
     `|---|${points.map(() => "---|").join("")}`,
-    ...report.ensembles.map(({ name, runs }) => curve(name, runs[at]!, points.length, "dir1")),
+    ...report.ensembles.flatMap(({ name, runs }) => [
+      curve(
+        name,
+        runs[at]!.map(({ scr }) => scr.points.map(({ dir1 }) => dir1)),
+        points.length,
+      ),
+      curve(
+        "… as many at random",
+        runs[at]!.map(({ scr_random }) => scr_random),
+        points.length,
+      ),
+    ]),
     "",
     `| SCR, direction 2 (attribute) | ${points.map(({ n }) => `n = ${n}`).join(" | ")} |`,
     `|---|${points.map(() => "---|").join("")}`,
-    ...report.ensembles.map(({ name, runs }) => curve(name, runs[at]!, points.length, "dir2")),
+    ...report.ensembles.map(({ name, runs }) =>
+      curve(
+        name,
+        runs[at]!.map(({ scr }) => scr.points.map(({ dir2 }) => dir2)),
+        points.length,
+      ),
+    ),
+    "",
+    "Features of the largest effect on the attribute's probe, with the first seed:",
+    "",
+    ...report.ensembles.map(({ name, runs, nameOf }) => {
+      const listed = runs[at]![0]!.suggested.slice(0, LISTED).map(({ feature }) => nameOf(feature));
+      return `- ${name}: ${listed.join(", ")}`;
+    }),
   );
   return lines;
 }
@@ -230,9 +281,10 @@ function row(title: string, scores: readonly CellScores[]): string {
   return `| ${title} | ${text(accuracy)} | ${text(worst_group)} | ${CELLS.map((cell) => text(cells[cell]!)).join(" | ")} |`;
 }
 
-function curve(name: string, runs: readonly DebiasResult[], points: number, direction: "dir1" | "dir2"): string {
+/** `runs`: of each seed, the values of the curve's points. */
+function curve(name: string, runs: readonly (readonly number[])[], points: number): string {
   const values = Array.from({ length: points }, (_, point) =>
-    text(spread(runs.map(({ scr }) => scr.points[point]?.[direction] ?? Number.NaN))),
+    text(spread(runs.map((run) => run[point] ?? Number.NaN))),
   );
   return `| ${name} | ${values.join(" | ")} |`;
 }

@@ -26,3 +26,15 @@ export function demoPath(part: "model" | "text" | "testText" | "experiment" | "b
   }[part];
   return join(productFolder(), "media", "demo", file);
 }
+
+/** The demo's biographies as debiasing takes them: two jobs of different worlds, so that a probe can learn either the job or the gender. */
+export function demoBias() {
+  return {
+    trainFile: demoPath("bios"),
+    testFile: demoPath("testBios"),
+    columns: { text: "text", label: "profession", attribute: "gender" },
+    label: { positive: ["nurse"], negative: ["professor"] },
+    // Enough for every effect to show, and pooled in a minute.
+    perCell: { train: 200, test: 100 },
+  };
+}

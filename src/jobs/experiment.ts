@@ -1,5 +1,5 @@
 // Reads an experiment file (*.sae.jsonc): JSON with comments in, checked settings with resolved paths out, or one error that names file, line and field.
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import {
   findNodeAtLocation,
@@ -15,7 +15,8 @@ import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/traini
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { type TrainingSettings, totalSteps, trainingSettingsSchema } from "../training/trainingSettings.ts";
 import { demoPath } from "./demoData.ts";
-import { type ExperimentSettings, experimentSchema, foreignKeys } from "./experimentSchema.ts";
+import { type ExperimentSettings, experimentSchema, foreignKeys, foreignSaeKeys } from "./experimentSchema.ts";
+import { hubPath } from "./obtain.ts";
 
 /** An experiment that was read and checked: settings as in the file with defaults, and absolute paths. */
 export interface Experiment {
@@ -27,7 +28,7 @@ export interface Experiment {
   readonly paths: ExperimentPaths;
 }
 
-/** Absolute. */
+/** Absolute; or what stands for a name of the hub that is not on this machine yet (obtain.ts). */
 export interface ExperimentPaths {
   readonly model: string;
   readonly dataset: string;
@@ -174,10 +175,14 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     try {
       statSync(path);
     } catch {
+      const type = demo === "model" ? "model" : "dataset";
+      const onHub = value === "demo" ? null : hubPath(value, type, folder);
+      if (onHub !== null) return onHub;
+      const kind = demo === "model" ? "a model folder or a GGUF file" : "a text file";
       complain(
         field,
         `"${value}", which is not there (${path})`,
-        `${demo === "model" ? "a model folder or a GGUF file" : "a text file"}`,
+        `${kind}, or the name of a ${demo === "model" ? "model" : "data set"} on the Hugging Face hub (owner/name)`,
       );
     }
     return path;
@@ -186,7 +191,7 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
   const dataset = existing(settings.dataset_path, ["dataset_path"], "text");
   const testDataset =
     evaluation.dataset_path && existing(evaluation.dataset_path, ["evaluation", "dataset_path"], "testText");
-  if (testDataset && realpathSync(testDataset) === realpathSync(dataset))
+  if (testDataset && samePlace(testDataset, dataset))
     complain(
       ["evaluation", "dataset_path"],
       `"${evaluation.dataset_path}", the text that is trained on`,
@@ -199,6 +204,11 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     indexDataset: index.dataset_path ? existing(index.dataset_path, ["index", "dataset_path"], "text") : dataset,
     runFolder: resolve(folder, settings.output_path ?? join("runs", stem(file))),
   };
+}
+
+/** A name of the hub is the same place as itself alone. */
+function samePlace(a: string, b: string): boolean {
+  return a === b || (existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b));
 }
 
 function stem(file: string): string {
@@ -342,6 +352,7 @@ function suggestion(key: string, parent: string | undefined, root: Node): string
   const near = nearest(key, keysOf(parent, root));
   if (near) return ` (did you mean "${near}"?)`;
   if (parent === undefined && Object.hasOwn(foreignKeys, key)) return ` (${foreignKeys[key]})`;
+  if (parent === "sae" && Object.hasOwn(foreignSaeKeys, key)) return ` (${foreignSaeKeys[key]})`;
   if (parent === "sae" && allSaeKeys().includes(key)) {
     const architecture = findNodeAtLocation(root, ["sae", "architecture"])?.value;
     return ` of architecture ${JSON.stringify(architecture)}`;

@@ -1,12 +1,12 @@
 // Starts a run in a process of its own that outlives this one, and asks a run to stop, from any process. The process is the command line.
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JobKind } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
 import { runPaths } from "./runFolder.ts";
 import { isRunLocked } from "./runLock.ts";
-import { type RunStatus, readRunStatus } from "./runRecord.ts";
+import { isAtWork, type RunStatus, readRunRecord, readRunStatus } from "./runRecord.ts";
 
 export interface DetachedRun {
   readonly pid: number;
@@ -18,9 +18,9 @@ export function runArguments(experiment: Experiment, kinds: readonly JobKind[]):
   return ["run", experiment.file, "--run-folder", experiment.paths.runFolder, "--jobs", kinds.join(",")];
 }
 
-/** Arguments of the command line that go on with a run. */
-export function resumeArguments(runFolder: string): string[] {
-  return ["resume", runFolder];
+/** Arguments of the command line that go on with a run; `kinds`: with these jobs instead of those it was started with. */
+export function resumeArguments(runFolder: string, kinds?: readonly JobKind[]): string[] {
+  return ["resume", runFolder, ...(kinds ? ["--jobs", kinds.join(",")] : [])];
 }
 
 /**
@@ -51,17 +51,26 @@ export async function launchDetached(
     (code) => (exit = code ?? -1),
     () => (exit = -1),
   );
-  while (exit === undefined && !(isRunLocked(runFolder) && existsSync(runPaths(runFolder).run))) await sleep(50);
+  while (exit === undefined && !(isRunLocked(runFolder) && processOf(runFolder) === child.pid)) await sleep(50);
   if (exit !== undefined && exit !== 0)
     throw new Error(`the run ended at once (exit code ${exit}); what it said is in ${output}`);
   child.unref();
   return { pid: child.pid!, runFolder };
 }
 
-/** Asks the run to checkpoint and stop; it does so within a second or two. Returns whether it was running. */
+/** The process that wrote the run's record last; undefined where there is none that can be read. */
+function processOf(runFolder: string): number | undefined {
+  try {
+    return readRunRecord(runFolder).pid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Asks the run to checkpoint and stop, or to leave the queue; it does so within a second or two. Returns whether it was there. */
 export function requestStop(runFolder: string): boolean {
   const status = readRunStatus(runFolder);
-  if (status.state !== "running") return false;
+  if (!isAtWork(status.state)) return false;
   writeFileSync(runPaths(status.folder).stop, "");
   return true;
 }

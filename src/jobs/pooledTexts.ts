@@ -31,6 +31,8 @@ export interface PoolRequest {
 export interface PoolOutcome {
   /** One an ensemble, in the order asked for; row t is text t. */
   readonly pooled: readonly PooledTexts[];
+  /** Where each is kept. */
+  readonly files: readonly string[];
   /** Ensembles for which it was there already. */
   readonly kept: number;
 }
@@ -48,7 +50,8 @@ export async function pooledTexts(request: PoolRequest): Promise<PoolOutcome> {
   });
   const found = await Promise.all(files.map(({ path, madeFrom }) => loadPooled(path, madeFrom)));
   const lacking = ensembles.flatMap(({ ensemble }, at) => (found[at] ? [] : [{ at, ensemble }]));
-  if (lacking.length === 0) return { pooled: found as PooledTexts[], kept: ensembles.length };
+  const paths = files.map(({ path }) => path);
+  if (lacking.length === 0) return { pooled: found as PooledTexts[], files: paths, kept: ensembles.length };
   const model = await request.model();
   const engine = await request.engine();
   const encoders: Encoder[] = [];
@@ -73,7 +76,7 @@ export async function pooledTexts(request: PoolRequest): Promise<PoolOutcome> {
   } finally {
     for (const encoder of encoders) await encoder.close();
   }
-  return { pooled: found as PooledTexts[], kept: ensembles.length - lacking.length };
+  return { pooled: found as PooledTexts[], files: paths, kept: ensembles.length - lacking.length };
 }
 
 /** Activations of the texts' own tokens, one text after the other. */

@@ -4,13 +4,14 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { MANIFEST_FILE } from "../data/activationManifest.ts";
+import { hubReferenceOf } from "../data/hub/reference.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
 import { EventLog } from "./eventLog.ts";
 import { type Experiment, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
-import { modelSizes } from "./fileStates.ts";
+import { contentState, modelStates } from "./fileStates.ts";
 import { acquireRunLock, type RunLock } from "./runLock.ts";
 import { type ExperimentRecord, type RunRecord, readExperimentRecord, readRunRecord } from "./runRecord.ts";
 import { versions } from "./versions.ts";
@@ -36,6 +37,8 @@ export function runPaths(folder: string) {
     ensemble: (task: string) => join(folder, "ensembles", task),
     /** Each ensemble has its own index, beside it. */
     index: (task: string) => join(folder, "ensembles", task, "index.sqlite"),
+    /** Flags, labels and notes on the ensemble's features. */
+    annotations: (task: string) => join(folder, "ensembles", task, "annotations.json"),
     report: (extension: "json" | "csv" | "md") => join(folder, `report.${extension}`),
   };
 }
@@ -58,9 +61,13 @@ export class RunFolder {
 
   /**
    * Creates the experiment's run folder, or reopens it to go on. Throws InputError where the folder holds something else
-   * or a run of other settings, RunBusyError where another process is at work on it.
+   * or a run of other settings, RunBusyError where another process is at work on it. `state`: in which it begins.
    */
-  static async open(experiment: Experiment, jobs: readonly JobKind[]): Promise<RunFolder> {
+  static async open(
+    experiment: Experiment,
+    jobs: readonly JobKind[],
+    state: "running" | "queued" = "running",
+  ): Promise<RunFolder> {
     const folder = experiment.paths.runFolder;
     checkReopening(experiment);
     mkdirSync(folder, { recursive: true });
@@ -77,7 +84,7 @@ export class RunFolder {
       const record: RunRecord = {
         format_version: 1,
         name: experiment.name,
-        state: "running",
+        state,
         reason: null,
         jobs: [...jobs],
         job: jobs[0] ?? null,
@@ -87,6 +94,7 @@ export class RunFolder {
         started: now,
         heartbeat: now,
         ended: null,
+        ahead: null,
         progress: null,
         stages: before?.stages ?? {},
       };
@@ -99,6 +107,12 @@ export class RunFolder {
       lock.release();
       throw error;
     }
+  }
+
+  /** Remembers where everything lies that was fetched after the run began. Throws InputError as `open` does. */
+  async settle(experiment: Experiment): Promise<void> {
+    checkReopening(experiment);
+    await writeFileAtomic(join(this.folder, "experiment.json"), json(experimentRecord(experiment)));
   }
 
   get record(): RunRecord {
@@ -141,7 +155,17 @@ export class RunFolder {
 }
 
 /** Keys that a run may change while it lives: they alter neither what is harvested nor what is trained. */
-const free = new Set(["$schema", "n_checkpoints", "threads", "output_path", "index", "ensembles", "evaluation"]);
+const free = new Set([
+  "$schema",
+  "n_checkpoints",
+  "threads",
+  "output_path",
+  "index",
+  "ensembles",
+  "evaluation",
+  "debias",
+  "concepts",
+]);
 
 /** What harvest and training depend on: a run folder keeps to it for life. Methods and seed sets may be added. */
 export function identity(settings: ExperimentSettings): Record<string, unknown> {
@@ -163,12 +187,17 @@ function checkReopening(experiment: Experiment): void {
   const before = readExperimentRecord(folder);
   const now = experimentRecord(experiment);
   const advice = "(or another output_path, or no run folder yet)";
+  // What is still to be fetched has no place yet; its name is among the settings.
+  const fetched = (paths: Pick<ExperimentRecord["paths"], "model" | "dataset">) => ({
+    paths: Object.fromEntries(
+      (["model", "dataset"] as const)
+        .filter((key) => [before.paths[key], now.paths[key]].every((path) => hubReferenceOf(path) === null))
+        .map((key) => [key, paths[key]]),
+    ),
+  });
   const difference =
     firstDifference(identity(before.settings), identity(experiment.settings)) ??
-    firstDifference(
-      { paths: { model: before.paths.model, dataset: before.paths.dataset } },
-      { paths: { model: now.paths.model, dataset: now.paths.dataset } },
-    );
+    firstDifference(fetched(before.paths), fetched(now.paths));
   if (difference)
     throw new InputError({
       file: shownPath(experiment.file),
@@ -176,15 +205,17 @@ function checkReopening(experiment: Experiment): void {
       found: JSON.stringify(difference.now) ?? "nothing",
       expected: `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${shownPath(folder)} began ${advice}`,
     });
-  for (const [file, size] of Object.entries(before.sizes)) {
-    const found = now.sizes[file];
-    // Other texts may change: what is made of them is made anew. Older runs remember their sizes as well.
-    const kept = file === before.paths.dataset || file.startsWith(before.paths.model);
-    if (found === size || !kept) continue;
+  for (const [file, state] of Object.entries(before.files)) {
+    const found = now.files[file];
+    // Other texts may change: what is made of them is made anew.
+    const same = (key: "model" | "dataset") => before.paths[key] === now.paths[key];
+    const kept =
+      (file === before.paths.dataset && same("dataset")) || (file.startsWith(before.paths.model) && same("model"));
+    if (found === state || !kept) continue;
     throw new InputError({
       file,
-      found: found === undefined ? "no such file" : `${found} bytes`,
-      expected: `the ${size} bytes that the run in ${shownPath(folder)} began with ${advice}`,
+      found: found ?? "no such file",
+      expected: `the ${state} that the run in ${shownPath(folder)} began with ${advice}`,
     });
   }
 }
@@ -230,7 +261,10 @@ function experimentRecord(experiment: Experiment): ExperimentRecord {
     name: experiment.name,
     settings: experiment.settings,
     paths,
-    sizes: { ...modelSizes(paths.model), [paths.dataset]: statSync(paths.dataset).size },
+    files: {
+      ...(hubReferenceOf(paths.model) === null && modelStates(paths.model)),
+      ...(hubReferenceOf(paths.dataset) === null && { [paths.dataset]: contentState(paths.dataset) }),
+    },
     versions: versions(),
   };
 }

@@ -1,16 +1,22 @@
 // Runs jobs of an experiment one after the other in this process: takes the run folder, keeps its record alive, listens for the wish to stop, and leaves it done, stopped or failed.
 import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
-import type { JobKind, RunEvent } from "../protocol/runEvents.ts";
+import { type JobKind, jobKinds, type RunEvent } from "../protocol/runEvents.ts";
 import { buildIndexes } from "./buildIndex.ts";
+import { checkConcepts, conceptsJob } from "./conceptsJob.ts";
+import { checkDebias, debiasJob } from "./debiasJob.ts";
+import { deviceOf, QueueTicket } from "./deviceQueue.ts";
 import { evaluate } from "./evaluate.ts";
 import type { NewRunEvent } from "./eventLog.ts";
 import type { Experiment } from "./experiment.ts";
 import { checkTexts, type TextPart } from "./experimentTexts.ts";
 import { harvest } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
+import { isRemote, obtainExperiment } from "./obtain.ts";
+import { trainedTasks } from "./probeRun.ts";
 import { ProgressMeter } from "./progressMeter.ts";
 import { openEngine, openExperimentModel } from "./resources.ts";
 import { RunFolder, runPaths } from "./runFolder.ts";
@@ -21,12 +27,26 @@ export interface RunJobsOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** Aborting checkpoints and stops. */
   readonly signal?: AbortSignal;
+  /** Whether to wait until the runs before it on its device are over; default: begins at once. */
+  readonly queue?: boolean;
 }
 
 /** In the order in which they build on each other. */
-export const allJobs: readonly JobKind[] = ["harvest", "train", "evaluate", "index"];
+export const allJobs: readonly JobKind[] = jobKinds;
 
-const jobs: Record<JobKind, (context: JobContext) => Promise<void>> = { harvest, train, evaluate, index: buildIndexes };
+const jobs: Record<JobKind, (context: JobContext) => Promise<void>> = {
+  harvest,
+  train,
+  evaluate,
+  index: buildIndexes,
+  debias: debiasJob,
+  concepts: conceptsJob,
+};
+
+/** Everything that an experiment asks for: what needs labelled texts, where it names some. */
+export function jobsOf({ settings }: Experiment): JobKind[] {
+  return allJobs.filter((kind) => (kind !== "debias" && kind !== "concepts") || settings[kind] !== undefined);
+}
 
 const MIB = 2 ** 20;
 
@@ -38,10 +58,11 @@ const LOOK = 500;
  * folder's stop file ended it after a checkpoint; throws what made it fail. InputErrors come before anything is written.
  */
 export async function runJobs(
-  experiment: Experiment,
+  given: Experiment,
   kinds: readonly JobKind[],
   options: RunJobsOptions = {},
 ): Promise<"done" | "stopped"> {
+  let experiment = given;
   // It may come before there is a run folder to log to.
   const conversion = new ProgressMeter((event) => options.onEvent?.({ time: Date.now(), ...event }));
   const onConversion = (done: number, total: number) =>
@@ -51,17 +72,25 @@ export async function runJobs(
   const engine = () => (opened.engine ??= openEngine(experiment.settings));
   try {
     checkBeginning(experiment, kinds);
-    for (const part of partsRead(experiment, kinds)) await checkTexts(experiment, part);
-    // Whatever the model refuses (a hook that it does not have) is said before the folder is made.
-    if (kinds.includes("harvest")) await model();
-    const run = await RunFolder.open(experiment, kinds);
-    return await work(run);
+    // A download may take hours: it belongs to a run that can be watched and stopped.
+    const remote = isRemote(experiment);
+    if (!remote) await check();
+    const run = await RunFolder.open(experiment, kinds, options.queue ? "queued" : "running");
+    return await work(run, remote);
   } finally {
     await (await opened.model?.catch(() => undefined))?.close();
     await (await opened.engine?.catch(() => undefined))?.close();
   }
 
-  async function work(run: RunFolder): Promise<"done" | "stopped"> {
+  /** Whatever texts or model refuse (a hook that it does not have) is said before the folder is made. A run that has harvested may do without the model. */
+  async function check(): Promise<void> {
+    for (const part of partsRead(experiment, kinds)) await checkTexts(experiment, part);
+    if (kinds.includes("debias")) await checkDebias(experiment);
+    if (kinds.includes("concepts")) await checkConcepts(experiment);
+    if (kinds.includes("harvest") && !existsSync(runPaths(experiment.paths.runFolder).run)) await model();
+  }
+
+  async function work(run: RunFolder, remote: boolean): Promise<"done" | "stopped"> {
     const stop = new AbortController();
     const signal = options.signal ? AbortSignal.any([stop.signal, options.signal]) : stop.signal;
     const log = (event: NewRunEvent): void => {
@@ -77,8 +106,23 @@ export async function runJobs(
       if (run.stopRequested()) stop.abort(new DOMException("asked to stop", "AbortError"));
       if (++looks % 4 === 0) void run.update({}).catch(() => {});
     }, LOOK);
+    let ticket: QueueTicket | undefined;
     try {
+      if (options.queue) {
+        ticket = QueueTicket.take(deviceOf(experiment.settings), run.folder);
+        await waitForTurn(ticket);
+      }
+      await run.update({ state: "running", reason: null, ahead: null, started: Date.now() });
       log({ type: "state", state: "running" });
+      if (remote) {
+        experiment = await obtainExperiment(experiment, {
+          signal,
+          onProgress: (stage, done, total) =>
+            meter.update(stage, Math.floor(done / MIB), Math.ceil(total / MIB), "MiB"),
+        });
+        await run.settle(experiment);
+        await check();
+      }
       for (const kind of kinds) {
         signal.throwIfAborted();
         await run.update({ job: kind, progress: null });
@@ -99,8 +143,9 @@ export async function runJobs(
     } catch (error) {
       // Something may also go wrong while stopping: a checkpoint that cannot be written is a failure.
       if (signal.aborted && (error === signal.reason || (error as Error).name === "AbortError")) {
-        const reason = "stopped; resume goes on from here";
-        await run.update({ state: "stopped", reason, ended: Date.now() });
+        const queued = run.record.state === "queued";
+        const reason = queued ? "taken out of the queue; resume queues it again" : "stopped; resume goes on from here";
+        await run.update({ state: "stopped", reason, ahead: null, ended: Date.now() });
         log({ type: "state", state: "stopped", reason });
         return "stopped";
       }
@@ -115,16 +160,38 @@ export async function runJobs(
       throw error;
     } finally {
       clearInterval(timer);
+      ticket?.release();
       await run.close();
+    }
+
+    async function waitForTurn(ticket: QueueTicket): Promise<void> {
+      for (let told = ""; ; ) {
+        const { ahead, waitsFor } = ticket.place();
+        if (ahead === 0) return;
+        if (told !== waitsFor) {
+          await run.update({ ahead, reason: waitsFor });
+          log({ type: "state", state: "queued", reason: waitsFor });
+          told = waitsFor;
+          // The memory is the other run's meanwhile.
+          await (await opened.model)?.close();
+          delete opened.model;
+        }
+        await sleep(LOOK, undefined, { signal });
+      }
     }
   }
 }
 
 /** What builds on a training needs a run folder to be there already. */
-function checkBeginning({ paths: { runFolder } }: Experiment, kinds: readonly JobKind[]): void {
-  if (kinds.includes("harvest") || existsSync(runPaths(runFolder).run)) return;
-  const before = kinds.includes("train") ? "harvest" : "train";
-  throw new InputError({ file: runFolder, found: "no run", expected: `one: run ${before} first` });
+function checkBeginning({ settings, paths: { runFolder } }: Experiment, kinds: readonly JobKind[]): void {
+  if (kinds.includes("harvest")) return;
+  if (!existsSync(runPaths(runFolder).run)) {
+    const before = kinds.includes("train") ? "harvest" : "train";
+    throw new InputError({ file: runFolder, found: "no run", expected: `one: run ${before} first` });
+  }
+  if (kinds.includes("train")) return;
+  for (const kind of ["debias", "concepts"] as const)
+    if (kinds.includes(kind)) trainedTasks(runFolder, settings, settings[kind]?.ensembles);
 }
 
 /** The texts that the jobs read. */

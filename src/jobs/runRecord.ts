@@ -3,13 +3,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
-import type { RunState } from "../protocol/runEvents.ts";
+import { jobKinds, type RunState } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
 import { experimentSchema } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
 
 const milliseconds = z.number();
-const jobKind = z.enum(["harvest", "train", "evaluate", "index"]);
+const jobKind = z.enum(jobKinds);
 
 const runRecordSchema = z.object({
   format_version: z.literal(1),
@@ -28,6 +28,8 @@ const runRecordSchema = z.object({
   started: milliseconds,
   heartbeat: milliseconds,
   ended: milliseconds.nullable(),
+  /** While it is queued: runs before it on its device. */
+  ahead: z.int().nullable().default(null),
   progress: z
     .object({
       stage: z.string(),
@@ -57,8 +59,8 @@ const experimentRecordSchema = z.object({
     testDataset: z.string().optional(),
     indexDataset: z.string(),
   }),
-  /** Bytes of the model's files and of the text that is trained on, so that a change under a run is seen. */
-  sizes: z.record(z.string(), z.number()),
+  /** State of the contents of the model's files and of the text that is trained on, so that a change under a run is seen. */
+  files: z.record(z.string(), z.string()),
   versions: z.record(z.string(), z.string()),
 });
 
@@ -79,16 +81,41 @@ export interface RunStatus {
 export function readRunStatus(folder: string): RunStatus {
   const path = resolve(folder);
   const record = readRunRecord(path);
-  if (record.state === "running" && !isRunLocked(path)) {
-    // It may have ended between the two looks.
-    const again = readRunRecord(path);
-    if (again.state === "running") {
-      const reason = `its process (${again.pid} on ${again.host}) ended without a word; resume goes on from the newest checkpoint`;
-      return { folder: path, record: again, state: "failed", reason };
-    }
-    return { folder: path, record: again, state: again.state, reason: again.reason };
+  if (!isAtWork(record.state) || isRunLocked(path))
+    return { folder: path, record, state: record.state, reason: record.reason };
+  // It may have ended between the two looks.
+  const again = readRunRecord(path);
+  if (!isAtWork(again.state)) return { folder: path, record: again, state: again.state, reason: again.reason };
+  const process = `its process (${again.pid} on ${again.host})`;
+  if (again.state === "queued")
+    return {
+      folder: path,
+      record: again,
+      state: "stopped",
+      reason: `${process} ended while it waited; resume queues it again`,
+    };
+  const words = lastWords(path);
+  return {
+    folder: path,
+    record: again,
+    state: "failed",
+    reason: `${process} ended without a word${words && ` in its record; the last in output.log: ${words}`}; resume goes on from the newest checkpoint`,
+  };
+}
+
+/** Whether a process has the run, at work or in the queue. */
+export function isAtWork(state: RunState): boolean {
+  return state === "running" || state === "queued";
+}
+
+/** The last line that a detached process printed, which may say why it died; empty where there is none. */
+function lastWords(folder: string): string {
+  try {
+    const text = readFileSync(join(folder, "output.log"), "utf8").trimEnd();
+    return text.slice(text.lastIndexOf("\n") + 1).slice(0, 300);
+  } catch {
+    return "";
   }
-  return { folder: path, record, state: record.state, reason: record.reason };
 }
 
 export function readRunRecord(folder: string): RunRecord {

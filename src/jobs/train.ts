@@ -1,7 +1,7 @@
 // Training: every method and seed set of the experiment over the harvested activations (or on the fly), with checkpoints. Finished ensembles are not trained again.
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { ActivationCursor } from "../data/activationSource.ts";
 import { openActivationStore } from "../data/activationStore.ts";
 import { createMixingBuffer } from "../data/mixingBuffer.ts";
@@ -68,6 +68,7 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
         if (step % eventEvery === 0 || step === event.totalSteps) context.train({ stage, step, tokens, members });
         context.progress(stage, stepsDone * batch, stepsInAll * batch, "tokens");
       },
+      onEstimate: (batches, of) => context.progress(`${stage}: scale of activations`, batches, of, "batches"),
       onWarning: (message) => context.log("warning", `${stage}: ${message}`),
       checkpoint: {
         due: (stepsDone) =>
@@ -85,7 +86,12 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
     signal.throwIfAborted();
     throw new Error(`${stage} ended before its time, after ${outcome.stepsDone} steps`);
   }
-  await saveEnsemble(run.paths.ensemble(task.name), outcome.ensemble);
+  const aside = await saveEnsemble(run.paths.ensemble(task.name), outcome.ensemble);
+  if (aside)
+    context.log(
+      "warning",
+      `${stage}: the ensemble that was there is kept, with its index, flags and labels, as ensembles/${basename(aside)}`,
+    );
   await run.finishStage(stage, identity(settings));
   for (const folder of [checkpoint, `${checkpoint}-buffer`]) await rm(folder, { recursive: true, force: true });
 }

@@ -7,34 +7,39 @@ export interface AttentionShape {
   /** Divides heads; each serves heads / kvHeads neighbouring query heads. */
   readonly kvHeads: number;
   readonly headWidth: number;
-  /** Whether queries and keys are rotated by their positions first, over the whole head. */
-  readonly rotary: boolean;
+  /** Dimensions of a head, from its first on, that positions rotate in queries and keys; 0: none, headWidth: all. */
+  readonly rotaryWidth: number;
   /** A token sees itself and this many − 1 before it; null: all. */
   readonly window: number | null;
+  /** Scores are multiplied with this… */
+  readonly scale: number;
+  /** …and then bounded: cap · tanh(score / cap). Null: not. */
+  readonly softCap: number | null;
 }
 
 /** onnxruntime's attention wants heads whose width is a multiple of this. */
 const WIDTH_STEP = 8;
 
-/** Queries [tokens, heads·width], keys and values [tokens, kvHeads·width] → [tokens, heads·width]. Scores are scaled by 1/√width. */
+/** Queries [tokens, heads·width], keys and values [tokens, kvHeads·width] → [tokens, heads·width]. */
 export function causalAttention(
   graph: GraphBuilder,
   inputs: DecoderInputs,
   { query, key, value }: { query: Value; key: Value; value: Value },
-  { heads, kvHeads, headWidth, rotary, window }: AttentionShape,
+  { heads, kvHeads, headWidth, rotaryWidth, window, scale, softCap }: AttentionShape,
 ): Value {
   const inRows = (x: Value) => graph.op("Gather", [x, inputs.padded], { axis: { int: 0 } });
-  const rotated = (x: Value, count: number) => (rotary ? rotate(graph, inputs, x, count) : x);
+  const rotated = (x: Value, count: number) => (rotaryWidth > 0 ? rotate(graph, inputs, x, count, rotaryWidth) : x);
   const extra = -headWidth & (WIDTH_STEP - 1);
   const widened = (x: Value, count: number) => (extra > 0 ? widenHeads(graph, x, count, headWidth, extra) : x);
-  const [mixed] = graph.operator(
+  const past = inputs.kept?.past(kvHeads, headWidth + extra);
+  const [mixed, keys, values] = graph.operator(
     "com.microsoft.GroupQueryAttention",
     [
       widened(rotated(inRows(query), heads), heads),
       widened(rotated(inRows(key), kvHeads), kvHeads),
       widened(inRows(value), kvHeads),
-      null,
-      null,
+      past?.key ?? null,
+      past?.value ?? null,
       inputs.last,
       inputs.length,
     ],
@@ -42,19 +47,24 @@ export function causalAttention(
     {
       num_heads: { int: heads },
       kv_num_heads: { int: kvHeads },
-      scale: { float: 1 / Math.sqrt(headWidth) },
+      scale: { float: scale },
+      softcap: { float: softCap ?? 0 },
       local_window_size: { int: window ?? -1 },
     },
   );
+  inputs.kept?.present(keys!, values!);
   const narrowed = extra > 0 ? narrowHeads(graph, mixed!, heads, headWidth, extra) : mixed!;
   const flat = graph.op("Reshape", [narrowed, graph.ints([-1, heads * headWidth])]);
   return graph.op("Gather", [flat, inputs.places], { axis: { int: 0 } });
 }
 
-/** Rotates [rows, length, heads·width]. Position 0 alone stands for "count from 0 in every row". */
-function rotate(graph: GraphBuilder, inputs: DecoderInputs, x: Value, heads: number): Value {
-  const tables = [graph.ints([0]), inputs.cos, inputs.sin];
-  return graph.op("com.microsoft.RotaryEmbedding", [x, ...tables], { num_heads: { int: heads } });
+/** Rotates [rows, length, heads·width]. One position alone stands for "count from there in every row". */
+function rotate(graph: GraphBuilder, inputs: DecoderInputs, x: Value, heads: number, width: number): Value {
+  const tables = [inputs.first, inputs.cos, inputs.sin];
+  return graph.op("com.microsoft.RotaryEmbedding", [x, ...tables], {
+    num_heads: { int: heads },
+    rotary_embedding_dim: { int: width },
+  });
 }
 
 /** Zeros behind every head change neither a score nor, once cut off again, what is mixed. */

@@ -22,17 +22,30 @@ export interface Decoder {
 export interface DecoderInputs {
   /** [tokens] int32 */
   readonly ids: Value;
+  /** [tokens] int32: each token's place in its own row, from 0, kept ones before it counted. */
+  readonly positions: Value;
   /** [rows, length] int32: which token stands there; padded places repeat any. */
   readonly padded: Value;
   /** [tokens] int32: where each token stands in the flattened padded rows. */
   readonly places: Value;
-  /** [rows] int32: index of each row's last token. */
+  /** [rows] int32: index of each row's last token, kept ones before it counted. */
   readonly last: Value;
-  /** int32 scalar: length of the padded rows. */
+  /** int32 scalar: length of the padded rows, kept tokens before them counted. */
   readonly length: Value;
+  /** [1] int64: position of the rows' first token; 0 where nothing is kept before it. */
+  readonly first: Value;
+  /** Where attention keeps keys and values for later tokens; null: nowhere. */
+  readonly kept: KeptAttention | null;
   /** [at least length, rotary width / 2] */
   readonly cos: Value;
   readonly sin: Value;
+}
+
+/** Keys and values of the tokens before, [1, kvHeads, capacity, width] each. Every attention of a graph asks once, in the order of execution. */
+export interface KeptAttention {
+  past(kvHeads: number, width: number): { readonly key: Value; readonly value: Value };
+  /** The same with the new tokens behind them. */
+  present(key: Value, value: Value): void;
 }
 
 /** Reads a configuration (config.json, parsed) of a family. Throws InputError for what it can't do, by the field's name. */

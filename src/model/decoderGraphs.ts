@@ -1,4 +1,4 @@
-// The three kinds of graph that a decoder gives: up to a hook, to the logits with a delta at a hook, and the unembedding.
+// Graphs of a decoder over whole batches: up to a hook, to the logits with a delta at a hook, and the unembedding. Halves that keep keys and values are in halfGraphs.ts.
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder, DecoderInputs } from "./decoder.ts";
 import { GraphBuilder } from "./graphBuilder.ts";
@@ -33,6 +33,14 @@ export function logitsGraph(decoder: Decoder, checkpoint: Checkpoint, hookName: 
   return graph.finish([{ name: RESULT, value: logits, shape: ["tokens", decoder.info.dVocab] }]);
 }
 
+/** Tensors of the checkpoint that the whole model makes no use of. Throws InputError for one that is missing or misshapen. */
+export function unusedTensors(decoder: Decoder, checkpoint: Checkpoint): string[] {
+  const graph = new GraphBuilder(checkpoint);
+  decoder.logits(graph, decoderInputs(graph, decoder), (_, value) => value);
+  const used = graph.usedWeights;
+  return [...checkpoint.tensors.keys()].filter((name) => !used.has(name));
+}
+
 /** Directions of the residual stream to logits. */
 export function unembedGraph(decoder: Decoder, checkpoint: Checkpoint): Model {
   const graph = new GraphBuilder(checkpoint);
@@ -40,14 +48,17 @@ export function unembedGraph(decoder: Decoder, checkpoint: Checkpoint): Model {
   return graph.finish([{ name: RESULT, value: logits, shape: ["rows", decoder.info.dVocab] }]);
 }
 
-function decoderInputs(graph: GraphBuilder, decoder: Decoder): DecoderInputs {
+export function decoderInputs(graph: GraphBuilder, decoder: Decoder): DecoderInputs {
   const pairs = (decoder.rotary?.width ?? 0) / 2;
   return {
     ids: graph.input("ids", "I32", ["tokens"]),
+    positions: graph.input("positions", "I32", ["tokens"]),
     padded: graph.input("padded", "I32", ["rows", "length"]),
     places: graph.input("places", "I32", ["tokens"]),
     last: graph.input("last", "I32", ["rows"]),
     length: graph.input("length", "I32", []),
+    first: graph.ints([0]),
+    kept: null,
     cos: graph.input("cos", "F32", ["positions", pairs]),
     sin: graph.input("sin", "F32", ["positions", pairs]),
   };

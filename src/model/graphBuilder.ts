@@ -75,6 +75,11 @@ export class GraphBuilder {
     return value;
   }
 
+  /** Names of the tensors that `weight` was asked for. */
+  get usedWeights(): ReadonlySet<string> {
+    return new Set(this.weights.keys());
+  }
+
   hasWeight(name: string): boolean {
     return this.checkpoint.tensors.has(name);
   }
@@ -93,6 +98,7 @@ export class GraphBuilder {
     return tensor;
   }
 
+  /** [values] int64 */
   ints(values: readonly number[]): Value {
     const data = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
     return this.constant({ dtype: "I64", shape: [values.length], data });
@@ -112,9 +118,13 @@ export class GraphBuilder {
     return `${stem}_${this.counter++}`;
   }
 
-  /** The model's bytes: what the outputs need and nothing else. */
+  /**
+   * The model's bytes: what the outputs need and nothing else. A by-product is given out under its value's own name, and only
+   * where the outputs need the operator that makes it.
+   */
   finish(
     outputs: readonly { readonly name: string; readonly value: Value; readonly shape: OnnxValue["shape"] }[],
+    byProducts: readonly { readonly value: Value; readonly shape: OnnxValue["shape"] }[] = [],
   ): Uint8Array<ArrayBuffer> {
     const needed = new Set(outputs.map(({ value }) => value));
     const nodes: OnnxNode[] = [];
@@ -125,6 +135,8 @@ export class GraphBuilder {
       nodes.push(node);
     }
     nodes.reverse();
+    const made = new Set(nodes.flatMap((node) => node.outputs));
+    const besides = byProducts.filter(({ value }) => made.has(value));
     for (const { name, value } of outputs) nodes.push({ opType: "Identity", name, inputs: [value], outputs: [name] });
     return encodeOnnx({
       opsets: OPSETS,
@@ -133,7 +145,10 @@ export class GraphBuilder {
         nodes,
         initializers: [...this.initializers.values()].filter(({ name }) => needed.has(name)),
         inputs: this.inputs.filter(({ name }) => needed.has(name)),
-        outputs: outputs.map(({ name, shape }) => ({ name, dtype: "F32", shape })),
+        outputs: [
+          ...outputs.map(({ name, shape }) => ({ name, dtype: "F32" as const, shape })),
+          ...besides.map(({ value, shape }) => ({ name: value, dtype: "F32" as const, shape })),
+        ],
       },
     });
   }

@@ -1,5 +1,7 @@
 // The contract of a language model with hook points. Families (llama.ts, …) build its graph; nothing here knows about SAEs.
 
+import type { HookContinuation, HookReader } from "./hookedSequence.ts";
+
 /** Token ids in rows, right-padded. */
 export interface TokenBatch {
   readonly rows: number;
@@ -35,6 +37,10 @@ export interface LanguageModel {
    * norm's weight (its scale left out) and the unembedding.
    */
   unembed(directions: Float32Array, rows: number): Promise<Float32Array>;
+  /** A row of tokens read piece by piece up to a hook. A model that keeps no keys and values gives RecomputedReader. */
+  readTo(hookName: string): HookReader;
+  /** A row of tokens that goes on from a hook, piece by piece; or RecomputedContinuation. */
+  goOnFrom(hookName: string): HookContinuation;
   close(): Promise<void>;
 }
 

@@ -17,6 +17,7 @@ const UNSUPPORTED = [
   "num_experts",
   "is_encoder_decoder",
   "add_cross_attention",
+  "alibi",
 ];
 
 /** The configuration through its family's schema, or an InputError that names the field. */
@@ -38,12 +39,11 @@ export function parseModelConfig<T>(schema: z.ZodType<T>, config: Config, path: 
   });
 }
 
-/** Refuses fields that are there and mean something: anything but null, false, 0 and what transformers writes by default. */
+/** Refuses fields that are there and mean something: anything but null, false and 0. */
 export function refuseFields(config: Config, path: string, fields: readonly string[]): void {
   for (const field of fields) {
     const value = config[field];
     if (value === undefined || value === null || value === false || value === 0) continue;
-    if (Array.isArray(value) && value.every((kind) => kind === "full_attention")) continue;
     throw new InputError({
       file: path,
       where: field,
@@ -53,6 +53,9 @@ export function refuseFields(config: Config, path: string, fields: readonly stri
   }
 }
 
+/** Share of a head that is rotated. */
+const share = z.number().positive().max(1, "at most 1");
+
 const ropeSchema = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
@@ -61,29 +64,33 @@ const ropeSchema = z.looseObject({
   low_freq_factor: z.number().positive().optional(),
   high_freq_factor: z.number().positive().optional(),
   original_max_position_embeddings: z.number().positive().optional(),
-  partial_rotary_factor: z.literal(1, "1: rotating a part of the head isn't supported here").optional(),
+  partial_rotary_factor: share.optional(),
   divisors: z.array(z.number().positive()).optional(),
 });
 
 const rotarySchema = z.looseObject({
   max_position_embeddings: z.number().positive().optional(),
-  partial_rotary_factor: z.literal(1, "1: rotating a part of the head isn't supported here").nullish(),
+  partial_rotary_factor: share.nullish(),
   rope_theta: z.number().positive().nullish(),
   rope_scaling: ropeSchema.nullish(),
   rope_parameters: ropeSchema.nullish(),
 });
 
 /**
- * Rotary settings over the whole head: `rope_theta` and `rope_scaling` (transformers before 5), or `rope_parameters` (5).
+ * Rotary settings for heads of a width: `rope_theta` and `rope_scaling` (transformers before 5), or `rope_parameters` (5).
  * "divisors" is our own spelling of the factors that a GGUF file carries.
  */
-export function ropeOf(config: Config, path: string, width: number): Rotary {
+export function ropeOf(config: Config, path: string, headWidth: number): Rotary {
   const parsed = parseModelConfig(rotarySchema, config, path);
   const field = parsed.rope_parameters ? "rope_parameters" : "rope_scaling";
   const rope = parsed[field] ?? {};
   const refuse = (key: string, found: unknown, expected: string): never => {
     throw new InputError({ file: path, where: `${field}.${key}`, found: String(found ?? "nothing"), expected });
   };
+  const part = rope.partial_rotary_factor ?? parsed.partial_rotary_factor ?? 1;
+  const width = Math.floor(headWidth * part);
+  if (width % 2 !== 0 || width === 0)
+    refuse("partial_rotary_factor", part, `a share of the head's width, ${headWidth}, that is an even number`);
   const type = rope.rope_type ?? rope.type ?? "default";
   const need = (key: "factor" | "low_freq_factor" | "high_freq_factor"): number =>
     rope[key] ?? refuse(key, rope[key], `a number, as rope type ${type} needs`);
@@ -113,3 +120,39 @@ export function ropeOf(config: Config, path: string, width: number): Rotary {
   };
   return { theta: rope.rope_theta ?? parsed.rope_theta ?? 10_000, width, scaling: scaling() };
 }
+
+/**
+ * How far back each layer sees. `layer_types` (transformers 4.53 and later) says which layers slide; where a file has none,
+ * `slides` does. Null: everything before it.
+ */
+export function layerWindows(
+  config: Config,
+  path: string,
+  layers: number,
+  window: number | null,
+  slides: (layer: number) => boolean,
+): (number | null)[] {
+  const { layer_types } = parseModelConfig(layerTypesSchema, config, path);
+  if (layer_types && layer_types.length !== layers) {
+    const found = `${layer_types.length} entries`;
+    throw new InputError({ file: path, where: "layer_types", found, expected: `${layers}, num_hidden_layers` });
+  }
+  return Array.from({ length: layers }, (_, layer) => {
+    const sliding = layer_types ? layer_types[layer] === "sliding_attention" : slides(layer);
+    if (sliding && layer_types && window === null) {
+      throw new InputError({
+        file: path,
+        where: "sliding_window",
+        found: "nothing",
+        expected: "a number, as layer_types needs",
+      });
+    }
+    return sliding ? window : null;
+  });
+}
+
+const layerTypesSchema = z.looseObject({
+  layer_types: z
+    .array(z.enum(["full_attention", "sliding_attention"], "full_attention or sliding_attention"))
+    .nullish(),
+});

@@ -3,7 +3,10 @@ import * as ort from "onnxruntime-node";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder } from "./decoder.ts";
 import { captureGraph, DELTA, DIRECTIONS, logitsGraph, RESULT, unembedGraph } from "./decoderGraphs.ts";
+import { type HalfGraph, lowerHalf, upperHalf } from "./halfGraphs.ts";
+import type { HookContinuation, HookReader } from "./hookedSequence.ts";
 import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
+import { type HalfRunner, OnnxHookContinuation, OnnxHookReader } from "./onnxHalves.ts";
 import { rotaryTables } from "./rotary.ts";
 import { packRun, rowRuns, unpackRun } from "./rowRuns.ts";
 
@@ -19,6 +22,7 @@ export class OnnxLanguageModel implements LanguageModel {
   private readonly threads: number | undefined;
   /** By kind and hook, the one used last at the end. */
   private readonly sessions = new Map<string, ort.InferenceSession>();
+  private readonly halves = new Map<string, HalfGraph>();
   /** The last work given; the next waits for it. A session must not be released under another call, and one run fills all cores. */
   private turn: Promise<unknown> = Promise.resolve();
   private tables: { positions: number; cos: Float32Array; sin: Float32Array } | undefined;
@@ -62,6 +66,20 @@ export class OnnxLanguageModel implements LanguageModel {
     });
   }
 
+  readTo(hookName: string): HookReader {
+    this.requireHook(hookName);
+    return new OnnxHookReader(
+      this.halfRunner(`lower ${hookName}`, () => lowerHalf(this.decoder, this.checkpoint, hookName)),
+    );
+  }
+
+  goOnFrom(hookName: string): HookContinuation {
+    this.requireHook(hookName);
+    return new OnnxHookContinuation(
+      this.halfRunner(`upper ${hookName}`, () => upperHalf(this.decoder, this.checkpoint, hookName)),
+    );
+  }
+
   close(): Promise<void> {
     return this.inTurn(async () => {
       const sessions = [...this.sessions.values()];
@@ -82,21 +100,69 @@ export class OnnxLanguageModel implements LanguageModel {
     const values = new Float32Array(batch.rows * batch.length * width);
     for (const run of rowRuns(batch, this.info)) {
       const { rows, length, tokens } = run;
-      const { positions, cos, sin } = this.rotaryTables(length);
-      const pairs = cos.length / positions;
+      const { positions: tabled, cos, sin } = this.rotaryTables(length);
+      const pairs = cos.length / tabled;
       const result = await this.run(key, graph, {
         ids: new ort.Tensor("int32", run.ids, [tokens]),
+        positions: new ort.Tensor("int32", run.positions, [tokens]),
         padded: new ort.Tensor("int32", run.padded, [rows, length]),
         places: new ort.Tensor("int32", run.places, [tokens]),
         last: new ort.Tensor("int32", run.last, [rows]),
         length: new ort.Tensor("int32", Int32Array.of(length), []),
-        cos: new ort.Tensor("float32", cos, [positions, pairs]),
-        sin: new ort.Tensor("float32", sin, [positions, pairs]),
+        cos: new ort.Tensor("float32", cos, [tabled, pairs]),
+        sin: new ort.Tensor("float32", sin, [tabled, pairs]),
         ...(delta ? { [DELTA]: new ort.Tensor("float32", packRun(run, delta, dModel), [tokens, dModel]) } : {}),
       });
       unpackRun(run, result, width, values);
     }
     return values;
+  }
+
+  private halfRunner(key: string, half: () => HalfGraph): HalfRunner {
+    const graph = this.halves.get(key) ?? half();
+    this.halves.set(key, graph);
+    const { contextSize, dModel, dVocab } = this.info;
+    return {
+      graph,
+      contextSize,
+      dModel,
+      dVocab,
+      places: (from, to) => this.places(from, to),
+      run: (inputs, outputs) =>
+        this.inTurn(async () => {
+          const session = await this.session(key, () => graph.model);
+          const has =
+            (names: readonly string[]) =>
+            ([name]: [string, unknown]) =>
+              names.includes(name);
+          return session.run(
+            Object.fromEntries(Object.entries(inputs).filter(has(session.inputNames))),
+            Object.fromEntries(Object.entries(outputs).filter(has(session.outputNames))),
+          );
+        }),
+    };
+  }
+
+  /** Where tokens `from`…`to` − 1 of a single row stand: those before are kept. */
+  private places(from: number, to: number): Record<string, ort.Tensor> {
+    const n = to - from;
+    const { positions: tabled, cos, sin } = this.rotaryTables(to);
+    const pairs = cos.length / tabled;
+    const ascending = Int32Array.from({ length: n }, (_, i) => i);
+    return {
+      positions: new ort.Tensor(
+        "int32",
+        ascending.map((i) => from + i),
+        [n],
+      ),
+      padded: new ort.Tensor("int32", ascending, [1, n]),
+      places: new ort.Tensor("int32", ascending, [n]),
+      last: new ort.Tensor("int32", Int32Array.of(to - 1), [1]),
+      length: new ort.Tensor("int32", Int32Array.of(to), []),
+      first: new ort.Tensor("int64", BigInt64Array.of(BigInt(from)), [1]),
+      cos: new ort.Tensor("float32", cos, [tabled, pairs]),
+      sin: new ort.Tensor("float32", sin, [tabled, pairs]),
+    };
   }
 
   private run(

@@ -1,22 +1,26 @@
 // Opens a language model from a path: a Hugging Face folder or a GGUF file.
 import { stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { defaultCacheFolder } from "../data/cacheFolder.ts";
 import { readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
 import { requireOnnxRuntime } from "../formats/onnxRuntime.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder, ModelFamily } from "./decoder.ts";
-import { logitsGraph } from "./decoderGraphs.ts";
+import { unusedTensors } from "./decoderGraphs.ts";
+import { gemma2Family } from "./gemma2.ts";
 import { openGgufCheckpoint } from "./ggufCheckpoint.ts";
 import { ggufLlamaConfig, ggufLlamaTensors } from "./ggufLlama.ts";
 import { ggufTokenizer } from "./ggufTokenizer.ts";
+import { gpt2Family } from "./gpt2.ts";
+import { gptNeoXFamily } from "./gptNeoX.ts";
 import { openTokenizer, openWeights, readConfig } from "./huggingFaceFolder.ts";
 import type { LanguageModel, Tokenizer } from "./languageModel.ts";
 import { llamaFamily } from "./llama.ts";
+import { qwenFamily } from "./qwen.ts";
 
 /** Every family there is. */
-const FAMILIES: readonly ModelFamily[] = [llamaFamily];
+const FAMILIES: readonly ModelFamily[] = [llamaFamily, gpt2Family, gptNeoXFamily, qwenFamily, gemma2Family];
 
 export interface OpenOptions {
   /** Threads of onnxruntime; default: one a core. */
@@ -42,11 +46,29 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
   const { decoder, checkpoint, tokenizer } = stats.isDirectory()
     ? await openFolder(absolute)
     : await openGgufFile(absolute, options);
-  // Builds the whole graph once and throws it away: a tensor that is missing or misshapen is found now.
-  logitsGraph(decoder, checkpoint, null);
+  checkParts(decoder, checkpoint, tokenizer, absolute);
   // Loaded only now, since it imports onnxruntime itself.
   const { OnnxLanguageModel } = await import("./onnxLanguageModel.ts");
   return new OnnxLanguageModel(basename(absolute, ".gguf"), decoder, checkpoint, tokenizer, options.threads);
+}
+
+/** Tensors that old files carry along: masks and rotary tables, which are computed here, and an output layer that is the embedding. */
+const CARRIED_ALONG = /\.(attn|attention)\.(masked_)?bias$|rotary_emb\.inv_freq$|^(lm_head|embed_out)\.weight$/;
+
+/** Whether configuration, weights and tokenizer are of one model. */
+function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokenizer, path: string): void {
+  const unused = unusedTensors(decoder, checkpoint).find((name) => !CARRIED_ALONG.test(name));
+  if (unused !== undefined) {
+    const where = `tensor ${unused}`;
+    const expected = `tensors of the ${decoder.info.family} model that the configuration describes, and no other`;
+    throw new InputError({ file: checkpoint.path, where, found: "no use for it", expected });
+  }
+  const { vocabularySize } = tokenizer;
+  if (vocabularySize > decoder.info.dVocab) {
+    const file = path.endsWith(".gguf") ? path : join(path, "tokenizer.json");
+    const expected = `at most ${decoder.info.dVocab}, the model's`;
+    throw new InputError({ file, found: `a vocabulary of ${vocabularySize} tokens`, expected });
+  }
 }
 
 interface Opened {
@@ -89,16 +111,4 @@ function familyOf(modelType: unknown, file: string, where: string): ModelFamily 
     found: modelType === undefined ? "nothing" : JSON.stringify(modelType),
     expected,
   });
-}
-
-/** The platform's folder for what can be made anew. */
-function defaultCacheFolder(): string {
-  const { platform, env } = process;
-  const base =
-    platform === "darwin"
-      ? join(homedir(), "Library", "Caches")
-      : platform === "win32"
-        ? (env["LOCALAPPDATA"] ?? join(homedir(), "AppData", "Local"))
-        : env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  return join(base, "sae-ensembles");
 }

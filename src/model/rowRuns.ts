@@ -10,6 +10,8 @@ export interface RowRun {
   readonly length: number;
   /** [tokens] */
   readonly ids: Int32Array;
+  /** [tokens] */
+  readonly positions: Int32Array;
   /** [rows, length] */
   readonly padded: Int32Array;
   /** [tokens] */
@@ -73,6 +75,7 @@ function rowRun(batch: TokenBatch, rows: readonly number[]): RowRun {
   const tokens = lengths.reduce((sum, n) => sum + n, 0);
   const length = Math.max(...lengths);
   const ids = new Int32Array(tokens);
+  const positions = new Int32Array(tokens);
   const padded = new Int32Array(rows.length * length);
   const places = new Int32Array(tokens);
   const source = new Int32Array(tokens);
@@ -80,6 +83,7 @@ function rowRun(batch: TokenBatch, rows: readonly number[]): RowRun {
   for (const [target, row] of rows.entries()) {
     for (let position = 0; position < lengths[target]!; position++, token++) {
       ids[token] = batch.ids[row * batch.length + position]!;
+      positions[token] = position;
       padded[target * length + position] = token;
       places[token] = target * length + position;
       source[token] = row * batch.length + position;
@@ -90,6 +94,7 @@ function rowRun(batch: TokenBatch, rows: readonly number[]): RowRun {
     rows: rows.length,
     length,
     ids,
+    positions,
     padded,
     places,
     last: Int32Array.from(lengths, (n) => n - 1),

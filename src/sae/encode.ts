@@ -12,7 +12,7 @@ export function encode(sae: Sae, x: Float32Array, rows: number): Float32Array {
   const { config, weights } = sae;
   const { d_in: d, d_sae: F } = config;
   const normalised = normalise(x, rows, d, config.normalize_activations);
-  const product = encoderProduct(weights, centred(config, weights, normalised.x, rows), rows);
+  const product = encoderProduct(weights, centred(config, weights, normalised.x, rows), rows, d);
   const codes = new Float64Array(rows * F);
   if (config.architecture === "gated") {
     const { b_gate, b_mag, r_mag } = weights;
@@ -42,6 +42,14 @@ export function encode(sae: Sae, x: Float32Array, rows: number): Float32Array {
         for (const i of largest(row, config.k!)) codes[t * F + i] = Math.max(0, row[i]!);
       }
       break;
+    case "groupmax": {
+      const run = F / config.k!;
+      for (let at = 0; at < rows * F; at += run) {
+        const [i] = largest(pre.subarray(at, at + run), 1);
+        codes[at + i!] = Math.max(0, pre[at + i!]!);
+      }
+      break;
+    }
     case "batchtopk": {
       const positive = pre.map((value) => Math.max(0, value));
       for (const at of largest(positive, Math.floor(config.k! * rows))) codes[at] = positive[at]!;
@@ -50,11 +58,14 @@ export function encode(sae: Sae, x: Float32Array, rows: number): Float32Array {
   return new Float32Array(codes);
 }
 
-/** Reconstructions [rows, d] from codes [rows, F]. `x` is the input: only it knows how to undo a normalisation. */
+/**
+ * Reconstructions [rows, d], or [rows, d_out] of a transcoder, from codes [rows, F]. `x` is the input: only it knows how to
+ * undo a normalisation, and a skip connection takes it as it is.
+ */
 export function decode(sae: Sae, codes: ArrayLike<number>, rows: number, x: Float32Array): Float32Array {
   const { config, weights } = sae;
-  const { d_in: d, d_sae: F } = config;
-  const { scale, shift } = normalise(x, rows, d, config.normalize_activations);
+  const { d_in, d_sae: F, d_out: d = d_in } = config;
+  const { scale, shift } = normalise(x, rows, d_in, config.normalize_activations);
   const norms = config.rescale_acts_by_decoder_norm ? decoderNorms(weights, d) : null;
   const result = new Float32Array(rows * d);
   const sum = new Float64Array(d);
@@ -65,7 +76,11 @@ export function decode(sae: Sae, codes: ArrayLike<number>, rows: number, x: Floa
       if (codes[t * F + i] === 0) continue;
       for (let j = 0; j < d; j++) sum[j]! += code * weights.W_dec[i * d + j]!;
     }
-    for (let j = 0; j < d; j++) result[t * d + j] = sum[j]! * scale[t]! + shift[t]!;
+    for (let j = 0; j < d; j++) {
+      let skipped = 0;
+      if (weights.W_skip) for (let i = 0; i < d_in; i++) skipped += x[t * d_in + i]! * weights.W_skip[j * d_in + i]!;
+      result[t * d + j] = sum[j]! * scale[t]! + shift[t]! + skipped;
+    }
   }
   return result;
 }
@@ -81,8 +96,7 @@ export function centred(config: SaeConfig, weights: SaeWeights, x: ArrayLike<num
 }
 
 /** x W_enc without a bias, [rows, F]. */
-export function encoderProduct(weights: SaeWeights, x: Float64Array, rows: number): Float64Array {
-  const d = weights.b_dec.length;
+export function encoderProduct(weights: SaeWeights, x: Float64Array, rows: number, d: number): Float64Array {
   const F = weights.W_enc.length / d;
   const result = new Float64Array(rows * F);
   for (let t = 0; t < rows; t++) {

@@ -1,13 +1,14 @@
 // Reading and writing an ensemble as a folder: ensemble.json beside one plain SAELens 6 folder a member, so that every member also loads on its own.
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { inferenceSae } from "./fold.ts";
-import { loadSae, saveSae } from "./saeLensFolder.ts";
+import { loadSae, saveSae, WEIGHTS } from "./saeLensFolder.ts";
 
 const FILE = "ensemble.json";
 export const ENSEMBLE_FORMAT_VERSION = 1;
@@ -41,16 +42,19 @@ const ensembleSchema = z
   });
 
 /**
- * Writes the folder whole or not at all: into a temporary folder beside it, then renamed. An ensemble that was there before
- * is replaced. Members are written in their inference form (batchtopk as jumprelu). `densities`: of each member, [F].
+ * Writes the folder whole or not at all: into a temporary folder beside it, then renamed. Members are written in their
+ * inference form (batchtopk as jumprelu). `densities`: of each member, [F].
+ *
+ * An ensemble that was there before is never lost, since people's flags and labels lie beside its weights: one with the
+ * same weights keeps its folder and whatever lies there, another one is moved aside under a dated name. Returns that
+ * name's path, or null where nothing was moved.
  */
 export async function saveEnsemble(
   folder: string,
   ensemble: Ensemble,
   options: { readonly densities?: readonly ArrayLike<number>[] } = {},
-): Promise<void> {
-  const unique = `${process.pid}.${randomBytes(4).toString("hex")}`;
-  const temporary = join(dirname(folder), `.${basename(folder)}.${unique}.tmp`);
+): Promise<string | null> {
+  const temporary = join(dirname(folder), `.${basename(folder)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
   const members = ensemble.members.map((_, j) => `member_${j}`);
   try {
     await mkdir(temporary, { recursive: true });
@@ -61,30 +65,62 @@ export async function saveEnsemble(
     const { method, weights, seeds, hook, provenance } = ensemble;
     const file = { format_version: ENSEMBLE_FORMAT_VERSION, method, members, weights, seeds, hook, provenance };
     await writeFileAtomic(join(temporary, FILE), `${JSON.stringify(file, null, 2)}\n`);
-    await replaceFolder(temporary, folder, unique);
+    if (await sameWeights(temporary, folder, members)) {
+      for (const path of await readdir(temporary, { recursive: true }))
+        if (!members.includes(path)) await rename(join(temporary, path), join(folder, path));
+      return null;
+    }
+    return await replaceFolder(temporary, folder);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
 }
 
-/** Folders can't be renamed over one that isn't empty, so the old one steps aside first and comes back if the rename fails. */
-async function replaceFolder(from: string, to: string, unique: string): Promise<void> {
-  const aside = join(dirname(to), `.${basename(to)}.${unique}.old`);
-  let hadOld = true;
+/** Whether two folders hold the same members with the same weights, bit for bit. */
+async function sameWeights(a: string, b: string, members: readonly string[]): Promise<boolean> {
+  const present = (await readdir(b).catch(() => [])).filter((name) => name.startsWith("member_"));
+  if (present.length !== members.length) return false;
+  for (const member of members) {
+    const [one, other] = await Promise.all(
+      [a, b].map((folder) => readFile(join(folder, member, WEIGHTS)).catch(() => null)),
+    );
+    if (!one || !other || !one.equals(other)) return false;
+  }
+  return true;
+}
+
+/** Folders can't be renamed over one that isn't empty, so the old one steps aside first, for good; it comes back if the rename fails. */
+async function replaceFolder(from: string, to: string): Promise<string | null> {
+  let aside: string | null = asideName(to);
   try {
     await rename(to, aside);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    hadOld = false;
+    aside = null;
   }
   try {
     await rename(from, to);
   } catch (error) {
-    if (hadOld) await rename(aside, to);
+    if (aside) await rename(aside, to);
     throw error;
   }
   await syncFolder(dirname(to));
-  await rm(aside, { recursive: true, force: true });
+  return aside;
+}
+
+/** "bagging" → "bagging.2026-11-22-203005" (UTC), or with a number behind it where that is taken. */
+function asideName(folder: string): string {
+  const time = new Date().toISOString().slice(0, 19).replace("T", "-").replaceAll(/:/g, "");
+  for (let n = 1; ; n++) {
+    const name = `${folder}.${time}${n > 1 ? `-${n}` : ""}`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+/** When an ensemble's folder was moved aside and what it was called, by its name now; null for any other name. */
+export function movedAside(name: string): { readonly name: string; readonly time: string } | null {
+  const match = /^(.+)\.(\d{4}-\d{2}-\d{2})-(\d{2})(\d{2})\d{2}(-\d+)?$/.exec(name);
+  return match && { name: match[1]!, time: `${match[2]} ${match[3]}:${match[4]} UTC` };
 }
 
 /**

@@ -1,7 +1,10 @@
 // What a sparse autoencoder is: its configuration, its weights, and their shapes. No arithmetic (encode.ts) and no files (saeLensFolder.ts).
 
-/** Architectures by SAELens' names. "batchtopk" exists in training only: for inference it is saved as "jumprelu". */
-export type Architecture = "standard" | "topk" | "batchtopk" | "jumprelu" | "gated";
+/**
+ * Architectures by SAELens' names. "batchtopk" exists in training only: for inference it is saved as "jumprelu".
+ * "groupmax" is sparsify's: F latents in k runs of neighbours, the largest of each run fires. It is read, not trained.
+ */
+export type Architecture = "standard" | "topk" | "batchtopk" | "jumprelu" | "gated" | "groupmax";
 
 export type NormalizeActivations = "none" | "expected_average_only_in" | "constant_norm_rescale" | "layer_norm";
 
@@ -12,7 +15,11 @@ export interface SaeConfig {
   readonly d_in: number;
   /** Number of features F. */
   readonly d_sae: number;
-  /** Active features a token; topk and batchtopk only. batchtopk: a mean over the batch, not necessarily whole. */
+  /** Transcoders: width of what is reconstructed, at another hook than what is read. W_dec is [F, d_out], b_dec [d_out]. */
+  readonly d_out?: number;
+  /** "hook_z": rows are the heads of an attention layer side by side, d_in = heads × d_head. */
+  readonly reshape_activations?: "hook_z";
+  /** Active features a token; topk, batchtopk and groupmax only. batchtopk: a mean over the batch, not necessarily whole. */
   readonly k?: number;
   /** Whether b_dec is subtracted from the input before encoding. */
   readonly apply_b_dec_to_input: boolean;
@@ -56,6 +63,8 @@ export interface SaeWeights {
   b_mag?: Float32Array;
   /** [F]; gated. */
   r_mag?: Float32Array;
+  /** [d_out, d_in]; a skip connection: x̂ = decode(f) + x·W_skipᵀ, x as it comes. */
+  W_skip?: Float32Array;
 }
 
 export type ParameterName = keyof SaeWeights;
@@ -65,6 +74,14 @@ export interface Sae {
   readonly weights: SaeWeights;
   /** batchtopk only: the threshold that inference uses (fold.ts turns it into a jumprelu's), in units of pre·‖W_dec,i‖ where those are rescaled. */
   readonly topk_threshold?: number;
+}
+
+/** Why an SAE can't be a member of an ensemble, or null where it can: engines, index and probes reconstruct what they read. */
+export function notForEnsembles({ config, weights }: Sae): string | null {
+  if (config.d_out !== undefined) return "a transcoder: it reconstructs another hook than it reads";
+  if (weights.W_skip) return "an SAE with a skip connection: part of its reconstruction comes from no feature";
+  if (config.architecture === "groupmax") return "a groupmax SAE, which SAELens has no name for";
+  return null;
 }
 
 /** Names of the parameters that an architecture has, in the order in which they are stored and reduced. */

@@ -6,16 +6,24 @@ import type { Architecture, NormalizeActivations, SaeConfig, SaeMetadata } from 
 /** The version of SAELens whose files these are; without one in the metadata SAELens takes a file as older than 6 and drops the metadata. */
 export const SAE_LENS_VERSION = "6.54.12";
 
-const ARCHITECTURES: readonly Architecture[] = ["standard", "topk", "batchtopk", "jumprelu", "gated"];
+/** What SAELens calls it, and what it is here. A transcoder is the SAE of its kind with a d_out, and a skip if it says so. */
+const ARCHITECTURES: Readonly<Record<string, { architecture: Architecture; transcoder?: true; skip?: true }>> = {
+  standard: { architecture: "standard" },
+  topk: { architecture: "topk" },
+  batchtopk: { architecture: "batchtopk" },
+  // The inner widths matter to training alone.
+  matryoshka_batchtopk: { architecture: "batchtopk" },
+  jumprelu: { architecture: "jumprelu" },
+  gated: { architecture: "gated" },
+  transcoder: { architecture: "standard", transcoder: true },
+  skip_transcoder: { architecture: "standard", transcoder: true, skip: true },
+  jumprelu_transcoder: { architecture: "jumprelu", transcoder: true },
+  jumprelu_skip_transcoder: { architecture: "jumprelu", transcoder: true, skip: true },
+};
 
 /** What SAELens can write and we don't compute, with the reason that a person can use. */
 const REFUSED: Readonly<Record<string, string>> = {
   abstopk: "its codes may be negative",
-  transcoder: "it reconstructs another hook than it reads",
-  skip_transcoder: "it reconstructs another hook than it reads",
-  jumprelu_transcoder: "it reconstructs another hook than it reads",
-  jumprelu_skip_transcoder: "it reconstructs another hook than it reads",
-  matryoshka_batchtopk: "save it for inference in SAELens (save_inference_model), which makes it a jumprelu",
   temporal: "its codes depend on other tokens",
   matching_pursuit: "it encodes in rounds",
 };
@@ -40,6 +48,7 @@ const fileSchema = z.looseObject({
   architecture: z.string().optional(),
   d_in: z.int().positive(),
   d_sae: z.int().positive(),
+  d_out: z.int().positive().optional(),
   dtype: z.string().default("float32"),
   k: z.number().positive().optional(),
   apply_b_dec_to_input: z.boolean().optional(),
@@ -57,8 +66,11 @@ const fileSchema = z.looseObject({
 
 type ConfigFile = z.infer<typeof fileSchema>;
 
-/** Parses the text of a cfg.json; `file` is its path, for errors. Throws InputError, also for what is not one of our five architectures. */
-export function parseSaeLensConfig(text: string, file: string): SaeConfig {
+/**
+ * Parses the text of a cfg.json; `file` is its path, for errors. `skip`: the weights have a W_skip.
+ * Throws InputError, also for architectures that we don't compute.
+ */
+export function parseSaeLensConfig(text: string, file: string): { config: SaeConfig; skip: boolean } {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -102,23 +114,20 @@ function upgraded(config: ConfigFile): ConfigFile {
   };
 }
 
-function checked(config: ConfigFile, file: string): SaeConfig {
+function checked(config: ConfigFile, file: string): { config: SaeConfig; skip: boolean } {
   const refuse = (where: string, found: unknown, expected: string): never => {
     throw new InputError({ file, where, found: String(found), expected });
   };
-  const architecture = ARCHITECTURES.find((one) => one === config.architecture);
-  if (!architecture) {
-    const reason = REFUSED[config.architecture ?? ""];
-    const found = reason ? `${config.architecture} (${reason})` : (config.architecture ?? "nothing");
-    return refuse("architecture", found, ARCHITECTURES.join(", "));
+  const name = config.architecture ?? "nothing";
+  const known = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
+  if (!known) {
+    const reason = REFUSED[name];
+    return refuse("architecture", reason ? `${name} (${reason})` : name, Object.keys(ARCHITECTURES).join(", "));
   }
-  if ((config.reshape_activations ?? "none") !== "none") {
-    refuse(
-      "reshape_activations",
-      config.reshape_activations,
-      "none: SAEs on the heads of an attention layer (hook_z) are not supported",
-    );
-  }
+  const { architecture } = known;
+  if (known.transcoder && config.d_out === undefined) refuse("d_out", "nothing", `the width that a ${name} writes`);
+  const reshape = config.reshape_activations ?? "none";
+  if (reshape !== "none" && reshape !== "hook_z") refuse("reshape_activations", reshape, "none or hook_z");
   const dtype = config.dtype.replace("torch.", "");
   if (!["float32", "float16", "bfloat16", "float64"].includes(dtype)) refuse("dtype", config.dtype, "a float type");
   const normalize_activations = config.normalize_activations ?? "none";
@@ -131,16 +140,19 @@ function checked(config: ConfigFile, file: string): SaeConfig {
   // A topk's k may stand as 8.0, but not as 8.5.
   if (architecture === "topk" && !Number.isInteger(config.k)) refuse("k", config.k, "a whole number");
   if (isTopk && config.k! > config.d_sae) refuse("k", config.k, `at most d_sae, ${config.d_sae}`);
-  return {
+  const result: SaeConfig = {
     architecture,
     d_in: config.d_in,
     d_sae: config.d_sae,
+    ...(known.transcoder ? { d_out: config.d_out! } : {}),
+    ...(reshape === "hook_z" ? { reshape_activations: "hook_z" } : {}),
     ...(isTopk ? { k: config.k!, rescale_acts_by_decoder_norm: config.rescale_acts_by_decoder_norm ?? false } : {}),
     apply_b_dec_to_input: config.apply_b_dec_to_input ?? true,
     normalize_activations,
     dtype: "float32",
     metadata: (config.metadata ?? {}) as SaeMetadata,
   };
+  return { config: result, skip: known.skip ?? false };
 }
 
 const NORMALISATIONS: readonly NormalizeActivations[] = [
@@ -154,14 +166,29 @@ function isNormalisation(value: unknown): value is NormalizeActivations {
   return NORMALISATIONS.some((one) => one === value);
 }
 
-/** The text of a SAELens 6 cfg.json. */
-export function formatSaeLensConfig(config: SaeConfig): string {
-  const { metadata, ...rest } = config;
+/** What SAELens calls an SAE. Throws RangeError where it has no name for it. */
+function saeLensName({ architecture, d_out }: SaeConfig, skip: boolean): string {
+  const name = Object.entries(ARCHITECTURES).find(
+    ([, known]) =>
+      known.architecture === architecture &&
+      (known.transcoder ?? false) === (d_out !== undefined) &&
+      (known.skip ?? false) === skip,
+  )?.[0];
+  if (name) return name;
+  throw new RangeError(
+    `SAELens has no ${architecture} ${d_out === undefined ? "SAE" : "transcoder"}${skip ? " with a skip connection" : ""}`,
+  );
+}
+
+/** The text of a SAELens 6 cfg.json; `skip`: the weights have a W_skip. Throws RangeError for what SAELens can't hold. */
+export function formatSaeLensConfig(config: SaeConfig, skip: boolean): string {
+  const { metadata, architecture: _, reshape_activations = "none", ...rest } = config;
   const version = metadata.sae_lens_version;
   const file = {
+    architecture: saeLensName(config, skip),
     ...rest,
     device: "cpu",
-    reshape_activations: "none",
+    reshape_activations,
     metadata: {
       ...metadata,
       sae_lens_version: version && Number.parseInt(version, 10) >= 6 ? version : SAE_LENS_VERSION,

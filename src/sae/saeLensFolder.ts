@@ -12,11 +12,12 @@ import {
   tensorFloat32,
   writeSafetensors,
 } from "../formats/safetensors.ts";
+import { checkFinite, transposed } from "./parameters.ts";
 import { type ParameterName, parameterNames, type Sae, type SaeConfig, type SaeWeights } from "./sae.ts";
 import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
 
 const CONFIG = "cfg.json";
-const WEIGHTS = "sae_weights.safetensors";
+export const WEIGHTS = "sae_weights.safetensors";
 const SPARSITY = "sparsity.safetensors";
 /** log10 of a density never goes below log10(SPARSITY_EPS). */
 const SPARSITY_EPS = 1e-10;
@@ -34,7 +35,8 @@ export async function saveSae(
   const { config, weights } = sae;
   const { d_in: d, d_sae: F } = config;
   const tensors: Record<string, TensorSource> = {};
-  for (const name of parameterNames(config.architecture)) {
+  const cfg = formatSaeLensConfig(config, weights.W_skip !== undefined);
+  for (const name of storedNames(config, weights.W_skip !== undefined)) {
     const values = weights[name];
     if (!values || values.length !== sizeOf(name, config)) {
       throw new RangeError(
@@ -56,7 +58,7 @@ export async function saveSae(
     const sparsity = Float32Array.from(options.density, (share) => Math.log10(share + SPARSITY_EPS));
     await writeSafetensors(join(folder, SPARSITY), { sparsity: { shape: [F], data: sparsity } });
   }
-  await writeFileAtomic(join(folder, CONFIG), formatSaeLensConfig(config));
+  await writeFileAtomic(join(folder, CONFIG), cfg);
 }
 
 /**
@@ -72,10 +74,10 @@ export async function loadSae(folder: string): Promise<Sae> {
     const found = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new InputError({ file: configPath, found, expected: "the cfg.json of a SAELens folder" });
   }
-  const config = parseSaeLensConfig(text, configPath);
+  const { config, skip } = parseSaeLensConfig(text, configPath);
   const file = await readSafetensors(join(folder, WEIGHTS));
   await checkScalingFactor(file);
-  const weights = await readWeights(file, config);
+  const weights = await readWeights(file, config, skip);
   if (config.architecture !== "batchtopk") return { config, weights };
   const [topk_threshold] = await tensorData(file, "topk_threshold").then((data) => Array.from(data as Float64Array));
   return { config, weights, topk_threshold: topk_threshold ?? 0 };
@@ -88,21 +90,13 @@ export async function loadSparsity(folder: string): Promise<Float32Array | null>
   return await tensorFloat32(await readSafetensors(path), "sparsity");
 }
 
-async function readWeights(file: Safetensors, config: SaeConfig): Promise<SaeWeights> {
+async function readWeights(file: Safetensors, config: SaeConfig, skip: boolean): Promise<SaeWeights> {
   const weights: Partial<Record<ParameterName, Float32Array>> = {};
-  for (const name of parameterNames(config.architecture)) {
+  for (const name of storedNames(config, skip)) {
     const shape = name === "W_enc" ? [config.d_in, config.d_sae] : shapeOf(name, config);
     const values = await tensorFloat32(file, name, shape);
-    const bad = values.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0) {
-      throw new InputError({
-        file: file.path,
-        where: `tensor ${name}`,
-        found: `${values[bad]} at ${bad}`,
-        expected: "finite numbers",
-      });
-    }
-    weights[name] = name === "W_enc" ? transpose(values, config.d_in, config.d_sae) : values;
+    checkFinite(file.path, name, values);
+    weights[name] = name === "W_enc" ? transposed(values, config.d_in, config.d_sae) : values;
   }
   return weights as SaeWeights;
 }
@@ -124,23 +118,28 @@ async function checkScalingFactor(file: Safetensors): Promise<void> {
   }
 }
 
-function shapeOf(name: ParameterName, config: SaeConfig): number[] {
-  if (name === "W_enc" || name === "W_dec") return [config.d_sae, config.d_in];
-  return [name === "b_dec" ? config.d_in : config.d_sae];
+function storedNames({ architecture }: SaeConfig, skip: boolean): readonly ParameterName[] {
+  return skip ? [...parameterNames(architecture), "W_skip"] : parameterNames(architecture);
+}
+
+function shapeOf(name: ParameterName, { d_in, d_sae, d_out = d_in }: SaeConfig): number[] {
+  switch (name) {
+    case "W_enc":
+      return [d_sae, d_in];
+    case "W_dec":
+      return [d_sae, d_out];
+    case "W_skip":
+      return [d_out, d_in];
+    default:
+      return [name === "b_dec" ? d_out : d_sae];
+  }
 }
 
 function sizeOf(name: ParameterName, config: SaeConfig): number {
   return shapeOf(name, config).reduce((product, n) => product * n, 1);
 }
 
-/** [rows, columns] → [columns, rows] */
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(values.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[c * rows + r] = values[r * columns + c]!;
-  return result;
-}
-
-/** The same, in chunks of whole rows of the result, so that a wide SAE is not held twice. */
+/** [rows, columns] → [columns, rows], in chunks of whole rows of the result, so that a wide SAE is not held twice. */
 function* transposedChunks(values: Float32Array, rows: number, columns: number): Generator<Uint8Array> {
   const together = Math.max(1, Math.min(columns, Math.floor((16 << 20) / (4 * rows))));
   for (let start = 0; start < columns; start += together) {

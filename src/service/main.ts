@@ -1,23 +1,25 @@
 // The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
-import { copyFileSync, existsSync } from "node:fs";
+import { copyFileSync, existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { InputError } from "../formats/inputError.ts";
+import { compareEnsembles } from "../jobs/compareEnsembles.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
 import { examineMachine, findingLines } from "../jobs/machine.ts";
 import { runPaths } from "../jobs/runFolder.ts";
-import { allJobs } from "../jobs/runJobs.ts";
+import { jobsOf } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
-import { Inspector } from "./inspector.ts";
+import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
-import { readReportTable } from "./reportRows.ts";
-import { RunWatcher } from "./runWatcher.ts";
+import { Probing } from "./probing.ts";
+import { comparisonTables, readReportTable } from "./reportRows.ts";
+import { RunWatcher, readRun, stateOf } from "./runWatcher.ts";
 
 /** The command line beside this file, which is what runs in the detached child. */
 const entry = join(import.meta.dirname, "sae-ensembles.js");
@@ -28,13 +30,19 @@ const annotationLook = 1000;
 /** Most bytes of events in one answer. */
 const eventChunk = 1 << 20;
 
+/** The token of the environment that the service was started in. */
+const ownHubToken = process.env["HF_TOKEN"];
+
 const connection = createMessageConnection(
   new StreamMessageReader(process.stdin),
   new StreamMessageWriter(process.stdout),
 );
 const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
-const inspector = new Inspector();
+const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
+const probing = new Probing(opened, (ensemble, progress) =>
+  notify(connection, serviceClient, "probingProgress", { ensemble, progress }),
+);
 
 /** The ensemble opened, kept open until its index is replaced; what failed to open is tried anew next time. */
 async function opened(folder: string): Promise<OpenEnsemble> {
@@ -53,6 +61,7 @@ async function opened(folder: string): Promise<OpenEnsemble> {
 
 /** Closes what is open in a folder. */
 async function forget(above: string): Promise<void> {
+  probing.forget(above);
   for (const [folder, ensemble] of ensembles) {
     if (folder !== above && !folder.startsWith(above + sep)) continue;
     ensembles.delete(folder);
@@ -60,38 +69,48 @@ async function forget(above: string): Promise<void> {
   }
 }
 
+/** Starts the command line on a run, or joins the process that has it already. */
+async function launch(folder: string, commandArguments: readonly string[]): Promise<{ folder: string; from: number }> {
+  if (isRunLocked(folder)) return { folder, from: 0 };
+  const from = statSync(runPaths(folder).events, { throwIfNoEntry: false })?.size ?? 0;
+  await forget(folder);
+  await launchDetached(folder, commandArguments, entry);
+  watcher.look();
+  return { folder, from };
+}
+
 function annotationsChanged(ensemble: string): void {
   notify(connection, serviceClient, "annotationsChanged", { ensemble });
 }
 
 answer(connection, service, {
+  ...probing.answers,
   watchRuns: ({ folders }) => {
     watcher.watch(folders);
     return {};
   },
-  start: async ({ experiment: file }) => {
-    const experiment = readExperiment(file);
-    const { runFolder } = experiment.paths;
-    if (!isRunLocked(runFolder)) {
-      await forget(runFolder);
-      await launchDetached(runFolder, runArguments(experiment, allJobs), entry);
-    }
-    watcher.look();
-    return { folder: runFolder };
+  start: async ({ experiment: file, runFolder: wanted, jobs }) => {
+    const experiment = readExperiment(file, wanted === undefined ? {} : { runFolder: wanted });
+    return launch(experiment.paths.runFolder, runArguments(experiment, jobs ?? jobsOf(experiment)));
   },
-  resume: async ({ folder }) => {
-    if (!isRunLocked(folder)) {
-      await launchDetached(folder, resumeArguments(folder), entry);
-    }
-    watcher.look();
-    return { folder };
-  },
+  resume: ({ folder, jobs }) => launch(folder, resumeArguments(folder, jobs)),
   stop: ({ folder }) => ({ wasRunning: requestStop(folder) }),
   delete: async ({ folder }) => {
     readRunRecord(folder); // only what is a run folder is deleted
     if (isRunLocked(folder)) throw new Error(`${folder} is running; stop it first.`);
     await forget(folder);
     await rm(folder, { recursive: true });
+    watcher.look();
+    return {};
+  },
+  compareEnsembles: async ({ ensembles }, signal) => comparisonTables(await compareEnsembles(ensembles, signal)),
+  deleteEnsemble: async ({ ensemble }) => {
+    const run = dirname(dirname(ensemble));
+    if (!readRun(run).ensembles.some(({ folder }) => folder === ensemble))
+      throw new Error(`${ensemble} is no ensemble of a run.`);
+    if (isRunLocked(run)) throw new Error(`${run} is at work; stop it first.`);
+    await forget(ensemble);
+    await rm(ensemble, { recursive: true });
     watcher.look();
     return {};
   },
@@ -116,24 +135,17 @@ answer(connection, service, {
     return { experiment };
   },
   events: async ({ folder, from }) => {
-    const file = runPaths(folder).events;
-    const size = (await stat(file).catch(() => undefined))?.size ?? 0;
-    if (size <= from) return { lines: [], next: from };
-    const handle = await open(file, "r");
-    try {
-      const { buffer, bytesRead } = await handle.read(
-        Buffer.alloc(Math.min(eventChunk, size - from)),
-        0,
-        undefined,
-        from,
-      );
-      const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
-      return { lines: buffer.toString("utf8", 0, end).split("\n").filter(Boolean), next: from + end };
-    } finally {
-      await handle.close();
-    }
+    // The state first: what the process wrote before it ended is then among the lines.
+    const { state, reason } = stateOf(folder);
+    return { ...(await readEventLines(runPaths(folder).events, from)), state, reason };
   },
   report: ({ folder }) => readReportTable(folder),
+  setHubToken: ({ token }) => {
+    // Runs inherit it; it stands in no file and no list of processes.
+    if (token ?? ownHubToken) process.env["HF_TOKEN"] = token ?? ownHubToken;
+    else delete process.env["HF_TOKEN"];
+    return {};
+  },
   doctor: async () => {
     const lines = findingLines(await examineMachine(process.cwd()));
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
@@ -151,16 +163,48 @@ answer(connection, service, {
     if (undone) annotationsChanged(ensemble);
     return { undone };
   },
-  tryText: async ({ ensemble, text }) => {
-    const tokens = await inspector.inspect(ensemble, text, triedFeatures);
+  tryText: async ({ ensemble, text }, signal) => {
+    const tokens = await inspections.tokens(ensemble, text, triedFeatures, signal);
     const features = [...new Set(tokens.flatMap((token) => token.features.map(({ feature }) => feature)))];
-    return {
-      tokens: tokens.map(({ text, features }) => ({ text, features: [...features] })),
-      rows: (await opened(ensemble)).rows(features),
-    };
+    return { tokens, rows: (await opened(ensemble)).rows(features) };
   },
+  inspect: (question, signal) => inspections.inspect(question, signal),
+  featuresHere: (question) => inspections.featuresHere(question),
+  nextToken: (question, signal) => inspections.nextToken(question, signal),
+  pushing: (question, signal) => inspections.pushing(question, signal),
+  generate: (question, signal) => {
+    const { stream } = question;
+    return inspections.generate(
+      question,
+      (generated) => notify(connection, serviceClient, "generated", { ...generated, stream }),
+      signal,
+    );
+  },
+  compare: (question, signal) => inspections.compare(question, signal),
+  describeText: async ({ ensemble, text }, signal) => ({
+    text: await inspections.describe(ensemble, text, signal),
+  }),
   outline: async ({ ensemble, limit }) => (await opened(ensemble)).outline(limit),
 });
+
+/** Whole lines of an events file from a byte on, and where the next ones begin. */
+async function readEventLines(file: string, from: number): Promise<{ lines: string[]; next: number }> {
+  const size = (await stat(file).catch(() => undefined))?.size ?? 0;
+  if (size <= from) return { lines: [], next: from };
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(Math.min(eventChunk, size - from)),
+      0,
+      undefined,
+      from,
+    );
+    const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
+    return { lines: buffer.toString("utf8", 0, end).split("\n").filter(Boolean), next: from + end };
+  } finally {
+    await handle.close();
+  }
+}
 
 setInterval(async () => {
   for (const [folder, ensemble] of ensembles) {

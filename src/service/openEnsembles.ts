@@ -101,6 +101,17 @@ export class OpenEnsemble {
     return this.index.summaries(features).map((summary) => featureRow(summary));
   }
 
+  /** Global numbers, ascending. */
+  flagged(): number[] {
+    return [...this.index.ids({ filter: { flagged: true } })].sort((a, b) => a - b);
+  }
+
+  /** Global number of "member/index". */
+  featureOf(name: string): number {
+    const [member, index] = name.split("/").map(Number) as [number, number];
+    return this.index.info.members[member]!.first + index;
+  }
+
   /** Flagged features first, then the clearest. */
   outline(limit: number): { rows: FeatureRow[]; total: number } {
     const all: FeatureFilter = { alive: true };

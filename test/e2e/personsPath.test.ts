@@ -5,16 +5,9 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { type Browser, chromium, type Frame, type Page } from "playwright-core";
-import {
-  browserEnvironment,
-  browserFlags,
-  paths,
-  prepareRealVsCode,
-  type RunningVsCode,
-  startVsCode,
-  unavailable,
-} from "../../scripts/realVsCode.ts";
+import type { Browser, Page } from "playwright-core";
+import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const minutes = 60_000;
@@ -24,6 +17,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
   const workspace = join(state, "workspace");
   let server: RunningVsCode;
   let browser: Browser;
+  let workbench: Workbench;
   let page: Page;
 
   before(async () => {
@@ -33,15 +27,9 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     assert.ok(vsix);
     execFileSync("mkdir", ["-p", workspace]);
     server = await startVsCode({ vsix: join(root, vsix), state });
-    browser = await chromium.launch({
-      executablePath: paths.browser,
-      args: browserFlags,
-      env: { ...process.env, ...browserEnvironment },
-    });
-    page = await browser.newPage({ viewport: { width: 1500, height: 950 }, colorScheme: "dark", locale: "en-US" });
-    page.setDefaultTimeout(minutes);
-    await page.goto(`${server.url}?folder=${encodeURIComponent(workspace)}`);
-    await ready();
+    browser = await launchBrowser();
+    workbench = await Workbench.open(browser, server.url, workspace);
+    page = workbench.page;
   });
 
   after(async () => {
@@ -50,47 +38,11 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     rmSync(state, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   });
 
-  const activity = () => page.locator('.activitybar .action-label[aria-label^="SAE Ensembles"]');
-  const ready = () => activity().waitFor({ timeout: 2 * minutes });
-  const row = (text: string | RegExp) => page.locator(".pane-body .monaco-list-row", { hasText: text });
+  const row = (text: string | RegExp) => workbench.row(text);
   const picture = (name: string) => page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
 
-  /** Runs a command from the palette, trying again until the palette has it. */
-  async function command(title: string): Promise<void> {
-    for (;;) {
-      await page.keyboard.press("F1");
-      const input = page.locator(".quick-input-widget input.input");
-      await input.waitFor();
-      await input.fill(`>${title}`);
-      const found = page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
-      const there = await found.waitFor({ timeout: 4000 }).then(
-        () => true,
-        () => false,
-      );
-      if (there) {
-        await page.keyboard.press("Enter");
-        return;
-      }
-      await page.keyboard.press("Escape");
-    }
-  }
-
-  /** The inner frame of the webview that holds an element. */
-  async function webview(selector: string): Promise<Frame> {
-    for (;;) {
-      for (const frame of page.frames()) {
-        const there = await frame
-          .locator(selector)
-          .count()
-          .catch(() => 0);
-        if (there > 0) return frame;
-      }
-      await page.waitForTimeout(250);
-    }
-  }
-
   test("empty views say what to do first", async () => {
-    await activity().click();
+    await workbench.icon.click();
     await page.getByText("No run yet.").waitFor();
     await page.getByRole("button", { name: "Run the Demo" }).waitFor();
     await picture("sidebar-empty-dark");
@@ -101,10 +53,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
       join(workspace, "wrong.sae.jsonc"),
       '{ "model_name": "demo", "hook_nam": "blocks.2.hook_resid_post" }\n',
     );
-    await page.keyboard.press("Control+p");
-    await page.locator(".quick-input-widget input.input").fill("wrong.sae.jsonc");
-    await page.locator(".quick-input-list .monaco-list-row", { hasText: "wrong.sae.jsonc" }).first().waitFor();
-    await page.keyboard.press("Enter");
+    await workbench.openFile("wrong.sae.jsonc");
     await page.locator(".squiggly-error").first().waitFor();
     await page.locator(".codelens-decoration", { hasText: "Run" }).first().waitFor();
     await picture("experiment-file-dark");
@@ -131,19 +80,18 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
 
   test("the demo runs as a task with progress, and goes on through a reload of the window", async () => {
     shorterDemo();
-    await command("SAE Ensembles: Run the Demo");
-    await page.locator(".statusbar-item", { hasText: /demo: / }).waitFor({ timeout: 3 * minutes });
+    await workbench.command("SAE Ensembles: Run the Demo");
+    await workbench.statusBarItem(/demo: /).waitFor({ timeout: 3 * minutes });
     await row(/demo/).first().waitFor();
     await picture("run-running-dark");
     const record = () =>
       JSON.parse(readFileSync(join(workspace, "runs", "demo", "run.json"), "utf8")) as { pid: number; state: string };
     const before = record();
     assert.equal(before.state, "running");
-    await page.reload();
-    await ready();
-    await activity().click();
+    await workbench.reload();
+    await workbench.icon.click();
     await row(/demo/).first().waitFor();
-    await page.locator(".statusbar-item", { hasText: /demo: / }).waitFor();
+    await workbench.statusBarItem(/demo: /).waitFor();
     const afterwards = record();
     assert.equal(afterwards.pid, before.pid);
     assert.equal(afterwards.state, "running");
@@ -151,7 +99,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
 
   test("the dashboard draws charts while it trains, and the table when it is done", async () => {
     await row(/demo/).first().click();
-    const dashboard = await webview("sae-run-dashboard");
+    const dashboard = await workbench.webview("sae-run-dashboard");
     await dashboard
       .locator("sae-chart canvas")
       .first()
@@ -166,7 +114,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
   });
 
   test("features: search a token, look at one, flag two; the flags are in the file beside the ensemble", async () => {
-    const browserView = await webview("sae-feature-browser");
+    const browserView = await workbench.webview("sae-feature-browser");
     await browserView.locator(".row .id").nth(3).waitFor();
     await picture("features-dark");
     await browserView.locator("sae-filter-bar input").first().fill("she");
@@ -193,13 +141,13 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     assert.equal(Object.values(features).filter(({ flagged }) => flagged).length, 2);
     await row("flagged").first().waitFor();
     await picture("features-flagged-dark");
-    await page.emulateMedia({ colorScheme: "light" });
+    workbench.theme("light");
     await browserView.locator("body.vscode-light").waitFor();
     await picture("features-flagged-light");
   });
 
   test("try text: a sentence through model and ensemble", async () => {
-    const browserView = await webview("sae-feature-browser");
+    const browserView = await workbench.webview("sae-feature-browser");
     await browserView.getByRole("button", { name: "Try text" }).click();
     await browserView.locator("sae-try-text textarea").fill("She was a nurse and he was a surgeon.");
     await browserView.locator("sae-try-text vscode-button").click();

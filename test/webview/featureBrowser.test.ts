@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser } from "../../scripts/workbench.ts";
 import { type FeatureRow, featureBrowserHost, type ListQuery } from "../../src/protocol/featureBrowser.ts";
 import { answer } from "../../src/protocol/rpc.ts";
-import { accessibilityViolations, launchBrowser, openWebview, screenshot, type Theme } from "./webviewPage.ts";
+import { inEveryTheme, openWebview } from "./webviewPage.ts";
 
 const width = 100_000;
 const words = [
@@ -24,6 +25,11 @@ const words = [
   " wool",
   " goal",
 ];
+
+const view = { bundle: "feature-browser", element: "sae-feature-browser", width: 1280, height: 800 };
+
+/** What there is to see in these pictures is at the top. */
+const low = { height: 460 };
 
 /** A host that remembers what it was asked and what was flagged. */
 class StandInHost {
@@ -138,15 +144,12 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
 
   async function open(
     host = new StandInHost(),
-    { theme = "dark" as Theme, width = 1280 } = {},
+    size: { width?: number; height?: number } = {},
   ): Promise<{ page: Page; host: StandInHost; errors: string[] }> {
     const errors: string[] = [];
     const page = await openWebview(browser, {
-      bundle: "feature-browser",
-      element: "sae-feature-browser",
-      theme,
-      width,
-      height: 800,
+      ...view,
+      ...size,
       connect: (connection) => answer(connection, featureBrowserHost, host.handlers),
     });
     page.on("pageerror", (error) => errors.push(error.message));
@@ -155,7 +158,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
       void dialog.dismiss();
     });
     await page.locator(".row").nth(5).waitFor();
-    await page.locator("sae-feature-detail h2").waitFor();
+    await page.locator("sae-feature-detail h2").waitFor({ state: "attached" });
     return { page, host, errors };
   }
   const cursor = (page: Page) => page.locator(".row.cursor .id").textContent();
@@ -267,11 +270,8 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
   test("narrow: the list alone; Enter opens the detail over it, Escape goes back", async () => {
     const host = new StandInHost();
     const page = await openWebview(browser, {
-      bundle: "feature-browser",
-      element: "sae-feature-browser",
-      theme: "light",
+      ...view,
       width: 520,
-      height: 700,
       connect: (connection) => answer(connection, featureBrowserHost, host.handlers),
     });
     await page.locator(".row").nth(3).waitFor();
@@ -279,24 +279,97 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.keyboard.press("Enter");
     await page.locator("sae-feature-detail h2").waitFor({ state: "visible" });
     assert.equal(await page.locator("sae-feature-list").isVisible(), false);
-    await screenshot(page, "feature-browser-narrow-light");
     await page.keyboard.press("Escape");
     await page.locator("sae-feature-list").waitFor({ state: "visible" });
     await page.close();
   });
 
-  for (const theme of ["dark", "light"] as const) {
-    test(`axe finds nothing (${theme})`, async () => {
-      const host = new StandInHost();
-      host.flags.add(2);
-      host.labels.set(2, "a label");
-      const { page } = await open(host, { theme });
-      await page.keyboard.press("j");
-      await page.keyboard.press("j");
-      await page.locator("sae-feature-detail h2", { hasText: "2/0" }).waitFor();
-      await screenshot(page, `feature-browser-${theme}`);
-      assert.deepEqual(await accessibilityViolations(page), []);
-      await page.close();
+  inEveryTheme("feature-browser", async () => {
+    const host = new StandInHost();
+    host.flags.add(2).add(4);
+    host.labels.set(2, "a label");
+    const { page } = await open(host);
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.locator("sae-feature-detail h2", { hasText: "2/0" }).waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-narrow", async () => {
+    const { page } = await open(new StandInHost(), { width: 520, height: 460 });
+    return page;
+  });
+
+  inEveryTheme("feature-browser-narrow-detail", async () => {
+    const { page } = await open(new StandInHost(), { width: 520 });
+    await page.keyboard.press("Enter");
+    await page.locator("sae-feature-detail h2").waitFor({ state: "visible" });
+    return page;
+  });
+
+  inEveryTheme("feature-browser-several", async () => {
+    const { page } = await open(new StandInHost(), low);
+    await page.keyboard.press("Shift+ArrowDown");
+    await page.keyboard.press("Shift+ArrowDown");
+    await page.locator('.row[aria-selected="true"]').nth(2).waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-no-match", async () => {
+    const { page } = await open(new StandInHost(), low);
+    await page.keyboard.press("/");
+    await page.keyboard.type("nothing");
+    await page.getByText("Nothing matches among 100,000 features.").waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-try-text", async () => {
+    const { page } = await open(new StandInHost(), low);
+    await page.getByRole("button", { name: "Try text" }).click();
+    await page.locator("sae-try-text textarea").fill("she ran home");
+    await page.locator("sae-try-text vscode-button").click();
+    await page.locator("sae-try-text li").first().waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-keys", async () => {
+    const { page } = await open(new StandInHost(), low);
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-error", async () => {
+    const host = new StandInHost();
+    const { page } = await open(host, low);
+    host.failDetail = "index.sqlite: found damage, expected an index";
+    await page.keyboard.press("j");
+    await page.getByRole("alert").getByText("found damage").waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-damaged", async () => {
+    const page = await openWebview(browser, {
+      ...view,
+      connect: (connection) =>
+        answer(connection, featureBrowserHost, {
+          ...new StandInHost().handlers,
+          ready: () => {
+            throw new Error("runs/demo/ensembles/bagging/index.sqlite: found a damaged file, expected a feature index");
+          },
+        }),
     });
-  }
+    await page.getByRole("alert").waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-opening", async () => {
+    const page = await openWebview(browser, {
+      ...view,
+      connect: (connection) =>
+        answer(connection, featureBrowserHost, { ...new StandInHost().handlers, ready: () => new Promise(() => {}) }),
+    });
+    await page.getByText("Opening the feature index").waitFor();
+    return page;
+  });
 });

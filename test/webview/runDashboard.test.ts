@@ -4,11 +4,12 @@ import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import type { MessageConnection } from "vscode-jsonrpc/node";
 import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser } from "../../scripts/workbench.ts";
 import type { ReportTable } from "../../src/protocol/reportTable.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
 import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
-import { accessibilityViolations, launchBrowser, openWebview, screenshot, type Theme } from "./webviewPage.ts";
+import { inEveryTheme, openWebview } from "./webviewPage.ts";
 
 const running: RunEntry = {
   folder: "demo-run",
@@ -18,6 +19,7 @@ const running: RunEntry = {
   experiment: "demo.sae.jsonc",
   started: 0,
   ended: null,
+  ahead: null,
   progress: { stage: "train bagging", done: 63_000, total: 100_000, unit: "tokens", rate: 41_250, eta: 12 },
   report: false,
   ensembles: [],
@@ -79,14 +81,13 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   });
   after(() => browser?.close());
 
-  async function open(run: RunEntry, table: ReportTable | null, theme: Theme = "dark") {
+  async function open(run: RunEntry, table: ReportTable | null) {
     const asked: string[] = [];
     const saved: { name: string; content: string; base64: boolean }[] = [];
     let connection: MessageConnection | undefined;
     const page = await openWebview(browser, {
       bundle: "run-dashboard",
       element: "sae-run-dashboard",
-      theme,
       width: 1200,
       height: 900,
       connect: (line) => {
@@ -181,14 +182,24 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     await page.close();
   });
 
-  for (const theme of ["dark", "light"] as const) {
-    test(`axe finds nothing (${theme})`, async () => {
-      const { page, tell } = await open(running, report, theme);
-      tell(trainLines);
-      await page.locator("sae-chart canvas").nth(3).waitFor();
-      await screenshot(page, `run-dashboard-${theme}`);
-      assert.deepEqual(await accessibilityViolations(page), []);
-      await page.close();
-    });
-  }
+  inEveryTheme("run-dashboard", async () => {
+    const { page, tell } = await open(running, null);
+    tell(trainLines);
+    await page.locator("sae-chart canvas").nth(3).waitFor();
+    return page;
+  });
+
+  inEveryTheme("run-dashboard-starting", async () => (await open({ ...running, progress: null }, null)).page);
+
+  inEveryTheme("run-dashboard-done", async () => {
+    const { page, tell } = await open({ ...running, state: "done", progress: null, report: true }, report);
+    tell(trainLines);
+    await page.locator("sae-chart canvas").nth(3).waitFor();
+    return page;
+  });
+
+  inEveryTheme("run-dashboard-failed", async () => {
+    const reason = "its process ended without a word (signal SIGKILL): the machine may be out of memory";
+    return (await open({ ...running, state: "failed", progress: null, reason }, null)).page;
+  });
 });

@@ -1,8 +1,11 @@
 // Opens a webview bundle in a real Chromium with a stand-in for acquireVsCodeApi, whose host end lies in the test.
+
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { test } from "node:test";
+import type { Browser, Frame, Page } from "playwright-core";
 import {
   AbstractMessageReader,
   AbstractMessageWriter,
@@ -12,24 +15,14 @@ import {
   type Message,
   type MessageConnection,
 } from "vscode-jsonrpc/node";
-import { browserEnvironment, browserFlags, paths } from "../../scripts/realVsCode.ts";
+import { type Theme, themes } from "../../scripts/workbench.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
-export type Theme = "dark" | "light";
-
-/** VS Code's own values for the variables that our views use (Dark Modern, Light Modern). */
-const themes: Record<Theme, Record<string, string>> = JSON.parse(
+/** What VS Code's own themes set for every variable that a webview sees (scripts/themes.ts). */
+const variables: Record<Theme, Record<string, string>> = JSON.parse(
   readFileSync(join(import.meta.dirname, "themes.json"), "utf8"),
 );
-
-export async function launchBrowser(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: paths.browser,
-    args: browserFlags,
-    env: { ...process.env, ...browserEnvironment },
-  });
-}
 
 class PageReader extends AbstractMessageReader {
   callback: DataCallback | undefined;
@@ -59,7 +52,7 @@ export async function openWebview(
   options: {
     bundle: string;
     element: string;
-    theme: Theme;
+    theme?: Theme;
     width: number;
     height: number;
     connect: (connection: MessageConnection) => void;
@@ -72,12 +65,13 @@ export async function openWebview(
   options.connect(connection);
   connection.listen();
   await page.exposeFunction("toHost", (message: Message) => reader.callback?.(message));
-  const variables = Object.entries(themes[options.theme])
-    .map(([name, value]) => `${name}: ${value};`)
-    .join("\n");
-  await page.setContent(`<!doctype html><html lang="en" style="${variables.replaceAll('"', "'")}"><head><title>${options.element}</title>
-    <style>body { margin: 0; padding: 0; background: var(--vscode-editor-background); color: var(--vscode-foreground); }</style></head>
-    <body class="vscode-${options.theme}"><${options.element}></${options.element}></body></html>`);
+  await page.setContent(`<!doctype html><html lang="en"><head><title>${options.element}</title>
+    <style>
+      html { background: var(--vscode-editor-background); color: var(--vscode-editor-foreground); }
+      html, body { margin: 0; padding: 0; height: 100%; overflow: hidden; }
+    </style></head>
+    <body><${options.element}></${options.element}></body></html>`);
+  await setTheme(page, options.theme ?? "dark");
   await page.evaluate(() => {
     let state: unknown;
     Object.assign(window, {
@@ -97,6 +91,39 @@ export async function openWebview(
   return page;
 }
 
+/** Changes a page's theme as VS Code does: the variables on the root, the kind on the body. */
+export async function setTheme(page: Page, theme: Theme): Promise<void> {
+  await page.evaluate(
+    ({ theme, variables }) => {
+      const { style } = document.documentElement;
+      for (const name of [...style]) style.removeProperty(name);
+      for (const [name, value] of Object.entries(variables)) style.setProperty(name, value);
+      const highContrast = theme === "high-contrast-light" ? " vscode-high-contrast" : "";
+      document.body.className = `vscode-${theme}${highContrast}`;
+      document.body.dataset["vscodeThemeKind"] = `vscode-${theme}`;
+    },
+    { theme, variables: variables[theme] },
+  );
+}
+
+/**
+ * A state of a view, opened by `show`, in every kind of theme: a picture of each where a person can look at it
+ * (test/screenshots, not kept in git), and nothing that axe-core finds. One line a state.
+ */
+export function inEveryTheme(name: string, show: () => Promise<Page>): void {
+  test(`${name} in every theme: axe finds nothing`, async () => {
+    const page = await show();
+    for (const [i, theme] of themes.entries()) {
+      await setTheme(page, theme);
+      await screenshot(page, `${name}-${theme}`);
+      // Only colours differ from the first.
+      const rules = i === 0 ? undefined : ["color-contrast"];
+      assert.deepEqual(await accessibilityViolations(page, rules), [], theme);
+    }
+    await page.close();
+  });
+}
+
 /** Writes a picture where a person can look at it: test/screenshots (not kept in git). */
 export async function screenshot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
@@ -104,20 +131,22 @@ export async function screenshot(page: Page, name: string): Promise<void> {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What axe-core finds wrong in a page, a line a rule. */
-export async function accessibilityViolations(page: Page): Promise<string[]> {
+/** What axe-core finds wrong in a page, or in a webview's frame, a line a rule. */
+export async function accessibilityViolations(page: Page | Frame, rules?: readonly string[]): Promise<string[]> {
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() =>
-    (
-      globalThis as unknown as {
-        axe: {
-          run(
-            root: Document,
-            options: object,
-          ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
-        };
-      }
-    ).axe.run(document, { resultTypes: ["violations"] }),
+  const { violations } = await page.evaluate(
+    (rules) =>
+      (
+        globalThis as unknown as {
+          axe: {
+            run(
+              root: Document,
+              options: object,
+            ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+          };
+        }
+      ).axe.run(document, { resultTypes: ["violations"], ...(rules ? { runOnly: rules } : {}) }),
+    rules,
   );
   return violations.map(
     ({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 300)}`,

@@ -18,11 +18,22 @@ export class SaeFoundIn extends LitElement {
     palette,
     css`
       :host {
-        display: inline-flex;
+        display: inline-block;
+        vertical-align: middle;
+      }
+      .dots {
+        display: flex;
+        flex-wrap: wrap;
         gap: 2px;
-        letter-spacing: 0;
-        font-size: 10px;
-        line-height: 1;
+      }
+      .dots span {
+        width: 7px;
+        height: 7px;
+        border-radius: 50%;
+        border: 1px solid currentColor;
+      }
+      .there {
+        background: currentColor;
       }
       .own {
         color: var(--activation);
@@ -34,9 +45,9 @@ export class SaeFoundIn extends LitElement {
     const found = this.members.filter(Boolean).length;
     const label = `found in ${found} of ${this.members.length} members (decoder cosine at least 0.7)`;
     this.title = label;
-    return html`<span role="img" aria-label=${label}
-      >${this.members.map((there, member) => html`<span class=${member === this.own ? "own" : ""}>${there ? "●" : "○"}</span>`)}</span
-    >`;
+    return html`<div class="dots" role="img" aria-label=${label}>
+      ${this.members.map((there, member) => html`<span class=${`${there ? "there" : ""} ${member === this.own ? "own" : ""}`}></span>`)}
+    </div>`;
   }
 }
 customElements.define("sae-found-in", SaeFoundIn);

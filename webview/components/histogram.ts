@@ -1,4 +1,4 @@
-// A histogram of activations as bars on a logarithmic count scale: small in a list row, large with bands in a detail.
+// A histogram of activations as bars on a logarithmic count scale: small in a list row (one shape, since a list has many), large in a detail, with bands and each bar's numbers.
 import { css, html, LitElement, svg } from "lit";
 import { count, significant } from "./numbers.ts";
 import { palette } from "./style.ts";
@@ -44,7 +44,8 @@ export class SaeHistogram extends LitElement {
         display: block;
         overflow: visible;
       }
-      rect {
+      rect,
+      path {
         fill: var(--activation);
         opacity: 0.8;
       }
@@ -73,10 +74,14 @@ export class SaeHistogram extends LitElement {
     const total = this.counts.reduce((sum, c) => sum + c, 0);
     const label = n ? `${count(total)} activations, the largest ${significant(this.max)}` : "no activations";
     return html`<svg viewBox="0 0 ${Math.max(1, n) * 10} 100" preserveAspectRatio="none" role="img" aria-label=${label}>
-        ${this.counts.map(
-          (c, i) => svg`<rect x=${i * 10 + 0.8} width="8.4" y=${100 - height(c)} height=${height(c)}>
+        ${
+          this.large
+            ? this.counts.map(
+                (c, i) => svg`<rect x=${i * 10 + 0.8} width="8.4" y=${100 - height(c)} height=${height(c)}>
             <title>${significant((i * this.max) / n)} – ${significant(((i + 1) * this.max) / n)}: ${count(c)}</title></rect>`,
-        )}
+              )
+            : svg`<path d=${this.counts.map((c, i) => `M${i * 10 + 0.8} 100v${-Math.round(height(c))}h8.4V100`).join("")}></path>`
+        }
         ${this.marks.map(
           (v) => svg`<line x1=${(v / this.max) * n * 10} x2=${(v / this.max) * n * 10} y1="0" y2="100"></line>`,
         )}

@@ -29,6 +29,14 @@ export const controls = css`
   button.plain:hover {
     background: var(--vscode-toolbar-hoverBackground);
   }
+  button.outlined {
+    border-color: var(--hairline);
+  }
+  button.outlined[aria-pressed="true"] {
+    background: var(--vscode-inputOption-activeBackground, var(--vscode-badge-background));
+    color: var(--vscode-inputOption-activeForeground, var(--vscode-badge-foreground));
+    border-color: var(--vscode-inputOption-activeBorder, var(--vscode-focusBorder));
+  }
   :focus-visible {
     outline: 1px solid var(--vscode-focusBorder);
     outline-offset: -1px;
@@ -46,5 +54,23 @@ export const controls = css`
   }
   .dim {
     color: var(--dim);
+  }
+  button.link {
+    color: var(--vscode-textLink-foreground);
+  }
+  .notice {
+    margin: 0;
+    padding: 24px 16px;
+    color: var(--dim);
+  }
+  /* The text keeps the colour that reads on every background; the error's colour is the bar's. */
+  .error {
+    color: var(--vscode-foreground);
+    background: var(--vscode-inputValidation-errorBackground);
+    border: 1px solid var(--vscode-inputValidation-errorBorder, var(--vscode-errorForeground));
+    border-left-width: 4px;
+    margin: 12px 16px;
+    padding: 8px 12px;
+    overflow-wrap: anywhere;
   }
 `;

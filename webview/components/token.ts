@@ -18,9 +18,9 @@ export function tokenParts(text: string): { sign: boolean; text: string }[] {
   return parts;
 }
 
-/** Opacity of a tint for a share of the maximum: a ramp that looks even to the eye. */
+/** Opacity of a tint for a share of the maximum: a ramp that looks even to the eye, and never so strong that text on it is hard to read. */
 export function tint(share: number): number {
-  return share <= 0 ? 0 : 0.12 + 0.68 * Math.min(1, share) ** 0.8;
+  return share <= 0 ? 0 : 0.06 + 0.36 * Math.min(1, share) ** 0.8;
 }
 
 export class SaeToken extends LitElement {
@@ -84,12 +84,12 @@ export class SaeToken extends LitElement {
       }
       @media (forced-colors: active) {
         :host {
-          border-bottom: calc(var(--tint, 0) * 4px) solid Highlight;
+          border-bottom: calc(var(--tint, 0) * 7px) solid Highlight;
         }
       }
       :host-context(.vscode-high-contrast),
       :host-context(.vscode-high-contrast-light) {
-        border-bottom: calc(var(--tint, 0) * 4px) solid var(--vscode-contrastActiveBorder, currentColor);
+        border-bottom: calc(var(--tint, 0) * 7px) solid var(--vscode-contrastActiveBorder, currentColor);
       }
     `,
   ];

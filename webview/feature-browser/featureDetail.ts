@@ -50,11 +50,15 @@ export class SaeFeatureDetail extends LitElement {
         color: var(--dim);
         margin: 20px 0 6px;
       }
-      .flag {
-        border: 1px solid var(--hairline) !important;
+      button.flag[aria-pressed="true"] {
+        background: none;
+        color: inherit;
+        border-color: var(--flag);
       }
-      .flag[aria-pressed="true"] {
-        border-color: var(--flag) !important;
+      @media (min-width: 720px) {
+        .back {
+          display: none;
+        }
       }
       .flag[aria-pressed="true"] .sign {
         color: var(--flag);
@@ -83,12 +87,23 @@ export class SaeFeatureDetail extends LitElement {
       .logits {
         display: grid;
         grid-template-columns: 1fr 1fr;
-        gap: 2px 20px;
+        gap: 2px 28px;
       }
       .logits li {
         display: flex;
         justify-content: space-between;
+        align-items: center;
+        line-height: 1.7;
+        font-variant-numeric: tabular-nums;
         gap: 8px;
+      }
+      .lowered sae-token {
+        --activation: var(--negative);
+      }
+      .chips {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px;
       }
       ul,
       ol {
@@ -110,22 +125,23 @@ export class SaeFeatureDetail extends LitElement {
       }
       .neighbour {
         display: grid;
-        grid-template-columns: 50px 84px minmax(0, 1fr);
+        grid-template-columns: 42px 72px minmax(0, 1fr);
         gap: 8px;
+        align-items: center;
         width: 100%;
         text-align: left;
+        font-variant-numeric: tabular-nums;
       }
-      .neighbour span {
+      .neighbour > span {
         overflow: hidden;
         text-overflow: ellipsis;
         white-space: nowrap;
       }
-      .message {
-        color: var(--dim);
+      .notice {
         padding: 24px 0;
       }
       .error {
-        color: var(--vscode-errorForeground);
+        margin: 0 0 16px;
       }
       .actions {
         margin-left: auto;
@@ -149,20 +165,20 @@ export class SaeFeatureDetail extends LitElement {
   }
 
   override render() {
-    if (this.error) return html`<p class="message error" role="alert">${this.error}</p>`;
+    if (this.error) return html`<p class="error" role="alert">${this.error}</p>`;
     const detail = this.detail;
     if (!detail) {
-      return html`<p class="message">${this.loading ? "Loading…" : "Choose a feature to see where it fires."}</p>`;
+      return html`<p class="notice">${this.loading ? "Loading…" : "Choose a feature to see where it fires."}</p>`;
     }
     const { row } = detail;
     return html`
       <header>
         <button class="plain back" aria-label="Back to the list" title="Back to the list (Escape)" @click=${() => this.#emit("back", null)}>←</button>
         <h2>${row.member}/${row.index}</h2>
-        <button class="plain flag" aria-pressed=${row.flagged ? "true" : "false"} title="Flag for spurious-correlation removal (f)" @click=${() => this.#emit("flag", { feature: row.feature, flagged: !row.flagged })}>
+        <button class="plain outlined flag" aria-pressed=${row.flagged ? "true" : "false"} title="Flag for spurious-correlation removal (f)" @click=${() => this.#emit("flag", { feature: row.feature, flagged: !row.flagged })}>
           <span class="sign">${row.flagged ? "⚑" : "⚐"}</span> ${row.flagged ? "flagged" : "flag"}
         </button>
-        <span class="actions"><button class="plain" title="Copy as Markdown" @click=${() => this.#emit("copy", detail)}>Copy</button></span>
+        <span class="actions"><button class="plain outlined" title="Copy as Markdown" @click=${() => this.#emit("copy", detail)}>Copy</button></span>
       </header>
       <vscode-textfield
         class="label"
@@ -181,9 +197,9 @@ export class SaeFeatureDetail extends LitElement {
       </dl>
       ${
         row.density === 0
-          ? html`<p class="message">This feature never fired on the indexed text.</p>`
+          ? html`<p class="notice">This feature never fired on the indexed text.</p>`
           : html`<h3>Activating tokens</h3>
-              <div>${row.tokens.map((token) => html`<sae-token .text=${token.text} .share=${token.strength} .value=${token.count}></sae-token> `)}</div>
+              <div class="chips">${row.tokens.map((token) => html`<sae-token .text=${token.text} .share=${token.strength} .value=${token.count}></sae-token>`)}</div>
               <h3>Activations</h3>
               <sae-histogram large .counts=${row.histogram} .max=${row.max ?? 0} .marks=${detail.bands.map((band) => band.from).filter((from) => from > 0)}></sae-histogram>`
       }
@@ -224,10 +240,11 @@ export class SaeFeatureDetail extends LitElement {
 
   #logits(detail: FeatureDetail) {
     if (!detail.topLogits || !detail.bottomLogits) return nothing;
-    const column = (logits: readonly { text: string; value: number }[]) =>
-      html`<ul>${logits.map(({ text, value }) => html`<li><sae-token .text=${text}></sae-token><span>${value >= 0 ? "+" : "−"}${significant(Math.abs(value))}</span></li>`)}</ul>`;
+    const largest = Math.max(...[...detail.topLogits, ...detail.bottomLogits].map(({ value }) => Math.abs(value)));
+    const column = (name: string, logits: readonly { text: string; value: number }[]) =>
+      html`<ul class=${name}>${logits.map(({ text, value }) => html`<li><sae-token .text=${text} .share=${Math.abs(value) / largest}></sae-token><span>${value >= 0 ? "+" : "−"}${significant(Math.abs(value))}</span></li>`)}</ul>`;
     return html`<h3>Logits it raises · it lowers</h3>
-      <div class="logits">${column(detail.topLogits)}${column(detail.bottomLogits)}</div>`;
+      <div class="logits">${column("raised", detail.topLogits)}${column("lowered", detail.bottomLogits)}</div>`;
   }
 }
 customElements.define("sae-feature-detail", SaeFeatureDetail);

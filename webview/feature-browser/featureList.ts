@@ -55,8 +55,8 @@ export class SaeFeatureList extends LitElement {
       .row,
       .head {
         display: grid;
-        grid-template-columns: 28px 76px minmax(0, 3fr) 76px 74px 62px auto minmax(0, 2fr);
-        gap: 8px;
+        grid-template-columns: 24px 72px minmax(0, 3fr) 72px 70px 56px var(--dots) minmax(0, 2fr);
+        gap: 12px;
         align-items: center;
         width: 100%;
         height: 30px;
@@ -84,15 +84,28 @@ export class SaeFeatureList extends LitElement {
         background: var(--vscode-list-activeSelectionBackground);
         color: var(--vscode-list-activeSelectionForeground);
       }
+      /* High contrast has no background for what is selected or pointed at. */
+      .row:hover {
+        outline: 1px dashed var(--vscode-contrastActiveBorder, transparent);
+        outline-offset: -1px;
+      }
+      .row[aria-selected="true"] {
+        outline: 1px dotted var(--vscode-contrastActiveBorder, transparent);
+        outline-offset: -1px;
+      }
       .row.cursor {
         outline: 1px solid var(--vscode-list-focusOutline, var(--vscode-focusBorder));
         outline-offset: -1px;
       }
       .flag {
         width: 24px;
+        font-size: 1.15em;
         opacity: 0.35;
         text-align: center;
         padding: 0 !important;
+      }
+      .row:hover .flag {
+        opacity: 1;
       }
       .flag[aria-pressed="true"] {
         color: var(--flag);
@@ -102,13 +115,15 @@ export class SaeFeatureList extends LitElement {
         font-family: var(--mono);
         font-variant-numeric: tabular-nums;
       }
-      .tokens,
+      .tokens {
+        display: flex;
+        gap: 4px;
+        overflow: hidden;
+        mask-image: linear-gradient(to right, black calc(100% - 14px), transparent);
+      }
       .label {
         overflow: hidden;
         text-overflow: ellipsis;
-      }
-      .tokens sae-token {
-        margin-right: 4px;
       }
       .number {
         text-align: right;
@@ -120,7 +135,7 @@ export class SaeFeatureList extends LitElement {
       @container (max-width: 760px) {
         .row,
         .head {
-          grid-template-columns: 28px 70px minmax(0, 1fr) 66px;
+          grid-template-columns: 24px 66px minmax(0, 1fr) 66px;
         }
         .wide {
           display: none;
@@ -131,6 +146,7 @@ export class SaeFeatureList extends LitElement {
 
   override willUpdate(changed: PropertyValues<this>): void {
     const total = this.pages.total ?? 0;
+    if (changed.has("members")) this.style.setProperty("--dots", `${Math.max(52, Math.min(12, this.members) * 9)}px`);
     if (changed.has("version") || this.#places.length !== total) {
       this.#places = Array.from({ length: total }, (_, place) => place);
     }

@@ -67,26 +67,23 @@ export class SaeFilterBar extends LitElement {
         width: auto;
         min-width: 132px;
       }
-      .chip {
-        border: 1px solid var(--hairline) !important;
-        border-radius: 10px !important;
-        padding: 0 8px !important;
+      button.chip {
+        border-radius: 11px;
+        padding: 0 9px;
         line-height: 20px;
-      }
-      .chip[aria-pressed="true"] {
-        background: var(--vscode-badge-background);
-        color: var(--vscode-badge-foreground);
       }
       .count {
         margin-left: auto;
+        min-width: 19ch;
+        text-align: right;
         color: var(--dim);
         font-variant-numeric: tabular-nums;
         white-space: nowrap;
       }
-      .flagged[aria-pressed="true"] {
+      button.flagged[aria-pressed="true"] {
         background: none;
         color: inherit;
-        border-color: var(--flag) !important;
+        border-color: var(--flag);
       }
     `,
   ];
@@ -146,10 +143,10 @@ export class SaeFilterBar extends LitElement {
       >
         ${sorts.map(([key, title]) => html`<vscode-option value=${key} ?selected=${q.sort === key}>${title}</vscode-option>`)}
       </vscode-single-select>
-      <button class="plain" title="Reverse the order" aria-label=${q.descending ? "Descending; reverse the order" : "Ascending; reverse the order"} @click=${() => this.#change({ descending: !q.descending })}>
+      <button class="plain outlined" title="Reverse the order" aria-label=${q.descending ? "Descending; reverse the order" : "Ascending; reverse the order"} @click=${() => this.#change({ descending: !q.descending })}>
         ${q.descending ? "↓" : "↑"}
       </button>
-      <button class="plain chip flagged" aria-pressed=${q.flaggedOnly ? "true" : "false"} @click=${() => this.#change({ flaggedOnly: !q.flaggedOnly })}>
+      <button class="plain outlined chip flagged" aria-pressed=${q.flaggedOnly ? "true" : "false"} @click=${() => this.#change({ flaggedOnly: !q.flaggedOnly })}>
         ⚑ flagged${q.flaggedOnly ? " ×" : ""}
       </button>
       <span class="count" role="status">${shown} of ${count(this.width)}</span>

@@ -1,5 +1,5 @@
 // The feature browser: filter bar, list and detail, keyboard, and the talk with the host. Keeps nothing but query, scroll and selection.
-import { css, html, LitElement, nothing } from "lit";
+import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import {
   type FeatureDetail,
   featureBrowserHost,
@@ -39,6 +39,9 @@ const keys: readonly (readonly [string, string])[] = [
   ["Escape", "back to the list"],
   ["?", "these keys"],
 ];
+
+/** Stands where the ensemble's name will be. */
+const untitled = html`<div class="title"><h1>Features</h1></div>`;
 
 class SaeFeatureBrowser extends LitElement {
   static override properties = {
@@ -145,22 +148,26 @@ class SaeFeatureBrowser extends LitElement {
         border-left: 1px solid var(--hairline);
         background: var(--vscode-editor-background);
       }
-      .message {
-        padding: 32px;
-        color: var(--dim);
-        grid-column: 1 / -1;
-      }
-      .error {
-        color: var(--vscode-errorForeground);
+      .panes > .error {
+        align-self: start;
       }
       dialog {
-        color: inherit;
+        color: var(--vscode-editorWidget-foreground, inherit);
         background: var(--vscode-editorWidget-background);
         border: 1px solid var(--hairline);
-        padding: 12px 20px;
+        border-radius: 6px;
+        padding: 16px 24px;
+        box-shadow: 0 0 16px var(--vscode-widget-shadow);
+      }
+      dialog h2 {
+        font-size: 1.1em;
+        margin: 0 0 8px;
       }
       dialog td {
-        padding: 3px 12px 3px 0;
+        padding: 4px 20px 4px 0;
+      }
+      dialog button {
+        margin-top: 12px;
       }
       @media (max-width: 719px) {
         .panes {
@@ -170,6 +177,9 @@ class SaeFeatureBrowser extends LitElement {
           display: none;
         }
         .panes:not(.detail) sae-feature-detail {
+          display: none;
+        }
+        main:has(.panes.detail) sae-filter-bar {
           display: none;
         }
         sae-feature-detail {
@@ -321,7 +331,7 @@ class SaeFeatureBrowser extends LitElement {
       this.#keep();
       return;
     }
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (typing || (this.help && event.key !== "?") || event.ctrlKey || event.metaKey || event.altKey) return;
     const detail = this.renderRoot.querySelector<SaeFeatureDetail>("sae-feature-detail");
     const actions: Record<string, () => void> = {
       j: () => this.#move(1, false),
@@ -362,10 +372,17 @@ class SaeFeatureBrowser extends LitElement {
     action();
   };
 
+  protected override updated(changed: PropertyValues<this>): void {
+    const dialog = this.renderRoot.querySelector("dialog");
+    if (!dialog || !changed.has("help")) return;
+    if (this.help) dialog.showModal();
+    else dialog.close();
+  }
+
   override render() {
     const { snapshot } = this;
-    if (this.fatal) return html`<main><p class="message error" role="alert">${this.fatal}</p></main>`;
-    if (!snapshot) return html`<main><p class="message">Opening the feature index…</p></main>`;
+    if (this.fatal) return html`<main>${untitled}<p class="error" role="alert">${this.fatal}</p></main>`;
+    if (!snapshot) return html`<main>${untitled}<p class="notice" role="status">Opening the feature index…</p></main>`;
     return html`<main>
       <div class="title">
         <h1>${snapshot.title}</h1>
@@ -373,12 +390,12 @@ class SaeFeatureBrowser extends LitElement {
         <span class="right">
           ${
             snapshot.canTryText
-              ? html`<button class="plain" aria-pressed=${this.trying ? "true" : "false"} @click=${() => {
+              ? html`<button class="plain outlined" aria-pressed=${this.trying ? "true" : "false"} @click=${() => {
                   this.trying = !this.trying;
                 }}>Try text</button>`
               : nothing
           }
-          <button class="plain" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" @click=${() => {
+          <button class="plain outlined" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" @click=${() => {
             this.help = !this.help;
           }}>?</button>
         </span>
@@ -422,9 +439,12 @@ class SaeFeatureBrowser extends LitElement {
           @copy=${(event: CustomEvent<FeatureDetail>) => void host("copy", { text: featureAsMarkdown(event.detail) })}
         ></sae-feature-detail>
       </div>
-      <dialog ?open=${this.help} aria-label="Keyboard shortcuts">
+      <dialog aria-labelledby="keys" @close=${() => {
+        this.help = false;
+      }}>
+        <h2 id="keys">Keyboard</h2>
         <table>${keys.map(([key, what]) => html`<tr><td><kbd>${key}</kbd></td><td>${what}</td></tr>`)}</table>
-        <button class="plain" @click=${() => {
+        <button class="plain outlined" @click=${() => {
           this.help = false;
         }}>Close</button>
       </dialog>
@@ -432,11 +452,11 @@ class SaeFeatureBrowser extends LitElement {
   }
 
   #list(snapshot: Snapshot) {
-    if (this.#pages.error) return html`<p class="message error" role="alert">${this.#pages.error}</p>`;
+    if (this.#pages.error) return html`<p class="error" role="alert">${this.#pages.error}</p>`;
     if (this.#pages.total === 0) {
-      return html`<p class="message" style="grid-column: 1">
+      return html`<p class="notice">
         Nothing matches among ${snapshot.width.toLocaleString("en-US")} features.
-        <button class="plain" @click=${() => this.#ask(everything)}>Clear search and filters (x)</button>
+        <button class="plain link" @click=${() => this.#ask(everything)}>Clear search and filters (x)</button>
       </p>`;
     }
     return html`<sae-feature-list

@@ -43,7 +43,7 @@ export class SaeTryText extends LitElement {
       form {
         display: flex;
         gap: 8px;
-        align-items: end;
+        align-items: flex-start;
       }
       vscode-textarea {
         flex: 1;
@@ -54,11 +54,12 @@ export class SaeTryText extends LitElement {
         line-height: 1.7;
       }
       .text button {
-        padding: 0 !important;
-        border-radius: 2px !important;
+        padding: 0;
+        border: none;
+        border-radius: 2px;
       }
       .text button[aria-pressed="true"] {
-        outline: 1px solid var(--vscode-focusBorder);
+        outline: 2px solid var(--vscode-focusBorder);
       }
       li {
         display: flex;
@@ -81,7 +82,7 @@ export class SaeTryText extends LitElement {
         font-variant-numeric: tabular-nums;
       }
       .error {
-        color: var(--vscode-errorForeground);
+        margin: 8px 0 0;
       }
     `,
   ];

@@ -24,6 +24,11 @@ export class SaeChart extends LitElement {
   #plot: uPlot | undefined;
   #members = "";
   readonly #observer = new ResizeObserver(() => this.#resize());
+  /** A theme is the variables on the root; what is drawn has the old ones. */
+  readonly #themes = new MutationObserver(() => {
+    this.#members = "";
+    this.requestUpdate();
+  });
 
   static override styles = [
     unsafeCSS(uPlotCss),
@@ -57,11 +62,13 @@ export class SaeChart extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.#observer.observe(this);
+    this.#themes.observe(document.documentElement, { attributeFilter: ["style"] });
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#observer.disconnect();
+    this.#themes.disconnect();
     this.#plot?.destroy();
     this.#plot = undefined;
   }
@@ -89,10 +96,8 @@ export class SaeChart extends LitElement {
     const style = getComputedStyle(this);
     const color = (name: string) => style.getPropertyValue(`--vscode-charts-${name}`).trim() || "gray";
     const text = style.getPropertyValue("--vscode-descriptionForeground").trim() || "gray";
-    const grid = {
-      stroke: style.getPropertyValue("--vscode-widget-border").trim() || "rgba(128,128,128,0.2)",
-      width: 1,
-    };
+    const foreground = style.getPropertyValue("--vscode-foreground").trim() || "gray";
+    const grid = { stroke: `color-mix(in srgb, ${foreground} 14%, transparent)`, width: 1 };
     const axis = { stroke: text, grid, ticks: grid, font: "11px sans-serif" };
     const place = this.renderRoot.querySelector<HTMLElement>(".plot")!;
     this.#plot = new uPlot(
@@ -110,7 +115,7 @@ export class SaeChart extends LitElement {
                 value >= 1e6 ? `${value / 1e6}M` : value >= 1e3 ? `${value / 1e3}k` : String(value),
               ),
           },
-          { ...axis, size: 52, values: (_, values) => values.map((value) => significant(value)) },
+          { ...axis, size: 58, values: (_, values) => values.map((value) => significant(value)) },
         ],
         series: [
           { label: "tokens" },
@@ -126,7 +131,7 @@ export class SaeChart extends LitElement {
             : [
                 {
                   label: "mean",
-                  stroke: style.getPropertyValue("--vscode-foreground").trim() || "gray",
+                  stroke: foreground,
                   width: 2.5,
                   points: { show: false },
                   spanGaps: true,

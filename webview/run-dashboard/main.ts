@@ -16,6 +16,9 @@ import { quantities, TrainingSeries } from "./series.ts";
 
 const connection = connectToHost();
 
+/** Stands where the run's name will be. */
+const untitled = html`<header><h1>Run</h1></header>`;
+
 class SaeRunDashboard extends LitElement {
   static override properties = {
     run: { state: true },
@@ -89,7 +92,7 @@ class SaeRunDashboard extends LitElement {
       }
       .track {
         height: 4px;
-        background: var(--hairline);
+        background: color-mix(in srgb, var(--vscode-foreground) 14%, transparent);
         border-radius: 2px;
       }
       .fill {
@@ -108,14 +111,11 @@ class SaeRunDashboard extends LitElement {
         margin-bottom: 10px;
         flex-wrap: wrap;
       }
-      .tabs button[aria-pressed="true"] {
-        border-color: var(--vscode-focusBorder);
-      }
       .error {
-        color: var(--vscode-errorForeground);
+        margin: 12px 0;
       }
-      .message {
-        color: var(--dim);
+      .notice {
+        padding: 4px 0;
       }
       ul {
         list-style: none;
@@ -169,8 +169,8 @@ class SaeRunDashboard extends LitElement {
 
   override render() {
     const { run } = this;
-    if (this.fatal) return html`<main><p class="error" role="alert">${this.fatal}</p></main>`;
-    if (!run) return html`<main><p class="message">Opening the run…</p></main>`;
+    if (this.fatal) return html`<main>${untitled}<p class="error" role="alert">${this.fatal}</p></main>`;
+    if (!run) return html`<main>${untitled}<p class="notice" role="status">Opening the run…</p></main>`;
     const stages = [...this.#series.trainings.keys()];
     const stage = this.#series.trainings.has(this.chosen) ? this.chosen : stages.at(-1);
     const training = stage === undefined ? undefined : this.#series.trainings.get(stage);
@@ -187,9 +187,9 @@ class SaeRunDashboard extends LitElement {
           ${indexed ? html`<vscode-button @click=${() => void request(connection, dashboardHost, "browse", { ensemble: indexed.folder })}>Browse Features</vscode-button>` : nothing}
         </span>
       </header>
-      ${run.reason ? html`<p class=${run.state === "failed" ? "error" : "message"}>${run.reason}</p>` : nothing}
+      ${run.reason ? html`<p class=${run.state === "failed" ? "error" : "notice"}>${run.reason}</p>` : nothing}
       ${run.state === "running" && progress ? this.#progress(progress) : nothing}
-      ${this.#messages.length ? html`<ul>${this.#messages.slice(-5).map(({ level, message }) => html`<li class=${level === "error" ? "error" : "message"}>${message}</li>`)}</ul>` : nothing}
+      ${this.#messages.length ? html`<ul>${this.#messages.slice(-5).map(({ level, message }) => html`<li class=${level === "error" ? "error" : "notice"}>${message}</li>`)}</ul>` : nothing}
 
       <h2>Training</h2>
       ${
@@ -199,7 +199,7 @@ class SaeRunDashboard extends LitElement {
                 ? html`<div class="tabs" role="group" aria-label="Training">
                     ${stages.map(
                       (name) =>
-                        html`<button class="plain" aria-pressed=${name === stage ? "true" : "false"} @click=${() => {
+                        html`<button class="plain outlined" aria-pressed=${name === stage ? "true" : "false"} @click=${() => {
                           this.chosen = name;
                         }}>${name}</button>`,
                     )}
@@ -211,19 +211,19 @@ class SaeRunDashboard extends LitElement {
             </div>
             <p class="dim">One line a member${training.values.size > 1 ? ", their mean thicker" : ""}; x: tokens.
               Export:
-              <button class="plain" @click=${() => void this.#save(`${stage}.csv`, trainingCsv(training))}>CSV</button>
-              <button class="plain" @click=${() => void this.#save(`${stage}.svg`, chartsSvg(training, run.name))}>SVG</button>
-              <button class="plain" @click=${async () => void this.#save(`${stage}.png`, await svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
+              <button class="plain link" @click=${() => void this.#save(`${stage}.csv`, trainingCsv(training))}>CSV</button>
+              <button class="plain link" @click=${() => void this.#save(`${stage}.svg`, chartsSvg(training, run.name))}>SVG</button>
+              <button class="plain link" @click=${async () => void this.#save(`${stage}.png`, await svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
             </p>`
-          : html`<p class="message">The charts begin with the first training step.</p>`
+          : html`<p class="notice">The charts begin with the first training step.</p>`
       }
 
       <h2>Evaluation</h2>
       ${
         this.report
           ? html`<sae-report-table .table=${this.report}></sae-report-table>
-              <p class="dim">Export: <button class="plain" @click=${() => void this.#save("report-table.md", tableMarkdown(this.report!))}>Markdown</button></p>`
-          : html`<p class="message">The table of metrics comes with the evaluation, after training.</p>`
+              <p class="dim">Export: <button class="plain link" @click=${() => void this.#save("report-table.md", tableMarkdown(this.report!))}>Markdown</button></p>`
+          : html`<p class="notice">The table of metrics comes with the evaluation, after training.</p>`
       }
     </main>`;
   }

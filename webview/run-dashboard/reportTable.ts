@@ -5,12 +5,15 @@ import { significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 
 export class SaeReportTable extends LitElement {
-  static override properties = { table: { attribute: false }, all: { state: true } };
+  static override properties = { table: { attribute: false }, first: { type: String }, all: { state: true } };
   declare table: ReportTable;
+  /** What a row is. */
+  declare first: string;
   declare all: boolean;
 
   constructor() {
     super();
+    this.first = "method";
     this.all = false;
   }
 
@@ -41,6 +44,13 @@ export class SaeReportTable extends LitElement {
         text-align: left;
         color: inherit;
       }
+      tbody tr:hover {
+        background: var(--vscode-list-hoverBackground);
+      }
+      .more {
+        margin-top: 8px;
+        margin-left: -5px;
+      }
       .best {
         font-weight: 700;
       }
@@ -66,10 +76,10 @@ export class SaeReportTable extends LitElement {
       .filter(({ paper, i }) => (paper || this.all) && rows.some((row) => row.cells[i]?.value !== null));
     return html`<p class="dim">On held-out activations, special tokens left out. The best of a column is bold; ↑ higher and ↓ lower is better.</p>
       <table>
-        <caption class="hidden">Metrics by method</caption>
+        <caption class="hidden">Metrics by ${this.first}</caption>
         <thead>
           <tr>
-            <th scope="col">method</th>
+            <th scope="col">${this.first}</th>
             ${shown.map(({ title, better }) => html`<th scope="col" title=${better ? `${better} is better` : "neither end is better as such"}>${title}${better === "higher" ? " ↑" : better === "lower" ? " ↓" : ""}</th>`)}
           </tr>
         </thead>
@@ -85,7 +95,7 @@ export class SaeReportTable extends LitElement {
           )}
         </tbody>
       </table>
-      <button class="plain" @click=${() => {
+      <button class="plain link more" @click=${() => {
         this.all = !this.all;
       }}>${this.all ? "The paper's columns only" : "All metrics"}</button>`;
   }

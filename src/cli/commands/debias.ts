@@ -1,14 +1,20 @@
 // `debias`: what a classifier loses to a spurious attribute, and what comes back when features are taken out; over seeds, beside the baselines.
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { debias } from "../../jobs/debias.ts";
-import { debiasJson } from "../../jobs/debiasReport.ts";
-import { demoPath } from "../../jobs/demoData.ts";
-import { shortPath } from "../foreground.ts";
-import { list, positive, progressLine, valuePair, wholeNumbers, withInterrupt } from "../labelledOptions.ts";
+import { debiasReportPath } from "../../jobs/debiasJob.ts";
+import type { DebiasSection } from "../../jobs/probingSchema.ts";
+import { experimentOfRun } from "../../jobs/runRecord.ts";
+import {
+  dataPath,
+  list,
+  type ProbingOptions,
+  positive,
+  runProbing,
+  valuePair,
+  wholeNumbers,
+} from "../labelledOptions.ts";
 
-interface DebiasOptions {
+interface DebiasOptions extends ProbingOptions {
   readonly data: string;
   readonly test?: string;
   readonly text: string;
@@ -23,15 +29,9 @@ interface DebiasOptions {
   readonly shift: number;
   readonly perCell?: number;
   readonly report?: string;
+  readonly probe?: string;
   readonly saebenchCompatible?: boolean;
-  readonly json?: boolean;
 }
-
-/** Enough for every effect to show, and pooled in a minute. */
-const DEMO_PER_CELL = { train: 200, test: 100 };
-
-/** The demo's biographies: two jobs of different worlds, so that a probe can learn either the job or the gender. */
-const DEMO_LABELS = { positive: ["nurse"], negative: ["professor"] };
 
 export function debiasCommand(): Command {
   return new Command("debias")
@@ -52,7 +52,12 @@ export function debiasCommand(): Command {
     )
     .addOption(new Option("--attributes <a/b>", "the same for the attribute").argParser(valuePair))
     .addOption(new Option("--ensemble <names>", "ensembles, with commas; default all that are trained").argParser(list))
-    .addOption(new Option("--flags <features>", "flagged features, member/index with commas").argParser(list))
+    .addOption(
+      new Option(
+        "--flags <features>",
+        "flagged features, member/index with commas; left out, those of annotations.json beside each ensemble",
+      ).argParser(list),
+    )
     .addOption(new Option("--seeds <numbers>", "seeds of draws and probes").argParser(wholeNumbers).default([0, 1, 2]))
     .addOption(
       new Option("--n <numbers>", "numbers of features for SCR; default 2,5,10,20,50,100,500").argParser(wholeNumbers),
@@ -65,41 +70,35 @@ export function debiasCommand(): Command {
       ).argParser(positive),
     )
     .option("--report <path>", "where the report goes, without ending; default debias in the run folder")
+    .option(
+      "--probe <folder>",
+      "also write the debiased probe of the flagged features (first seed, retrained), with code that applies it",
+    )
     .option("--saebench-compatible", "SAEBench's choices: probes selected on test rows, its padding encoded")
     .option("--json", "the report as JSON on standard output, and nothing else there")
     .action(run);
 }
 
 async function run(folder: string, options: DebiasOptions): Promise<void> {
-  const demo = options.data === "demo";
-  const labels = options.labels ?? (demo ? DEMO_LABELS : undefined);
-  const test = demo ? demoPath("testBios") : options.test;
-  const perCell =
-    options.perCell === undefined
-      ? demo && DEMO_PER_CELL
-      : { train: options.perCell, test: Math.ceil(options.perCell / 2) };
-  const report = resolve(options.report ?? join(folder, "debias"));
-  const progress = progressLine();
-  const result = await withInterrupt((signal) =>
-    debias(folder, report, {
-      trainFile: demo ? demoPath("bios") : options.data,
-      ...(test !== undefined && { testFile: test }),
-      columns: { text: options.text, label: options.label, attribute: options.attribute },
-      ...(labels && { label: labels }),
-      ...(options.attributes && { attribute: options.attributes }),
-      ...(options.ensemble && { ensembles: options.ensemble }),
-      ...(options.flags && { flags: options.flags }),
-      seeds: options.seeds,
-      ...(options.n && { n_values: options.n }),
-      shift_n: options.shift,
-      ...(perCell && { perCell }),
-      saebenchCompatible: options.saebenchCompatible === true,
-      command: ["sae-ensembles", ...process.argv.slice(2)].join(" "),
-      signal,
-      onProgress: progress.onProgress,
-    }),
-  ).finally(progress.end);
-  if (options.json) return console.log(JSON.stringify(debiasJson(result)));
-  console.log(readFileSync(`${report}.md`, "utf8").trimEnd());
-  console.log(`\nIn full: ${shortPath(`${report}.md`)}, ${shortPath(`${report}.json`)}`);
+  const before = experimentOfRun(folder);
+  const section: DebiasSection = {
+    dataset_path: dataPath(options.data),
+    ...(options.test !== undefined && { test_dataset_path: resolve(options.test) }),
+    text_column: options.text,
+    label_column: options.label,
+    attribute_column: options.attribute,
+    ...(options.labels && { labels: options.labels }),
+    ...(options.attributes && { attributes: options.attributes }),
+    ...(options.ensemble && { ensembles: options.ensemble }),
+    ...(options.flags && { flags: options.flags }),
+    seeds: options.seeds,
+    ...(options.n && { n: options.n }),
+    shift: options.shift,
+    ...(options.perCell !== undefined && { per_cell: options.perCell }),
+    ...(options.report !== undefined && { report: resolve(options.report) }),
+    ...(options.probe !== undefined && { probe: resolve(options.probe) }),
+    saebench_compatible: options.saebenchCompatible === true,
+  };
+  const experiment = { ...before, settings: { ...before.settings, debias: section } };
+  await runProbing(experiment, "debias", debiasReportPath(experiment), options);
 }

@@ -1,11 +1,12 @@
 // `features`: the feature index of a run, from the terminal: list, search, one feature in full.
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { clearestFeatures } from "../../features/clearestFeatures.ts";
 import type { FeatureIndex, FeaturePage, FeatureQuery, FeatureSort } from "../../features/featureIndex.ts";
 import { InputError } from "../../formats/inputError.ts";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
 import { featureDetail, featureList, featureName } from "../featureText.ts";
 import { shortPath } from "../foreground.ts";
+import { wholeNumber } from "../options.ts";
 import { integer } from "../words.ts";
 
 interface FeaturesOptions {
@@ -36,8 +37,8 @@ export function featuresCommand(): Command {
     .option("--token <text>", "features that fire on this token (case and surrounding space do not matter)")
     .option("--pattern <regex>", "features that fire on tokens that match")
     .option("--text <phrase>", "features with this phrase in a context that fires them")
-    .option("--member <number>", "features of one member", whole)
-    .option("--found <members>", "found in at least this many members", whole)
+    .option("--member <number>", "features of one member", wholeNumber)
+    .option("--found <members>", "found in at least this many members", wholeNumber)
     .option("--dead", "features that never fired")
     .addOption(
       new Option("--sort <by>", "order, largest first; with --token or --pattern the default is relevance").choices([
@@ -50,8 +51,8 @@ export function featuresCommand(): Command {
       ]),
     )
     .option("--ascending", "smallest first")
-    .option("--limit <number>", "how many", whole, 20)
-    .option("--offset <number>", "how many to pass over", whole, 0)
+    .option("--limit <number>", "how many", wholeNumber, 20)
+    .option("--offset <number>", "how many to pass over", wholeNumber, 0)
     .option("--json", "JSON lines on standard output")
     .action((run: string, options: FeaturesOptions) => {
       const { name, index } = openRunIndex(run, options.ensemble);
@@ -116,9 +117,4 @@ function query(options: FeaturesOptions): FeatureQuery {
 
 function columns(): number {
   return Math.min(140, process.stdout.columns ?? 100);
-}
-
-function whole(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
-  return Number(text);
 }

@@ -1,8 +1,10 @@
 // `resume`: goes on with a run that was stopped, failed or was killed.
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { resumeArguments } from "../../jobs/launch.ts";
+import { allJobs } from "../../jobs/runJobs.ts";
 import { experimentOfRun, readRunStatus } from "../../jobs/runRecord.ts";
-import { addRunOptions, type ExperimentCommandOptions, startDetached } from "../experimentCommand.ts";
+import type { JobKind } from "../../protocol/runEvents.ts";
+import { addRunOptions, type ExperimentCommandOptions, parseJobs, startDetached } from "../experimentCommand.ts";
 import { runInForeground } from "../foreground.ts";
 
 export function resumeCommand(): Command {
@@ -12,11 +14,14 @@ export function resumeCommand(): Command {
       "Goes on with a run from its newest checkpoint, with the jobs it was started with. The result has the same bits as that of a run that was never interrupted.",
     )
     .argument("<run>", "run folder")
+    .addOption(new Option("--jobs <list>", `only these, e.g. evaluate (of ${allJobs.join(", ")})`).argParser(parseJobs))
     .option("--detach", "in a process of its own that outlives this terminal");
-  return addRunOptions(command).action(async (folder: string, options: ExperimentCommandOptions) => {
-    const { record, folder: runFolder } = readRunStatus(folder);
-    const experiment = experimentOfRun(folder);
-    if (options.detach) await startDetached(runFolder, resumeArguments(runFolder), options);
-    else await runInForeground(experiment, record.jobs, options);
-  });
+  return addRunOptions(command).action(
+    async (folder: string, options: ExperimentCommandOptions & { jobs?: JobKind[] }) => {
+      const { record, folder: runFolder } = readRunStatus(folder);
+      const experiment = experimentOfRun(folder);
+      if (options.detach) await startDetached(runFolder, resumeArguments(runFolder, options.jobs), options);
+      else await runInForeground(experiment, options.jobs ?? record.jobs, options);
+    },
+  );
 }

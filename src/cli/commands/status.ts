@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { followEvents } from "../../jobs/eventLog.ts";
 import { runPaths } from "../../jobs/runFolder.ts";
-import { findRuns, type RunStatus, readRunStatus } from "../../jobs/runRecord.ts";
+import { findRuns, isAtWork, type RunStatus, readRunStatus } from "../../jobs/runRecord.ts";
 import { createDisplay, displayMode } from "../display.ts";
 import { shortPath } from "../foreground.ts";
 import { duration, share } from "../words.ts";
@@ -51,7 +51,7 @@ async function follow(folder: string, options: StatusOptions): Promise<void> {
   const display = createDisplay(displayMode(options));
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
-  const ended = () => readRunStatus(folder).state !== "running";
+  const ended = () => !isAtWork(readRunStatus(folder).state);
   for await (const event of followEvents(runPaths(status.folder).events, { signal: stop.signal, ended }))
     display.show(event);
   display.end();

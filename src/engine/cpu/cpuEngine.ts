@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Ensemble } from "../../sae/ensemble.ts";
 import {
+  checkEncodable,
   type Encoder,
   type Engine,
   EngineError,
@@ -82,11 +83,7 @@ export class CpuEngine implements Engine {
   }
 
   async createEncoder(ensemble: Ensemble): Promise<Encoder> {
-    if (ensemble.members.some((member) => member.config.architecture === "batchtopk")) {
-      throw new EngineError(
-        "a batchtopk member has to be brought into its inference form (jumprelu) before it can encode",
-      );
-    }
+    checkEncodable(ensemble);
     const memories = this.#memories(
       ensemble.members.map((member) => member.config),
       undefined,

@@ -1,5 +1,6 @@
 // Losses and gradients of one batch, architecture by architecture, written out by hand in float64. Reference, not fast; checked against autograd's tensors.
 import { centred, decoderNorms, encoderProduct } from "../../sae/encode.ts";
+import { EngineError } from "../engine.ts";
 import { auxKLoss } from "./auxK.ts";
 import {
   actGradient,
@@ -39,6 +40,8 @@ export function computeGradients(batch: Batch): LossGradients {
       return jumprelu(batch);
     case "gated":
       return gated(batch);
+    case "groupmax":
+      throw new EngineError("a groupmax SAE can be read, not trained");
   }
 }
 
@@ -199,7 +202,7 @@ function gated(batch: Batch): LossGradients {
 
 function product(batch: Batch): Float64Array {
   const { config, weights, x, rows } = batch;
-  return encoderProduct(weights, centred(config.sae, weights, x, rows), rows);
+  return encoderProduct(weights, centred(config.sae, weights, x, rows), rows, config.sae.d_in);
 }
 
 /** Reconstruction, its error, and what that passes back to the decoder and the codes. */

@@ -1,7 +1,7 @@
 // The reference engine: slow, obvious and right, and meant to stay so. Other engines are checked against it.
 import { encodeEnsemble } from "../../sae/encodeEnsemble.ts";
 import { type Ensemble, ensembleWidth } from "../../sae/ensemble.ts";
-import { type Encoded, type Encoder, type Engine, EngineError } from "../engine.ts";
+import { checkEncodable, type Encoded, type Encoder, type Engine } from "../engine.ts";
 import { ReferenceTrainer } from "./referenceTrainer.ts";
 
 /** Plain loops on one thread, sums in float64. */
@@ -11,11 +11,7 @@ export function createReferenceEngine(): Engine {
     description: "plain loops in float64 on one thread, for checking other engines",
     createTrainer: async (config, members, frozen) => new ReferenceTrainer(config, members, frozen),
     createEncoder: async (ensemble) => {
-      if (ensemble.members.some((member) => member.config.architecture === "batchtopk")) {
-        throw new EngineError(
-          "a batchtopk member has to be brought into its inference form (jumprelu) before it can encode",
-        );
-      }
+      checkEncodable(ensemble);
       return new ReferenceEncoder(ensemble);
     },
     close: async () => {},

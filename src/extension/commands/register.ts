@@ -7,9 +7,21 @@ import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
 import { doctor } from "./doctor.ts";
+import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
+import { setHubToken } from "./hubToken.ts";
 import { browseFeatures, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
-import { deleteRun, openDashboard, resumeRun, revealRun, runDemo, runExperiment, stopRun } from "./runs.ts";
+import {
+  buildIndex,
+  deleteRun,
+  evaluate,
+  openDashboard,
+  resumeRun,
+  revealRun,
+  runDemo,
+  runExperiment,
+  stopRun,
+} from "./runs.ts";
 
 /** What commands work with. */
 export interface Parts {
@@ -28,16 +40,22 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.runDemo]: runDemo,
   [commands.newExperiment]: newExperiment,
   [commands.runExperiment]: runExperiment,
+  [commands.evaluate]: evaluate,
+  [commands.buildIndex]: buildIndex,
   [commands.stopRun]: stopRun,
   [commands.resumeRun]: resumeRun,
   [commands.deleteRun]: deleteRun,
   [commands.revealRun]: revealRun,
   [commands.openDashboard]: openDashboard,
   [commands.openReport]: openReport,
+  [commands.compareEnsembles]: compareEnsembles,
+  [commands.revealEnsemble]: revealEnsemble,
+  [commands.deleteEnsemble]: deleteEnsemble,
   [commands.browseFeatures]: browseFeatures,
   [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
   [commands.refresh]: ({ store }) => store.watch(),
   [commands.doctor]: doctor,
+  [commands.setHubToken]: setHubToken,
 };
 
 export function registerCommands(parts: Parts): vscode.Disposable[] {

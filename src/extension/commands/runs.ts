@@ -1,7 +1,8 @@
 // Commands on runs: start, stop, resume, reveal, delete, open.
 import * as vscode from "vscode";
 import type { RunEntry } from "../../protocol/service.ts";
-import { describeRun } from "../words.ts";
+import type { EnsembleNode } from "../trees/ensemblesTree.ts";
+import { describeRun, isAtWork } from "../words.ts";
 import type { Parts } from "./register.ts";
 
 export async function runDemo({ service, tasks, store }: Parts): Promise<void> {
@@ -15,17 +16,44 @@ export async function runDemo({ service, tasks, store }: Parts): Promise<void> {
 }
 
 export async function runExperiment({ tasks, store }: Parts, experiment?: vscode.Uri): Promise<void> {
-  const uri = experiment ?? vscode.window.activeTextEditor?.document.uri;
-  if (!uri?.path.endsWith(".sae.jsonc"))
-    throw new Error("Open an experiment file (*.sae.jsonc) first, or make one with New Experiment.");
-  const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === uri.toString());
-  if (document?.isDirty) await document.save();
-  await tasks.run(uri);
+  await tasks.run(await experimentFile(experiment));
   await store.watch();
 }
 
+/** Of an experiment file (with its settings as they are now), of a run, or of the editor's file, or of whichever one chooses. */
+export async function evaluate(parts: Parts, target?: vscode.Uri | RunEntry | EnsembleNode): Promise<void> {
+  const { tasks, store } = parts;
+  const open = vscode.window.activeTextEditor?.document.uri;
+  const file = target instanceof vscode.Uri ? target : !target && isExperiment(open) ? open : undefined;
+  if (file) {
+    await tasks.run(await experimentFile(file), ["evaluate"]);
+  } else {
+    const run =
+      runOf(target as RunEntry | EnsembleNode | undefined) ?? (await pick(parts, "Evaluate which run?", isEvaluable));
+    if (!run) return;
+    if (!isEvaluable(run))
+      throw new Error(`${run.name} is ${run.state}: its ensembles can be evaluated once it is done.`);
+    await tasks.resume(run.folder, run.name, ["evaluate"]);
+  }
+  await store.watch();
+}
+
+function runOf(target: RunEntry | EnsembleNode | undefined): RunEntry | undefined {
+  return target && "ensemble" in target ? target.run : target;
+}
+
+function isEvaluable(run: RunEntry): boolean {
+  return run.state === "done" && run.ensembles.some(({ damage }) => damage === "");
+}
+
+/** Builds what is missing, damaged or out of date of a run's feature indices. */
+export async function buildIndex(parts: Parts, target?: RunEntry | EnsembleNode): Promise<void> {
+  const run = runOf(target) ?? (await pick(parts, "Build the feature index of which run?", isEvaluable));
+  if (run) await parts.tasks.resume(run.folder, run.name, ["index"]);
+}
+
 export async function stopRun(parts: Parts, run?: RunEntry): Promise<void> {
-  const chosen = run ?? (await pick(parts, "Stop which run?", (entry) => entry.state === "running"));
+  const chosen = run ?? (await pick(parts, "Stop which run?", (entry) => isAtWork(entry.state)));
   if (chosen) await parts.service.request("stop", { folder: chosen.folder });
 }
 
@@ -36,7 +64,8 @@ export async function resumeRun(parts: Parts, run?: RunEntry): Promise<void> {
 }
 
 export async function deleteRun(parts: Parts, run?: RunEntry): Promise<void> {
-  const chosen = run ?? (await pick(parts, "Delete which run?", (entry) => entry.state !== "running"));
+  const chosen =
+    run ?? (await pick(parts, "Delete which run?", (entry) => !isAtWork(entry.state) && entry.state !== "damaged"));
   if (!chosen) return;
   const answer = await vscode.window.showWarningMessage(
     `Delete the run “${chosen.name}” with its activations, ensembles, flags and labels?`,
@@ -54,6 +83,20 @@ export async function revealRun(parts: Parts, run?: RunEntry): Promise<void> {
 export async function openDashboard(parts: Parts, run?: RunEntry): Promise<void> {
   const chosen = run ?? (await pick(parts, "Open which run's dashboard?", (entry) => entry.state !== "damaged"));
   if (chosen) parts.dashboards.show(chosen);
+}
+
+function isExperiment(uri: vscode.Uri | undefined): uri is vscode.Uri {
+  return uri?.path.endsWith(".sae.jsonc") === true;
+}
+
+/** The file given, or the editor's, saved. */
+async function experimentFile(given: vscode.Uri | undefined): Promise<vscode.Uri> {
+  const uri = given ?? vscode.window.activeTextEditor?.document.uri;
+  if (!isExperiment(uri))
+    throw new Error("Open an experiment file (*.sae.jsonc) first, or make one with New Experiment.");
+  const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === uri.toString());
+  if (document?.isDirty) await document.save();
+  return uri;
 }
 
 /** Lets a person choose among the runs that fit; says so where there are none. */

@@ -24,9 +24,12 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
     const lenses: vscode.CodeLens[] = [];
     if (!run || run.state === "damaged") lenses.push(lens("$(play) Run", commands.runExperiment, document.uri));
     else if (run.state === "running") lenses.push(lens("$(debug-stop) Stop", commands.stopRun, run));
+    else if (run.state === "queued") lenses.push(lens("$(debug-stop) Leave the Queue", commands.stopRun, run));
     else if (run.state === "done")
       lenses.push(lens("$(play) Run Again (What Changed)", commands.runExperiment, document.uri));
     else lenses.push(lens("$(debug-continue) Resume", commands.resumeRun, run));
+    if (run?.state === "done" && run.ensembles.length > 0)
+      lenses.push(lens("$(beaker) Evaluate", commands.evaluate, document.uri));
     if (run && run.state !== "damaged") lenses.push(lens("$(graph-line) Dashboard", commands.openDashboard, run));
     const indexed = run?.ensembles.find((ensemble) => ensemble.indexed);
     if (run && indexed)

@@ -1,16 +1,23 @@
 // Runs as VS Code tasks of type "sae-ensembles": offered for every experiment file, resolvable from tasks.json, started from commands.
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import * as vscode from "vscode";
+import type { JobKind } from "../../protocol/runEvents.ts";
 import { taskType } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { RunTerminal } from "./runTerminal.ts";
 
 interface RunTaskDefinition extends vscode.TaskDefinition {
+  /** Relative to the workspace folder. */
   readonly experiment: string;
+  readonly runFolder?: string;
+  readonly jobs?: JobKind[];
 }
 
-export class RunTasks implements vscode.TaskProvider {
+export class RunTasks implements vscode.TaskProvider, vscode.Disposable {
   readonly #service: ServiceClient;
+  readonly #started = new vscode.EventEmitter<string>();
+  /** A run was started, resumed or joined from this window: its folder. */
+  readonly onStarted = this.#started.event;
 
   constructor(service: ServiceClient) {
     this.#service = service;
@@ -34,40 +41,54 @@ export class RunTasks implements vscode.TaskProvider {
     return this.#task(task.definition as RunTaskDefinition, folder);
   }
 
-  /** Starts an experiment's run as a task. */
-  async run(experiment: vscode.Uri): Promise<void> {
+  /** Starts an experiment's run as a task; `jobs`: only these. */
+  async run(experiment: vscode.Uri, jobs?: JobKind[]): Promise<void> {
     const folder = vscode.workspace.getWorkspaceFolder(experiment);
     if (!folder) throw new Error(`${experiment.fsPath} lies in no folder of this workspace.`);
-    await vscode.tasks.executeTask(
-      this.#task({ type: taskType, experiment: vscode.workspace.asRelativePath(experiment, false) }, folder),
-    );
+    const definition = { type: taskType, experiment: vscode.workspace.asRelativePath(experiment, false) };
+    await vscode.tasks.executeTask(this.#task({ ...definition, ...(jobs && { jobs }) }, folder));
   }
 
-  /** Goes on with a run, or joins it where it is running, as a task. */
-  async resume(runFolder: string, name: string): Promise<void> {
+  /** Goes on with a run, or joins it where it is running, as a task; `jobs`: these instead of those that it was started with. */
+  async resume(runFolder: string, name: string, jobs?: JobKind[]): Promise<void> {
+    const terminal = this.#terminal(() =>
+      this.#service.request("resume", { folder: runFolder, ...(jobs && { jobs }) }, { timeout: 120_000 }),
+    );
     const definition = { type: taskType, experiment: name };
-    const terminal = new RunTerminal(this.#service, () =>
-      this.#service.request("resume", { folder: runFolder }, { timeout: 120_000 }),
-    );
-    await vscode.tasks.executeTask(
-      present(
-        new vscode.Task(
-          definition,
-          vscode.TaskScope.Workspace,
-          name,
-          "SAE Ensembles",
-          new vscode.CustomExecution(async () => terminal),
-        ),
-      ),
-    );
+    const execution = new vscode.CustomExecution(async () => terminal);
+    const task = new vscode.Task(definition, vscode.TaskScope.Workspace, title(name, jobs), "SAE Ensembles", execution);
+    await vscode.tasks.executeTask(present(task));
+  }
+
+  dispose(): void {
+    this.#started.dispose();
   }
 
   #task(definition: RunTaskDefinition, folder: vscode.WorkspaceFolder): vscode.Task {
-    const file = join(folder.uri.fsPath, definition.experiment);
-    const start = () => this.#service.request("start", { experiment: file }, { timeout: 120_000 });
-    const execution = new vscode.CustomExecution(async () => new RunTerminal(this.#service, start));
-    return present(new vscode.Task(definition, folder, basename(file, ".sae.jsonc"), "SAE Ensembles", execution));
+    const { jobs, runFolder } = definition;
+    const experiment = join(folder.uri.fsPath, definition.experiment);
+    const params = {
+      experiment,
+      ...(runFolder && { runFolder: resolve(folder.uri.fsPath, runFolder) }),
+      ...(jobs && { jobs }),
+    };
+    const start = () => this.#service.request("start", params, { timeout: 120_000 });
+    const execution = new vscode.CustomExecution(async () => this.#terminal(start));
+    const name = title(basename(experiment, ".sae.jsonc"), jobs);
+    return present(new vscode.Task(definition, folder, name, "SAE Ensembles", execution));
   }
+
+  #terminal(start: () => Promise<{ folder: string; from: number }>): RunTerminal {
+    return new RunTerminal(this.#service, async () => {
+      const started = await start();
+      this.#started.fire(started.folder);
+      return started;
+    });
+  }
+}
+
+function title(name: string, jobs: readonly JobKind[] | undefined): string {
+  return jobs ? `${name}: ${jobs.join(", ")}` : name;
 }
 
 function present(task: vscode.Task): vscode.Task {

@@ -1,8 +1,9 @@
 // A task's terminal: starts (or joins) a run, draws its progress as it is written to the run folder, and stops it on Ctrl-C or when the task is ended.
 import * as vscode from "vscode";
 import type { RunEvent, TrainMemberNumbers } from "../../protocol/runEvents.ts";
+import type { RunEntry } from "../../protocol/service.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { duration } from "../words.ts";
+import { duration, isAtWork } from "../words.ts";
 
 const dim = (text: string) => `\x1b[2m${text}\x1b[0m`;
 const clearLine = "\r\x1b[2K";
@@ -13,13 +14,13 @@ export class RunTerminal implements vscode.Pseudoterminal {
   readonly onDidWrite = this.#write.event;
   readonly onDidClose = this.#close.event;
   readonly #service: ServiceClient;
-  readonly #start: () => Promise<{ folder: string }>;
+  readonly #start: () => Promise<{ folder: string; from: number }>;
   #folder: string | undefined;
   #closed = false;
   #numbers = "";
 
-  /** `start` begins or resumes the run and says where it is. */
-  constructor(service: ServiceClient, start: () => Promise<{ folder: string }>) {
+  /** `start` begins or resumes the run, and says where it is and from which byte its events are new. */
+  constructor(service: ServiceClient, start: () => Promise<{ folder: string; from: number }>) {
     this.#service = service;
     this.#start = start;
   }
@@ -41,55 +42,49 @@ export class RunTerminal implements vscode.Pseudoterminal {
 
   async #follow(): Promise<void> {
     try {
-      const { folder } = await this.#start();
+      const { folder, from: begin } = await this.#start();
       this.#folder = folder;
       this.#line(dim(`Run folder ${folder}. Ctrl-C stops it and keeps a checkpoint; closing this terminal does not.`));
-      let from = 0;
-      for (;;) {
-        const { lines, next } = await this.#service.request("events", { folder, from });
+      for (let from = begin; ; ) {
+        const { lines, next, state, reason } = await this.#service.request("events", { folder, from });
+        for (const line of lines) this.#show(JSON.parse(line) as RunEvent);
+        const more = next > from;
         from = next;
-        let ended: string | undefined;
-        for (const line of lines) ended = this.#show(JSON.parse(line) as RunEvent) ?? ended;
-        if (ended && lines.length > 0) {
-          this.#end(ended === "done" ? 0 : ended === "stopped" ? 130 : 1);
-          return;
-        }
+        if (!more && !isAtWork(state)) return this.#end(state, reason);
         if (this.#closed) return;
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        if (!more) await new Promise((resolve) => setTimeout(resolve, 300));
       }
     } catch (error) {
       this.#line(`\x1b[31m${error instanceof Error ? error.message : String(error)}\x1b[0m`);
-      this.#end(2);
+      this.#close.fire(2);
     }
   }
 
-  /** Draws an event; the state in which the run ended, if it did. */
-  #show(event: RunEvent): string | undefined {
+  #show(event: RunEvent): void {
     switch (event.type) {
       case "train":
         this.#numbers = summary(event.members);
-        return undefined;
+        return;
       case "progress": {
-        const share = event.total > 0 ? event.done / event.total : 0;
+        const { stage, done, total, unit } = event;
+        const share = total > 0 ? done / total : 0;
         const bar = "█".repeat(Math.floor(share * 20)).padEnd(20, "░");
-        const rate = event.rate === null ? "" : ` ${Math.round(event.rate).toLocaleString("en-US")} ${event.unit}/s`;
+        const counts = `${count(done)} / ${count(total)} ${unit}`;
+        const rate = event.rate === null ? "" : ` · ${count(event.rate)}/s`;
         const left = event.eta === null ? "" : ` · ${duration(event.eta)} left`;
-        this.#write.fire(
-          `${clearLine}${event.stage.padEnd(20)} ${bar} ${Math.floor(share * 100)}%${dim(`${rate}${left}${this.#numbers}`)}`,
-        );
-        if (event.done >= event.total) {
+        const line = `${stage.padEnd(20)} ${bar} ${Math.floor(share * 100)}% ${dim(`${counts}${rate}${left}${this.#numbers}`)}`;
+        this.#write.fire(clearLine + line);
+        if (done >= total) {
           this.#write.fire("\r\n");
           this.#numbers = "";
         }
-        return undefined;
+        return;
       }
       case "log":
         this.#line(event.level === "info" ? event.message : `\x1b[33m${event.message}\x1b[0m`);
-        return undefined;
+        return;
       case "state":
-        if (event.state === "running" || event.state === "queued") return undefined;
-        this.#line(event.reason ? `${event.state}: ${event.reason}` : event.state);
-        return event.state;
+        if (event.state === "queued") this.#line(dim(`Queued: ${event.reason ?? ""}`));
     }
   }
 
@@ -97,12 +92,15 @@ export class RunTerminal implements vscode.Pseudoterminal {
     this.#write.fire(`${clearLine}${text.replaceAll("\n", "\r\n")}\r\n`);
   }
 
-  #end(code: number): void {
-    if (this.#closed) return;
+  #end(state: RunEntry["state"], reason: string | null): void {
+    const words = reason ? `${state}: ${reason}` : state;
+    this.#line(state === "done" ? words : state === "stopped" ? dim(words) : `\x1b[31m${words}\x1b[0m`);
+    if (!this.#closed) this.#close.fire(state === "done" ? 0 : state === "stopped" ? 130 : 1);
     this.#closed = true;
-    this.#close.fire(code);
   }
 }
+
+const count = (value: number) => Math.round(value).toLocaleString("en-US");
 
 function summary(members: readonly TrainMemberNumbers[]): string {
   const mean = (pick: (member: TrainMemberNumbers) => number) =>

@@ -241,9 +241,37 @@ describe("a whole run", () => {
     assert.deepEqual([...new Set(report.methods.flatMap(({ runs }) => runs.map(({ tokens }) => tokens)))], [300]);
   });
 
+  test("training anew loses nothing: same weights keep their flags, others are moved aside with theirs", async () => {
+    const file = join(folder, "tiny.sae.jsonc");
+    const record = JSON.parse(readFileSync(join(run, "run.json"), "utf8")) as { stages: Record<string, unknown> };
+    const flags = '{ "format_version": 1, "features": { "0/1": { "flagged": true } } }';
+    for (const name of ["bagging", "single"]) {
+      delete record.stages[`train ${name}`];
+      writeFileSync(join(run, "ensembles", name, "annotations.json"), flags);
+    }
+    writeFileSync(join(run, "run.json"), JSON.stringify(record));
+    // As if another version of the program had trained it.
+    const weights = join(run, "ensembles", "bagging", "member_1", "sae_weights.safetensors");
+    const bytes = readFileSync(weights);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(weights, bytes);
+    const { code, stderr } = await runCommand(["run", file, "--plain"], folder);
+    assert.equal(code, 0, stderr);
+    const names = readdirSync(join(run, "ensembles"));
+    const aside = names.find((name) => name.startsWith("bagging."))!;
+    assert.match(stderr, new RegExp(`flags and labels, as ensembles/${aside}`));
+    assert.equal(names.length, 9, "one more than before");
+    const annotations = (name: string) => join(run, "ensembles", name, "annotations.json");
+    assert.equal(readFileSync(annotations(aside), "utf8"), flags);
+    assert.ok(!existsSync(annotations("bagging")), "other features, other flags");
+    assert.equal(readFileSync(annotations("single"), "utf8"), flags);
+    const list = await runCommand(["features", run, "--ensemble", aside, "--limit", "1"], folder);
+    assert.equal(list.code, 0, list.stderr);
+  });
+
   test("status lists it", async () => {
     const { stdout } = await runCommand(["status"], folder);
-    assert.match(stdout, /runs\/tiny\s+done\s+evaluate in /);
+    assert.match(stdout, /runs\/tiny\s+done\s+harvest, train, evaluate, index in /);
   });
 });
 

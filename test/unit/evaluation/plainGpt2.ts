@@ -1,6 +1,7 @@
 // A GPT-2 in plain float64 loops behind the LanguageModel contract: an independent model for the arithmetic of CE and KL, small and slow.
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import type { LanguageModel, TokenBatch } from "../../../src/model/languageModel.ts";
+import { RecomputedContinuation, RecomputedReader } from "../../../src/model/recomputedHalves.ts";
 
 const D = 32;
 const HEADS = 4;
@@ -79,7 +80,7 @@ export async function plainGpt2(path: string): Promise<LanguageModel> {
     return ends;
   };
 
-  return {
+  const model: LanguageModel = {
     info: { modelName: "tiny-gpt2", family: "gpt2", nLayers: LAYERS, dModel: D, dVocab: VOCABULARY, contextSize: 32 },
     tokenizer: {
       vocabularySize: VOCABULARY,
@@ -116,6 +117,9 @@ export async function plainGpt2(path: string): Promise<LanguageModel> {
       return logits;
     },
     unembed: () => Promise.reject(new Error("not needed here")),
+    readTo: (hookName) => new RecomputedReader(model, hookName),
+    goOnFrom: (hookName) => new RecomputedContinuation(model, hookName),
     close: async () => {},
   };
+  return model;
 }

@@ -1,16 +1,24 @@
 // Debiasing and concept detection of a real tiny run, in this process and from the command line: reports, what is kept, and what is refused by name.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import { Annotations } from "../../../src/features/annotations.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
+import { readSafetensors, tensorData } from "../../../src/formats/safetensors.ts";
 import { concepts } from "../../../src/jobs/concepts.ts";
 import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { pooledTexts } from "../../../src/jobs/pooledTexts.ts";
 import { openEngine, openExperimentModel } from "../../../src/jobs/resources.ts";
-import { runJobs } from "../../../src/jobs/runJobs.ts";
+import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
+import { cellScores } from "../../../src/probing/cells.ts";
+import { codesTable } from "../../../src/probing/featureTable.ts";
+import { loadPooled } from "../../../src/probing/pooledFile.ts";
+import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { runCommand, writeTinyExperiment } from "./tinyExperiment.ts";
@@ -54,6 +62,12 @@ before(async () => {
   writeFileSync(data, `${biographies(60)}${JSON.stringify({ text: " ", job: "king", gender: "m" })}\n`);
 });
 
+/** The interpreter named by SAE_ENSEMBLES_PYTHON, or python3; null where it has no numpy. */
+function pythonWithNumpy(): string | null {
+  const python = process.env["SAE_ENSEMBLES_PYTHON"] ?? "python3";
+  return spawnSync(python, ["-c", "import numpy"]).status === 0 ? python : null;
+}
+
 const pooledFiles = (name: string): string[] => readdirSync(join(run, "ensembles", name, "pooled"));
 
 test("every ensemble, both directions, every seed; the second time from what is kept", async () => {
@@ -87,6 +101,17 @@ test("every ensemble, both directions, every seed; the second time from what is 
   const markdown = readFileSync(join(folder, "first.md"), "utf8");
   for (const expected of ["oracle", "… and retrained", "4 random features", "SCR, direction 2", "Seeds 0, 1"])
     assert.ok(markdown.includes(expected), expected);
+  for (const figure of ["groups-1", "scr-1", "groups-2", "scr-2"]) {
+    assert.ok(markdown.includes(`](first-${figure}.svg)`), figure);
+    const svg = readFileSync(join(folder, `first-${figure}.svg`), "utf8");
+    assert.match(svg, /^<svg [\s\S]*boosting[\s\S]*<\/svg>\n$/);
+    assert.doesNotMatch(svg, /NaN|undefined/);
+  }
+  const json = JSON.parse(readFileSync(join(folder, "first.json"), "utf8"));
+  assert.equal(json.command, "test");
+  assert.equal(json.data.train, data);
+  assert.deepEqual(json.seeds, [0, 1]);
+  assert.ok(json.versions["sae-ensembles"] && json.versions.node);
   const kept = ["single", "boosting"].map((name) => {
     assert.equal(pooledFiles(name).length, 1);
     return statSync(join(run, "ensembles", name, "pooled", pooledFiles(name)[0]!)).mtimeMs;
@@ -107,8 +132,96 @@ test("a person's flags are scored; flags that aren't features are refused", asyn
   assert.deepEqual(report.ensembles[0]!.runs[0]![0]!.shift_flagged!.flags, [3, 95]);
   await assert.rejects(
     debias(run, join(folder, "none"), { ...flagged, flags: ["2/0"] }),
-    /--flags: found "2\/0", expected member\/index of bagging/,
+    /--flags: found "2\/0", expected member\/index, from 0\/0 on/,
   );
+});
+
+test("without a word about flags, those of annotations.json count, each ensemble's own", async () => {
+  const file = join(run, "ensembles", "boosting", "annotations.json");
+  const annotations = await Annotations.open(file);
+  annotations.edit([
+    { feature: "1/7", flagged: true },
+    { feature: "0/2", flagged: true, label: "he" },
+    { feature: "0/5", label: "she" },
+  ]);
+  await annotations.save();
+  const { ensembles } = await debias(run, join(folder, "kept-flags"), {
+    ...options,
+    ensembles: ["single", "boosting"],
+  });
+  assert.deepEqual(
+    ensembles.map(({ flags }) => flags),
+    [[], ["0/2", "1/7"]],
+  );
+  assert.equal(ensembles[0]!.runs[0]![0]!.shift_flagged, null);
+  const scored = ensembles[1]!.runs[0]![0]!.shift_flagged!;
+  assert.deepEqual(scored.flags, [2, 55]);
+  const named = await debias(run, join(folder, "named-flags"), {
+    ...options,
+    ensembles: ["boosting"],
+    flags: ["1/7", "0/2"],
+  });
+  assert.deepEqual(named.ensembles[0]!.runs[0]![0]!.shift_flagged, scored);
+  const markdown = readFileSync(join(folder, "kept-flags.md"), "utf8");
+  assert.match(markdown, /Flagged features of boosting \(.*annotations\.json\): 0\/2, 1\/7\./);
+  assert.match(markdown, /boosting: 2 flagged features ablated/);
+});
+
+test("the debiased probe that is taken away gives what the job showed, in TypeScript and in Python", async (context) => {
+  const probes = join(folder, "probes");
+  const report = await debias(run, join(folder, "taken"), {
+    ...options,
+    ensembles: ["bagging"],
+    flags: ["0/3", "1/47", "0/11"],
+    probeFolder: probes,
+  });
+  const away = join(probes, "bagging");
+  const description = JSON.parse(readFileSync(join(away, "probe.json"), "utf8"));
+  const shown = report.ensembles[0]!.runs[0]![0]!.shift_flagged!.retrained;
+  assert.equal(description.scores.accuracy, shown.accuracy);
+  assert.equal(description.scores.worst_group, shown.worst_group);
+  assert.deepEqual(description.ablated_features, ["0/3", "0/11", "1/47"]);
+  assert.equal(description.scores.cells.y1a1.name, "king · f");
+  assert.deepEqual(
+    [description.seed, description.command, description.hook_name],
+    [0, "test", "blocks.1.hook_resid_post"],
+  );
+  const { logit, readDebiasedProbe } = (await import(
+    pathToFileURL(join(away, "debiasedProbe.ts")).href
+  )) as typeof import("../../../media/probe/debiasedProbe.ts");
+  const probe = readDebiasedProbe(join(away, "probe.safetensors"));
+  const file = await readSafetensors(join(away, "probe.safetensors"));
+  const pooledFile = await readSafetensors(description.pooled_texts);
+  const pooled = (await loadPooled(description.pooled_texts, pooledFile.metadata["made_from"]!))!;
+  const rows = (await tensorData(file, "test.rows")) as Uint32Array;
+  const [labels, attributes] = [await tensorData(file, "test.labels"), await tensorData(file, "test.attributes")];
+  const dense = codesTable(pooled.codes).columns(rows, probe.features);
+  const { d, values } = pooled.activations;
+  const found = Float64Array.from(rows, (row, t) =>
+    logit(probe, values.subarray(row * d, (row + 1) * d), dense.values.subarray(t * dense.d, (t + 1) * dense.d)),
+  );
+  const target = labels as Uint8Array;
+  assert.deepEqual(cellScores(found, target, target, attributes as Uint8Array), shown);
+  await assert.rejects(
+    debias(run, join(folder, "none"), { ...options, ensembles: ["bagging"], probeFolder: probes }),
+    /no flagged feature, so no debiased probe/,
+  );
+  const python = pythonWithNumpy();
+  if (python === null) {
+    console.error("SKIPPED: the Python half of the debiased probe; there is no python3 with numpy");
+    context.diagnostic("the Python half was skipped: there is no python3 with numpy");
+    return;
+  }
+  const { stdout, stderr } = spawnSync(
+    python,
+    [join(away, "debiased_probe.py"), join(away, "probe.safetensors"), description.pooled_texts],
+    { encoding: "utf8" },
+  );
+  assert.notEqual(stdout, "", stderr);
+  const inPython = JSON.parse(stdout);
+  assert.deepEqual(inPython.cells, shown.cells);
+  assert.equal(inPython.accuracy, shown.accuracy);
+  assert.equal(inPython.worst_group, shown.worst_group);
 });
 
 test("saebench_compatible runs with its padding and its probes", async () => {
@@ -194,6 +307,7 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
     testFile: join(folder, "b.jsonl"),
     columns: { text: "text", label: "gender" },
     perClass: { train: 60, test: 30 },
+    tpp_n: [1, 20],
     seeds: [1, 2],
     command: "test",
   });
@@ -217,7 +331,63 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
     );
     assert.ok(accuracy[3]!.mean.mean > 0.75, "half of the words say it");
   }
+  assert.deepEqual(report.detections[0]!.tpp, [], "raw activations have no features to take out");
+  for (const { tpp } of report.detections.slice(1)) {
+    assert.deepEqual(
+      tpp.map(({ n, total }) => [n, total.values.length]),
+      [
+        [1, 2],
+        [20, 2],
+      ],
+    );
+    // With two classes the one's features are the other's too: what hurts one hurts both.
+    for (const { total } of tpp) assert.ok(Math.abs(total.mean) < 0.5);
+  }
+  assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| TPP \| n = 1 \| n = 20 \|/);
   assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| k = 1 \| k = 2 \| k = 5 \| all features \|/);
+});
+
+test("as jobs of an experiment that names labelled texts; done once, and again when a flag changes", async () => {
+  const own = join(folder, "sections");
+  mkdirSync(own);
+  writeFileSync(join(own, "bios.jsonl"), readFileSync(data));
+  const columns = { dataset_path: "bios.jsonl", seeds: [3], ensembles: ["bagging"] };
+  const file = writeTinyExperiment(own, {
+    training_tokens: 640,
+    ensembles: { methods: ["bagging"], n_members: 2 },
+    debias: { ...columns, label_column: "job", n: [2], shift: 2 },
+    concepts: {
+      ...columns,
+      dataset_path: "../a.jsonl",
+      test_dataset_path: "../b.jsonl",
+      label_column: "gender",
+      tpp: [],
+    },
+  });
+  const experiment = readExperiment(file);
+  assert.deepEqual(jobsOf(experiment), ["harvest", "train", "evaluate", "index", "debias", "concepts"]);
+  assert.deepEqual(jobsOf(readExperiment(join(folder, "tiny.sae.jsonc"))).at(-1), "index");
+  const stages: string[] = [];
+  const watch = { onEvent: (event: RunEvent) => event.type === "progress" && stages.push(event.stage) };
+  await runJobs(experiment, ["harvest", "train", "debias", "concepts"], watch);
+  assert.ok(stages.includes("pooling") && stages.includes("probing"));
+  const { runFolder } = experiment.paths;
+  const report = JSON.parse(readFileSync(join(runFolder, "debias.json"), "utf8"));
+  assert.match(report.command, /^sae-ensembles debias .*tiny --data .*bios\.jsonl .*--label job --attribute gender/);
+  assert.ok(existsSync(join(runFolder, "concepts.md")));
+  const time = () => statSync(join(runFolder, "debias.json")).mtimeMs;
+  const first = time();
+  await runJobs(experiment, ["debias"]);
+  assert.equal(time(), first);
+  const annotations = await Annotations.open(join(runFolder, "ensembles", "bagging", "annotations.json"));
+  annotations.edit([{ feature: "0/1", flagged: true }]);
+  await annotations.save();
+  await runJobs(experiment, ["debias"]);
+  assert.deepEqual(JSON.parse(readFileSync(join(runFolder, "debias.json"), "utf8")).directions[0].ensembles[0].flags, [
+    "0/1",
+  ]);
+  const none = readExperiment(writeTinyExperiment(folder, { training_tokens: 2560 }));
+  await assert.rejects(runJobs(none, ["debias"]), /debias: found nothing, expected a section "debias"/);
 });
 
 test("from the command line", async () => {
@@ -244,9 +414,16 @@ test("from the command line", async () => {
     [2],
   );
   assert.match(json.command, /^sae-ensembles debias /);
+  const record = JSON.parse(readFileSync(join(run, "run.json"), "utf8"));
+  assert.deepEqual([record.state, record.jobs, record.job], ["done", ["debias"], "debias"]);
+  const before = readFileSync(join(run, "run.json"), "utf8");
+  const untrained = await runCommand(["debias", run, "--ensemble", "bagging-7"], folder);
+  assert.equal(untrained.code, 2);
+  assert.match(untrained.stderr, /no trained ensemble "bagging-7", expected one of single, bagging/);
   const bad = await runCommand(["debias", run, "--data", "bios.jsonl", "--label", "work"], folder);
   assert.equal(bad.code, 2);
   assert.match(bad.stderr, /^error: bios.jsonl, line 1: found the columns text, job, gender, expected a column work/);
+  assert.equal(readFileSync(join(run, "run.json"), "utf8"), before, "what is refused changes nothing");
   const usage = await runCommand(["debias", run, "--labels", "nurse"], folder);
   assert.equal(usage.code, 2);
   const one = await runCommand(["concepts", run, "--data", "bios.jsonl"], folder);

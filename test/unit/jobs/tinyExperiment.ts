@@ -4,8 +4,11 @@ import { createHash } from "node:crypto";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
-import { golden } from "../fixtures.ts";
+import { STATE_VARIABLE } from "../../../src/jobs/deviceQueue.ts";
+import { golden, temporaryFolder } from "../fixtures.ts";
 
+/** A queue of these tests alone, or they would wait for each other and for the runs of whoever runs them. */
+const state = temporaryFolder();
 const main = join(import.meta.dirname, "../../../src/cli/main.ts");
 
 /** Writes `tiny.sae.jsonc` and its text to `folder`; `change` replaces top-level keys. Returns the experiment file. */
@@ -56,7 +59,8 @@ export interface Ended {
 
 /** The command line from its sources. */
 export function startCommand(args: readonly string[], cwd: string): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [main, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const env = { ...process.env, [STATE_VARIABLE]: state };
+  const child = spawn(process.execPath, [main, ...args], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));

@@ -1,7 +1,7 @@
 // The ensemble folder: the golden ensembles to their golden codes, a round trip to the same bits, atomic writing, and Proposition 3.1.
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
@@ -9,7 +9,7 @@ import { readSafetensors, tensorData, tensorEntryOf, tensorFloat32 } from "../..
 import { combinedDecoder } from "../../../src/sae/combine.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import { type Ensemble, ensembleWidth } from "../../../src/sae/ensemble.ts";
-import { loadEnsemble, saveEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { loadEnsemble, movedAside, saveEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { inferenceSae } from "../../../src/sae/fold.ts";
 import { initialiseSae } from "../../../src/sae/initialise.ts";
 import { completeTrainingSaeConfig, trainingSaeSchema, trainingSaeToConfig } from "../../../src/sae/trainingConfig.ts";
@@ -61,16 +61,40 @@ test("an ensemble with a member that normalises each token has no single decoder
   assert.throws(() => combinedDecoder({ ...ensemble, members: [layerNorm] }), /layer_norm/);
 });
 
-test("an ensemble is read back as it was written, and writing again replaces it", async () => {
+test("an ensemble is read back as it was written", async () => {
+  const folder = join(temporaryFolder(), "ensemble");
+  const bagging = randomEnsemble("bagging", "topk");
+  assert.equal(await saveEnsemble(folder, bagging), null);
+  assert.deepEqual(await loadEnsemble(folder), bagging);
+  assert.deepEqual(await readdir(join(folder, "..")), ["ensemble"], "no temporary folder is left");
+});
+
+test("another ensemble over it moves the old one aside with the flags beside it", async () => {
   const folder = join(temporaryFolder(), "ensemble");
   const bagging = randomEnsemble("bagging", "topk");
   await saveEnsemble(folder, bagging);
-  assert.deepEqual(await loadEnsemble(folder), bagging);
+  await writeFile(join(folder, "annotations.json"), "flags of bagging");
   const boosting = randomEnsemble("boosting", "jumprelu");
-  await saveEnsemble(folder, boosting);
+  const aside = await saveEnsemble(folder, boosting);
   assert.deepEqual(await loadEnsemble(folder), boosting);
   assert.deepEqual((await readdir(folder)).sort(), ["ensemble.json", "member_0", "member_1", "member_2"]);
-  assert.deepEqual(await readdir(join(folder, "..")), ["ensemble"], "no temporary folder is left");
+  assert.deepEqual(await loadEnsemble(aside!), bagging);
+  assert.equal(await readFile(join(aside!, "annotations.json"), "utf8"), "flags of bagging");
+  assert.equal(movedAside(basename(aside!))?.name, "ensemble");
+  // Twice within a second, and under its own name each time.
+  const again = await saveEnsemble(folder, bagging);
+  assert.deepEqual((await readdir(join(folder, ".."))).sort(), ["ensemble", basename(aside!), basename(again!)].sort());
+});
+
+test("the same weights again keep the folder, and whatever lies beside them", async () => {
+  const folder = join(temporaryFolder(), "ensemble");
+  const bagging = randomEnsemble("bagging", "topk");
+  await saveEnsemble(folder, bagging);
+  await writeFile(join(folder, "annotations.json"), "flags");
+  assert.equal(await saveEnsemble(folder, { ...bagging, provenance: { again: true } }), null);
+  assert.deepEqual((await loadEnsemble(folder)).provenance, { again: true });
+  assert.equal(await readFile(join(folder, "annotations.json"), "utf8"), "flags");
+  assert.deepEqual(await readdir(join(folder, "..")), ["ensemble"]);
 });
 
 test("writing that fails leaves what was there", async () => {

@@ -42,6 +42,12 @@ const folders = [
   "legacy/v4_gated",
   "legacy/v5_jumprelu_null_normalize",
   "legacy/v5_topk_as_activation_fn",
+  "legacy/v4_hook_z_implied",
+  "standard_hook_z",
+  "transcoder",
+  "skip_transcoder",
+  "jumprelu_transcoder",
+  "jumprelu_skip_transcoder",
 ];
 
 async function io(
@@ -116,24 +122,14 @@ test("sparsity.safetensors is log10(density + 1e-10)", async () => {
   assertClose((await loadSparsity(folder))!, theirs!, "log densities");
 });
 
-for (const [folder, found] of [
-  ["abstopk", /abstopk/],
-  ["transcoder", /transcoder/],
-  ["skip_transcoder", /skip_transcoder/],
-  ["jumprelu_transcoder", /jumprelu_transcoder/],
-  ["jumprelu_skip_transcoder", /jumprelu_skip_transcoder/],
-  ["standard_hook_z", /hook_z/],
-  ["legacy/v4_hook_z_implied", /hook_z/],
-] as const) {
-  test(`${folder} is refused by name`, async () => {
-    await assert.rejects(loadSae(golden("saes", "sae_lens", folder)), (error: unknown) => {
-      assert.ok(error instanceof InputError);
-      assert.match(error.message, found);
-      assert.match(error.file, /cfg\.json$/);
-      return true;
-    });
+test("abstopk is refused by name", async () => {
+  await assert.rejects(loadSae(golden("saes", "sae_lens", "abstopk")), (error: unknown) => {
+    assert.ok(error instanceof InputError);
+    assert.match(error.message, /abstopk \(its codes may be negative\)/);
+    assert.match(error.file, /cfg\.json$/);
+    return true;
   });
-}
+});
 
 test("what is wrong in a folder is said with its file and place", async () => {
   const refused = async (change: (folder: string) => Promise<void>, message: RegExp): Promise<void> => {

@@ -1,4 +1,4 @@
-// The Llama family against transformers' and TransformerLens' numbers: every hook, logits, interventions, padding, batches.
+// Every family of models against transformers' and TransformerLens' numbers: every hook, logits, interventions, padding, batches.
 import assert from "node:assert/strict";
 import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,28 @@ import { expectClose, largestDifference, oneRow, reference, referenceBatch } fro
 const temporary = temporaryFolder();
 
 /** Tolerances of the references: five times the worst float32 error against float64. */
-const models = { llama: 5.7e-5, llama_tied_bf16_sharded: 8.3e-5, llama3_rope: 7.5e-5, mistral: 7.8e-5 };
+const models = {
+  llama: 5.7e-5,
+  llama_tied_bf16_sharded: 8.3e-5,
+  llama3_rope: 7.5e-5,
+  mistral: 7.8e-5,
+  gpt2: 4.4e-5,
+  gpt_neox: 4.5e-5,
+  gpt_neox_sequential: 7.1e-5,
+  qwen2: 5.1e-5,
+  qwen3: 4.2e-5,
+  gemma2: 2.5e-5,
+};
+
+/** The final norm, where it isn't an RMSNorm with 1e-5. */
+const finalNorms: Readonly<Record<string, { epsilon: number; centred: boolean; cap: number | null }>> = {
+  gpt2: { epsilon: 1e-5, centred: true, cap: null },
+  gpt_neox: { epsilon: 1e-5, centred: true, cap: null },
+  gpt_neox_sequential: { epsilon: 1e-5, centred: true, cap: null },
+  qwen2: { epsilon: 1e-6, centred: false, cap: null },
+  qwen3: { epsilon: 1e-6, centred: false, cap: null },
+  gemma2: { epsilon: 1e-4, centred: false, cap: 6 },
+};
 
 for (const [name, tolerance] of Object.entries(models)) {
   describe(name, async () => {
@@ -34,7 +55,8 @@ for (const [name, tolerance] of Object.entries(models)) {
     });
 
     test("every hook", async () => {
-      assert.equal(model.hookNames.length, model.info.nLayers * 5);
+      // TransformerLens has no hook_resid_mid where attention and MLP stand beside each other.
+      assert.equal(model.hookNames.length, model.info.nLayers * (name === "gpt_neox" ? 4 : 5));
       for (const hook of model.hookNames)
         await expectClose(await model.capture(batch, hook), file, hook, batch, tolerance);
     });
@@ -91,16 +113,29 @@ for (const [name, tolerance] of Object.entries(models)) {
       const rows = 3;
       const directions = Float32Array.from({ length: rows * d }, (_, i) => Math.sin(i * 1.7));
       const logits = await model.unembed(directions, rows);
-      // With resid = direction, the norm divides by a root mean square that the contract leaves out.
-      const base = await model.capture(oneRow([5]), model.hookNames.at(-1)!);
+      const { epsilon, centred, cap } = finalNorms[name] ?? { epsilon: 1e-5, centred: false, cap: null };
+      const last = model.hookNames.at(-1)!;
+      const base = await model.capture(oneRow([5]), last);
+      /** Logits, before the soft cap, of a residual stream that is `direction` in the end. */
+      const through = async (direction: Float32Array) => {
+        const delta = direction.map((x, i) => x - base[i]!);
+        const values = await model.logits(oneRow([5]), { hookName: last, delta });
+        return cap === null ? values : values.map((x) => cap * Math.atanh(x / cap));
+      };
+      // What the norm's bias adds, which the contract leaves out, as it does the division.
+      const constant = await through(new Float32Array(d));
       for (let r = 0; r < rows; r++) {
         const direction = directions.subarray(r * d, (r + 1) * d);
-        const delta = direction.map((x, i) => x - base[i]!);
-        const through = await model.logits(oneRow([5]), { hookName: model.hookNames.at(-1)!, delta });
-        const rms = Math.sqrt(direction.reduce((sum, x) => sum + x * x, 0) / d + 1e-5);
+        const mean = centred ? direction.reduce((sum, x) => sum + x, 0) / d : 0;
+        const scale = Math.sqrt(direction.reduce((sum, x) => sum + (x - mean) ** 2, 0) / d + epsilon);
         const v = model.info.dVocab;
-        const ours = logits.subarray(r * v, (r + 1) * v).map((x) => x / rms);
-        assert.ok(largestDifference(ours, through, oneRow([5])) <= 1e-4);
+        const all = await model.unembed(
+          Float32Array.from(direction, (x) => x - mean),
+          1,
+        );
+        const ours = all.map((x, i) => x / scale + constant[i]!);
+        assert.ok(largestDifference(ours, await through(direction), oneRow([5])) <= 1e-4);
+        if (!centred) assert.ok(largestDifference(logits.subarray(r * v, (r + 1) * v), all, oneRow([5])) <= 1e-5);
       }
     });
   });
@@ -190,7 +225,11 @@ describe("what can't be opened is an InputError that names it", () => {
     ["no configuration", (f) => rm(join(f, "config.json")), /config\.json: found no such file/],
     ["no weights", (f) => rm(join(f, "model.safetensors")), /model\.safetensors: found no such file/],
     ["no tokenizer", (f) => rm(join(f, "tokenizer.json")), /tokenizer\.json: found no such file/],
-    ["another family", (f) => edit(f, { model_type: "mamba" }), /model_type: found "mamba", expected llama or mistral/],
+    [
+      "another family",
+      (f) => edit(f, { model_type: "mamba" }),
+      /model_type: found "mamba", expected llama or mistral or gpt2/,
+    ],
     ["no family", (f) => edit(f, { model_type: undefined }), /model_type: found nothing/],
     [
       "a width that isn't the weights'",
@@ -198,8 +237,18 @@ describe("what can't be opened is an InputError that names it", () => {
       /tensor .*: found shape \[.*\], expected \[/,
     ],
     ["more layers than there are", (f) => edit(f, { num_hidden_layers: 4 }), /no tensor model\.layers\.3\./],
+    [
+      "fewer layers than there are",
+      (f) => edit(f, { num_hidden_layers: 2 }),
+      /tensor model\.layers\.2\..*: found no use/,
+    ],
+    [
+      "another tokenizer",
+      (f) => moreTokens(f),
+      /tokenizer\.json: found a vocabulary of 432 tokens, expected at most 431/,
+    ],
     ["a text for a number", (f) => edit(f, { num_attention_heads: "4" }), /num_attention_heads: found "4"/],
-    ["another activation", (f) => edit(f, { hidden_act: "gelu" }), /hidden_act: found "gelu"/],
+    ["another activation", (f) => edit(f, { hidden_act: "xielu" }), /hidden_act: found "xielu"/],
     [
       "quantised weights",
       (f) => edit(f, { quantization_config: { bits: 4 } }),
@@ -237,4 +286,11 @@ describe("what can't be opened is an InputError that names it", () => {
 async function edit(folder: string, fields: Record<string, unknown>): Promise<void> {
   const path = join(folder, "config.json");
   await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), ...fields }));
+}
+
+async function moreTokens(folder: string): Promise<void> {
+  const path = join(folder, "tokenizer.json");
+  const tokenizer = JSON.parse(await readFile(path, "utf8"));
+  tokenizer.model.vocab["another word"] = 431;
+  await writeFile(path, JSON.stringify(tokenizer));
 }

@@ -1,0 +1,115 @@
+// Drives a real VS Code in a real browser as a person would: the palette, the sidebar, webviews, themes. For the end-to-end tests, the pictures and the bench.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Browser, chromium, type Frame, type Locator, type Page } from "playwright-core";
+import { browserEnvironment, browserFlags, paths } from "./realVsCode.ts";
+
+/** The kinds of colour theme that VS Code tells its webviews (there with "vscode-" before the name), with one of its own themes of each. */
+export const colorThemes = {
+  dark: "Dark Modern",
+  light: "Light Modern",
+  "high-contrast": "Default High Contrast",
+  "high-contrast-light": "Default High Contrast Light",
+} as const;
+export type Theme = keyof typeof colorThemes;
+export const themes = Object.keys(colorThemes) as Theme[];
+
+export async function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: paths.browser,
+    args: browserFlags,
+    env: { ...process.env, ...browserEnvironment },
+  });
+}
+
+export class Workbench {
+  readonly page: Page;
+  readonly #workspace: string;
+
+  private constructor(page: Page, workspace: string) {
+    this.page = page;
+    this.#workspace = workspace;
+  }
+
+  /** Opens a folder; resolves when the extension's icon is in the activity bar, or without it, when the workbench is there. */
+  static async open(
+    browser: Browser,
+    address: string,
+    workspace: string,
+    { width = 1500, height = 950, patience = 60_000, extension = true } = {},
+  ): Promise<Workbench> {
+    const page = await browser.newPage({ viewport: { width, height }, locale: "en-US" });
+    page.setDefaultTimeout(patience);
+    const workbench = new Workbench(page, workspace);
+    workbench.theme("dark");
+    await page.goto(`${address}?folder=${encodeURIComponent(workspace)}`);
+    await (extension ? workbench.icon : page.locator(".monaco-workbench")).waitFor({ timeout: 2 * patience });
+    return workbench;
+  }
+
+  /** The extension's icon in the activity bar. */
+  get icon(): Locator {
+    return this.page.locator('.activitybar .action-label[aria-label^="SAE Ensembles"]');
+  }
+
+  /** A row of a tree in the sidebar. */
+  row(text: string | RegExp): Locator {
+    return this.page.locator(".pane-body .monaco-list-row", { hasText: text });
+  }
+
+  statusBarItem(text: string | RegExp): Locator {
+    return this.page.locator(".statusbar-item", { hasText: text });
+  }
+
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.icon.waitFor();
+  }
+
+  /** Runs a command from the palette; tries again until the palette has it, since one opened early never lists what comes later. */
+  async command(title: string): Promise<void> {
+    await this.#pick("F1", `>${title}`, title);
+  }
+
+  async openFile(name: string): Promise<void> {
+    await this.#pick("Control+p", name, name);
+  }
+
+  async #pick(key: string, typed: string, title: string): Promise<void> {
+    const { keyboard } = this.page;
+    for (;;) {
+      await keyboard.press(key);
+      const input = this.page.locator(".quick-input-widget input.input");
+      await input.waitFor();
+      await input.fill(typed);
+      const found = this.page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
+      const there = await found.waitFor({ timeout: 4000 }).then(
+        () => true,
+        () => false,
+      );
+      await keyboard.press(there ? "Enter" : "Escape");
+      if (there) return;
+    }
+  }
+
+  /** The inner frame of the webview that holds an element. */
+  async webview(selector: string): Promise<Frame> {
+    for (;;) {
+      for (const frame of this.page.frames()) {
+        const there = await frame
+          .locator(selector)
+          .count()
+          .catch(() => 0);
+        if (there > 0) return frame;
+      }
+      await this.page.waitForTimeout(100);
+    }
+  }
+
+  /** Changes the colour theme, by the workspace's settings: the workbench takes it over in half a second. */
+  theme(theme: Theme): void {
+    mkdirSync(join(this.#workspace, ".vscode"), { recursive: true });
+    const settings = { "window.autoDetectColorScheme": false, "workbench.colorTheme": colorThemes[theme] };
+    writeFileSync(join(this.#workspace, ".vscode", "settings.json"), JSON.stringify(settings));
+  }
+}

@@ -1,0 +1,14 @@
+// Numbers in options of the command line.
+import { InvalidArgumentError } from "commander";
+
+export function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
+  return Number(text);
+}
+
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(text.trim() !== "" && Number.isFinite(value) && value >= 0))
+    throw new InvalidArgumentError("Expected a number of at least 0.");
+  return value;
+}

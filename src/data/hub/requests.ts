@@ -1,0 +1,163 @@
+// Requests to the Hugging Face hub: with the user's token, patient where waiting helps, and with an error that says what to do where it doesn't.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { InputError } from "../../formats/inputError.ts";
+import { hubCacheFolder, hubHome } from "./cache.ts";
+
+export interface HubOptions {
+  /** Default: HF_ENDPOINT, or https://huggingface.co. */
+  readonly endpoint?: string;
+  /** Default: the environment's. */
+  readonly token?: string | null;
+  readonly cacheFolder?: string;
+  readonly signal?: AbortSignal;
+  /** Bytes on disk of all that is wanted, and their total. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Waits so many milliseconds before another try; tests don't. */
+  readonly wait?: (milliseconds: number) => Promise<void>;
+}
+
+export interface HubSettings {
+  readonly endpoint: string;
+  readonly token: string | null;
+  readonly cacheFolder: string;
+  readonly offline: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: (done: number, total: number) => void;
+  readonly wait: (milliseconds: number) => Promise<void>;
+}
+
+/** What the options leave open comes from the environment, by the names that Python's library has. */
+export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = process.env): HubSettings {
+  const { signal } = options;
+  return {
+    endpoint: (options.endpoint ?? env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/$/, ""),
+    token: checkedToken(options.token === undefined ? environmentToken(env) : options.token),
+    cacheFolder: options.cacheFolder ?? hubCacheFolder(env),
+    offline: /^(1|on|yes|true)$/i.test(env["HF_HUB_OFFLINE"] ?? ""),
+    signal,
+    onProgress: options.onProgress ?? (() => {}),
+    wait: options.wait ?? ((milliseconds) => sleep(milliseconds, undefined, signal ? { signal } : {})),
+  };
+}
+
+/** HF_TOKEN, or what `hf auth login` has left behind. */
+function environmentToken(env: NodeJS.ProcessEnv): string | null {
+  const given = env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"];
+  if (given) return given.trim();
+  try {
+    return readFileSync(env["HF_TOKEN_PATH"] || join(hubHome(env), "token"), "utf8").trim() || null;
+  } catch {
+    return null;
+  }
+}
+
+/** The error says nothing of the token itself. */
+function checkedToken(token: string | null): string | null {
+  if (token === null || /^hf_\w+$/.test(token)) return token;
+  throw new InputError({
+    file: "HF_TOKEN",
+    found: "something else",
+    expected: "an access token of the hub, which begins with hf_",
+  });
+}
+
+/** Times that a request is made before its failure is the user's to know. */
+const TRIES = 5;
+/** Milliseconds; doubled from try to try. */
+const FIRST_WAIT = 1000;
+/** A hub that wants more is not waited for. */
+const LONGEST_WAIT = 120_000;
+/** Milliseconds without a byte after which a connection counts as broken. */
+export const SILENCE = 30_000;
+
+/** A connection that could not be made, or broke. */
+export class ConnectionError extends Error {
+  override name = "ConnectionError";
+}
+
+/** `fetch` that answers with a success or throws: InputError where the user must act, ConnectionError where the network fails. */
+export function hubFetch(settings: HubSettings, what: string): typeof fetch {
+  return async (input, init) => {
+    for (let attempt = 1; ; attempt++) {
+      settings.signal?.throwIfAborted();
+      const response = await once(settings, input, init);
+      if (response.ok) return response;
+      const wait = retryable(response) && attempt < TRIES ? waitingTime(response, attempt) : null;
+      await response.body?.cancel();
+      if (wait === null || wait > LONGEST_WAIT) throw refusal(response, settings, what);
+      await settings.wait(wait);
+    }
+  };
+}
+
+async function once(
+  settings: HubSettings,
+  input: Parameters<typeof fetch>[0],
+  init: RequestInit | undefined,
+): Promise<Response> {
+  const headers = new Headers(init?.headers);
+  // Never to another host than the hub: fetch takes it off where it is sent on to one.
+  if (settings.token !== null && String(input).startsWith(`${settings.endpoint}/`))
+    headers.set("Authorization", `Bearer ${settings.token}`);
+  const silence = new AbortController();
+  const timer = setTimeout(() => silence.abort(new ConnectionError("no answer")), SILENCE);
+  const signals = [silence.signal, init?.signal, settings.signal].filter((signal) => signal != null);
+  try {
+    return await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) });
+  } catch (error) {
+    settings.signal?.throwIfAborted();
+    const { cause, message } = error as Error;
+    const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
+    throw new ConnectionError(reason, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function retryable({ status }: Response): boolean {
+  return status === 429 || status === 408 || status >= 500;
+}
+
+/** As the hub asks for, in seconds or as a date; otherwise longer from try to try. */
+function waitingTime(response: Response, attempt: number): number {
+  const asked = response.headers.get("Retry-After") ?? "";
+  if (/^\d+$/.test(asked)) return Number(asked) * 1000;
+  const date = Date.parse(asked);
+  return Number.isNaN(date) ? FIRST_WAIT * 2 ** (attempt - 1) : Math.max(0, date - Date.now());
+}
+
+function refusal({ status, headers }: Response, { endpoint, token }: HubSettings, what: string): InputError {
+  const code = headers.get("X-Error-Code");
+  const page = `${endpoint}/${what.split("@")[0]}`;
+  const problem = (found: string, expected: string) =>
+    new InputError({ file: what, found: `${found} (status ${status} of ${new URL(endpoint).host})`, expected });
+  const withToken =
+    "your access token in HF_TOKEN or by the command “Set Hugging Face Token” (huggingface.co/settings/tokens)";
+  switch (status) {
+    case 401:
+      if (token === null && code === "GatedRepo")
+        return problem("a gated repository and no token", `${withToken}, after you have accepted its terms on ${page}`);
+      if (token === null)
+        return problem(
+          "no repository of this name that everyone may read",
+          `another name; or, for a private or gated one, ${withToken}`,
+        );
+      return problem("a token that the hub doesn't take", withToken);
+    case 403:
+      return problem(
+        "a repository that your token may not read",
+        `its terms accepted on ${page}, and a token that may read gated repositories`,
+      );
+    case 404:
+      if (code === "RevisionNotFound")
+        return problem("no such revision", "a branch, tag or commit of the repository behind @");
+      if (code === "EntryNotFound") return problem("no such file", `a file that ${page} lists`);
+      return problem("no such repository", "the name of one, as its page on the hub has it");
+    case 429:
+      return problem("too many requests", "a try again in some minutes; with a token the hub allows more");
+    default:
+      return problem("a failure of the hub", "a try again later");
+  }
+}

@@ -1,0 +1,134 @@
+// The next token at a cursor: the model's distribution, what interventions make of it, and which features push a token (direct logit attribution, checked by ablation).
+import { decoderRows } from "../features/decoderRows.ts";
+import { isResidualHook } from "../features/logitAttribution.ts";
+import { SEQUENCE_STEP } from "../model/hookedSequence.ts";
+import { type DistributionChange, distributionChange, probabilities } from "./distributions.ts";
+import type { Inspection } from "./inspection.ts";
+import { type Intervention, Interventions } from "./interventions.ts";
+import type { ReadRow } from "./keptRows.ts";
+
+export interface NextToken extends DistributionChange {
+  /** Tokens before the cursor that the model saw, BOS counted. */
+  readonly context: number;
+}
+
+/** The next token's distribution with and without interventions. Without any, "changed" is the original to the bit. */
+export async function nextToken(
+  inspection: Inspection,
+  text: string,
+  interventions: readonly Intervention[],
+  count: number,
+  signal?: AbortSignal,
+): Promise<NextToken> {
+  const row = await inspection.readPrompt(text, 0, signal);
+  const changed = await changedLogits(inspection, row, interventions, signal);
+  return { ...distributionChange(row.logits, changed, count), context: row.ids.length };
+}
+
+/** Logits after a row under interventions. Only what lies behind the first changed token is computed. */
+export async function changedLogits(
+  inspection: Inspection,
+  row: ReadRow,
+  interventions: readonly Intervention[],
+  signal?: AbortSignal,
+): Promise<Float32Array> {
+  const n = row.ids.length;
+  const { specialIds } = inspection.model.tokenizer;
+  const { x, firstChanged } = new Interventions(inspection.ensemble, interventions, specialIds).apply(row, n - 1);
+  if (firstChanged === n) return row.logits;
+  return (await continued(row, x, firstChanged, signal)).logits;
+}
+
+/** The row's continuation with values x from `firstChanged` on: the pieces begin where the original's did. */
+export async function continued(row: ReadRow, x: Float32Array, firstChanged: number, signal?: AbortSignal) {
+  const d = x.length / row.ids.length;
+  const from = Math.floor(firstChanged / SEQUENCE_STEP) * SEQUENCE_STEP;
+  const continuation = row.continuation.fork();
+  continuation.truncate(from);
+  const { logits } = await continuation.append(row.ids.slice(from), x.slice(from * d), { logits: true }, signal);
+  return { continuation, logits };
+}
+
+export interface PushingFeature {
+  readonly feature: number;
+  /** Code at the last token before the cursor. */
+  readonly value: number;
+  /**
+   * Direct logit attribution: code · W_dec,i through the final norm's weight and the unembedding, less its mean over the
+   * vocabulary. The final norm's scale is left out, so only proportions between features mean anything.
+   * Null where the hook doesn't write the residual stream.
+   */
+  readonly direct: number | null;
+  /** What ablating it at the last token takes from the token's logit (less the mean over the vocabulary): measured. */
+  readonly measured: number;
+  /** The token's probability without it. */
+  readonly probability: number;
+}
+
+export interface Pushing {
+  readonly probability: number;
+  /** By direct attribution (where there is none: by code), the largest first. */
+  readonly features: readonly PushingFeature[];
+}
+
+/** Directions through the unembedding at a time. */
+const BLOCK = 64;
+
+/** The features that push a token up (and down) most at the cursor, each ablated to see whether it does. */
+export async function pushingFeatures(
+  inspection: Inspection,
+  text: string,
+  token: number,
+  count: number,
+  signal?: AbortSignal,
+): Promise<Pushing> {
+  const row = await inspection.readPrompt(text, 0, signal);
+  const last = row.ids.length - 1;
+  const active: { feature: number; value: number; direct: number | null }[] = [];
+  if (!inspection.model.tokenizer.specialIds.has(row.ids[last]!)) {
+    for (let at = row.offsets[last]!; at < row.offsets[last + 1]!; at++)
+      active.push({ feature: row.indices[at]!, value: row.values[at]!, direct: null });
+  }
+  if (isResidualHook(inspection.ensemble.hook)) {
+    for (let first = 0; first < active.length; first += BLOCK) {
+      signal?.throwIfAborted();
+      const block = active.slice(first, first + BLOCK);
+      const pushes = await directPushes(inspection, block, token);
+      for (const [i, push] of pushes.entries()) block[i]!.direct = push;
+    }
+  }
+  active.sort((a, b) => Math.abs(b.direct ?? b.value) - Math.abs(a.direct ?? a.value) || a.feature - b.feature);
+  const own = centred(row.logits, token);
+  const features: PushingFeature[] = [];
+  for (const feature of active.slice(0, count)) {
+    const ablate: Intervention = { features: [feature.feature], kind: "ablate", value: 0, from: "here" };
+    const logits = await changedLogits(inspection, row, [ablate], signal);
+    features.push({
+      ...feature,
+      measured: own - centred(logits, token),
+      probability: probabilities(logits)[token]!,
+    });
+  }
+  return { probability: probabilities(row.logits)[token]!, features };
+}
+
+async function directPushes(
+  { model, ensemble }: Inspection,
+  active: readonly { feature: number; value: number }[],
+  token: number,
+): Promise<number[]> {
+  const d = model.info.dModel;
+  const directions = new Float32Array(active.length * d);
+  for (const [i, { feature, value }] of active.entries()) {
+    const row = decoderRows(ensemble, feature, feature + 1, "effective", directions.subarray(i * d, (i + 1) * d));
+    for (let j = 0; j < d; j++) row[j]! *= value;
+  }
+  const logits = await model.unembed(directions, active.length);
+  const V = model.info.dVocab;
+  return active.map((_, i) => centred(logits.subarray(i * V, (i + 1) * V), token));
+}
+
+/** A token's logit less the mean over the vocabulary: what softmax can see of it. */
+function centred(logits: Float32Array, token: number): number {
+  return logits[token]! - logits.reduce((sum, logit) => sum + logit, 0) / logits.length;
+}

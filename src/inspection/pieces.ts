@@ -1,0 +1,149 @@
+// What of a document is read as one text each: the part around what is seen, or the cells of jsonl, csv and tsv; with the way back from a text's characters to the document's.
+import { visit } from "jsonc-parser";
+
+export type DocumentKind = "text" | "jsonl" | "csv" | "tsv";
+
+/** A range of UTF-16 units. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One text for the model. Line ends are "\n" in it whatever the document has, escapes are what they stand for. */
+export interface Piece {
+  readonly text: string;
+  /** [text.length + 1]: where each UTF-16 unit of the text begins in the document; the last one where it ends. */
+  readonly places: Uint32Array;
+}
+
+/** Most characters read at a time: about 1,500 tokens of English. */
+export const MOST_CHARACTERS = 6000;
+/** Characters of context kept before what is seen of a document that is longer. */
+const CONTEXT = 2000;
+/** Windows begin at multiples of this (or the next line), so that scrolling a little doesn't begin anew. */
+const STEP = 1000;
+
+/** The texts of a document that its visible part shows. */
+export function piecesOf(document: string, kind: DocumentKind, visible: Span): Piece[] {
+  if (kind === "text") return [textPiece(document, textWindow(document, visible))];
+  const cells = kind === "jsonl" ? jsonCells(document, visible) : tableCells(document, kind === "csv" ? "," : "\t");
+  const shown: Piece[] = [];
+  let characters = 0;
+  for (const cell of cells) {
+    if (cell.places.at(-1)! < visible.start || cell.text.trim() === "") continue;
+    if (cell.places[0]! > visible.end || characters + cell.text.length > MOST_CHARACTERS) break;
+    characters += cell.text.length;
+    shown.push(cell);
+  }
+  return shown;
+}
+
+/** Everything, or from some context before the visible part on. */
+export function textWindow(document: string, visible: Span): Span {
+  if (document.length <= MOST_CHARACTERS) return { start: 0, end: document.length };
+  const from = Math.floor(Math.max(0, visible.start - CONTEXT) / STEP) * STEP;
+  const line = from === 0 ? -1 : document.lastIndexOf("\n", from - 1);
+  // In a line longer than all that, the window begins inside of it, never inside a surrogate pair.
+  const start = wholeCharacter(document, from - line > CONTEXT ? from : line + 1);
+  return { start, end: wholeCharacter(document, Math.min(document.length, start + MOST_CHARACTERS)) };
+}
+
+function wholeCharacter(document: string, at: number): number {
+  return /[\uDC00-\uDFFF]/.test(document[at] ?? "") && /[\uD800-\uDBFF]/.test(document[at - 1] ?? "") ? at - 1 : at;
+}
+
+class PieceBuilder {
+  #text = "";
+  readonly #places: number[] = [];
+
+  /** Characters that stand in the document at `start`…`end` − 1. */
+  add(characters: string, start: number): void {
+    for (let i = 0; i < characters.length; i++) this.#places.push(start);
+    this.#text += characters;
+  }
+
+  finish(end: number): Piece {
+    return { text: this.#text, places: Uint32Array.from([...this.#places, end]) };
+  }
+}
+
+function textPiece(document: string, { start, end }: Span): Piece {
+  const builder = new PieceBuilder();
+  for (let at = start; at < end; ) {
+    if (document.startsWith("\r\n", at)) {
+      builder.add("\n", at);
+      at += 2;
+    } else {
+      builder.add(document[at]!, at);
+      at++;
+    }
+  }
+  return builder.finish(end);
+}
+
+/** String values of the lines that are seen, keys left out. What is no JSON has no cells. */
+function* jsonCells(document: string, visible: Span): Generator<Piece> {
+  let line = document.lastIndexOf("\n", visible.start - 1) + 1;
+  for (; line <= visible.end && line < document.length; ) {
+    const next = document.indexOf("\n", line);
+    const end = next < 0 ? document.length : next;
+    const cells: Piece[] = [];
+    visit(document.slice(line, end), {
+      onLiteralValue: (value, offset, length) => {
+        if (typeof value === "string") cells.push(jsonString(document, line + offset, line + offset + length));
+      },
+    });
+    yield* cells;
+    line = end + 1;
+  }
+}
+
+/** `start` and `end` are the quotes' outer sides. */
+function jsonString(document: string, start: number, end: number): Piece {
+  const builder = new PieceBuilder();
+  let at = start + 1;
+  while (at < end - 1) {
+    const length = document[at] !== "\\" ? 1 : document[at + 1] === "u" ? 6 : 2;
+    const written = document.slice(at, at + length);
+    builder.add(length === 1 ? written : unescaped(written), at);
+    at += length;
+  }
+  return builder.finish(Math.max(start + 1, end - 1));
+}
+
+function unescaped(written: string): string {
+  try {
+    return JSON.parse(`"${written}"`) as string;
+  } catch {
+    return written;
+  }
+}
+
+/** Cells of a table (RFC 4180) that are neither empty nor numbers. `document` begins with a record. */
+function* tableCells(document: string, delimiter: string): Generator<Piece> {
+  for (let at = 0; at < document.length; ) {
+    const builder = new PieceBuilder();
+    let end: number;
+    if (document[at] === '"') {
+      let next = at + 1;
+      while (next < document.length && (document[next] !== '"' || document[next + 1] === '"')) {
+        const quote = document[next] === '"';
+        const lineEnd = document.startsWith("\r\n", next);
+        builder.add(lineEnd ? "\n" : document[next]!, next);
+        next += quote || lineEnd ? 2 : 1;
+      }
+      end = next;
+      at = Math.min(document.length, next + 1);
+    } else {
+      while (at < document.length && document[at] !== delimiter && !/[\r\n]/.test(document[at]!)) {
+        builder.add(document[at]!, at);
+        at++;
+      }
+      end = at;
+    }
+    const cell = builder.finish(end);
+    if (cell.text !== "" && !/^[\s\d.,:%+\-eE/]*$/.test(cell.text)) yield cell;
+    while (at < document.length && document[at] !== delimiter && !/[\r\n]/.test(document[at]!)) at++;
+    at++;
+  }
+}

@@ -1,0 +1,44 @@
+// Gemma-2: norms before and after, soft caps on scores and logits, a scaled embedding, a window in every other layer.
+import { z } from "zod";
+import { ACTIVATIONS } from "./activation.ts";
+import type { ModelFamily } from "./decoder.ts";
+import { layerWindows, parseModelConfig, refuseFields } from "./modelConfig.ts";
+import { RmsDecoder, rmsConfigSchema } from "./rmsDecoder.ts";
+
+const cap = z.number().positive().nullable();
+
+const configSchema = rmsConfigSchema.extend({
+  head_dim: z.int().positive().default(256),
+  /** Counts before hidden_act, which old files carry along with another value. */
+  hidden_activation: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).nullish(),
+  max_position_embeddings: z.int().positive().default(8192),
+  tie_word_embeddings: z.boolean().default(true),
+  query_pre_attn_scalar: z.number().positive().default(256),
+  attn_logit_softcapping: cap.default(50),
+  final_logit_softcapping: cap.default(30),
+  sliding_window: z.int().positive().nullable().default(4096),
+});
+
+export const gemma2Family: ModelFamily = {
+  modelTypes: ["gemma2"],
+  async open(json, configPath, checkpoint) {
+    const config = parseModelConfig(configSchema, json, configPath);
+    refuseFields(json, configPath, ["use_bidirectional_attention"]);
+    return new RmsDecoder(config, configPath, checkpoint, {
+      activation: config.hidden_activation ?? "gelu_pytorch_tanh",
+      postNorms: true,
+      normOffset: 1,
+      embeddingScale: Math.sqrt(config.hidden_size),
+      scoreScale: 1 / Math.sqrt(config.query_pre_attn_scalar),
+      scoreCap: config.attn_logit_softcapping,
+      logitCap: config.final_logit_softcapping,
+      windows: layerWindows(
+        json,
+        configPath,
+        config.num_hidden_layers,
+        config.sliding_window,
+        (layer) => layer % 2 === 0,
+      ),
+    });
+  },
+};

@@ -1,0 +1,121 @@
+// GPT-2: learned positions, LayerNorm, one matrix for queries, keys and values, linear maps stored [in, out].
+import { z } from "zod";
+import { InputError } from "../formats/inputError.ts";
+import { ACTIVATIONS, activate } from "./activation.ts";
+import { causalAttention } from "./attention.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
+import type { GraphBuilder, Value } from "./graphBuilder.ts";
+import { layerNorm } from "./layers.ts";
+import { parseModelConfig, refuseFields } from "./modelConfig.ts";
+
+const count = z.int().positive();
+
+const configSchema = z.looseObject({
+  vocab_size: count,
+  n_embd: count,
+  n_layer: count,
+  n_head: count,
+  n_positions: count,
+  n_inner: count.nullish(),
+  activation_function: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).default("gelu_new"),
+  layer_norm_epsilon: z.number().positive().default(1e-5),
+  scale_attn_weights: z.boolean().default(true),
+  tie_word_embeddings: z.boolean().default(true),
+});
+
+export const gpt2Family: ModelFamily = {
+  modelTypes: ["gpt2"],
+  async open(json, configPath, checkpoint) {
+    refuseFields(json, configPath, ["scale_attn_by_inverse_layer_idx"]);
+    return new Gpt2Decoder(parseModelConfig(configSchema, json, configPath), configPath, checkpoint);
+  },
+};
+
+class Gpt2Decoder implements Decoder {
+  readonly info: Decoder["info"];
+  readonly hookNames: readonly string[];
+  readonly rotary = null;
+  private readonly config: z.infer<typeof configSchema>;
+  /** "transformer." in files that transformers writes, nothing in the hub's oldest. */
+  private readonly prefix: string;
+
+  constructor(config: z.infer<typeof configSchema>, configPath: string, checkpoint: Checkpoint) {
+    this.config = config;
+    const { n_embd, n_head, n_layer, n_positions, vocab_size } = config;
+    if (n_embd % n_head !== 0) {
+      const expected = `a multiple of ${n_head}, n_head`;
+      throw new InputError({ file: configPath, where: "n_embd", found: String(n_embd), expected });
+    }
+    this.prefix = checkpoint.tensors.has("transformer.wte.weight") ? "transformer." : "";
+    this.hookNames = Array.from({ length: n_layer }, (_, layer) => residualHooks(layer)).flat();
+    this.info = { family: "gpt2", nLayers: n_layer, dModel: n_embd, dVocab: vocab_size, contextSize: n_positions };
+  }
+
+  logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value {
+    const { n_embd: d, n_layer, n_positions, layer_norm_epsilon: epsilon } = this.config;
+    const tokens = graph.op("Gather", [this.embedding(graph), inputs.ids], { axis: { int: 0 } });
+    const table = graph.weight(`${this.prefix}wpe.weight`, [n_positions, d]);
+    const places = graph.op("Gather", [table, inputs.positions], { axis: { int: 0 } });
+    let residual = graph.op("Add", [tokens, places]);
+    for (let layer = 0; layer < n_layer; layer++) {
+      const at = (name: string, value: Value) => hook(`blocks.${layer}.${name}`, value);
+      const block = `${this.prefix}h.${layer}.`;
+      residual = at("hook_resid_pre", residual);
+      const normed = layerNorm(graph, residual, `${block}ln_1`, d, epsilon);
+      const attention = at("hook_attn_out", this.attention(graph, inputs, `${block}attn.`, normed));
+      residual = at("hook_resid_mid", graph.op("Add", [residual, attention]));
+      const mlp = this.mlp(graph, `${block}mlp.`, layerNorm(graph, residual, `${block}ln_2`, d, epsilon));
+      residual = at("hook_resid_post", graph.op("Add", [residual, at("hook_mlp_out", mlp)]));
+    }
+    return this.output(graph, layerNorm(graph, residual, `${this.prefix}ln_f`, d, epsilon));
+  }
+
+  unembed(graph: GraphBuilder, directions: Value): Value {
+    const scale = graph.weight(`${this.prefix}ln_f.weight`, [this.config.n_embd]);
+    return this.output(graph, graph.op("Mul", [directions, scale]));
+  }
+
+  private attention(graph: GraphBuilder, inputs: DecoderInputs, name: string, x: Value): Value {
+    const { n_embd: d, n_head: heads, scale_attn_weights } = this.config;
+    const fused = linearInOut(graph, x, `${name}c_attn`, [d, 3 * d]);
+    const [query, key, value] = graph.operator("Split", [fused], 3, { axis: { int: 1 }, num_outputs: { int: 3 } });
+    const mixed = causalAttention(
+      graph,
+      inputs,
+      { query: query!, key: key!, value: value! },
+      {
+        heads,
+        kvHeads: heads,
+        headWidth: d / heads,
+        rotaryWidth: 0,
+        window: null,
+        scale: scale_attn_weights ? 1 / Math.sqrt(d / heads) : 1,
+        softCap: null,
+      },
+    );
+    return linearInOut(graph, mixed, `${name}c_proj`, [d, d]);
+  }
+
+  private mlp(graph: GraphBuilder, name: string, x: Value): Value {
+    const { n_embd: d, n_inner, activation_function } = this.config;
+    const inner = n_inner ?? 4 * d;
+    const active = activate(graph, activation_function, linearInOut(graph, x, `${name}c_fc`, [d, inner]));
+    return linearInOut(graph, active, `${name}c_proj`, [inner, d]);
+  }
+
+  private embedding(graph: GraphBuilder): Value {
+    return graph.weight(`${this.prefix}wte.weight`, [this.config.vocab_size, this.config.n_embd]);
+  }
+
+  private output(graph: GraphBuilder, x: Value): Value {
+    const { vocab_size, n_embd, tie_word_embeddings } = this.config;
+    const matrix = tie_word_embeddings ? this.embedding(graph) : graph.weight("lm_head.weight", [vocab_size, n_embd]);
+    return graph.op("Gemm", [x, matrix], { transB: { int: 1 } });
+  }
+}
+
+/** x W + b, W as GPT-2's Conv1D stores it, [in, out]. */
+function linearInOut(graph: GraphBuilder, x: Value, name: string, shape: [number, number]): Value {
+  return graph.op("Gemm", [x, graph.weight(`${name}.weight`, shape), graph.weight(`${name}.bias`, [shape[1]])]);
+}

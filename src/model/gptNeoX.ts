@@ -1,0 +1,135 @@
+// GPT-NeoX (Pythia): attention and MLP beside each other, a part of each head rotated, LayerNorm.
+import { z } from "zod";
+import { InputError } from "../formats/inputError.ts";
+import { ACTIVATIONS, activate } from "./activation.ts";
+import { causalAttention } from "./attention.ts";
+import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
+import type { GraphBuilder, Value } from "./graphBuilder.ts";
+import { layerNorm, linear } from "./layers.ts";
+import { parseModelConfig, ropeOf } from "./modelConfig.ts";
+import type { Rotary } from "./rotary.ts";
+
+const count = z.int().positive();
+
+const configSchema = z.looseObject({
+  vocab_size: count,
+  hidden_size: count,
+  intermediate_size: count,
+  num_hidden_layers: count,
+  num_attention_heads: count,
+  hidden_act: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).default("gelu"),
+  max_position_embeddings: count.default(2048),
+  layer_norm_eps: z.number().positive().default(1e-5),
+  use_parallel_residual: z.boolean().default(true),
+  attention_bias: z.boolean().default(true),
+  tie_word_embeddings: z.boolean().default(false),
+  rotary_pct: z.number().positive().max(1).default(0.25),
+});
+
+export const gptNeoXFamily: ModelFamily = {
+  modelTypes: ["gpt_neox"],
+  async open(json, configPath) {
+    const config = parseModelConfig(configSchema, json, configPath);
+    // This family's own names for what the others call rope_theta and partial_rotary_factor.
+    const { rotary_emb_base: rope_theta, rotary_pct } = json;
+    const renamed = { rope_theta, partial_rotary_factor: rotary_pct ?? config.rotary_pct };
+    return new GptNeoXDecoder(config, { ...renamed, ...json }, configPath);
+  },
+};
+
+class GptNeoXDecoder implements Decoder {
+  readonly info: Decoder["info"];
+  readonly hookNames: readonly string[];
+  readonly rotary: Rotary;
+  private readonly config: z.infer<typeof configSchema>;
+  private readonly headWidth: number;
+
+  constructor(config: z.infer<typeof configSchema>, withRotary: Readonly<Record<string, unknown>>, configPath: string) {
+    this.config = config;
+    const { hidden_size: d, num_attention_heads: heads, num_hidden_layers: nLayers, use_parallel_residual } = config;
+    this.headWidth = d / heads;
+    if (!Number.isInteger(this.headWidth)) {
+      const expected = `a multiple of ${heads}, num_attention_heads`;
+      throw new InputError({ file: configPath, where: "hidden_size", found: String(d), expected });
+    }
+    this.rotary = ropeOf(withRotary, configPath, this.headWidth);
+    // Beside each other, nothing stands between attention and MLP.
+    const kept = (hook: string) => !(use_parallel_residual && hook.endsWith("hook_resid_mid"));
+    this.hookNames = Array.from({ length: nLayers }, (_, layer) => residualHooks(layer).filter(kept)).flat();
+    this.info = {
+      family: "gpt_neox",
+      nLayers,
+      dModel: d,
+      dVocab: config.vocab_size,
+      contextSize: config.max_position_embeddings,
+    };
+  }
+
+  logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value {
+    const { vocab_size, hidden_size: d, num_hidden_layers, use_parallel_residual: parallel } = this.config;
+    const embedding = graph.weight("gpt_neox.embed_in.weight", [vocab_size, d]);
+    let residual = graph.op("Gather", [embedding, inputs.ids], { axis: { int: 0 } });
+    for (let layer = 0; layer < num_hidden_layers; layer++) {
+      const at = (name: string, value: Value) => hook(`blocks.${layer}.${name}`, value);
+      const block = `gpt_neox.layers.${layer}.`;
+      residual = at("hook_resid_pre", residual);
+      const normed = this.norm(graph, residual, `${block}input_layernorm`);
+      const attention = at("hook_attn_out", this.attention(graph, inputs, `${block}attention.`, normed));
+      const mid = graph.op("Add", [residual, attention]);
+      const before = parallel ? residual : at("hook_resid_mid", mid);
+      const mlp = this.mlp(graph, `${block}mlp.`, this.norm(graph, before, `${block}post_attention_layernorm`));
+      residual = at("hook_resid_post", graph.op("Add", [parallel ? mid : before, at("hook_mlp_out", mlp)]));
+    }
+    return this.output(graph, this.norm(graph, residual, "gpt_neox.final_layer_norm"));
+  }
+
+  unembed(graph: GraphBuilder, directions: Value): Value {
+    const scale = graph.weight("gpt_neox.final_layer_norm.weight", [this.config.hidden_size]);
+    return this.output(graph, graph.op("Mul", [directions, scale]));
+  }
+
+  private attention(graph: GraphBuilder, inputs: DecoderInputs, name: string, x: Value): Value {
+    const { hidden_size: d, num_attention_heads: heads, attention_bias: bias } = this.config;
+    const fused = linear(graph, x, `${name}query_key_value`, [3 * d, d], bias);
+    // Rows stand head by head: its queries, its keys, its values.
+    const apart = graph.op("Reshape", [fused, graph.ints([-1, heads, 3 * this.headWidth])]);
+    const [query, key, value] = graph
+      .operator("Split", [apart], 3, { axis: { int: 2 }, num_outputs: { int: 3 } })
+      .map((part) => graph.op("Reshape", [part, graph.ints([-1, d])]));
+    const mixed = causalAttention(
+      graph,
+      inputs,
+      { query: query!, key: key!, value: value! },
+      {
+        heads,
+        kvHeads: heads,
+        headWidth: this.headWidth,
+        rotaryWidth: this.rotary.width,
+        window: null,
+        scale: 1 / Math.sqrt(this.headWidth),
+        softCap: null,
+      },
+    );
+    return linear(graph, mixed, `${name}dense`, [d, d], bias);
+  }
+
+  private mlp(graph: GraphBuilder, name: string, x: Value): Value {
+    const { hidden_size: d, intermediate_size: inner, hidden_act } = this.config;
+    const active = activate(graph, hidden_act, linear(graph, x, `${name}dense_h_to_4h`, [inner, d], true));
+    return linear(graph, active, `${name}dense_4h_to_h`, [d, inner], true);
+  }
+
+  private norm(graph: GraphBuilder, x: Value, name: string): Value {
+    return layerNorm(graph, x, name, this.config.hidden_size, this.config.layer_norm_eps);
+  }
+
+  private output(graph: GraphBuilder, x: Value): Value {
+    const { vocab_size, hidden_size, tie_word_embeddings } = this.config;
+    const name = tie_word_embeddings
+      ? "gpt_neox.embed_in.weight"
+      : graph.hasWeight("lm_head.weight")
+        ? "lm_head.weight"
+        : "embed_out.weight";
+    return graph.op("Gemm", [x, graph.weight(name, [vocab_size, hidden_size])], { transB: { int: 1 } });
+  }
+}

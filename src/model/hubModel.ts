@@ -1,0 +1,100 @@
+// Language models of the hub: which of a repository's files a model needs, brought into the local cache and nothing else.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { z } from "zod";
+import type { HubFile } from "../data/hub/download.ts";
+import { type HubReference, hubName } from "../data/hub/reference.ts";
+import { cachedSnapshot, fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
+import type { HubOptions } from "../data/hub/requests.ts";
+import { InputError } from "../formats/inputError.ts";
+
+const CONFIG = "config.json";
+const TOKENIZER = "tokenizer.json";
+const SINGLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+/** Read where they are there. */
+const OPTIONAL = ["tokenizer_config.json"];
+
+const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
+
+/** The model's folder, or its one file, in the local cache; null where it isn't there whole. Asks nobody. */
+export function cachedModel(reference: HubReference, options: HubOptions = {}): string | null {
+  const snapshot = cachedSnapshot(reference, options);
+  if (snapshot === null) return null;
+  const path = join(snapshot, reference.path);
+  if (isOneFile(reference)) return existsSync(path) ? path : null;
+  const there = (name: string) => existsSync(join(path, name));
+  if (!there(CONFIG) || !there(TOKENIZER)) return null;
+  if (!there(INDEX)) return there(SINGLE) ? path : null;
+  try {
+    return shardsOf(path, reference).every(there) ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The same, downloaded where it isn't there. Throws InputError where that can't be or the repository has no model of a kind that is read here. */
+export async function obtainModel(reference: HubReference, options: HubOptions = {}): Promise<string> {
+  const cached = cachedModel(reference, options);
+  if (cached !== null) return cached;
+  const needed = isOneFile(reference)
+    ? posix.basename(reference.path)
+    : `${CONFIG}, ${TOKENIZER}, ${SINGLE} or its shards`;
+  const { commit, files } = await openHubRepository(reference, needed, options);
+  const inside = (name: string) => (reference.path === "" ? name : `${reference.path}/${name}`);
+  const find = (name: string) => files.find(({ path }) => path === name);
+  const fetch = (wanted: readonly HubFile[]) => fetchHubFiles(reference, commit, wanted, options);
+  if (isOneFile(reference)) {
+    const file = find(reference.path) ?? refuse(reference, files, `no file ${reference.path}`, "a file that it has");
+    return join(await fetch([file]), reference.path);
+  }
+  const small = [CONFIG, TOKENIZER].map(
+    (name) => find(inside(name)) ?? refuse(reference, files, `no ${name}`, "a model in transformers' form"),
+  );
+  const index = find(inside(INDEX));
+  const single = find(inside(SINGLE));
+  if (!index && !single) refuse(reference, files, "no weights as .safetensors", `${SINGLE}, or shards with ${INDEX}`);
+  const optional = OPTIONAL.flatMap((name) => find(inside(name)) ?? []);
+  // One list after the other, so that progress counts all that is large.
+  const folder = join(await fetch([...small, ...optional, ...(single ? [] : [index!])]), reference.path);
+  const weights = single
+    ? [single]
+    : shardsOf(folder, reference).map(
+        (shard) => find(inside(shard)) ?? refuse(reference, files, `no ${shard}, which ${INDEX} names`, "every shard"),
+      );
+  await fetch(weights);
+  return folder;
+}
+
+/** Bytes that obtaining the model would still bring. Asks the hub. */
+export async function modelDownloadSize(reference: HubReference, options: HubOptions = {}): Promise<number> {
+  if (cachedModel(reference, options) !== null) return 0;
+  const { files } = await openHubRepository(reference, "the model's files", options);
+  const ours = files.filter(({ path }) => posix.dirname(path) === (reference.path || "."));
+  const single = ours.filter(({ path }) => posix.basename(path) === SINGLE);
+  const weights = single.length > 0 ? single : ours.filter(({ path }) => path.endsWith(".safetensors"));
+  const chosen = isOneFile(reference) ? files.filter(({ path }) => path === reference.path) : weights;
+  return chosen.reduce((sum, { size }) => sum + size, 0);
+}
+
+function isOneFile({ path }: HubReference): boolean {
+  return /\.gguf$/.test(path);
+}
+
+function shardsOf(folder: string, reference: HubReference): string[] {
+  const path = join(folder, INDEX);
+  const parsed = indexSchema.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  if (!parsed.success)
+    throw new InputError({
+      file: `${hubName(reference)}/${INDEX}`,
+      found: "something else",
+      expected: "an index of shards",
+    });
+  return [...new Set(Object.values(parsed.data.weight_map))];
+}
+
+function refuse(reference: HubReference, files: readonly HubFile[], found: string, expected: string): never {
+  const names = files.map(({ path }) => path).filter((path) => dirname(path) === (reference.path || "."));
+  const list = names.length === 0 ? "nothing" : `${names.slice(0, 12).join(", ")}${names.length > 12 ? ", …" : ""}`;
+  throw new InputError({ file: hubName(reference), found: `${found} among ${list}`, expected });
+}

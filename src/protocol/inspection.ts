@@ -1,0 +1,185 @@
+// What the editor asks about text: tokens and features of a document, features of a part of it, the next token under interventions. Shapes only.
+import * as z from "zod";
+import { featureRow } from "./featureBrowser.ts";
+
+export const span = z.object({ start: z.number().int().min(0), end: z.number().int().min(0) });
+export type Span = z.infer<typeof span>;
+
+export const documentKind = z.enum(["text", "jsonl", "csv", "tsv"]);
+export type DocumentKind = z.infer<typeof documentKind>;
+
+/** One token; `start` and `end` are UTF-16 offsets in the text that was sent. */
+export const inspectedToken = z.object({
+  start: z.number().int(),
+  end: z.number().int(),
+  id: z.number().int(),
+  text: z.string(),
+  special: z.boolean(),
+  /** Natural logarithm; null where no token stands before. */
+  logprob: z.number().nullable(),
+  /** 0: the model's first choice. */
+  rank: z.number().nullable(),
+  /** Strongest first. */
+  features: z.array(z.object({ feature: z.number().int(), value: z.number() })),
+});
+export type InspectedToken = z.infer<typeof inspectedToken>;
+
+export const inspectedDocument = z.object({
+  tokens: z.array(inspectedToken),
+  /** [pinned][tokens] */
+  pinned: z.array(z.array(z.number())),
+  /** Every feature that the tokens or `pinned` name. */
+  rows: z.array(featureRow),
+  /** What was read; less than everything in a long document. */
+  read: span,
+  /** Share of characters that the tokenizer has no name for. */
+  unknown: z.number(),
+});
+export type InspectedDocument = z.infer<typeof inspectedDocument>;
+
+export const ranking = z.enum(["sum", "max", "specificity"]);
+export type Ranking = z.infer<typeof ranking>;
+
+export const featureHere = z.object({
+  row: featureRow,
+  /** Tokens on which it fires. */
+  count: z.number().int(),
+  sum: z.number(),
+  max: z.number(),
+  specificity: z.number(),
+});
+export type FeatureHere = z.infer<typeof featureHere>;
+
+export const intervention = z.object({
+  /** Global indices; with `flagged`, all that are flagged at that moment as well. */
+  features: z.array(z.number().int()),
+  flagged: z.boolean(),
+  kind: z.enum(["ablate", "scale", "set", "add"]),
+  value: z.number(),
+  from: z.enum(["everywhere", "here"]),
+});
+export type Intervention = z.infer<typeof intervention>;
+
+const shownToken = z.object({ id: z.number().int(), text: z.string(), original: z.number(), changed: z.number() });
+export type ShownToken = z.infer<typeof shownToken>;
+
+export const nextTokens = z.object({
+  tokens: z.array(shownToken),
+  /** KL(original ‖ changed), nats. */
+  kl: z.number(),
+  gains: shownToken.nullable(),
+  loses: shownToken.nullable(),
+  /** Tokens before the cursor that the model saw. */
+  context: z.number().int(),
+  /** The features of every intervention. */
+  rows: z.array(featureRow),
+});
+export type NextTokens = z.infer<typeof nextTokens>;
+
+export const pushing = z.object({
+  probability: z.number(),
+  features: z.array(
+    z.object({
+      row: featureRow,
+      value: z.number(),
+      direct: z.number().nullable(),
+      measured: z.number(),
+      probability: z.number(),
+    }),
+  ),
+});
+export type Pushing = z.infer<typeof pushing>;
+
+export const generateOptions = z.object({
+  tokens: z.number().int().min(1).max(500),
+  temperature: z.number().min(0).max(5),
+  seed: z.number().int().min(0),
+});
+export type GenerateOptions = z.infer<typeof generateOptions>;
+
+export const generated = z.object({ side: z.enum(["original", "changed"]), text: z.string() });
+export type Generated = z.infer<typeof generated>;
+
+export const comparison = z.object({
+  features: z.array(z.object({ row: featureRow, a: z.number(), b: z.number() })),
+  total: z.number().int(),
+});
+export type Comparison = z.infer<typeof comparison>;
+
+const about = z.object({ ensemble: z.string() });
+const prompt = about.extend({ text: z.string(), interventions: z.array(intervention) });
+
+/** Part of what the host asks the service (service.ts). `ensemble` is an ensemble's folder. */
+export const inspectionRequests = {
+  /** `document` names it in later questions; `visible` is what is seen of `text`. */
+  inspect: {
+    params: about.extend({
+      document: z.string(),
+      kind: documentKind,
+      text: z.string(),
+      visible: span,
+      pinned: z.array(z.number().int()),
+    }),
+    result: inspectedDocument,
+  },
+  /** Of a document that was inspected; the whole of what was read where `span` is empty. */
+  featuresHere: {
+    params: about.extend({ document: z.string(), span, ranking, limit: z.number().int() }),
+    result: z.object({ features: z.array(featureHere), total: z.number().int(), tokens: z.number().int() }),
+  },
+  /** `text` ends at the cursor. */
+  nextToken: { params: prompt.extend({ count: z.number().int() }), result: nextTokens },
+  pushing: {
+    params: about.extend({ text: z.string(), token: z.number().int(), count: z.number().int() }),
+    result: pushing,
+  },
+  /** Ends when both sides have; `generated` tells of every token by `stream`. */
+  generate: { params: prompt.extend({ options: generateOptions, stream: z.string() }), result: z.object({}) },
+  compare: {
+    params: about.extend({ a: z.string(), b: z.string(), limit: z.number().int() }),
+    result: comparison,
+  },
+  /** What fires on a text, in words. */
+  describeText: { params: about.extend({ text: z.string() }), result: z.object({ text: z.string() }) },
+} as const;
+
+/** The panel asks its host. */
+export const nextTokenHost = {
+  requests: {
+    ready: {
+      params: z.object({}),
+      result: z.object({ title: z.string(), text: z.string().nullable(), interventions: z.array(shownIntervention()) }),
+    },
+    nextToken: { params: z.object({ interventions: z.array(intervention) }), result: nextTokens },
+    pushing: { params: z.object({ token: z.number().int() }), result: pushing },
+    generate: {
+      params: z.object({ interventions: z.array(intervention), options: generateOptions }),
+      result: z.object({}),
+    },
+    /** Keeps the list, so that it is there again after a reload. */
+    keep: { params: z.object({ interventions: z.array(shownIntervention()) }), result: z.object({}) },
+    /** Lets a person choose features; null where they chose none. */
+    choose: { params: z.object({}), result: z.object({ features: z.array(z.number().int()) }).nullable() },
+    show: { params: z.object({ feature: z.number().int() }), result: z.object({}) },
+  },
+  notifications: {},
+} as const;
+
+/** The host tells the panel. */
+export const nextTokenView = {
+  requests: {},
+  notifications: {
+    /** The text before the cursor has changed; null: there is none to go on from, and `reason` says why. */
+    cursor: z.object({ text: z.string().nullable(), reason: z.string(), title: z.string() }),
+    generated,
+    /** Another intervention, from a hover or a tree. */
+    add: z.object({ features: z.array(z.number().int()), kind: intervention.shape.kind, value: z.number() }),
+    annotationsChanged: z.object({}),
+  },
+} as const;
+
+/** An intervention with its switch. */
+function shownIntervention() {
+  return intervention.extend({ on: z.boolean() });
+}
+export type ShownIntervention = z.infer<ReturnType<typeof shownIntervention>>;

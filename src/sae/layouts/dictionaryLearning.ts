@@ -1,0 +1,237 @@
+// SAEs of dictionary_learning (0.1): ae.pt with config.json beside it, a backup {step, ae, optimizer, config}, or a bare state dict of one of its classes.
+import { InputError } from "../../formats/inputError.ts";
+import { scalarOf, type TensorFile } from "../../formats/tensorFile.ts";
+import { decoderNorms } from "../encode.ts";
+import type { Architecture, Sae, SaeConfig, SaeMetadata, SaeWeights } from "../sae.ts";
+import { lengthOf, type MatrixName, readMatrices, readVector } from "./matrices.ts";
+import { metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";
+import type { StateDict } from "./stateDict.ts";
+
+/** By the names of their tensors; AutoEncoderTopK and BatchTopKSAE have the same. */
+const CLASSES = {
+  AutoEncoder: ["bias", "encoder.weight", "encoder.bias", "decoder.weight"],
+  AutoEncoderNew: ["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"],
+  AutoEncoderTopK: ["b_dec", "k", "threshold", "encoder.weight", "encoder.bias", "decoder.weight"],
+  BatchTopKSAE: ["b_dec", "k", "threshold", "encoder.weight", "encoder.bias", "decoder.weight"],
+  GatedAutoEncoder: ["decoder_bias", "encoder.weight", "r_mag", "gate_bias", "mag_bias", "decoder.weight"],
+  JumpReluAutoEncoder: ["W_enc", "b_enc", "W_dec", "b_dec", "threshold"],
+  MatryoshkaBatchTopKSAE: ["W_enc", "b_enc", "W_dec", "b_dec", "k", "threshold", "group_sizes"],
+} as const;
+type DictClass = keyof typeof CLASSES;
+
+/** Linear layers are [out, in]: the encoder [F, d], the decoder [d, F]. Parameters of their own are the other way round. */
+const LINEAR: [MatrixName, MatrixName] = [
+  { name: "encoder.weight", orientation: "rows" },
+  { name: "decoder.weight", orientation: "columns" },
+];
+const PARAMETERS: [MatrixName, MatrixName] = [
+  { name: "W_enc", orientation: "columns" },
+  { name: "W_dec", orientation: "rows" },
+];
+
+/** Whether a file's tensors are those of one of the classes. */
+export function isDictionaryLearning(file: TensorFile): boolean {
+  return classesOf(file).length > 0;
+}
+
+function classesOf(file: TensorFile): DictClass[] {
+  const names = new Set([...file.tensors.keys(), ...[...file.values.keys()].filter((key) => key === "k")]);
+  return (Object.keys(CLASSES) as DictClass[]).filter((name) => {
+    const wanted = CLASSES[name];
+    // A file may leave out the threshold that its class hasn't set, and the k that a configuration holds.
+    const optional = new Set<string>(
+      name.includes("TopK") && name !== "MatryoshkaBatchTopKSAE" ? ["threshold", "k"] : [],
+    );
+    return (
+      wanted.every((key) => names.has(key) || optional.has(key)) &&
+      [...names].every((key) => (wanted as readonly string[]).includes(key))
+    );
+  });
+}
+
+/** `config`: what config.json says, or null. Throws InputError. */
+export async function readDictionaryLearning(
+  file: StateDict,
+  config: Record<string, unknown> | null,
+  options: OpenOptions,
+): Promise<OpenedSae> {
+  const trainer = trainerOf(file, config);
+  const warnings = besideWarnings(file);
+  const dictClass = await chooseClass(file, options.dict_class ?? trainer["dict_class"], warnings);
+  const metadata = metadataWith(metadataOf(trainer, config), options);
+  const sae = await read(file, dictClass, trainer, options, metadata, warnings);
+  return { sae, layout: `dictionary_learning, ${dictClass}`, path: file.path, warnings };
+}
+
+function trainerOf(file: StateDict, config: Record<string, unknown> | null): Record<string, unknown> {
+  const { trainer } = config ?? {};
+  if (typeof trainer === "object" && trainer !== null) return trainer as Record<string, unknown>;
+  return { ...Object.fromEntries(file.config), ...config };
+}
+
+/** What stands beside the state dict and changes what the SAE must be given, but is no part of it. */
+function besideWarnings(file: StateDict): string[] {
+  const warnings: string[] = [];
+  for (const [name, value] of file.beside) {
+    if (name === "norm_factor" && value !== 1) {
+      warnings.push(
+        `norm_factor ${value} stands beside the SAE: it was trained on activations divided by it, and reads them so`,
+      );
+    } else if (typeof value === "object" && value !== null) {
+      warnings.push(
+        `${name} stands beside the SAE and is not used: if activations were shifted or scaled by it, this SAE expects that`,
+      );
+    }
+  }
+  return warnings;
+}
+
+async function chooseClass(file: StateDict, said: unknown, warnings: string[]): Promise<DictClass> {
+  const fitting = classesOf(file);
+  const refuse = (found: string): never => {
+    const expected = fitting.length > 0 ? `${fitting.join(" or ")}, by its tensors` : Object.keys(CLASSES).join(", ");
+    throw new InputError({ file: file.path, where: "dict_class", found, expected });
+  };
+  if (said !== undefined) {
+    const known = fitting.find((name) => name === said);
+    return known ?? refuse(`${String(said)}, with the tensors ${[...file.tensors.keys()].join(", ")}`);
+  }
+  if (fitting.length === 0) refuse(`the tensors ${[...file.tensors.keys()].slice(0, 20).join(", ")}`);
+  if (fitting.length === 1) return fitting[0]!;
+  const threshold = (await scalarOf(file, "threshold")) ?? -1;
+  const chosen = threshold > 0 ? "BatchTopKSAE" : "AutoEncoderTopK";
+  const other = chosen === "BatchTopKSAE" ? "AutoEncoderTopK" : "BatchTopKSAE";
+  const because = threshold > 0 ? `it has a threshold (${threshold.toPrecision(4)})` : "it has no threshold";
+  warnings.push(
+    `nothing says whether it is a BatchTopKSAE or an AutoEncoderTopK: read as ${chosen}, since ${because}; say dict_class ${other} if it is that`,
+  );
+  return chosen;
+}
+
+async function read(
+  file: StateDict,
+  dictClass: DictClass,
+  trainer: Record<string, unknown>,
+  options: OpenOptions,
+  metadata: SaeMetadata,
+  warnings: string[],
+): Promise<Sae> {
+  const biases = {
+    AutoEncoder: ["bias", "encoder.bias"],
+    AutoEncoderNew: ["decoder.bias", "encoder.bias"],
+    AutoEncoderTopK: ["b_dec", "encoder.bias"],
+    BatchTopKSAE: ["b_dec", "encoder.bias"],
+    GatedAutoEncoder: ["decoder_bias", "gate_bias"],
+    JumpReluAutoEncoder: ["b_dec", "b_enc"],
+    MatryoshkaBatchTopKSAE: ["b_dec", "b_enc"],
+  } as const;
+  const [decoderBias, encoderBias] = biases[dictClass];
+  const F = lengthOf(file, encoderBias);
+  const d = lengthOf(file, decoderBias);
+  for (const [key, value] of [
+    ["activation_dim", d],
+    ["dict_size", F],
+  ] as const) {
+    const said = trainer[key];
+    if (said === undefined || said === value) continue;
+    const found = `${key} ${value} by the weights, ${said} by the configuration`;
+    // A wrap's configuration may be another run's; config.json is this SAE's.
+    if (file.config.get(key) === said) warnings.push(`${found}: the weights are believed`);
+    else throw new InputError({ file: file.path, found, expected: "the same" });
+  }
+  const names = dictClass === "JumpReluAutoEncoder" || dictClass === "MatryoshkaBatchTopKSAE" ? PARAMETERS : LINEAR;
+  const { W_enc, W_dec } = await readMatrices(file, ...names, { F, d_in: d });
+  const b_dec = await readVector(file, decoderBias, d);
+  const base = { W_enc, W_dec, b_dec };
+  const sae = (architecture: Architecture, weights: SaeWeights, apply_b_dec_to_input: boolean, k?: number): Sae => {
+    const config: SaeConfig = {
+      architecture,
+      d_in: d,
+      d_sae: F,
+      ...(k !== undefined && { k, rescale_acts_by_decoder_norm: false }),
+      apply_b_dec_to_input,
+      normalize_activations: "none",
+      dtype: "float32",
+      metadata,
+    };
+    return { config, weights };
+  };
+  if (dictClass === "GatedAutoEncoder") {
+    const [b_gate, b_mag, r_mag] = [
+      await readVector(file, "gate_bias", F),
+      await readVector(file, "mag_bias", F),
+      await readVector(file, "r_mag", F),
+    ];
+    return sae("gated", { ...base, b_gate, b_mag, r_mag }, true);
+  }
+  const weights = { ...base, b_enc: await readVector(file, encoderBias, F) };
+  switch (dictClass) {
+    case "AutoEncoder":
+      // load_dictionary folds the decoder's norms into the encoder; the reconstruction stays.
+      return sae("standard", unitRows(weights, d), true);
+    case "AutoEncoderNew":
+      return sae("standard", weights, false);
+    case "AutoEncoderTopK": {
+      const k = (await scalarOf(file, "k")) ?? numberOf(trainer["k"]) ?? options.k;
+      if (k === undefined || !Number.isInteger(k) || k < 1 || k > F) {
+        throw new InputError({
+          file: file.path,
+          where: "k",
+          found: String(k ?? "nothing"),
+          expected: `a whole number from 1 to ${F}`,
+        });
+      }
+      return sae("topk", weights, true, k);
+    }
+    case "JumpReluAutoEncoder":
+      return sae("jumprelu", { ...weights, threshold: await readVector(file, "threshold", F) }, false);
+    case "BatchTopKSAE":
+    case "MatryoshkaBatchTopKSAE": {
+      const threshold = await scalarOf(file, "threshold");
+      if (threshold === undefined || threshold < 0) {
+        warnings.push(
+          `its threshold is ${threshold === undefined ? "missing" : `unset (${threshold})`}: every positive feature fires, as in dictionary_learning itself; expect a much larger L0 than in training`,
+        );
+        return sae("standard", weights, true);
+      }
+      return sae("jumprelu", { ...weights, threshold: new Float32Array(F).fill(threshold) }, true);
+    }
+  }
+}
+
+function unitRows<T extends SaeWeights & { b_enc: Float32Array }>(weights: T, d: number): T {
+  const norms = decoderNorms(weights, d);
+  return {
+    ...weights,
+    W_enc: weights.W_enc.map((value, at) => value * norms[Math.floor(at / d)]!),
+    // A row of zeros has no direction and stays one.
+    W_dec: weights.W_dec.map((value, at) => value / (norms[Math.floor(at / d)]! || 1)),
+    b_enc: weights.b_enc.map((value, i) => value * norms[i]!),
+  };
+}
+
+/** resid_post_layer_4 → blocks.4.hook_resid_post; hooks that TransformerLens has. */
+const SUBMODULES: Readonly<Record<string, string>> = {
+  resid_post: "hook_resid_post",
+  resid_pre: "hook_resid_pre",
+  resid_mid: "hook_resid_mid",
+  mlp_out: "hook_mlp_out",
+  attn_out: "hook_attn_out",
+  attention_out: "hook_attn_out",
+};
+
+function metadataOf(trainer: Record<string, unknown>, config: Record<string, unknown> | null): SaeMetadata {
+  const { lm_name, submodule_name, layer } = trainer;
+  const [, kind, number] = /^(\w+)_layer_?(\d+)$/.exec(String(submodule_name ?? "")) ?? [];
+  const hook = kind === undefined ? undefined : SUBMODULES[kind];
+  const buffer = config?.["buffer"] as Record<string, unknown> | undefined;
+  return {
+    ...(typeof lm_name === "string" && { model_name: lm_name }),
+    ...(hook && { hook_name: `blocks.${number ?? layer}.${hook}` }),
+    ...(numberOf(buffer?.["ctx_len"]) !== undefined && { context_size: numberOf(buffer?.["ctx_len"])! }),
+  };
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}

@@ -1,0 +1,85 @@
+// An SAE from a folder or a file, in whatever layout the field has it: finds out which, and hands over to that layout's reader.
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
+import { InputError } from "../formats/inputError.ts";
+import { isBareStateDict, readBareStateDict } from "./layouts/bareStateDict.ts";
+import { isDictionaryLearning, readDictionaryLearning } from "./layouts/dictionaryLearning.ts";
+import { isGemmaScope, readGemmaScope } from "./layouts/gemmaScope.ts";
+import { isOpenAi, readOpenAi } from "./layouts/openAi.ts";
+import { jsonObject, metadataWith, type OpenedSae, type OpenOptions } from "./layouts/opened.ts";
+import { readSparsify } from "./layouts/sparsify.ts";
+import { readStateDict, type StateDict } from "./layouts/stateDict.ts";
+import { loadSae } from "./saeLensFolder.ts";
+
+const WEIGHTS = [".safetensors", ".npz", ".pt", ".pth", ".bin", ".ckpt"];
+/** Beside weights, but none. */
+const NOT_WEIGHTS = ["sparsity.safetensors", "io.safetensors"];
+/** The main file of each layout, in the order in which they are looked for. */
+const MAIN = [
+  "sae_weights.safetensors",
+  "sae.safetensors",
+  "params.safetensors",
+  "params.npz",
+  "ae.pt",
+  "autoencoder.pt",
+];
+
+/**
+ * `path`: a folder of one SAE, its weights, or its configuration.
+ * Throws InputError where nothing fits; a reader never guesses what would change the numbers silently: what it had to
+ * assume stands in `warnings`.
+ */
+export async function openSae(path: string, options: OpenOptions = {}): Promise<OpenedSae> {
+  const file = weightsFile(path);
+  const folder = dirname(file);
+  const cfg = jsonBeside(folder, "cfg.json");
+  if (basename(file) === "sae_weights.safetensors") return openSaeLens(folder, file, options);
+  const dict = await readStateDict(file);
+  if (basename(file) === "sae.safetensors" && cfg) return readSparsify(dict, cfg.value, cfg.path, options);
+  const config = jsonBeside(folder, "config.json")?.value ?? null;
+  return openStateDict(dict, config, options);
+}
+
+async function openSaeLens(folder: string, file: string, options: OpenOptions): Promise<OpenedSae> {
+  const sae = await loadSae(folder);
+  const metadata = metadataWith(sae.config.metadata, options);
+  return { sae: { ...sae, config: { ...sae.config, metadata } }, layout: "SAELens", path: file, warnings: [] };
+}
+
+async function openStateDict(
+  file: StateDict,
+  config: Record<string, unknown> | null,
+  options: OpenOptions,
+): Promise<OpenedSae> {
+  if (isOpenAi(file)) return readOpenAi(file, options);
+  if (basename(file.path).startsWith("params.") && isGemmaScope(file)) return readGemmaScope(file, config, options);
+  if (options.architecture === undefined && isDictionaryLearning(file)) {
+    return readDictionaryLearning(file, config, options);
+  }
+  if (isBareStateDict(file)) return readBareStateDict(file, options);
+  const names = [...file.tensors.keys()];
+  const found = `the tensors ${names.slice(0, 12).join(", ")}${names.length > 12 ? `, … (${names.length})` : ""}`;
+  const expected = "an SAE of SAELens, dictionary_learning, sparsify, Gemma Scope or OpenAI";
+  throw new InputError({ file: file.path, found: names.length > 0 ? found : "no tensors", expected });
+}
+
+/** The file of the weights that a path means. */
+function weightsFile(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) throw new InputError({ file: path, found: "no such file or folder", expected: "an SAE" });
+  if (!stat.isDirectory()) return extname(path) === ".json" ? weightsFile(dirname(path)) : path;
+  const names = readdirSync(path).sort();
+  const main = MAIN.find((name) => names.includes(name));
+  if (main) return join(path, main);
+  const weights = names.filter((name) => WEIGHTS.includes(extname(name)) && !NOT_WEIGHTS.includes(name));
+  if (weights.length === 1) return join(path, weights[0]!);
+  const inside = weights.length > 0 ? weights : names;
+  const found = `${inside.slice(0, 10).join(", ") || "nothing"}${inside.length > 10 ? ", …" : ""}`;
+  const expected = weights.length > 0 ? "one file of weights: say which" : "a folder with an SAE's weights";
+  throw new InputError({ file: path, found, expected });
+}
+
+function jsonBeside(folder: string, name: string): { path: string; value: Record<string, unknown> } | null {
+  const path = join(folder, name);
+  return existsSync(path) ? { path, value: jsonObject(readFileSync(path, "utf8"), path) } : null;
+}

@@ -1,0 +1,253 @@
+// Answers about texts: the ensemble in use with its model, opened when first asked and closed after a while without use, and the documents that were read with it.
+import { describeText } from "../inspection/describeText.ts";
+import { compareFeatures, featuresHere } from "../inspection/featuresHere.ts";
+import { generate } from "../inspection/generate.ts";
+import { type InspectedToken, type Inspection, strongest } from "../inspection/inspection.ts";
+import type { Intervention } from "../inspection/interventions.ts";
+import { nextToken, pushingFeatures } from "../inspection/nextToken.ts";
+import { piecesOf } from "../inspection/pieces.ts";
+import { unknownShare } from "../inspection/textTokens.ts";
+import { type OpenInspection, openInspection } from "../jobs/openInspection.ts";
+import type * as shown from "../protocol/inspection.ts";
+import type { inspectionRequests } from "../protocol/inspection.ts";
+import type { Params, Result } from "../protocol/rpc.ts";
+import type { OpenEnsemble } from "./openEnsembles.ts";
+
+type Requests = { readonly requests: typeof inspectionRequests; readonly notifications: Record<never, never> };
+type Question<K extends keyof typeof inspectionRequests> = Params<Requests, K>;
+type Answer<K extends keyof typeof inspectionRequests> = Promise<Result<Requests, K>>;
+
+/** Milliseconds after which an unused model gives its memory back. */
+const patience = 5 * 60_000;
+/** Features told of a token, for the hover. */
+const tokenFeatures = 5;
+/** Documents whose tokens are kept for questions about parts of them. */
+const keptDocuments = 8;
+/** Features named where a text is described in words. */
+const describedFeatures = 20;
+
+/** A token with its place in the document. */
+interface PlacedToken extends InspectedToken {
+  readonly documentStart: number;
+  readonly documentEnd: number;
+}
+
+/** An ensemble with its model. Closed once it is no longer the current one and nobody uses it. */
+interface InUse {
+  readonly folder: string;
+  readonly opened: Promise<OpenInspection>;
+  users: number;
+}
+
+export class Inspections {
+  readonly #index: (folder: string) => Promise<OpenEnsemble>;
+  #current: InUse | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #documents = new Map<string, readonly PlacedToken[]>();
+
+  /** `index` gives an ensemble's open index. */
+  constructor(index: (folder: string) => Promise<OpenEnsemble>) {
+    this.#index = index;
+  }
+
+  async inspect(question: Question<"inspect">, signal: AbortSignal): Answer<"inspect"> {
+    const { ensemble, document, kind, text, visible, pinned } = question;
+    return this.#use(ensemble, async (inspection) => {
+      const { tokenizer } = inspection.model;
+      const tokens: PlacedToken[] = [];
+      const read = { start: text.length, end: 0 };
+      let [unknown, characters] = [0, 0];
+      for (const piece of piecesOf(text, kind, visible)) {
+        const inspected = await inspection.read(piece.text, signal);
+        unknown += unknownShare(piece.text, inspected.tokens, tokenizer) * piece.text.length;
+        characters += piece.text.length;
+        read.start = Math.min(read.start, piece.places[0]!);
+        read.end = Math.max(read.end, piece.places.at(-1)!);
+        for (const token of inspected.tokens) {
+          tokens.push({
+            ...token,
+            documentStart: piece.places[token.start]!,
+            documentEnd: token.end > token.start ? piece.places[token.end]! : piece.places[token.start]!,
+          });
+        }
+      }
+      this.#keepDocument(key(ensemble, document), tokens);
+      const features = tokens.map((token) => strongest(token, tokenFeatures));
+      const named = new Set([...features.flat().map(({ feature }) => feature), ...pinned]);
+      const index = await this.#index(ensemble);
+      return {
+        tokens: tokens.map((token, t) => ({
+          start: token.documentStart,
+          end: token.documentEnd,
+          id: token.id,
+          text: tokenizer.tokenText(token.id),
+          special: token.special,
+          logprob: token.logprob,
+          rank: token.rank,
+          features: features[t]!,
+        })),
+        pinned: pinned.map((feature) => tokens.map((token) => codeOf(token, feature))),
+        rows: index.rows([...named]),
+        read: read.end < read.start ? { start: 0, end: 0 } : read,
+        unknown: characters === 0 ? 0 : unknown / characters,
+      };
+    });
+  }
+
+  async featuresHere(question: Question<"featuresHere">): Answer<"featuresHere"> {
+    const { ensemble, document, span, ranking, limit } = question;
+    const all = this.#documents.get(key(ensemble, document)) ?? [];
+    const tokens =
+      span.end > span.start
+        ? all.filter(({ documentStart, documentEnd }) => documentStart < span.end && documentEnd > span.start)
+        : all;
+    const index = await this.#index(ensemble);
+    // Which features fire doesn't depend on the corpus; what it says of them is looked up for all at once.
+    const ids = [...new Set(tokens.flatMap(({ features }) => [...features]))];
+    const summaries = new Map(index.index.summaries(ids).map((summary) => [summary.id, summary]));
+    const features = featuresHere(tokens, ranking, {
+      of: (feature) => summaries.get(feature)!,
+      tokens: index.index.info.tokens,
+    });
+    const first = features.slice(0, limit);
+    const rows = index.rows(first.map(({ feature }) => feature));
+    return {
+      features: first.map(({ feature: _, ...numbers }, i) => ({ row: rows[i]!, ...numbers })),
+      total: features.length,
+      tokens: tokens.filter(({ special }) => !special).length,
+    };
+  }
+
+  async nextToken(question: Question<"nextToken">, signal: AbortSignal): Answer<"nextToken"> {
+    const { ensemble, text, interventions, count } = question;
+    return this.#use(ensemble, async (inspection) => {
+      const index = await this.#index(ensemble);
+      const list = resolved(interventions, index);
+      const { tokenizer } = inspection.model;
+      const named = <T extends { id: number }>(token: T) => ({ ...token, text: tokenizer.tokenText(token.id) });
+      const { tokens, kl, gains, loses, context } = await nextToken(inspection, text, list, count, signal);
+      return {
+        tokens: tokens.map(named),
+        kl,
+        gains: gains && named(gains),
+        loses: loses && named(loses),
+        context,
+        rows: index.rows([...new Set(interventions.flatMap(({ features }) => features))]),
+      };
+    });
+  }
+
+  async pushing({ ensemble, text, token, count }: Question<"pushing">, signal: AbortSignal): Answer<"pushing"> {
+    return this.#use(ensemble, async (inspection) => {
+      const { probability, features } = await pushingFeatures(inspection, text, token, count, signal);
+      const rows = (await this.#index(ensemble)).rows(features.map(({ feature }) => feature));
+      return { probability, features: features.map(({ feature: _, ...rest }, i) => ({ row: rows[i]!, ...rest })) };
+    });
+  }
+
+  /** Tells every token through `tell`; ends when both sides have. */
+  async generate(
+    { ensemble, text, interventions, options }: Question<"generate">,
+    tell: (generated: shown.Generated) => void,
+    signal: AbortSignal,
+  ): Answer<"generate"> {
+    return this.#use(ensemble, async (inspection) => {
+      const list = resolved(interventions, await this.#index(ensemble));
+      for await (const { side, text: said } of generate(inspection, text, list, options, signal))
+        tell({ side, text: said });
+      return {};
+    });
+  }
+
+  async compare({ ensemble, a, b, limit }: Question<"compare">, signal: AbortSignal): Answer<"compare"> {
+    return this.#use(ensemble, async (inspection) => {
+      const [first, second] = [await inspection.read(a, signal), await inspection.read(b, signal)];
+      const differences = compareFeatures(first.tokens, second.tokens);
+      const shownOnes = differences.slice(0, limit);
+      const rows = (await this.#index(ensemble)).rows(shownOnes.map(({ feature }) => feature));
+      return {
+        features: shownOnes.map(({ a, b }, i) => ({ row: rows[i]!, a, b })),
+        total: differences.length,
+      };
+    });
+  }
+
+  /** Tokens of a text with their strongest features. */
+  async tokens(ensemble: string, text: string, count: number, signal: AbortSignal) {
+    return this.#use(ensemble, async (inspection) => {
+      const { tokens } = await inspection.read(text, signal);
+      return tokens.map((token) => ({
+        text: inspection.model.tokenizer.tokenText(token.id),
+        features: strongest(token, count),
+      }));
+    });
+  }
+
+  async describe(ensemble: string, text: string, signal: AbortSignal): Promise<string> {
+    return this.#use(ensemble, async (inspection) => {
+      const { index } = await this.#index(ensemble);
+      return describeText(inspection, index, text, { ranking: "specificity", count: describedFeatures }, signal);
+    });
+  }
+
+  /** Runs on an ensemble, opened if it isn't; one at a time is kept open. */
+  async #use<T>(folder: string, work: (inspection: Inspection) => Promise<T>): Promise<T> {
+    clearTimeout(this.#timer);
+    if (this.#current?.folder !== folder) {
+      await this.#leave();
+      this.#current = { folder, opened: openInspection(folder), users: 0 };
+      // What failed to open is tried anew next time.
+      const opening = this.#current;
+      opening.opened.catch(() => {
+        if (this.#current === opening) this.#current = undefined;
+      });
+    }
+    const inUse = this.#current;
+    inUse.users++;
+    try {
+      return await work((await inUse.opened).inspection);
+    } finally {
+      inUse.users--;
+      if (inUse !== this.#current) await close(inUse);
+      else if (inUse.users === 0) {
+        this.#timer = setTimeout(() => void this.#leave(), patience);
+        this.#timer.unref();
+      }
+    }
+  }
+
+  async #leave(): Promise<void> {
+    const left = this.#current;
+    this.#current = undefined;
+    this.#documents.clear();
+    if (left) await close(left);
+  }
+
+  #keepDocument(name: string, tokens: readonly PlacedToken[]): void {
+    this.#documents.delete(name);
+    this.#documents.set(name, tokens);
+    if (this.#documents.size > keptDocuments) this.#documents.delete(this.#documents.keys().next().value!);
+  }
+}
+
+async function close({ opened, users }: InUse): Promise<void> {
+  if (users === 0) await (await opened.catch(() => undefined))?.close();
+}
+
+function key(ensemble: string, document: string): string {
+  return `${ensemble}\n${document}`;
+}
+
+function codeOf(token: InspectedToken, feature: number): number {
+  const at = token.features.indexOf(feature);
+  return at < 0 ? 0 : token.values[at]!;
+}
+
+function resolved(interventions: readonly shown.Intervention[], index: OpenEnsemble): Intervention[] {
+  return interventions
+    .map(({ flagged, features, ...rest }) => ({
+      ...rest,
+      features: flagged ? [...features, ...index.flagged()] : features,
+    }))
+    .filter(({ features }) => features.length > 0);
+}

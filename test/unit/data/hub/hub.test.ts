@@ -1,0 +1,447 @@
+// Models and data sets by name, from a hub on this machine that breaks off, lies about sizes and refuses.
+import assert from "node:assert/strict";
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, test } from "node:test";
+import { datasetFiles, obtainDataset } from "../../../../src/data/hub/dataset.ts";
+import { hubName, hubReference } from "../../../../src/data/hub/reference.ts";
+import { hubSettings } from "../../../../src/data/hub/requests.ts";
+import { InputError } from "../../../../src/formats/inputError.ts";
+import { cachedModel, obtainModel } from "../../../../src/model/hubModel.ts";
+import { openLanguageModel } from "../../../../src/model/open.ts";
+import { golden, temporaryFolder } from "../../fixtures.ts";
+import { COMMIT, type LocalHub, localHub, put } from "../../localHub.ts";
+
+// Waits are asked for in milliseconds and not waited.
+const hub: LocalHub = await localHub();
+const temporary = temporaryFolder();
+let cacheFolder = "";
+let waits: number[] = [];
+let cases = 0;
+
+beforeEach(() => {
+  cacheFolder = join(temporary, `cache-${cases++}`);
+  waits = [];
+  hub.requests.length = 0;
+  hub.misbehave = () => false;
+  hub.breakAfter = null;
+  hub.arrived = (upTo) =>
+    globSync("*/blobs/*.incomplete", { cwd: cacheFolder }).some(
+      (name) => statSync(join(cacheFolder, name)).size >= upTo,
+    );
+  hub.sizes.clear();
+});
+
+const options = (more: object = {}) => ({
+  endpoint: hub.url,
+  cacheFolder,
+  listFolder: join(cacheFolder, "lists"),
+  token: null,
+  wait: async (milliseconds: number) => void waits.push(milliseconds),
+  ...more,
+});
+
+const model = (name: string) => hubReference(name, "model")!;
+const dataset = (name: string) => hubReference(name, "dataset")!;
+
+const folderFiles = (folder: string) =>
+  Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
+const sharded = folderFiles(golden("models", "llama_tied_bf16_sharded"));
+put(hub, "someone/sharded", {
+  ...sharded,
+  "pytorch_model.bin": "x".repeat(5000),
+  "README.md": "hello",
+  "onnx/model.onnx": "x",
+});
+put(hub, "someone/single", folderFiles(golden("models", "qwen2")));
+put(hub, "someone/single", { ...folderFiles(golden("models", "qwen3")), "gguf/tiny.gguf": "GGUF".repeat(600) }, "v2");
+put(hub, "someone/old", { "config.json": "{}", "tokenizer.json": "{}", "pytorch_model.bin": "x" });
+
+/** Paths of the files that were downloaded. */
+const downloads = () =>
+  hub.requests.filter(({ path }) => path.includes("/resolve/")).map(({ path }) => path.split("/").at(-1)!);
+const blobs = () => globSync("*/blobs/*", { cwd: cacheFolder });
+
+async function refused(work: Promise<unknown>, ...patterns: RegExp[]): Promise<void> {
+  await assert.rejects(work, (error: Error) => {
+    assert.ok(error instanceof InputError, String(error.stack));
+    for (const pattern of patterns) assert.match(error.message, pattern);
+    return true;
+  });
+}
+
+describe("names", () => {
+  const cases: [string, "model" | "dataset", string | null][] = [
+    ["EleutherAI/pythia-160m", "model", "EleutherAI/pythia-160m"],
+    ["EleutherAI/pythia-160m@step3000", "model", "EleutherAI/pythia-160m@step3000"],
+    ["https://huggingface.co/google/gemma-2-2b/tree/main", "model", "google/gemma-2-2b"],
+    ["https://huggingface.co/datasets/a/b", "dataset", "a/b"],
+    ["hf://datasets/a/b@refs%2Fx/c", "dataset", "a/b@refs%2Fx/c"],
+    ["a/b/c/d.gguf", "model", "a/b/c/d.gguf"],
+    ["gpt2-small", "model", "openai-community/gpt2"],
+    ["pythia-70m-deduped", "model", "EleutherAI/pythia-70m-deduped"],
+    ["pythia-70m-deduped", "dataset", null],
+    ["gelu-1l", "model", "NeelNanda/GELU_1L512W_C4_Code"],
+    ["./a/b", "model", null],
+    ["../a", "model", null],
+    ["/a/b", "model", null],
+    ["a/../b", "model", null],
+    ["C:\\a\\b", "model", null],
+    ["model.gguf", "model", null],
+  ];
+  for (const [text, type, expected] of cases)
+    test(text, () => {
+      const reference = hubReference(text, type);
+      assert.equal(reference && hubName(reference), expected);
+    });
+});
+
+describe("a model by its name", () => {
+  test("only the files that it needs, with progress; from then on without the hub", async () => {
+    const progress: [number, number][] = [];
+    const folder = await obtainModel(
+      model("someone/sharded"),
+      options({ onProgress: (done: number, total: number) => progress.push([done, total]) }),
+    );
+    assert.deepEqual(downloads().sort(), [
+      "config.json",
+      "model-00001-of-00002.safetensors",
+      "model-00002-of-00002.safetensors",
+      "model.safetensors.index.json",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    const weights = Object.entries(sharded).filter(([name]) => name.startsWith("model-"));
+    const bytes = weights.reduce((sum, [, data]) => sum + data.length, 0);
+    assert.deepEqual(progress.at(-1), [bytes, bytes]);
+    for (const [name, data] of weights) assert.deepEqual(readFileSync(join(folder, name)), data);
+    const opened = await openLanguageModel(folder, { threads: 1 });
+    assert.equal(opened.info.nLayers, 2);
+    await opened.close();
+    const before = hub.requests.length;
+    assert.equal(await obtainModel(model("someone/sharded"), options()), folder);
+    assert.equal(hub.requests.length, before, "the second time asks nobody");
+  });
+
+  test("another revision, and one file of a repository", async () => {
+    const folder = await obtainModel(model("someone/single@v2"), options());
+    assert.match(readFileSync(join(folder, "config.json"), "utf8"), /qwen3/);
+    const file = await obtainModel(model("someone/single@v2/gguf/tiny.gguf"), options());
+    assert.equal(statSync(file).size, 2400);
+  });
+
+  test("straight from the cache that Python's library made, links and all", async () => {
+    const repository = join(cacheFolder, "models--someone--elses");
+    const snapshot = join(repository, "snapshots", COMMIT);
+    mkdirSync(join(repository, "blobs"), { recursive: true });
+    mkdirSync(join(repository, "refs"));
+    mkdirSync(snapshot, { recursive: true });
+    writeFileSync(join(repository, "refs", "main"), COMMIT);
+    for (const [i, name] of readdirSync(golden("models", "qwen2")).entries()) {
+      cpSync(golden("models", "qwen2", name), join(repository, "blobs", `${i}`));
+      symlinkSync(join("..", "..", "blobs", `${i}`), join(snapshot, name));
+    }
+    const folder = await obtainModel(model("someone/elses"), options({ endpoint: "http://127.0.0.1:1" }));
+    assert.equal(folder, snapshot);
+    const opened = await openLanguageModel(folder, { threads: 1 });
+    assert.equal(opened.info.family, "qwen2");
+    await opened.close();
+    rmSync(join(snapshot, "model.safetensors"));
+    assert.equal(cachedModel(model("someone/elses"), options()), null, "a part of a model is none");
+  });
+
+  test("a token goes to the hub, and is needed where the hub says so", async () => {
+    hub.misbehave = ({ headers }, response) => {
+      if (headers.authorization === "Bearer hf_right") return false;
+      response.writeHead(401, { "X-Error-Code": "GatedRepo" }).end();
+      return true;
+    };
+    await refused(
+      obtainModel(model("someone/single"), options()),
+      /a gated repository and no token/,
+      /HF_TOKEN/,
+      /accepted its terms/,
+    );
+    await refused(
+      obtainModel(model("someone/single"), options({ token: "hf_wrong" })),
+      /a token that the hub doesn't take/,
+    );
+    assert.ok(existsSync(await obtainModel(model("someone/single"), options({ token: "hf_right" }))));
+    assert.deepEqual(waits, [], "waiting would not help");
+  });
+
+  test("tokens: of the environment, never shown, refused when they can't be one", () => {
+    const none = { HF_HOME: join(temporary, "no-home") };
+    assert.equal(hubSettings({}, none).token, null);
+    assert.equal(hubSettings({}, { ...none, HF_TOKEN: "hf_a" }).token, "hf_a");
+    mkdirSync(join(temporary, "home"));
+    writeFileSync(join(temporary, "home", "token"), "hf_b\n");
+    assert.equal(hubSettings({}, { HF_HOME: join(temporary, "home") }).token, "hf_b");
+    assert.throws(
+      () => hubSettings({}, { ...none, HF_TOKEN: "secret" }),
+      (error: Error) => !error.message.includes("secret"),
+    );
+  });
+});
+
+describe("a connection that breaks off", () => {
+  test("is made again from where it broke", async () => {
+    hub.breakAfter = 20_000;
+    const folder = await obtainModel(model("someone/single"), options());
+    assert.deepEqual(
+      readFileSync(join(folder, "model.safetensors")),
+      readFileSync(golden("models", "qwen2", "model.safetensors")),
+    );
+    const ranges = hub.requests.filter(({ path }) => path.endsWith("model.safetensors")).map(({ range }) => range);
+    // An answer may break before any of it has come.
+    const asked = [...new Set(ranges)];
+    const expected = [20, 40, 60, 80, 100, 120].map((thousand) => `bytes=${thousand}000-`);
+    assert.deepEqual(asked, [undefined, ...expected]);
+  });
+
+  test("for good, leaves what came, and the next try goes on from there", async () => {
+    let left = 3;
+    hub.breakAfter = 20_000;
+    hub.misbehave = (request, response) => {
+      if (!request.url!.endsWith("model.safetensors") || left-- > 0) return false;
+      response.destroy();
+      return true;
+    };
+    await refused(
+      obtainModel(model("someone/single"), options()),
+      /broke .* at byte 60000 of 126656/,
+      /goes on from there/,
+    );
+    hub.misbehave = () => false;
+    hub.breakAfter = null;
+    hub.requests.length = 0;
+    await obtainModel(model("someone/single"), options());
+    assert.deepEqual(
+      hub.requests.filter(({ path }) => path.endsWith("model.safetensors")).map(({ range }) => range),
+      ["bytes=60000-"],
+    );
+  });
+
+  test("and a server that then gives the whole file again", async () => {
+    hub.breakAfter = 20_000;
+    hub.misbehave = (request, response) => {
+      if (!request.headers.range) return false;
+      response.writeHead(200).end(readFileSync(golden("models", "qwen2", "model.safetensors")));
+      return true;
+    };
+    const folder = await obtainModel(model("someone/single"), options());
+    assert.deepEqual(
+      readFileSync(join(folder, "model.safetensors")),
+      readFileSync(golden("models", "qwen2", "model.safetensors")),
+    );
+  });
+});
+
+describe("a hub that lies", () => {
+  test("a file longer than listed", async () => {
+    hub.sizes.set("model.safetensors", 100_000);
+    await refused(obtainModel(model("someone/single"), options()), /more than the 100000 bytes/);
+    assert.equal(cachedModel(model("someone/single"), options()), null);
+  });
+
+  test("a file shorter than listed", async () => {
+    hub.sizes.set("model.safetensors", 200_000);
+    await refused(obtainModel(model("someone/single"), options()), /at byte 126656 of 200000/);
+    assert.equal(cachedModel(model("someone/single"), options()), null);
+  });
+
+  test("other contents of the same size are thrown away", async () => {
+    hub.misbehave = (request, response) => {
+      if (!request.url!.endsWith("model.safetensors")) return false;
+      response.writeHead(200).end(Buffer.alloc(126_656));
+      return true;
+    };
+    await refused(obtainModel(model("someone/single"), options()), /other contents than the hub promised/);
+    assert.ok(!blobs().some((name) => name.endsWith(".incomplete")));
+    hub.misbehave = () => false;
+    await obtainModel(model("someone/single"), options());
+  });
+
+  test("other contents of a small file too", async () => {
+    hub.misbehave = (request, response) => {
+      if (!request.url!.endsWith("tokenizer_config.json")) return false;
+      response
+        .writeHead(200)
+        .end(Buffer.alloc(readFileSync(golden("models", "qwen2", "tokenizer_config.json")).length));
+      return true;
+    };
+    await refused(obtainModel(model("someone/single"), options()), /tokenizer_config\.json: found other contents/);
+  });
+
+  test("file names that lead out of the cache", async () => {
+    for (const name of ["../evil.json", "/etc/evil", "a/../../evil", "a\\..\\evil", ".."]) {
+      put(hub, "someone/evil", { ...folderFiles(golden("models", "qwen2")), [name]: "x" });
+      await refused(obtainModel(model("someone/evil"), options()), /a file name that leads elsewhere/);
+    }
+  });
+
+  test("a commit and checksums that are none", async () => {
+    const reply = (part: string, body: unknown) => {
+      hub.misbehave = (request, response) => {
+        if (!request.url!.includes(part)) return false;
+        response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+        return true;
+      };
+    };
+    reply("/revision/", { id: "a", sha: "../../x" });
+    await refused(obtainModel(model("someone/single"), options()), /the commit/);
+    reply("/tree/", [{ type: "file", path: "config.json", size: 3, oid: "../../../x" }]);
+    await refused(obtainModel(model("someone/single"), options()), /the checksum/);
+  });
+});
+
+describe("a hub that refuses", () => {
+  const statuses: [number, Record<string, string>, RegExp][] = [
+    [401, {}, /no repository of this name that everyone may read/],
+    [403, { "X-Error-Code": "GatedRepo" }, /its terms accepted on http/],
+    [404, { "X-Error-Code": "RepoNotFound" }, /no such repository/],
+    [404, { "X-Error-Code": "RevisionNotFound" }, /no such revision/],
+  ];
+  for (const [status, headers, message] of statuses)
+    test(`${status} ${headers["X-Error-Code"] ?? ""}`, async () => {
+      hub.misbehave = (_, response) => {
+        response.writeHead(status, headers).end();
+        return true;
+      };
+      await refused(
+        obtainModel(model("someone/single"), options()),
+        /^someone\/single: /,
+        message,
+        new RegExp(`status ${status}`),
+      );
+      assert.equal(hub.requests.length, 1, "asked once");
+      assert.ok(!existsSync(cacheFolder), "nothing written");
+    });
+
+  test("429 is waited for as long as the hub asks, a few times", async () => {
+    let busy = 2;
+    hub.misbehave = (_, response) => {
+      if (busy-- <= 0) return false;
+      response.writeHead(429, { "Retry-After": "7" }).end();
+      return true;
+    };
+    await obtainModel(model("someone/single"), options());
+    assert.deepEqual(waits, [7000, 7000]);
+    busy = 1000;
+    await refused(obtainModel(model("someone/sharded"), options()), /too many requests/);
+    assert.deepEqual(waits.slice(2), [7000, 7000, 7000, 7000]);
+    busy = 1000;
+    hub.misbehave = (_, response) => {
+      response.writeHead(429, { "Retry-After": "86400" }).end();
+      return true;
+    };
+    waits = [];
+    await refused(obtainModel(model("someone/sharded"), options()), /too many requests/);
+    assert.deepEqual(waits, [], "a day is not waited");
+  });
+
+  test("503 is tried again", async () => {
+    let broken = 1;
+    hub.misbehave = (_, response) => {
+      if (broken-- <= 0) return false;
+      response.writeHead(503).end();
+      return true;
+    };
+    await obtainModel(model("someone/single"), options());
+    assert.deepEqual(waits, [1000]);
+  });
+
+  test("weights of another kind alone", () =>
+    refused(obtainModel(model("someone/old"), options()), /no weights as \.safetensors among .*pytorch_model\.bin/));
+
+  test("no network: said at once, with the folder for files", async () => {
+    const offline = obtainModel(model("someone/single"), options({ endpoint: "http://127.0.0.1:1" }));
+    await refused(
+      offline,
+      /no way to http:\/\/127\.0\.0\.1:1/,
+      /config\.json, tokenizer\.json, model\.safetensors/,
+      /models--someone--single/,
+    );
+    assert.deepEqual(waits, []);
+  });
+
+  test("a stop in the middle keeps what came", async () => {
+    const stop = new AbortController();
+    const onProgress = (done: number) => done > 50_000 && stop.abort();
+    await assert.rejects(obtainModel(model("someone/single"), options({ signal: stop.signal, onProgress })), {
+      name: "AbortError",
+    });
+    assert.ok(blobs().some((name) => name.endsWith(".incomplete")));
+  });
+});
+
+describe("a data set by its name", () => {
+  const parquet = readFileSync(golden("data", "string-none.parquet"));
+  put(hub, "datasets/someone/texts", {
+    "data/train-00000-of-00002.parquet": parquet,
+    "data/train-00001-of-00002.parquet": parquet,
+    "data/test-00000-of-00001.parquet": parquet,
+    "README.md": "x",
+  });
+  put(hub, "datasets/someone/converted", { "texts.py": "x" });
+  put(
+    hub,
+    "datasets/someone/converted",
+    { "default/train/0000.parquet": parquet, "default/test/0000.parquet": parquet },
+    "refs/convert/parquet",
+  );
+  put(hub, "datasets/someone/several", { "en/train/0000.parquet": parquet, "de/train/0000.parquet": parquet });
+  put(hub, "datasets/someone/lines", { "train.jsonl": '{"text":"a"}\n', "test.jsonl": '{"text":"b"}\n' });
+  put(hub, "datasets/someone/nothing", { "a.bin": "x" });
+
+  test("the training part's shards, one at a time as they are read", async () => {
+    const list = await obtainDataset(dataset("someone/texts"), options());
+    assert.deepEqual(downloads(), ["train-00000-of-00002.parquet"], "the second comes when it is read");
+    const paths: string[] = [];
+    for await (const path of datasetFiles(list, options())) paths.push(path);
+    assert.deepEqual(
+      paths.map((path) => path.split("/").at(-1)),
+      ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"],
+    );
+    for (const path of paths) assert.deepEqual(readFileSync(path), parquet);
+    const before = hub.requests.length;
+    assert.equal(await obtainDataset(dataset("someone/texts"), options()), list);
+    assert.equal(hub.requests.length, before, "the second time asks nobody");
+  });
+
+  test("from the branch that the hub converts to, a folder, or lines of JSON", async () => {
+    const files = async (name: string) => {
+      const paths: string[] = [];
+      for await (const path of datasetFiles(await obtainDataset(dataset(name), options()), options()))
+        paths.push(path.split("/").slice(-3).join("/"));
+      return paths;
+    };
+    assert.deepEqual(await files("someone/converted"), ["default/train/0000.parquet"]);
+    assert.deepEqual(await files("someone/several/de"), ["de/train/0000.parquet"]);
+    assert.deepEqual(
+      (await files("someone/lines")).map((path) => path.split("/").at(-1)),
+      ["train.jsonl"],
+    );
+  });
+
+  test("what can't be told apart or read is refused", async () => {
+    await refused(
+      obtainDataset(dataset("someone/several"), options()),
+      /2 sets in one: de\/?, en/,
+      /someone\/several\/de/,
+    );
+    await refused(obtainDataset(dataset("someone/nothing"), options()), /no such file among a\.bin/);
+    await refused(obtainDataset(dataset("someone/nowhere"), options()), /no such repository/);
+  });
+});

@@ -1,0 +1,243 @@
+// SAEs in every layout that the field has: each package's own files to that package's own codes and reconstructions; what can't be known is asked for, never guessed in silence.
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync } from "node:fs";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { InputError } from "../../../src/formats/inputError.ts";
+import { readSafetensors, tensorEntryOf, tensorFloat32, writeSafetensors } from "../../../src/formats/safetensors.ts";
+import { decode, encode } from "../../../src/sae/encode.ts";
+import { openSae } from "../../../src/sae/openSae.ts";
+import { notForEnsembles } from "../../../src/sae/sae.ts";
+import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
+
+const saes = (...path: string[]) => golden("saes", ...path);
+
+/** [what to open, where its answers lie if not beside it, names of the answers if others] */
+const cases: readonly { path: string; io?: string; layout: RegExp; warnings?: RegExp }[] = [
+  ...[
+    "AutoEncoder",
+    "AutoEncoder_unnormalised_decoder",
+    "AutoEncoderNew",
+    "AutoEncoderTopK",
+    "BatchTopKSAE",
+    "GatedAutoEncoder",
+    "JumpReluAutoEncoder",
+    "MatryoshkaBatchTopKSAE",
+  ].map((name) => ({
+    path: `dictionary_learning/${name}`,
+    layout: new RegExp(`^dictionary_learning, ${name.replace("_unnormalised_decoder", "")}$`),
+  })),
+  {
+    path: "dictionary_learning/BatchTopKSAE_threshold_unset",
+    layout: /BatchTopKSAE/,
+    warnings: /threshold is unset \(-1\)/,
+  },
+  ...[
+    "topk",
+    "topk_bfloat16",
+    "topk_not_normalised",
+    "topk_num_latents_0",
+    "topk_skip",
+    "topk_transcode",
+    "topk_skip_transcode",
+    "groupmax",
+    "groupmax_skip_transcode",
+  ].map((name) => ({ path: `sparsify/${name}`, layout: /^sparsify, (topk|groupmax) (skip )?(SAE|transcoder)$/ })),
+  ...["width_128", "width_128_compressed", "width_128_fortran", "width_128_lowercase"].map((name) => ({
+    path: `gemma_scope/layer_12/${name}/average_l0_40`,
+    io: "gemma_scope/layer_12/width_128/average_l0_40",
+    layout: /^Gemma Scope$/,
+  })),
+  { path: "gemma_scope/gemma_scope_2_resid_post_layer_12_width_128_l0_medium", layout: /^Gemma Scope 2$/ },
+  { path: "openai/topk", layout: /OpenAI.*TopK/ },
+  { path: "openai/relu", layout: /OpenAI.*ReLU/ },
+  { path: "sae_lens/topk", layout: /^SAELens$/ },
+];
+
+for (const { path, io = path, layout, warnings } of cases) {
+  test(`${path} gives its package's codes and reconstructions`, async () => {
+    const opened = await openSae(saes(path));
+    assert.match(opened.layout, layout);
+    assert.equal(opened.warnings.length, warnings ? 1 : 0, opened.warnings.join("; "));
+    if (warnings) assert.match(opened.warnings[0]!, warnings);
+    await assertGives(opened.sae, io);
+  });
+}
+
+for (const file of readdirSync(saes("dictionary_learning", "wrappings")).filter((name) => name.endsWith(".pt"))) {
+  test(`the same SAE as torch.save wrote it: ${file}`, async () => {
+    const halved = /float16|bfloat16/.exec(file) !== null;
+    const opened = await openSae(saes("dictionary_learning", "wrappings", file), { dict_class: "AutoEncoderTopK" });
+    await assertGives(opened.sae, "dictionary_learning/wrappings", halved ? 3e-2 : 1e-5);
+    assert.equal(
+      opened.warnings.some((warning) => warning.includes("norm_factor 3.25")),
+      file.startsWith("backup"),
+    );
+  });
+}
+
+async function assertGives(
+  sae: Awaited<ReturnType<typeof openSae>>["sae"],
+  io: string,
+  tolerance = 1e-5,
+): Promise<void> {
+  const file = await readSafetensors(saes(io, "io.safetensors"));
+  const x = await tensorFloat32(file, "x");
+  const rows = tensorEntryOf(file, "x").shape[0]!;
+  const codes = encode(sae, x, rows);
+  assertClose(codes, await tensorFloat32(file, "codes"), "codes", tolerance);
+  assertClose(decode(sae, codes, rows, x), await tensorFloat32(file, "reconstruction"), "reconstruction", tolerance);
+}
+
+function assertClose(got: Float32Array, wanted: Float32Array, what: string, tolerance: number): void {
+  assert.equal(got.length, wanted.length, what);
+  for (let at = 0; at < got.length; at++) {
+    const allowed = tolerance * (1 + Math.abs(wanted[at]!));
+    assert.ok(Math.abs(got[at]! - wanted[at]!) <= allowed, `${what}, entry ${at}: ${got[at]} for ${wanted[at]}`);
+  }
+}
+
+test("model and hook are read from what stands beside the weights, and a person's word goes first", async () => {
+  const { sae } = await openSae(saes("dictionary_learning", "AutoEncoderTopK"));
+  assert.equal(sae.config.metadata.model_name, "EleutherAI/pythia-160m-deduped");
+  assert.equal(sae.config.metadata.hook_name, "blocks.4.hook_resid_post");
+  assert.equal(sae.config.metadata.context_size, 128);
+  const gemma = await openSae(saes("gemma_scope", "gemma_scope_2_resid_post_layer_12_width_128_l0_medium"));
+  assert.equal(gemma.sae.config.metadata.hook_name, "blocks.12.hook_resid_post");
+  const said = await openSae(saes("openai", "topk"), { hook_name: "blocks.3.hook_mlp_out" });
+  assert.equal(said.sae.config.metadata.hook_name, "blocks.3.hook_mlp_out");
+});
+
+test("transcoders and skips are read as what they are, and are not for ensembles", async () => {
+  const transcoder = (await openSae(saes("sparsify", "topk_skip_transcode"))).sae;
+  assert.equal(transcoder.config.d_out, 32);
+  assert.match(notForEnsembles(transcoder)!, /transcoder/);
+  assert.match(notForEnsembles((await openSae(saes("sparsify", "topk_skip"))).sae)!, /skip connection/);
+  assert.match(notForEnsembles((await openSae(saes("sparsify", "groupmax"))).sae)!, /groupmax/);
+  assert.equal(notForEnsembles((await openSae(saes("sparsify", "topk"))).sae), null);
+});
+
+test("a file, its folder and its configuration mean the same", async () => {
+  const folder = saes("sparsify", "topk");
+  const byFolder = await openSae(folder);
+  for (const name of ["sae.safetensors", "cfg.json"]) {
+    assert.deepEqual((await openSae(join(folder, name))).sae, byFolder.sae);
+  }
+});
+
+async function refused(path: string, message: RegExp, options = {}): Promise<void> {
+  await assert.rejects(openSae(path, options), (error: unknown) => {
+    assert.ok(error instanceof InputError, String(error));
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+test("what isn't an SAE, or can't be known, is refused with what there is", async () => {
+  const folder = temporaryFolder();
+  await refused(join(folder, "nowhere"), /no such file or folder/);
+  await refused(folder, /found nothing, expected a folder with an SAE's weights/);
+  await refused(saes("sparsify"), /MANIFEST\.json/);
+  await refused(saes("hostile", "control_ok.pt"), /the tensors encoder\.weight/);
+  await refused(saes("hostile", "pt_memo_index_lie.pt"), /no tensors/);
+  await refused(saes("hostile", "pt_self_reference.pt"), /no tensors, among self/);
+  await refused(saes("hostile", "cfg_claims_too_much"), /W_enc|tensor/);
+  await refused(saes("hostile", "st_nan_and_inf.safetensors"), /the tensors W_enc/);
+  await refused(saes("dictionary_learning", "AutoEncoderTopK"), /dict_class: found GatedAutoEncoder/, {
+    dict_class: "GatedAutoEncoder",
+  });
+});
+
+test("values that are no numbers are counted and placed", async () => {
+  const folder = temporaryFolder();
+  const weights = new Float32Array(8).fill(0.5);
+  weights.set([Number.NaN, Number.POSITIVE_INFINITY], 5);
+  const vector = (n: number) => ({ shape: [n], data: new Float32Array(n) });
+  const file = join(folder, "odd.safetensors");
+  const W_dec = { shape: [4, 2], data: new Float32Array(8).fill(1) };
+  const b = { b_enc: vector(4), b_dec: vector(2), threshold: vector(4) };
+  await writeSafetensors(file, { W_enc: { shape: [2, 4], data: weights }, W_dec, ...b });
+  await refused(file, /tensor W_enc: found 2 values that are not finite, the first \(NaN\) at 5/);
+});
+
+test("a lost threshold is caught by name", async () => {
+  const folder = temporaryFolder();
+  const source = await readSafetensors(
+    saes("gemma_scope", "gemma_scope_2_resid_post_layer_12_width_128_l0_medium", "params.safetensors"),
+  );
+  const kept = [...source.tensors].filter(([name]) => name !== "threshold");
+  const tensors = await Promise.all(
+    kept.map(async ([name, { shape }]) => [name, { shape, data: await tensorFloat32(source, name) }] as const),
+  );
+  await writeSafetensors(join(folder, "params.safetensors"), new Map(tensors));
+  await refused(folder, /no tensor threshold.*every positive feature would fire/);
+});
+
+test("an encoder stored the other way round is turned, by the lengths of the biases", async () => {
+  const folder = temporaryFolder();
+  const source = saes("sparsify", "topk");
+  const file = await readSafetensors(join(source, "sae.safetensors"));
+  const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+  for (const [name, { shape }] of file.tensors) tensors.set(name, { shape, data: await tensorFloat32(file, name) });
+  const { shape, data } = tensors.get("encoder.weight")!;
+  const [F, d] = shape as [number, number];
+  const turned = Float32Array.from(data, (_, at) => data[(at % F) * d + Math.floor(at / F)]!);
+  tensors.set("encoder.weight", { shape: [d, F], data: turned });
+  await writeSafetensors(join(folder, "sae.safetensors"), tensors);
+  await copyFile(join(source, "cfg.json"), join(folder, "cfg.json"));
+  await assertGives((await openSae(folder)).sae, "sparsify/topk");
+});
+
+test("a state dict of unknown layout needs its selection said, and is then used with a warning", async () => {
+  const folder = temporaryFolder();
+  const source = await readSafetensors(saes("sae_lens", "topk", "sae_weights.safetensors"));
+  const names = {
+    W_enc: "encoder_weights",
+    W_dec: "decoder_weights",
+    b_enc: "encoder_bias",
+    b_dec: "pre_bias",
+  } as const;
+  const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+  for (const [name, other] of Object.entries(names)) {
+    tensors.set(other, { shape: tensorEntryOf(source, name).shape, data: await tensorFloat32(source, name) });
+  }
+  const file = join(folder, "someone.safetensors");
+  await writeSafetensors(file, tensors);
+  await refused(file, /doesn't say how its features are selected/);
+  await refused(file, /k: found nothing/, { architecture: "topk" });
+  const opened = await openSae(file, { architecture: "topk", k: 8 });
+  await assertGives(opened.sae, "sae_lens/topk");
+  assert.match(opened.warnings[0]!, /read as topk with k 8/);
+});
+
+test("configurations that contradict the weights are refused", async () => {
+  const folder = join(temporaryFolder(), "sae");
+  mkdirSync(folder);
+  const source = saes("dictionary_learning", "AutoEncoderTopK");
+  await copyFile(join(source, "ae.pt"), join(folder, "ae.pt"));
+  const config = JSON.parse(await readFile(join(source, "config.json"), "utf8"));
+  config.trainer.dict_size = 64;
+  await writeFile(join(folder, "config.json"), JSON.stringify(config));
+  await refused(folder, /dict_size 128 by the weights, 64 by the configuration/);
+  await writeFile(join(folder, "config.json"), "{");
+  await refused(folder, /config\.json: found .*JSON/);
+});
+
+const strangers = sharedData("saes");
+test("checkpoints of strangers load", { skip: strangers.skip }, async () => {
+  const at = (name: string) => join(strangers.path, name);
+  for (const name of ["tinystories-1semele/ae1.pt", "tinystories-1semele/ae2.pt"]) {
+    const { layout, sae } = await openSae(at(name));
+    assert.match(layout, /dictionary_learning, AutoEncoder$/);
+    assert.equal(sae.config.architecture, "standard");
+  }
+  const list = await openSae(at("listcomp/sae_d100_k4_50ksteps_2layer_100dig_64d.pt"));
+  assert.match(list.layout, /BatchTopKSAE/);
+  assert.match(list.warnings.join("; "), /act_mean stands beside the SAE.*BatchTopKSAE or an AutoEncoderTopK/);
+  for (const F of [128, 512, 1024]) {
+    const { sae } = await openSae(at(`tinystories-prestoj/sae_${F}_4.pt`), { architecture: "topk", k: 4 });
+    assert.deepEqual([sae.config.d_in, sae.config.d_sae], [64, F]);
+  }
+  await refused(at("listcomp/2layer_100dig_64d.pt"), /the tensors embed\.W_E/);
+});
