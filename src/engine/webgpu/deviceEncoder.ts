@@ -5,9 +5,9 @@ import { type CodePart, joinCodes } from "../joinCodes.ts";
 import { allocateBatch } from "./batchMemory.ts";
 import type { Gpu } from "./gpu.ts";
 import { constantsFor, vec4s } from "./kernels.ts";
+import type { Layouts } from "./layouts.ts";
 import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
 import { padded, SaeBuffers } from "./saeBuffers.ts";
-import type { Layouts } from "./layouts.ts";
 
 /** Rows done together, at most. */
 const MOST_ROWS = 2048;
@@ -82,9 +82,7 @@ export class DeviceEncoder {
     });
     for (const [m, sae] of this.#saes.entries()) {
       const constants = constantsFor(configs[m]!, { chain: method === "boosting" });
-      this.#passes.push(
-        new MemberPass(this.#gpu, sae, batch, constants, await this.#layouts.for(configs[m]!, rows)),
-      );
+      this.#passes.push(new MemberPass(this.#gpu, sae, batch, constants, await this.#layouts.for(configs[m]!, rows)));
     }
     this.#batch = batch;
   }

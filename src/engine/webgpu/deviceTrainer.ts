@@ -4,10 +4,10 @@ import { EngineError, type MemberState, type StepInput, type StepReport, type Tr
 import { allocateBatch } from "./batchMemory.ts";
 import type { Gpu } from "./gpu.ts";
 import { constantsFor, vec4s } from "./kernels.ts";
+import type { Layouts } from "./layouts.ts";
 import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
 import { HEADER_BYTES, ROW_BYTES } from "./memoryPlan.ts";
 import { padded, SaeBuffers } from "./saeBuffers.ts";
-import type { Layouts } from "./layouts.ts";
 
 /** Words of a Row and of the header in shared.wgsl. */
 const ROW_WORDS = ROW_BYTES / 4;
@@ -121,13 +121,7 @@ export class DeviceTrainer {
           encoder.copyBufferToBuffer(bias, 0, staging, m * own + rows * ROW_BYTES, HEADER_BYTES);
           if (m > 0) return;
           const V = vec4s(d_in);
-          encoder.copyBufferToBuffer(
-            bias,
-            HEADER_BYTES + 4 * V * 16,
-            staging,
-            this.#members.length * own,
-            V * 16,
-          );
+          encoder.copyBufferToBuffer(bias, HEADER_BYTES + 4 * V * 16, staging, this.#members.length * own, V * 16);
         },
       ]);
     }

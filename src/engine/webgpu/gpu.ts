@@ -159,10 +159,14 @@ export class Gpu {
     groups: number | readonly [number, number],
   ): Run {
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-    const [x, y] =
-      typeof groups === "number" ? [Math.min(groups, MOST_IN_X), Math.ceil(groups / MOST_IN_X)] : groups;
+    const [x, y] = typeof groups === "number" ? [Math.min(groups, MOST_IN_X), Math.ceil(groups / MOST_IN_X)] : groups;
     const pipeline = this.pipeline(name, constants);
-    return { pipeline, group: this.#device.createBindGroup({ label: name, layout: this.#layout(name), entries }), x, y };
+    return {
+      pipeline,
+      group: this.#device.createBindGroup({ label: name, layout: this.#layout(name), entries }),
+      x,
+      y,
+    };
   }
 
   /** One after the other in one submission; what stands between them is copied or cleared in its place. */

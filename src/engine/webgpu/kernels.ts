@@ -1,7 +1,7 @@
 // The WGSL kernels: which file and entry point each is, what it binds, and its text with the constants that it is compiled for.
 import { readFileSync } from "node:fs";
-import type { TrainerConfig } from "../engine.ts";
-import type { SaeConfig } from "../../sae/sae.ts";
+import type { Architecture, SaeConfig } from "../../sae/sae.ts";
+import { EngineError, type TrainerConfig } from "../engine.ts";
 
 /** How a binding is used: the kernel's numbers, or a buffer that it reads, or also writes. */
 type Use = "numbers" | "read" | "write";
@@ -91,7 +91,13 @@ export function layoutConstants({ width, tile }: Layout, d_in: number): Constant
 /** Latents that a workgroup of latentGradient.wgsl goes through. */
 export const LATENTS_EACH = 16;
 
-const ARCHITECTURES = { standard: 0, topk: 1, batchtopk: 2, jumprelu: 3, gated: 4 } as const;
+const ARCHITECTURES: Partial<Record<Architecture, number>> = {
+  standard: 0,
+  topk: 1,
+  batchtopk: 2,
+  jumprelu: 3,
+  gated: 4,
+};
 const NORMALISE = { none: 0, expected_average_only_in: 0, constant_norm_rescale: 1, layer_norm: 2 } as const;
 
 /** Constants by name, as WGSL wants them. */
@@ -103,11 +109,13 @@ export function constantsFor(
   use: { readonly training?: TrainerConfig; readonly chain?: boolean; readonly fused?: boolean },
 ): Constants {
   const { training } = use;
+  const architecture = ARCHITECTURES[sae.architecture];
+  if (architecture === undefined) throw new EngineError(`a ${sae.architecture} SAE can be read, not trained`);
   const family = sae.architecture === "topk" || sae.architecture === "batchtopk";
   const aux = training !== undefined && family && training.aux_loss_coefficient !== 0;
   const second = aux || (training !== undefined && sae.architecture === "gated");
   return {
-    ARCHITECTURE: `${ARCHITECTURES[sae.architecture]}u`,
+    ARCHITECTURE: `${architecture}u`,
     TRAINING: `${training !== undefined}`,
     CHAIN: `${use.chain ?? false}`,
     NORMALISE: `${NORMALISE[sae.normalize_activations]}u`,

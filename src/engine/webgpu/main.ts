@@ -4,9 +4,9 @@ import { DeviceEncoder } from "./deviceEncoder.ts";
 import { DeviceTrainer } from "./deviceTrainer.ts";
 import { findAdapters, Gpu } from "./gpu.ts";
 import { LargeReceiver, sendLarge } from "./largeMessages.ts";
+import { type Layouts, plainLayout } from "./layouts.ts";
 import { measureDevice } from "./measureDevice.ts";
 import type { Call, Reply, Request } from "./protocol.ts";
-import { type Layouts, plainLayout } from "./layouts.ts";
 import { tunedLayouts } from "./tuning.ts";
 
 let gpu: Gpu | undefined;

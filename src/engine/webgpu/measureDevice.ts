@@ -2,9 +2,9 @@
 import { newMemberState } from "../memberState.ts";
 import { DeviceTrainer } from "./deviceTrainer.ts";
 import type { Gpu } from "./gpu.ts";
-import { measureTile, type ProductShape } from "./tileRate.ts";
 import { DEFAULT_TILE } from "./kernels.ts";
 import type { Layouts } from "./layouts.ts";
+import { measureTile, type ProductShape } from "./tileRate.ts";
 
 export interface DeviceMeasure {
   /** GFLOP/s of the encoder's matrix product, float32. */

@@ -2,7 +2,7 @@
 import type { SaeConfig } from "../../sae/sae.ts";
 import type { StepInput, TrainerConfig } from "../engine.ts";
 import type { Gpu, Run } from "./gpu.ts";
-import { type Constants, type Layout, LATENTS_EACH, layoutConstants, vec4s } from "./kernels.ts";
+import { type Constants, LATENTS_EACH, type Layout, layoutConstants, vec4s } from "./kernels.ts";
 import { type BatchPlan, HEADER_BYTES, type MicroBatch } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, type Numbers, packNumbers } from "./numbers.ts";
 import type { SaeBuffers } from "./saeBuffers.ts";

@@ -6,8 +6,8 @@ import { z } from "zod";
 import { writeFileAtomic } from "../../formats/atomicWrite.ts";
 import type { Gpu } from "./gpu.ts";
 import { DEFAULT_TILE, type GemmTile } from "./kernels.ts";
-import { measureTile } from "./tileRate.ts";
 import { type Layouts, plainLayout } from "./layouts.ts";
+import { measureTile } from "./tileRate.ts";
 
 /** All fit 16 KiB of workgroup memory; the default comes first and wins a tie. */
 export const TILES: readonly GemmTile[] = [

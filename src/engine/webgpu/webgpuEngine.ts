@@ -2,6 +2,7 @@
 import type { Ensemble } from "../../sae/ensemble.ts";
 import { withCurrentMoments } from "../currentMoments.ts";
 import {
+  checkEncodable,
   type Encoded,
   type Encoder,
   type Engine,
@@ -89,11 +90,7 @@ export class WebgpuEngine implements Engine {
   }
 
   async createEncoder(ensemble: Ensemble): Promise<Encoder> {
-    if (ensemble.members.some((member) => member.config.architecture === "batchtopk")) {
-      throw new EngineError(
-        "a batchtopk member has to be brought into its inference form (jumprelu) before it can encode",
-      );
-    }
+    checkEncodable(ensemble);
     const encoder = await this.#device.call<number>({ kind: "encoder", ensemble: withoutProvenance(ensemble) });
     return new WebgpuEncoder(this.#device, encoder);
   }
