@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
-import { taskType, views } from "./ids.ts";
+import { taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
@@ -11,9 +11,8 @@ import { ServiceClient } from "./serviceClient.ts";
 import { RunStatusBar } from "./statusBar.ts";
 import { RunNotifications } from "./tasks/runNotifications.ts";
 import { RunTasks } from "./tasks/runTasks.ts";
-import { EnsemblesTree } from "./trees/ensemblesTree.ts";
 import { FeaturesTree } from "./trees/featuresTree.ts";
-import { badgeOf, RunsTree } from "./trees/runsTree.ts";
+import { createViews } from "./trees/views.ts";
 
 export function activate(context: vscode.ExtensionContext): void {
   const output = vscode.window.createOutputChannel("SAE Ensembles", { log: true });
@@ -23,9 +22,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const browsers = new FeatureBrowsers(context, service);
   const dashboards = new RunDashboards(context, service, store);
   const features = new FeaturesTree(service);
-
   const notifications = new RunNotifications(store, service);
-  const runsView = vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) });
 
   context.subscriptions.push(
     output,
@@ -36,23 +33,11 @@ export function activate(context: vscode.ExtensionContext): void {
     new ExperimentChecks(service),
     vscode.tasks.registerTaskProvider(taskType, tasks),
     vscode.languages.registerCodeLensProvider(experimentFiles, new ExperimentLenses(store)),
-    runsView,
-    store.onChanged(() => {
-      runsView.badge = badgeOf(store);
-    }),
     tasks,
     notifications,
     tasks.onStarted((folder) => notifications.follow(folder)),
-    vscode.window.createTreeView(views.ensembles, {
-      treeDataProvider: new EnsemblesTree(store),
-      canSelectMany: true,
-    }),
-    vscode.window.createTreeView(views.features, { treeDataProvider: features }),
-    browsers.onShown((ensemble) => features.show(ensemble)),
-    store.onChanged(() =>
-      features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder),
-    ),
-    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards }),
+    ...createViews(store, features, browsers),
+    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards, features }),
   );
   void store.watch();
 }

@@ -22,11 +22,17 @@ export const commands = {
   revealEnsemble: "saeEnsembles.revealEnsemble",
   deleteEnsemble: "saeEnsembles.deleteEnsemble",
   browseFeatures: "saeEnsembles.browseFeatures",
+  filterFeatures: "saeEnsembles.filterFeatures",
+  clearFeatureFilter: "saeEnsembles.clearFeatureFilter",
+  labelWithModel: "saeEnsembles.labelWithModel",
   showFeature: "saeEnsembles.showFeature",
   refresh: "saeEnsembles.refresh",
   doctor: "saeEnsembles.doctor",
   setHubToken: "saeEnsembles.setHubToken",
 } as const;
+
+/** Keys of `when` clauses that we set. */
+export const contexts = { featuresFiltered: "saeEnsembles.featuresFiltered" } as const;
 
 export const taskType = "sae-ensembles";
 

@@ -46,7 +46,7 @@ export async function obtainModel(reference: HubReference, options: HubOptions =
   const fetch = (wanted: readonly HubFile[]) => fetchHubFiles(reference, commit, wanted, options);
   if (isOneFile(reference)) {
     const file = find(reference.path) ?? refuse(reference, files, `no file ${reference.path}`, "a file that it has");
-    return join(await fetch([file]), reference.path);
+    return join(await fetch([...besides(reference, files), file]), reference.path);
   }
   const small = [CONFIG, TOKENIZER].map(
     (name) => find(inside(name)) ?? refuse(reference, files, `no ${name}`, "a model in transformers' form"),
@@ -73,12 +73,28 @@ export async function modelDownloadSize(reference: HubReference, options: HubOpt
   const ours = files.filter(({ path }) => posix.dirname(path) === (reference.path || "."));
   const single = ours.filter(({ path }) => posix.basename(path) === SINGLE);
   const weights = single.length > 0 ? single : ours.filter(({ path }) => path.endsWith(".safetensors"));
-  const chosen = isOneFile(reference) ? files.filter(({ path }) => path === reference.path) : weights;
+  const chosen = isOneFile(reference)
+    ? [...besides(reference, files), ...files.filter(({ path }) => path === reference.path)]
+    : weights;
   return chosen.reduce((sum, { size }) => sum + size, 0);
 }
 
 function isOneFile({ path }: HubReference): boolean {
-  return /\.gguf$/.test(path);
+  return /\.(gguf|onnx)$/.test(path);
+}
+
+/** What an .onnx file needs beside it: its weights, and configuration and tokenizer there or in the folder above. */
+function besides({ path }: HubReference, files: readonly HubFile[]): HubFile[] {
+  if (!path.endsWith(".onnx")) return [];
+  const folder = posix.dirname(path);
+  const places = [folder, posix.dirname(folder)];
+  const small = [CONFIG, TOKENIZER, ...OPTIONAL];
+  return files.filter(
+    (file) =>
+      file.path.startsWith(`${path}_data`) ||
+      file.path.startsWith(`${path}.data`) ||
+      (places.includes(posix.dirname(file.path)) && small.includes(posix.basename(file.path))),
+  );
 }
 
 function shardsOf(folder: string, reference: HubReference): string[] {

@@ -141,6 +141,20 @@ describe("a model by its name", () => {
     assert.equal(statSync(file).size, 2400);
   });
 
+  test("an .onnx file with its weights, its configuration and its tokenizer, which lie above it", async () => {
+    const { "config.json": config, "tokenizer.json": tokenizer } = folderFiles(golden("models", "gpt2"));
+    const onnx = { "onnx/model.onnx": "x", "onnx/model.onnx_data": "y", "onnx/model_fp16.onnx": "z" };
+    put(hub, "someone/exported", {
+      "config.json": config!,
+      "tokenizer.json": tokenizer!,
+      "model.safetensors": "w",
+      ...onnx,
+    });
+    const file = await obtainModel(model("someone/exported/onnx/model.onnx"), options());
+    assert.deepEqual(downloads().sort(), ["config.json", "model.onnx", "model.onnx_data", "tokenizer.json"]);
+    assert.ok(existsSync(join(file, "..", "..", "tokenizer.json")));
+  });
+
   test("straight from the cache that Python's library made, links and all", async () => {
     const repository = join(cacheFolder, "models--someone--elses");
     const snapshot = join(repository, "snapshots", COMMIT);
