@@ -61,6 +61,7 @@ async function buildWebviews(): Promise<void> {
   await build({
     entryPoints: {
       "feature-browser": "webview/feature-browser/main.ts",
+      "next-token": "webview/next-token/main.ts",
       "run-dashboard": "webview/run-dashboard/main.ts",
     },
     outdir: "dist/webview",

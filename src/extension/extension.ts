@@ -3,8 +3,15 @@ import * as vscode from "vscode";
 import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
+import { FeatureHovers } from "./editor/featureHover.ts";
+import { InspectionStatus } from "./editor/inspectionStatus.ts";
+import { StrengthMarks } from "./editor/strengthMarks.ts";
+import { TextInspector } from "./editor/textInspector.ts";
+import { Tints } from "./editor/tints.ts";
+import { registerFeaturesTool } from "./featuresTool.ts";
 import { taskType, views } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
+import { NextTokenPanel } from "./panels/nextTokenPanel.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
@@ -12,6 +19,7 @@ import { RunStatusBar } from "./statusBar.ts";
 import { RunNotifications } from "./tasks/runNotifications.ts";
 import { RunTasks } from "./tasks/runTasks.ts";
 import { EnsemblesTree } from "./trees/ensemblesTree.ts";
+import { FeaturesHereTree } from "./trees/featuresHereTree.ts";
 import { FeaturesTree } from "./trees/featuresTree.ts";
 import { badgeOf, RunsTree } from "./trees/runsTree.ts";
 
@@ -23,6 +31,11 @@ export function activate(context: vscode.ExtensionContext): void {
   const browsers = new FeatureBrowsers(context, service);
   const dashboards = new RunDashboards(context, service, store);
   const features = new FeaturesTree(service);
+
+  const inspector = new TextInspector(service, context.workspaceState);
+  const here = new FeaturesHereTree(inspector, service);
+  const nextToken = new NextTokenPanel(context, service, inspector);
+  const marks = new StrengthMarks(inspector);
 
   const notifications = new RunNotifications(store, service);
   const runsView = vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) });
@@ -49,7 +62,16 @@ export function activate(context: vscode.ExtensionContext): void {
     store.onChanged(() =>
       features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder),
     ),
-    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards }),
+    inspector,
+    new Tints(inspector),
+    new InspectionStatus(inspector),
+    marks,
+    vscode.languages.registerHoverProvider({ pattern: "**" }, new FeatureHovers(inspector)),
+    vscode.languages.registerInlayHintsProvider({ pattern: "**" }, marks),
+    here,
+    nextToken,
+    registerFeaturesTool(service, store, inspector),
+    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards, inspector, here, nextToken }),
   );
   void store.watch();
 }

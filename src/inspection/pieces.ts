@@ -38,6 +38,23 @@ export function piecesOf(document: string, kind: DocumentKind, visible: Span): P
   return shown;
 }
 
+/** What stands before a cursor, for the model to go on from: of a table or jsonl the cell's part; null outside of any cell. */
+export function textBefore(document: string, kind: DocumentKind, offset: number): string | null {
+  if (kind === "text") {
+    const from = wholeCharacter(document, Math.max(0, offset - MOST_CHARACTERS));
+    return textPiece(document, { start: from, end: offset }).text;
+  }
+  const line = { start: offset, end: offset };
+  for (const { text, places } of kind === "jsonl"
+    ? jsonCells(document, line)
+    : tableCells(document, kind === "csv" ? "," : "\t")) {
+    if (places[0]! > offset || places.at(-1)! < offset) continue;
+    const before = places.findIndex((place) => place >= offset);
+    return text.slice(0, before);
+  }
+  return null;
+}
+
 /** Everything, or from some context before the visible part on. */
 export function textWindow(document: string, visible: Span): Span {
   if (document.length <= MOST_CHARACTERS) return { start: 0, end: document.length };

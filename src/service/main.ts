@@ -4,6 +4,7 @@ import { open, rm, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { InputError } from "../formats/inputError.ts";
+import { textBefore } from "../inspection/pieces.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
@@ -152,6 +153,7 @@ answer(connection, service, {
   },
   inspect: (question, signal) => inspections.inspect(question, signal),
   featuresHere: (question) => inspections.featuresHere(question),
+  textBefore: ({ kind, text, offset }) => ({ text: textBefore(text, kind, offset) }),
   nextToken: (question, signal) => inspections.nextToken(question, signal),
   pushing: (question, signal) => inspections.pushing(question, signal),
   generate: (question, signal) => {
