@@ -34,36 +34,31 @@ const training = {
 };
 const four = ["single", "bagging", "boosting", "expanded"];
 
-/** Each a whole experiment file but for what is common. */
-const settings: Record<string, () => Record<string, unknown>> = {
-  "smollm2-topk-4": () => ({
-    ...smol(),
-    sae: { architecture: "topk", d_sae: 1024, k: 16 },
-    ensembles: { methods: four, n_members: 4, seed_sets: 2 },
-  }),
-  "smollm2-relu-4": () => ({
-    ...smol(),
-    sae: { architecture: "standard", d_sae: 1024, l1_coefficient: 5, l1_warm_up_steps: 100 },
-    normalize: true,
-    ensembles: { methods: four, n_members: 4, seed_sets: 2 },
-  }),
-  "stories-topk-4": () => ({
-    ...stories(),
-    sae: { architecture: "topk", d_sae: 256, k: 8 },
-    ensembles: { methods: four, n_members: 4, seed_sets: 2 },
-  }),
-  "stories-topk-8": () => ({
-    ...stories(),
-    sae: { architecture: "topk", d_sae: 256, k: 8 },
-    ensembles: { methods: four, n_members: 8, seed_sets: 2 },
-  }),
-  "stories-relu-8": () => ({
-    ...stories(),
-    sae: { architecture: "standard", d_sae: 256, l1_coefficient: 5, l1_warm_up_steps: 100 },
-    normalize: true,
-    ensembles: { methods: four, n_members: 8, seed_sets: 2 },
-  }),
+const models: Record<string, { made: () => Record<string, unknown>; d_sae: number; k: number }> = {
+  smollm2: { made: smol, d_sae: 1024, k: 16 },
+  stories: { made: stories, d_sae: 256, k: 8 },
 };
+
+/** SETTING is model-architecture-members; each a whole experiment file but for what is common. */
+const settings: Record<string, () => Record<string, unknown>> = {};
+for (const n_members of [4, 8]) {
+  for (const [model, { made, d_sae, k }] of Object.entries(models)) {
+    const ensembles = { methods: four, n_members, seed_sets: 2 };
+    settings[`${model}-topk-${n_members}`] = () => ({ ...made(), sae: { architecture: "topk", d_sae, k }, ensembles });
+    settings[`${model}-relu-${n_members}`] = () => ({
+      ...made(),
+      // ReLU needs activations of a known size for its penalty to mean the same everywhere.
+      sae: {
+        architecture: "standard",
+        d_sae,
+        l1_coefficient: 5,
+        l1_warm_up_steps: 100,
+        normalize_activations: "expected_average_only_in",
+      },
+      ensembles,
+    });
+  }
+}
 
 const chosen = process.argv.slice(2);
 const folder = join(import.meta.dirname, "..", ".bench", "paper");
@@ -71,15 +66,8 @@ mkdirSync(folder, { recursive: true });
 for (const name of chosen.length > 0 ? chosen : Object.keys(settings)) {
   const make = settings[name];
   if (!make) throw new Error(`no setting ${name}; there are ${Object.keys(settings).join(", ")}`);
-  const { normalize, sae, ...rest } = make() as { normalize?: boolean; sae: Record<string, unknown> };
-  // ReLU needs activations of a known size for its penalty to mean the same everywhere (SAELens' expected_average_only_in).
-  const settled = {
-    ...rest,
-    ...training,
-    sae: normalize ? { ...sae, normalize_activations: "expected_average_only_in" } : sae,
-  };
   const file = join(folder, `${name}.sae.jsonc`);
-  writeFileSync(file, JSON.stringify(settled, null, 2));
+  writeFileSync(file, JSON.stringify({ ...make(), ...training }, null, 2));
   const experiment = readExperiment(file);
   let last = "";
   await runJobs(experiment, ["harvest", "train", "evaluate"], {

@@ -62,6 +62,7 @@ async function buildWebviews(): Promise<void> {
     entryPoints: {
       "feature-browser": "webview/feature-browser/main.ts",
       "next-token": "webview/next-token/main.ts",
+      "ensemble-comparison": "webview/ensemble-comparison/main.ts",
       "run-dashboard": "webview/run-dashboard/main.ts",
     },
     outdir: "dist/webview",

@@ -3,10 +3,11 @@ import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
-import { trainStepClaims } from "./trainStep.ts";
+import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
   ...trainStepClaims,
+  denseStepClaim,
   baggingClaim,
   harvestClaim,
   indexBuildClaim,

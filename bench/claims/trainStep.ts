@@ -1,20 +1,25 @@
-// train-step-*, gemm-share-*: one optimiser step of a TopK SAE on the CPU engine, beside SAELens' own trainer, a plain dense PyTorch step, and the bare matrix product.
+// train-step-*, gemm-share-*: one optimiser step on the CPU engine, beside SAELens' own trainer, a plain dense PyTorch step, and the bare matrix product.
 import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { createCpuEngine } from "../../src/engine/cpu/cpuEngine.ts";
 import { newMemberState } from "../../src/engine/memberState.ts";
 import { encodeOnnx } from "../../src/formats/onnx.ts";
 import { readSafetensors, tensorFloat32 } from "../../src/formats/safetensors.ts";
+import { type Architecture, parameterNames, type SaeWeights } from "../../src/sae/sae.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
 import { median, takeTurns } from "../median.ts";
 import { stepConfig } from "../trainStep.ts";
 
 interface Shape {
-  readonly size: "small" | "large";
+  readonly size: string;
   readonly d: number;
   readonly F: number;
   readonly batch: number;
+  /** topk. */
   readonly k: number;
+  /** topk unless given; others with their penalty's coefficient. */
+  readonly architecture?: Architecture;
+  readonly coefficient?: number;
   /** Timed steps a turn: ours and the peers'. */
   readonly ourSteps: number;
   readonly peerSteps: number;
@@ -24,6 +29,14 @@ const SHAPES: readonly Shape[] = [
   { size: "small", d: 512, F: 4096, batch: 2048, k: 32, ourSteps: 20, peerSteps: 6 },
   { size: "large", d: 768, F: 16_128, batch: 2048, k: 128, ourSteps: 6, peerSteps: 3 },
 ];
+/** Batches in which about half of all latents fire, as at the start of any training but a topk one. */
+const DENSE_SHAPES: readonly Shape[] = (["standard", "jumprelu", "gated"] as const).map((architecture) => ({
+  ...SHAPES[0]!,
+  architecture,
+  coefficient: 0.01,
+  ourSteps: 3,
+  peerSteps: 3,
+}));
 const ROUNDS = 5;
 const WARM_UP = 8;
 /** Distinct batches that both sides go through in turn. */
@@ -33,6 +46,17 @@ const LEARNING_RATE = 3e-4;
 const DEAD_FEATURE_WINDOW = 1000;
 /** The same step from the same start: losses may drift apart by rounding only. */
 const LOSS_TOLERANCE = 1e-3;
+
+export const denseStepClaim: Claim = {
+  name: "train-step-dense",
+  measures:
+    "one training step where half of the latents fire (standard, jumprelu and gated SAEs before their penalty bites), d=512 F=4096 B=2048, SAELens' defaults",
+  against:
+    "plain dense PyTorch for standard, SAELens' trainer (dense PyTorch too) for the others; the least ratio counts",
+  unit: "ms",
+  goal: 1,
+  run: denseSteps,
+};
 
 export const trainStepClaims: readonly Claim[] = SHAPES.flatMap((shape) => [
   {
@@ -69,10 +93,11 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
       last[which] = await peer.ask<PeerStep>("step", { which, steps });
       return last[which].ms;
     };
+    const hasDense = shape.architecture === undefined || shape.architecture === "standard";
     bench.log(`warming up; ${ours.description}`);
     const warm = await ours.steps(WARM_UP);
     await ask("sae_lens", WARM_UP)();
-    await ask("dense", WARM_UP)();
+    if (hasDense) await ask("dense", WARM_UP)();
     const peerLoss = last["sae_lens"]!.loss;
     const off = Math.abs(warm.loss / peerLoss - 1);
     if (off > LOSS_TOLERANCE) {
@@ -88,16 +113,17 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
         return taken.ms;
       },
       sae_lens: ask("sae_lens", shape.peerSteps),
-      dense: ask("dense", shape.peerSteps),
+      dense: hasDense ? ask("dense", shape.peerSteps) : async () => [],
     });
-    const [our, saeLens, dense] = [median(times.ours), median(times.sae_lens), median(times.dense)];
+    const [our, saeLens] = [median(times.ours), median(times.sae_lens)];
+    const dense = hasDense ? median(times.dense) : undefined;
     return {
       ours: our,
       peer: saeLens,
       ratio: saeLens / our,
       details: {
-        dense_pytorch: dense,
-        ratio_dense_pytorch: dense / our,
+        ...(dense && { dense_pytorch: dense, ratio_dense_pytorch: dense / our }),
+        l0: warm.l0,
         loss_after_warm_up: warm.loss,
         loss_after_warm_up_sae_lens: peerLoss,
         n_dead: ourDead,
@@ -115,6 +141,32 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
   } finally {
     await ours.close();
   }
+}
+
+/** Each architecture's step beside the faster of its peers. */
+async function denseSteps(bench: Bench): Promise<Measured> {
+  let worst: Measured | undefined;
+  const details: Record<string, number | string> = {};
+  for (const shape of DENSE_SHAPES) {
+    bench.log(`${shape.architecture}`);
+    const measured = await trainStep(bench, shape);
+    const { dense_pytorch, l0, torch, engine } = measured.details;
+    const peer = Math.min(measured.peer!, typeof dense_pytorch === "number" ? dense_pytorch : Number.POSITIVE_INFINITY);
+    const of: Measured = { ...measured, peer, ratio: peer / measured.ours };
+    if (!worst || of.ratio! < worst.ratio!) worst = of;
+    Object.assign(details, {
+      [`${shape.architecture}_ms`]: of.ours,
+      [`${shape.architecture}_ratio`]: of.ratio!,
+      [`${shape.architecture}_l0`]: l0,
+      torch,
+      engine,
+    });
+  }
+  return {
+    ...worst!,
+    details,
+    notes: ["Same start and batches, the losses agree. Medians over steps, turns alternating."],
+  };
 }
 
 async function gemmShare(bench: Bench, shape: Shape): Promise<Measured> {
@@ -158,7 +210,7 @@ async function gemmShare(bench: Bench, shape: Shape): Promise<Measured> {
 
 async function prepare(
   bench: Bench,
-  { d, F, k, batch }: Shape,
+  { d, F, k, batch, architecture, coefficient }: Shape,
   peer: Awaited<ReturnType<Bench["peer"]>>,
 ): Promise<{ defaults: Record<string, unknown>; torch: string }> {
   bench.log("preparing data and the start with SAELens");
@@ -167,6 +219,8 @@ async function prepare(
     F,
     k,
     batch,
+    architecture: architecture ?? "topk",
+    coefficient: coefficient ?? null,
     batches: BATCHES,
     seed: 1,
     folder: bench.dataFolder,
@@ -175,19 +229,19 @@ async function prepare(
 }
 
 /** Our trainer from SAELens' own initial weights, over the same batches in the same order. */
-async function ourTrainer(bench: Bench, { d, F, k, batch }: Shape) {
+async function ourTrainer(bench: Bench, { d, F, k, batch, architecture = "topk", coefficient = 0 }: Shape) {
   const file = await readSafetensors(join(bench.dataFolder, "start.safetensors"));
   const stored = await tensorFloat32(file, "W_enc", [d, F]);
   const W_enc = new Float32Array(F * d);
   for (let j = 0; j < d; j++) for (let i = 0; i < F; i++) W_enc[i * d + j] = stored[j * F + i]!;
-  const weights = {
+  const weights: SaeWeights = {
     W_enc,
     W_dec: await tensorFloat32(file, "W_dec", [F, d]),
     b_dec: await tensorFloat32(file, "b_dec", [d]),
-    b_enc: await tensorFloat32(file, "b_enc", [F]),
   };
+  for (const name of parameterNames(architecture)) weights[name] ??= await tensorFloat32(file, name, [F]);
   const x = await tensorFloat32(file, "x", [BATCHES, batch, d]);
-  const config = { ...stepConfig({ d_in: d, d_sae: F, k }), dead_feature_window: DEAD_FEATURE_WINDOW };
+  const config = { ...stepConfig({ d_in: d, d_sae: F, k, architecture }), dead_feature_window: DEAD_FEATURE_WINDOW };
   const engine = await createCpuEngine({ threads: bench.threads });
   const trainer = await engine.createTrainer(config, [newMemberState(weights, config.adam_beta1)]);
   let taken = 0;
@@ -196,18 +250,18 @@ async function ourTrainer(bench: Bench, { d, F, k, batch }: Shape) {
     takeTimings: () => engine.takeTimings(),
     steps: async (count: number) => {
       const ms: number[] = [];
-      let loss = Number.NaN;
-      let nDead = 0;
+      let [loss, l0, nDead] = [Number.NaN, 0, 0];
       for (let s = 0; s < count; s++) {
         const from = (taken++ % BATCHES) * batch * d;
         const rows = x.subarray(from, from + batch * d);
         const start = performance.now();
-        const [report] = await trainer.step(rows, batch, { lr: LEARNING_RATE, sparsity_coefficient: 0 });
+        const [report] = await trainer.step(rows, batch, { lr: LEARNING_RATE, sparsity_coefficient: coefficient });
         ms.push(performance.now() - start);
         loss = report!.loss;
+        l0 = report!.l0;
         nDead = report!.n_dead;
       }
-      return { ms, loss, nDead };
+      return { ms, loss, l0, nDead };
     },
     close: async () => {
       await trainer.close();

@@ -1,6 +1,6 @@
 // What the commands that run jobs have in common: an experiment file in, jobs run in this process or in one of its own.
 import { Command, InvalidArgumentError, Option } from "commander";
-import { readExperiment } from "../jobs/experiment.ts";
+import { type Experiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, runArguments } from "../jobs/launch.ts";
 import { allJobs } from "../jobs/runJobs.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
@@ -23,7 +23,10 @@ export function addRunOptions(command: Command): Command {
 }
 
 /** A command over an experiment file that runs `kinds`. */
-export function experimentCommand(name: string, kinds: readonly JobKind[]): Command {
+export function experimentCommand(
+  name: string,
+  kinds: readonly JobKind[] | ((experiment: Experiment) => JobKind[]),
+): Command {
   const command = new Command(name)
     .argument("<experiment>", "experiment file (*.sae.jsonc)")
     .option("--run-folder <folder>", "where everything goes, instead of the file's output_path")
@@ -35,10 +38,11 @@ export function experimentCommand(name: string, kinds: readonly JobKind[]): Comm
 
 export async function runExperiment(
   file: string,
-  kinds: readonly JobKind[],
+  jobs: readonly JobKind[] | ((experiment: Experiment) => JobKind[]),
   options: ExperimentCommandOptions,
 ): Promise<"done" | "stopped" | "started"> {
   const experiment = readExperiment(file, options);
+  const kinds = typeof jobs === "function" ? jobs(experiment) : jobs;
   if (!options.detach) return runInForeground(experiment, kinds, options);
   return startDetached(experiment.paths.runFolder, runArguments(experiment, kinds), options);
 }

@@ -1,7 +1,9 @@
-// Options that the commands over labelled data share: which file, which columns, which seeds; and a line of progress.
+// What the commands over labelled data share: their options, and running the job and printing its report.
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
-import type { ProbeRunOptions } from "../jobs/probeRun.ts";
-import { integer } from "./words.ts";
+import type { Experiment } from "../jobs/experiment.ts";
+import { runInForeground, shortPath } from "./foreground.ts";
 
 /** "1,2,3" → whole numbers. */
 export function wholeNumbers(value: string): number[] {
@@ -30,30 +32,25 @@ export function valuePair(value: string): { positive: string[]; negative: string
   return { positive: list(sides[0]!), negative: list(sides[1]!) };
 }
 
-/** A line that is written over while something goes on; nothing where standard error is no terminal. */
-export function progressLine(): { onProgress: NonNullable<ProbeRunOptions["onProgress"]>; end: () => void } {
-  const shown = process.stderr.isTTY === true;
-  return {
-    onProgress: (stage, done, total, unit) => {
-      if (shown) process.stderr.write(`\r\x1b[K${stage}: ${integer(done)} of ${integer(total)} ${unit}`);
-    },
-    end: () => {
-      if (shown) process.stderr.write("\r\x1b[K");
-    },
-  };
+export interface ProbingOptions {
+  readonly json?: boolean;
 }
 
-/** Aborted by Ctrl-C. What was pooled by then for whole ensembles is kept. */
-export async function withInterrupt<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort(new DOMException("stopped", "AbortError"));
-  process.once("SIGINT", onSignal);
-  try {
-    return await work(stop.signal);
-  } catch (error) {
-    if (stop.signal.aborted) process.exit(130);
-    throw error;
-  } finally {
-    process.off("SIGINT", onSignal);
-  }
+/** "demo", or the file as an absolute path. */
+export function dataPath(value: string): string {
+  return value === "demo" ? value : resolve(value);
+}
+
+/** Runs one of the jobs on labelled texts in a run's folder and prints its report, `<report>.md` or `.json`. */
+export async function runProbing(
+  experiment: Experiment,
+  kind: "debias" | "concepts",
+  report: string,
+  { json }: ProbingOptions,
+): Promise<void> {
+  const outcome = await runInForeground(experiment, [kind], {});
+  if (outcome === "stopped") return;
+  if (json) return console.log(JSON.stringify(JSON.parse(readFileSync(`${report}.json`, "utf8"))));
+  console.log(readFileSync(`${report}.md`, "utf8").trimEnd());
+  console.log(`\nIn full: ${shortPath(`${report}.md`)}, ${shortPath(`${report}.json`)}`);
 }

@@ -39,6 +39,22 @@ export async function* csvRecords(
   }
 }
 
+/** Names of the columns, as the first row has them. */
+export async function csvColumns(path: string, delimiter: "," | "\t"): Promise<string[]> {
+  const source = Readable.from(unixLineEnds(path));
+  const parser = parse({ delimiter, record_delimiter: "\n", skip_empty_lines: true, to: 1 });
+  source.on("error", (error) => parser.destroy(error));
+  source.pipe(parser);
+  try {
+    for await (const header of parser as AsyncIterable<string[]>) return header;
+    return [];
+  } catch (error) {
+    throw asRowError(error, path);
+  } finally {
+    source.destroy();
+  }
+}
+
 async function* unixLineEnds(path: string): AsyncGenerator<Buffer> {
   for await (const { bytes } of lineBlocks(path)) {
     // A block ends with a line, so no "\r\n" is cut in two.

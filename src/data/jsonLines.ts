@@ -8,21 +8,33 @@ export async function* jsonLinesRecords(path: string, columns: readonly string[]
   for await (const { text, line } of lines(path)) {
     if (text.trim() === "") continue;
     const where = `line ${line}`;
-    let object: unknown;
-    try {
-      object = JSON.parse(text);
-    } catch (error) {
-      const found = `broken JSON (${(error as Error).message})`;
-      throw new InputError({ file: path, where, found, expected: "one JSON object a line" });
-    }
-    if (typeof object !== "object" || object === null || Array.isArray(object)) {
-      const found = Array.isArray(object) ? "an array" : `${object === null ? "null" : `a ${typeof object}`}`;
-      throw new InputError({ file: path, where, found, expected: "one JSON object a line" });
-    }
+    const object = parsed(path, text, where);
     const values = columns.map((column) => {
       if (!Object.hasOwn(object, column)) throw missingColumn(path, column, Object.keys(object), where);
-      return (object as Record<string, unknown>)[column];
+      return object[column];
     });
     yield { values, line };
   }
+}
+
+/** Keys of the first object. */
+export async function jsonLinesColumns(path: string): Promise<string[]> {
+  for await (const { text, line } of lines(path))
+    if (text.trim() !== "") return Object.keys(parsed(path, text, `line ${line}`));
+  return [];
+}
+
+function parsed(file: string, text: string, where: string): Readonly<Record<string, unknown>> {
+  let object: unknown;
+  try {
+    object = JSON.parse(text);
+  } catch (error) {
+    const found = `broken JSON (${(error as Error).message})`;
+    throw new InputError({ file, where, found, expected: "one JSON object a line" });
+  }
+  if (typeof object !== "object" || object === null || Array.isArray(object)) {
+    const found = Array.isArray(object) ? "an array" : `${object === null ? "null" : `a ${typeof object}`}`;
+    throw new InputError({ file, where, found, expected: "one JSON object a line" });
+  }
+  return object as Record<string, unknown>;
 }

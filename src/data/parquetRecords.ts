@@ -13,12 +13,23 @@ import { asInputError, openBytes } from "./lineBlocks.ts";
  * Every row's values of the given columns: strings, numbers, booleans, null, bigint for 64-bit integers, Uint8Array for bytes
  * that aren't UTF-8. `line` is the row's number, from 1.
  */
-export async function* parquetRecords(path: string, columns: readonly string[]): AsyncGenerator<DataRecord> {
+export function parquetRecords(path: string, columns: readonly string[]): AsyncGenerator<DataRecord> {
+  return opened(path, (handle) => recordsOf(path, handle, columns));
+}
+
+/** Names of the columns of plain values. */
+export async function parquetColumns(path: string): Promise<string[]> {
+  for await (const names of opened(path, (handle) => columnsOf(path, handle))) return names;
+  return [];
+}
+
+/** What `read` yields of the file, unpacked where it is packed. */
+async function* opened<T>(path: string, read: (handle: FileHandle) => AsyncGenerator<T>): AsyncGenerator<T> {
   const unpacked = path.endsWith(".gz") ? await unpack(path) : null;
   let handle: FileHandle | undefined;
   try {
     handle = await open(unpacked?.path ?? path, "r");
-    yield* recordsOf(path, handle, columns);
+    yield* read(handle);
   } catch (error) {
     throw asInputError(error, path);
   } finally {
@@ -27,11 +38,20 @@ export async function* parquetRecords(path: string, columns: readonly string[]):
   }
 }
 
-async function* recordsOf(path: string, handle: FileHandle, columns: readonly string[]): AsyncGenerator<DataRecord> {
-  const file = await asyncBufferOf(handle);
-  const metadata = await parquetMetadataAsync(file).catch((error: Error) => {
+async function metadataOf(path: string, file: AsyncBuffer) {
+  return parquetMetadataAsync(file).catch((error: Error) => {
     throw new InputError({ file: path, found: error.message, expected: "a Parquet file" });
   });
+}
+
+async function* columnsOf(path: string, handle: FileHandle): AsyncGenerator<string[]> {
+  const { children } = parquetSchema(await metadataOf(path, await asyncBufferOf(handle)));
+  yield children.filter((child) => child.children.length === 0).map(({ element }) => element.name);
+}
+
+async function* recordsOf(path: string, handle: FileHandle, columns: readonly string[]): AsyncGenerator<DataRecord> {
+  const file = await asyncBufferOf(handle);
+  const metadata = await metadataOf(path, file);
   const present = parquetSchema(metadata).children;
   for (const column of columns) {
     const found = present.find(({ element }) => element.name === column);

@@ -1,10 +1,10 @@
 // Rows of a data file with named columns (.jsonl, .csv, .tsv, .parquet, each plain or .gz), streamed. What a column means is the caller's business.
 import { InputError } from "../formats/inputError.ts";
-import { csvRecords } from "./csvRecords.ts";
+import { csvColumns, csvRecords } from "./csvRecords.ts";
 import type { DataRecord } from "./dataRecord.ts";
 import { datasetFiles, HUB_DATASET } from "./hub/dataset.ts";
-import { jsonLinesRecords } from "./jsonLines.ts";
-import { parquetRecords } from "./parquetRecords.ts";
+import { jsonLinesColumns, jsonLinesRecords } from "./jsonLines.ts";
+import { parquetColumns, parquetRecords } from "./parquetRecords.ts";
 
 /** "hub": a list of a data set's files, which come from the hub when they are read. */
 export type DataFormat = "txt" | "jsonl" | "csv" | "tsv" | "parquet" | "hub";
@@ -58,12 +58,39 @@ function recordsOf(path: string, columns: readonly string[]): AsyncGenerator<Dat
     case "hub":
       return datasetRecords(path, columns);
     case "txt":
-      throw new InputError({
-        file: path,
-        found: "plain text",
-        expected: "a file with columns: .jsonl, .csv, .tsv, .parquet",
-      });
+      throw withoutColumns(path);
   }
+}
+
+/** Names of a file's columns, in its order; of JSON Lines those of the first object. Throws InputError for a file without any. */
+export async function columnNames(path: string): Promise<string[]> {
+  const names = await columnsOf(path);
+  if (names.length > 0) return names;
+  throw new InputError({ file: path, found: "no records", expected: "at least one" });
+}
+
+async function columnsOf(path: string): Promise<string[]> {
+  const format = dataFormat(path);
+  switch (format) {
+    case "jsonl":
+      return jsonLinesColumns(path);
+    case "csv":
+      return csvColumns(path, ",");
+    case "tsv":
+      return csvColumns(path, "\t");
+    case "parquet":
+      return parquetColumns(path);
+    case "hub":
+      for await (const file of datasetFiles(path)) return columnsOf(file);
+      return [];
+    case "txt":
+      throw withoutColumns(path);
+  }
+}
+
+function withoutColumns(file: string): InputError {
+  const expected = "a file with columns: .jsonl, .csv, .tsv, .parquet";
+  return new InputError({ file, found: "plain text", expected });
 }
 
 /** Those of all the list's files, counted on from one to the next. */

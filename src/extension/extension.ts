@@ -56,7 +56,10 @@ export function activate(context: vscode.ExtensionContext): void {
     tasks,
     notifications,
     tasks.onStarted((folder) => notifications.follow(folder)),
-    vscode.window.createTreeView(views.ensembles, { treeDataProvider: new EnsemblesTree(store) }),
+    vscode.window.createTreeView(views.ensembles, {
+      treeDataProvider: new EnsemblesTree(store),
+      canSelectMany: true,
+    }),
     vscode.window.createTreeView(views.features, { treeDataProvider: features }),
     browsers.onShown((ensemble) => features.show(ensemble)),
     store.onChanged(() =>

@@ -47,7 +47,7 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
     packing,
     trained: run.record.stages[`train ${task.name}`],
   };
-  if (run.isFinished(stage, done) && existsSync(path)) return;
+  if (run.isFinished(stage, done) && isWhole(path, (message) => context.log("warning", `${stage}: ${message}`))) return;
   const ensemble = await loadEnsemble(run.paths.ensemble(task.name));
   const model = await context.model();
   const encoder = await (await context.engine()).createEncoder(ensemble);
@@ -72,6 +72,18 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
     await encoder.close();
   }
   await run.finishStage(stage, done);
+}
+
+/** Whether there is an index that opens; `complain` is told why one does not. */
+function isWhole(path: string, complain: (message: string) => void): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    openFeatureIndex(path).close();
+    return true;
+  } catch (error) {
+    complain((error as Error).message);
+    return false;
+  }
 }
 
 async function* upTo(

@@ -12,8 +12,13 @@ import {
   detectConcepts,
   fullWidthDetection,
 } from "../probing/conceptDetection.ts";
+import type { Rows } from "../probing/examples.ts";
 import { codesTable, denseTable, type FeatureTable } from "../probing/featureTable.ts";
+import type { Probe } from "../probing/probe.ts";
+import { heldOutPlan } from "../probing/probePlan.ts";
 import { type Spread, spread } from "../probing/spread.ts";
+import { tpp } from "../probing/tpp.ts";
+import { trainProbe } from "../probing/trainProbe.ts";
 import { featureName } from "../sae/featureName.ts";
 import { text } from "./debiasReport.ts";
 import { type ProbeRunOptions, probeRun, type TextSource } from "./probeRun.ts";
@@ -28,6 +33,8 @@ export interface ConceptsJobOptions extends ProbeRunOptions {
   /** At most so many texts of a class, drawn with the first seed. */
   readonly perClass: { readonly train: number; readonly test: number };
   readonly seeds: readonly number[];
+  /** Numbers of features for targeted probe perturbation; none where left out. */
+  readonly tpp_n?: readonly number[];
   readonly command: string;
 }
 
@@ -44,6 +51,8 @@ interface Detection {
   }[];
   /** Of each class, the features that the first seed chose, by k. */
   readonly features: readonly { readonly k: number; readonly classes: readonly (readonly string[])[] }[];
+  /** Targeted probe perturbation by n; none of raw activations. */
+  readonly tpp: readonly { readonly n: number; readonly total: Spread }[];
 }
 
 export interface ConceptsReport {
@@ -80,8 +89,19 @@ export async function writeConcepts(report: string, result: ConceptsReport): Pro
   await writeFileAtomic(`${report}.md`, markdown(result));
 }
 
+export interface ConceptTexts {
+  /** Texts to learn from, then those to test on. */
+  readonly texts: readonly TextSource[];
+  readonly learnt: number;
+  readonly classes: readonly string[];
+  /** Classes with too few texts. */
+  readonly left_out: readonly string[];
+  /** Texts of the test file that were left out because the other has them. */
+  readonly inBoth: number;
+}
+
 /** Throws InputError for whatever the data lacks. */
-export async function conceptsReport(runFolder: string, options: ConceptsJobOptions): Promise<ConceptsReport> {
+export async function readConceptTexts(options: ConceptsJobOptions): Promise<ConceptTexts> {
   const { trainFile, testFile, columns, perClass, seeds } = options;
   const [train, test] = [await readLabelledTexts(trainFile, columns), await readLabelledTexts(testFile, columns)];
   const known = new Set(train.texts.map((one) => one.text));
@@ -111,6 +131,12 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     ...learnt.map((one) => ({ file: trainFile, text: one })),
     ...tested.map((one) => ({ file: testFile, text: one })),
   ];
+  return { texts, learnt: learnt.length, classes, left_out, inBoth: test.texts.length - held.length };
+}
+
+export async function conceptsReport(runFolder: string, options: ConceptsJobOptions): Promise<ConceptsReport> {
+  const { trainFile, testFile, columns, perClass, seeds, tpp_n = [] } = options;
+  const { texts, learnt, classes, left_out, inBoth } = await readConceptTexts(options);
   const classOf = texts.map(({ text: one }) => classes.indexOf(one.label));
   const tasks = seeds.map((seed): ConceptTask[] => {
     const of = (from: number, to: number) => {
@@ -122,16 +148,29 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
         seed,
       );
     };
-    const [ofTrain, ofTest] = [of(0, learnt.length), of(learnt.length, texts.length)];
+    const [ofTrain, ofTest] = [of(0, learnt), of(learnt, texts.length)];
     return ofTrain.map((one, at) => ({ train: one, test: ofTest[at]! }));
   });
   const detections: Detection[] = [];
+  let probes: readonly (readonly Probe[])[] | undefined;
   const experiment = await probeRun(runFolder, texts, options, ({ name, ensemble, texts: pooled, W_dec }) => {
     const { d } = pooled.activations;
     if (detections.length === 0)
       detections.push(detection("raw activations", denseTable(pooled.activations), tasks, (feature) => `${feature}`));
     const nameOf = (feature: number): string => featureName(ensemble, feature);
-    detections.push(detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf));
+    // The activations are the same under every ensemble; the classes' probes are trained once.
+    if (tpp_n.length > 0) probes ??= tasks.map((own, at) => classProbes(pooled.activations, own, seeds[at]!));
+    const perturbed = (probes ?? []).map((own, at) => {
+      const parts = own.map((probe, one) => ({ probe, ...tasks[at]![one]! }));
+      return tpp({ train: pooled, test: pooled, W_dec, classes: parts, n_values: tpp_n });
+    });
+    detections.push({
+      ...detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf),
+      tpp: (perturbed.length > 0 ? tpp_n : []).map((n, at) => ({
+        n,
+        total: spread(perturbed.map(({ points }) => points[at]!.total)),
+      })),
+    });
   });
   const { settings } = experiment;
   return {
@@ -147,17 +186,22 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
       test: testFile,
       columns,
       per_class: perClass,
-      in_both_files: test.texts.length - held.length,
+      in_both_files: inBoth,
     },
     seeds,
     classes,
     left_out,
     texts: classes.map((_, at) => ({
-      train: classOf.slice(0, learnt.length).filter((one) => one === at).length,
-      test: classOf.slice(learnt.length).filter((one) => one === at).length,
+      train: classOf.slice(0, learnt).filter((one) => one === at).length,
+      test: classOf.slice(learnt).filter((one) => one === at).length,
     })),
     detections,
   };
+}
+
+/** One class against the rest each, as TPP perturbs them. */
+function classProbes(x: Rows, tasks: readonly ConceptTask[], seed: number): Probe[] {
+  return tasks.map(({ train }, at) => trainProbe(heldOutPlan({ x, ...train }, seed, `class ${at}`)).probe);
 }
 
 function detection(
@@ -175,6 +219,7 @@ function detection(
   }));
   return {
     name,
+    tpp: [],
     accuracy: bySeed.map(({ k, scores }) => ({
       k,
       mean: spread(scores.map(({ mean }) => mean)),
@@ -193,6 +238,19 @@ function rowNorms(W_dec: Float32Array, d: number): Float64Array {
   );
 }
 
+function tppTable(detections: readonly Detection[]): string[] {
+  const own = detections.filter(({ tpp: points }) => points.length > 0);
+  if (own.length === 0) return [];
+  return [
+    "Targeted probe perturbation: what ablating a class's n features costs its own probe, less what it costs the others':",
+    "",
+    `| TPP | ${own[0]!.tpp.map(({ n }) => `n = ${n}`).join(" | ")} |`,
+    `|---|${own[0]!.tpp.map(() => "---|").join("")}`,
+    ...own.map(({ name, tpp: points }) => `| ${name} | ${points.map(({ total }) => text(total)).join(" | ")} |`),
+    "",
+  ];
+}
+
 function markdown(report: ConceptsReport): string {
   const { classes, detections, seeds, data, left_out, texts } = report;
   const title = (k: number | null): string => (k === null ? "all features" : `k = ${k}`);
@@ -207,6 +265,7 @@ function markdown(report: ConceptsReport): string {
     `|---|${columns.map(() => "---|").join("")}`,
     ...detections.map(({ name, accuracy }) => `| ${name} | ${accuracy.map(({ mean }) => text(mean)).join(" | ")} |`),
     "",
+    ...tppTable(detections),
     `| class (texts) | ${detections.map(({ name }) => `${name}: best feature, accuracy at k = 1`).join(" | ")} |`,
     `|---|${detections.map(() => "---|").join("")}`,
     ...classes.map((label, at) => {

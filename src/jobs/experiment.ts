@@ -15,7 +15,7 @@ import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/traini
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { type TrainingSettings, totalSteps, trainingSettingsSchema } from "../training/trainingSettings.ts";
 import { demoPath } from "./demoData.ts";
-import { type ExperimentSettings, experimentSchema, foreignKeys } from "./experimentSchema.ts";
+import { type ExperimentSettings, experimentSchema, foreignKeys, foreignSaeKeys } from "./experimentSchema.ts";
 import { hubPath } from "./obtain.ts";
 
 /** An experiment that was read and checked: settings as in the file with defaults, and absolute paths. */
@@ -352,6 +352,7 @@ function suggestion(key: string, parent: string | undefined, root: Node): string
   const near = nearest(key, keysOf(parent, root));
   if (near) return ` (did you mean "${near}"?)`;
   if (parent === undefined && Object.hasOwn(foreignKeys, key)) return ` (${foreignKeys[key]})`;
+  if (parent === "sae" && Object.hasOwn(foreignSaeKeys, key)) return ` (${foreignSaeKeys[key]})`;
   if (parent === "sae" && allSaeKeys().includes(key)) {
     const architecture = findNodeAtLocation(root, ["sae", "architecture"])?.value;
     return ` of architecture ${JSON.stringify(architecture)}`;

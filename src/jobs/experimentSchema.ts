@@ -3,6 +3,7 @@ import { z } from "zod";
 import { trainingSaeSchema } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { trainingSettingsSchema } from "../training/trainingSettings.ts";
+import { conceptsSchema, debiasSchema } from "./probingSchema.ts";
 
 const count = z.int().positive();
 const nonNegative = z.int().nonnegative();
@@ -164,10 +165,13 @@ export const experimentSchema = z
     activations: activationsSchema,
     evaluation: evaluationSchema,
     index: indexSchema,
+    debias: debiasSchema.optional(),
+    concepts: conceptsSchema.optional(),
   })
   .meta({
     title: "SAE Ensembles experiment",
-    description: "Harvest activations, train ensembles of SAEs, evaluate them and index their features.",
+    description:
+      "Harvest activations, train ensembles of SAEs, evaluate them, index their features and use them on labelled texts.",
   });
 
 /** What a file may say. */
@@ -199,9 +203,51 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   expansion_factor: "it belongs in sae",
   architecture: "it belongs in sae",
   normalize_activations: "it belongs in sae",
+  activations_mixing_fraction:
+    "n_batches_in_buffer says how many batches are mixed; a buffer is refilled when half of it is used",
+  prefetch_llm_batches: "the next batch is always prepared while a step is computed",
+  store_batch_size: 'it is called "store_batch_size_prompts"',
+  feature_sampling_window: "runs log at every step; the feature index has densities",
+  dead_feature_threshold: "dead latents are those that dead_feature_window says; the feature index has densities",
+  n_eval_batches: "evaluation.test_tokens says how many tokens are evaluated on",
+  eval_batch_size_prompts: "evaluation.test_tokens says how many tokens are evaluated on",
+  hook_eval: "metrics are always computed at hook_name",
+  hook_head_index: "heads are not taken apart; hook_z is read whole",
+  seqpos_slice: "every position of a window is used",
+  sequence_separator_token: "packed documents are separated by the tokenizer's BOS",
+  model_class_name: "the model's own files say what it is",
+  model_kwargs: "the model's own files say what it is",
+  model_from_pretrained_kwargs: "the model's own files say what it is",
+  dataset_trust_remote_code: "code of data sets is never run",
+  use_chat_formatting: "texts are read as they stand",
+  from_pretrained_path: "training begins from seeds; resume goes on with a run",
+  autocast: "training is in float32",
+  autocast_lm: "the model runs in float32",
+  compile_llm: "there is nothing to compile",
+  llm_compilation_mode: "there is nothing to compile",
+  compile_sae: "there is nothing to compile",
+  sae_compilation_mode: "there is nothing to compile",
+  save_final_checkpoint: "the finished ensemble is always saved",
+  verbose: "the command line has --plain and --json",
+  sae_lens_version: "it is for SAELens alone",
+  sae_lens_training_version: "it is for SAELens alone",
   n_members: "it belongs in ensembles",
   seed_sets: "it belongs in ensembles",
   methods: "it belongs in ensembles",
+};
+
+/** The same for the keys of its SAEs. */
+export const foreignSaeKeys: Readonly<Record<string, string>> = {
+  d_in: "the width is read from the model",
+  device: 'the experiment\'s "engine" says where SAEs are trained',
+  metadata: "it is filled in when the SAE is saved",
+  reshape_activations: "hook_z is read as one vector by itself",
+  jumprelu_sparsity_loss_mode: 'always "step", the L0 loss',
+  jumprelu_ste_to_input: "always false: the straight-through estimator reaches the threshold alone",
+  jumprelu_tanh_scale: "only of the tanh loss, which is not here",
+  pre_act_loss_coefficient: "always null: that loss is not here",
+  target_l0: "only of the quadratic loss, which is not here",
+  use_sparse_activations: "active latents are always kept as lists",
 };
 
 /** What the keys of `sae` say to people in an editor; their bounds and defaults stand in sae/trainingConfig.ts. */

@@ -1,4 +1,4 @@
-// What every job is given: the experiment, its run folder, ways to say how far it is, and the signal to stop. The jobs are harvest.ts, train.ts, evaluate.ts and buildIndex.ts; runJobs.ts runs them.
+// What every job is given: the experiment, its run folder, ways to say how far it is, and the signal to stop. The jobs are harvest.ts, train.ts, evaluate.ts, buildIndex.ts, debiasJob.ts and conceptsJob.ts; runJobs.ts runs them.
 import type { Engine } from "../engine/engine.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import type { TrainEvent } from "../protocol/runEvents.ts";

@@ -8,7 +8,9 @@ import { combinedDecoder } from "../sae/combine.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
-import { type Experiment, ensembleTasks } from "./experiment.ts";
+import { type EnsembleTask, type Experiment, ensembleTasks } from "./experiment.ts";
+import type { ExperimentSettings } from "./experimentSchema.ts";
+import type { JobContext } from "./job.ts";
 import { pooledTexts } from "./pooledTexts.ts";
 import { openEngine, openExperimentModel } from "./resources.ts";
 import { runPaths } from "./runFolder.ts";
@@ -19,6 +21,8 @@ export interface ProbeRunOptions {
   readonly ensembles?: readonly string[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (stage: string, done: number, total: number, unit: string) => void;
+  /** Opened and closed by the caller; where left out, they are opened when needed and closed at the end. */
+  readonly resources?: Pick<JobContext, "model" | "engine">;
 }
 
 export interface ProbedEnsemble {
@@ -38,6 +42,22 @@ export interface TextSource {
   readonly text: LabelledText;
 }
 
+/** The trained ensembles of those names; all where left out. Throws InputError where one isn't trained, or none is. */
+export function trainedTasks(
+  runFolder: string,
+  settings: ExperimentSettings,
+  wanted: readonly string[] | undefined,
+): EnsembleTask[] {
+  const { stages } = readRunRecord(runFolder);
+  const trained = ensembleTasks(settings).filter(({ name }) => stages[`train ${name}`] !== undefined);
+  if (trained.length === 0)
+    throw new InputError({ file: runFolder, found: "no trained ensemble", expected: "one: run train first" });
+  const missing = wanted?.find((name) => !trained.some((task) => task.name === name));
+  if (missing === undefined) return trained.filter(({ name }) => wanted?.includes(name) ?? true);
+  const expected = `one of ${trained.map((task) => task.name).join(", ")}`;
+  throw new InputError({ file: runFolder, found: `no trained ensemble "${missing}"`, expected });
+}
+
 /**
  * Opens the trained ensembles of a run and pools the texts for each, from what is kept where it is. `use` is called once for
  * each, in the experiment's order; nothing of an ensemble is held beyond that. Throws InputError where nothing is trained.
@@ -51,30 +71,20 @@ export async function probeRun(
   const experiment = experimentOfRun(runFolder);
   const { settings, paths } = experiment;
   const folder = runPaths(runFolder);
-  const { stages } = readRunRecord(runFolder);
-  const trained = ensembleTasks(settings).filter(({ name }) => stages[`train ${name}`] !== undefined);
-  const wanted = options.ensembles ?? trained.map(({ name }) => name);
-  for (const name of wanted) {
-    if (trained.some((task) => task.name === name)) continue;
-    const expected =
-      trained.length > 0 ? `one of ${trained.map((task) => task.name).join(", ")}` : "one: run train first";
-    throw new InputError({ file: runFolder, found: `no trained ensemble "${name}"`, expected });
-  }
-  if (wanted.length === 0)
-    throw new InputError({ file: runFolder, found: "no trained ensemble", expected: "one: run train first" });
-  const tasks = trained.filter(({ name }) => wanted.includes(name));
+  const tasks = trainedTasks(runFolder, settings, options.ensembles);
   const opened: { model?: Promise<LanguageModel>; engine?: Promise<Engine> } = {};
-  const model = (): Promise<LanguageModel> => {
+  const ownModel = (): Promise<LanguageModel> => {
     opened.model ??= openExperimentModel(experiment, (done, total) =>
       options.onProgress?.("model", done, total, "tensors"),
     );
     return opened.model;
   };
-  const engine = (): Promise<Engine> => {
+  const ownEngine = (): Promise<Engine> => {
     opened.engine ??= openEngine(settings);
     return opened.engine;
   };
   const { signal, onProgress } = options;
+  const { model, engine } = options.resources ?? { model: ownModel, engine: ownEngine };
   try {
     const ensembles = await Promise.all(
       tasks.map(async ({ name }) => ({

@@ -11,7 +11,7 @@ import type { JobKind } from "../protocol/runEvents.ts";
 import { EventLog } from "./eventLog.ts";
 import { type Experiment, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
-import { modelSizes } from "./fileStates.ts";
+import { contentState, modelStates } from "./fileStates.ts";
 import { acquireRunLock, type RunLock } from "./runLock.ts";
 import { type ExperimentRecord, type RunRecord, readExperimentRecord, readRunRecord } from "./runRecord.ts";
 import { versions } from "./versions.ts";
@@ -155,7 +155,17 @@ export class RunFolder {
 }
 
 /** Keys that a run may change while it lives: they alter neither what is harvested nor what is trained. */
-const free = new Set(["$schema", "n_checkpoints", "threads", "output_path", "index", "ensembles", "evaluation"]);
+const free = new Set([
+  "$schema",
+  "n_checkpoints",
+  "threads",
+  "output_path",
+  "index",
+  "ensembles",
+  "evaluation",
+  "debias",
+  "concepts",
+]);
 
 /** What harvest and training depend on: a run folder keeps to it for life. Methods and seed sets may be added. */
 export function identity(settings: ExperimentSettings): Record<string, unknown> {
@@ -195,17 +205,17 @@ function checkReopening(experiment: Experiment): void {
       found: JSON.stringify(difference.now) ?? "nothing",
       expected: `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${shownPath(folder)} began ${advice}`,
     });
-  for (const [file, size] of Object.entries(before.sizes)) {
-    const found = now.sizes[file];
-    // Other texts may change: what is made of them is made anew. Older runs remember their sizes as well.
+  for (const [file, state] of Object.entries(before.files)) {
+    const found = now.files[file];
+    // Other texts may change: what is made of them is made anew.
     const same = (key: "model" | "dataset") => before.paths[key] === now.paths[key];
     const kept =
       (file === before.paths.dataset && same("dataset")) || (file.startsWith(before.paths.model) && same("model"));
-    if (found === size || !kept) continue;
+    if (found === state || !kept) continue;
     throw new InputError({
       file,
-      found: found === undefined ? "no such file" : `${found} bytes`,
-      expected: `the ${size} bytes that the run in ${shownPath(folder)} began with ${advice}`,
+      found: found ?? "no such file",
+      expected: `the ${state} that the run in ${shownPath(folder)} began with ${advice}`,
     });
   }
 }
@@ -251,9 +261,9 @@ function experimentRecord(experiment: Experiment): ExperimentRecord {
     name: experiment.name,
     settings: experiment.settings,
     paths,
-    sizes: {
-      ...(hubReferenceOf(paths.model) === null && modelSizes(paths.model)),
-      ...(hubReferenceOf(paths.dataset) === null && { [paths.dataset]: statSync(paths.dataset).size }),
+    files: {
+      ...(hubReferenceOf(paths.model) === null && modelStates(paths.model)),
+      ...(hubReferenceOf(paths.dataset) === null && { [paths.dataset]: contentState(paths.dataset) }),
     },
     versions: versions(),
   };

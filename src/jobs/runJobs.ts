@@ -6,6 +6,8 @@ import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { type JobKind, jobKinds, type RunEvent } from "../protocol/runEvents.ts";
 import { buildIndexes } from "./buildIndex.ts";
+import { checkConcepts, conceptsJob } from "./conceptsJob.ts";
+import { checkDebias, debiasJob } from "./debiasJob.ts";
 import { deviceOf, QueueTicket } from "./deviceQueue.ts";
 import { evaluate } from "./evaluate.ts";
 import type { NewRunEvent } from "./eventLog.ts";
@@ -14,6 +16,7 @@ import { checkTexts, type TextPart } from "./experimentTexts.ts";
 import { harvest } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { isRemote, obtainExperiment } from "./obtain.ts";
+import { trainedTasks } from "./probeRun.ts";
 import { ProgressMeter } from "./progressMeter.ts";
 import { openEngine, openExperimentModel } from "./resources.ts";
 import { RunFolder, runPaths } from "./runFolder.ts";
@@ -31,7 +34,19 @@ export interface RunJobsOptions {
 /** In the order in which they build on each other. */
 export const allJobs: readonly JobKind[] = jobKinds;
 
-const jobs: Record<JobKind, (context: JobContext) => Promise<void>> = { harvest, train, evaluate, index: buildIndexes };
+const jobs: Record<JobKind, (context: JobContext) => Promise<void>> = {
+  harvest,
+  train,
+  evaluate,
+  index: buildIndexes,
+  debias: debiasJob,
+  concepts: conceptsJob,
+};
+
+/** Everything that an experiment asks for: what needs labelled texts, where it names some. */
+export function jobsOf({ settings }: Experiment): JobKind[] {
+  return allJobs.filter((kind) => (kind !== "debias" && kind !== "concepts") || settings[kind] !== undefined);
+}
 
 const MIB = 2 ** 20;
 
@@ -67,10 +82,12 @@ export async function runJobs(
     await (await opened.engine?.catch(() => undefined))?.close();
   }
 
-  /** Whatever texts or model refuse (a hook that it does not have) is said before the folder is made. */
+  /** Whatever texts or model refuse (a hook that it does not have) is said before the folder is made. A run that has harvested may do without the model. */
   async function check(): Promise<void> {
     for (const part of partsRead(experiment, kinds)) await checkTexts(experiment, part);
-    if (kinds.includes("harvest")) await model();
+    if (kinds.includes("debias")) await checkDebias(experiment);
+    if (kinds.includes("concepts")) await checkConcepts(experiment);
+    if (kinds.includes("harvest") && !existsSync(runPaths(experiment.paths.runFolder).run)) await model();
   }
 
   async function work(run: RunFolder, remote: boolean): Promise<"done" | "stopped"> {
@@ -166,10 +183,15 @@ export async function runJobs(
 }
 
 /** What builds on a training needs a run folder to be there already. */
-function checkBeginning({ paths: { runFolder } }: Experiment, kinds: readonly JobKind[]): void {
-  if (kinds.includes("harvest") || existsSync(runPaths(runFolder).run)) return;
-  const before = kinds.includes("train") ? "harvest" : "train";
-  throw new InputError({ file: runFolder, found: "no run", expected: `one: run ${before} first` });
+function checkBeginning({ settings, paths: { runFolder } }: Experiment, kinds: readonly JobKind[]): void {
+  if (kinds.includes("harvest")) return;
+  if (!existsSync(runPaths(runFolder).run)) {
+    const before = kinds.includes("train") ? "harvest" : "train";
+    throw new InputError({ file: runFolder, found: "no run", expected: `one: run ${before} first` });
+  }
+  if (kinds.includes("train")) return;
+  for (const kind of ["debias", "concepts"] as const)
+    if (kinds.includes(kind)) trainedTasks(runFolder, settings, settings[kind]?.ensembles);
 }
 
 /** The texts that the jobs read. */

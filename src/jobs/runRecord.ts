@@ -3,13 +3,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
-import type { RunState } from "../protocol/runEvents.ts";
+import { jobKinds, type RunState } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
 import { experimentSchema } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
 
 const milliseconds = z.number();
-const jobKind = z.enum(["harvest", "train", "evaluate", "index"]);
+const jobKind = z.enum(jobKinds);
 
 const runRecordSchema = z.object({
   format_version: z.literal(1),
@@ -59,8 +59,8 @@ const experimentRecordSchema = z.object({
     testDataset: z.string().optional(),
     indexDataset: z.string(),
   }),
-  /** Bytes of the model's files and of the text that is trained on, so that a change under a run is seen. */
-  sizes: z.record(z.string(), z.number()),
+  /** State of the contents of the model's files and of the text that is trained on, so that a change under a run is seen. */
+  files: z.record(z.string(), z.string()),
   versions: z.record(z.string(), z.string()),
 });
 

@@ -68,6 +68,7 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
         if (step % eventEvery === 0 || step === event.totalSteps) context.train({ stage, step, tokens, members });
         context.progress(stage, stepsDone * batch, stepsInAll * batch, "tokens");
       },
+      onEstimate: (batches, of) => context.progress(`${stage}: scale of activations`, batches, of, "batches"),
       onWarning: (message) => context.log("warning", `${stage}: ${message}`),
       checkpoint: {
         due: (stepsDone) =>

@@ -127,16 +127,29 @@ export interface DebiasOptions {
 /** How many suggestions are listed. */
 const SUGGESTED = 50;
 
+/** What a dictionary has to say of a drawing before anyone has flagged anything. */
+export interface DebiasCurve {
+  readonly scr: Scr;
+  /** SCR of direction 1 with as many features at random, at each n. */
+  readonly scr_random: readonly number[];
+  /** Of every feature, on the attribute's probe and on the label's. */
+  readonly effects: Readonly<Record<"spurious" | "desired", Float64Array>>;
+  /** Mean code where the attribute is 1 less that where it is 0. */
+  readonly attribute_difference: Float64Array;
+  readonly scorer: FlagScorer;
+}
+
 /** `texts.activations` must be the rows that the probes were trained on. */
-export function debiasEnsemble(
+export function debiasCurve(
   probes: DebiasProbes,
   texts: PooledTexts,
   W_dec: Float32Array,
-  { n_values, shift_n, flags, padding }: DebiasOptions,
-): DebiasResult {
+  { n_values, padding }: Pick<DebiasOptions, "n_values" | "padding">,
+): DebiasCurve {
   const { biased, desired, spurious, biasedPlan, byAttribute, byLabel, test, sets, saebenchCompatible } = probes;
+  const attribute_difference = classDifference(texts.codes, byAttribute);
   const effects = {
-    spurious: scrEffects(classDifference(texts.codes, byAttribute), decoderProjection(W_dec, spurious.probe.w)),
+    spurious: scrEffects(attribute_difference, decoderProjection(W_dec, spurious.probe.w)),
     desired: scrEffects(classDifference(texts.codes, byLabel), decoderProjection(W_dec, desired.probe.w)),
   };
   const curve = scr({
@@ -157,6 +170,21 @@ export function debiasEnsemble(
       }),
   });
   const scorer = new FlagScorer({ texts, W_dec, biased, plan: biasedPlan, test });
+  const scr_random = n_values.map((n) => {
+    const { accuracy } = scorer.ablated(randomFeatures(texts.codes, n, sets.seed));
+    return scrScore({ ...curve.dir1, A_ablated: accuracy });
+  });
+  return { scr: curve, scr_random, effects, attribute_difference, scorer };
+}
+
+/** `texts.activations` must be the rows that the probes were trained on. */
+export function debiasEnsemble(
+  probes: DebiasProbes,
+  texts: PooledTexts,
+  W_dec: Float32Array,
+  { shift_n, flags, ...options }: DebiasOptions,
+): DebiasResult {
+  const { scr, scr_random, effects, scorer } = debiasCurve(probes, texts, W_dec, options);
   const shift = (chosen: Iterable<number>): Shift => {
     const list = Array.from(chosen);
     const { scores, probe } = scorer.retrained(list);
@@ -164,18 +192,15 @@ export function debiasEnsemble(
   };
   const suggested = topFeatures(effects.spurious, SUGGESTED);
   return {
-    scr: curve,
-    scr_random: n_values.map((n) => {
-      const { accuracy } = scorer.ablated(randomFeatures(texts.codes, n, sets.seed));
-      return scrScore({ ...curve.dir1, A_ablated: accuracy });
-    }),
+    scr,
+    scr_random,
     suggested: Array.from(suggested, (feature) => ({
       feature,
       effect: effects.spurious[feature]!,
       label_effect: effects.desired[feature]!,
     })),
     shift_suggested: shift(topFeatures(effects.spurious, shift_n)),
-    shift_random: shift(randomFeatures(texts.codes, shift_n, sets.seed)),
+    shift_random: shift(randomFeatures(texts.codes, shift_n, probes.sets.seed)),
     shift_flagged: flags && flags.length > 0 ? shift(flags) : null,
   };
 }

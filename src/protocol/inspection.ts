@@ -153,7 +153,12 @@ export const nextTokenHost = {
   requests: {
     ready: {
       params: z.object({}),
-      result: z.object({ title: z.string(), text: z.string().nullable(), reason: z.string(), interventions: z.array(shownIntervention()) }),
+      result: z.object({
+        title: z.string(),
+        text: z.string().nullable(),
+        reason: z.string(),
+        interventions: z.array(shownIntervention()),
+      }),
     },
     nextToken: { params: z.object({ interventions: z.array(intervention) }), result: nextTokens },
     pushing: { params: z.object({ token: z.number().int() }), result: pushing },

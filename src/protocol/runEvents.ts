@@ -1,7 +1,7 @@
 // Events that a job writes to its run folder, one JSON a line, and everyone who watches it reads: terminal, tree, dashboard.
 
 /** Jobs in the order in which they build on each other. */
-export const jobKinds = ["harvest", "train", "evaluate", "index"] as const;
+export const jobKinds = ["harvest", "train", "evaluate", "index", "debias", "concepts"] as const;
 export type JobKind = (typeof jobKinds)[number];
 export type RunState = "queued" | "running" | "stopped" | "failed" | "done";
 

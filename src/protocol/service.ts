@@ -1,7 +1,11 @@
 // What the extension host asks of the service: the long-lived child under Node 24 that reads run folders and indices, starts and stops runs, and answers about text. Shapes only.
 import * as z from "zod";
+import { conceptsChoice, conceptsHost } from "./concepts.ts";
+import { debiasChoice, debiasHost } from "./debias.ts";
+import { comparison } from "./ensembleComparison.ts";
 import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
 import { generated, inspectionRequests } from "./inspection.ts";
+import { probingProgress } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
 import { jobKinds } from "./runEvents.ts";
@@ -41,10 +45,16 @@ export const runEntry = z.object({
       explainedVariance: z.number().nullable(),
       l0: z.number().nullable(),
       indexed: z.boolean(),
+      /** Whether its experiment asks for an index of it. */
+      indexable: z.boolean(),
       /** When training put another ensemble in its place; null where it is the one of its name. */
       replaced: z.string().nullable(),
       /** Empty, or why it can't be read. */
       damage: z.string(),
+      /** Empty, or why its feature index can't be read. */
+      indexDamage: z.string(),
+      /** Features that a person flagged, labelled or noted; null where the file can't be read. */
+      annotated: z.number().int().nullable(),
     }),
   ),
 });
@@ -56,6 +66,10 @@ const jobs = z.array(z.enum(jobKinds));
 const started = z.object({ folder: z.string(), from: z.number().int() });
 const index = z.object({ ensemble: z.string() });
 const browser = featureBrowserHost.requests;
+const debias = debiasHost.requests;
+const concepts = conceptsHost.requests;
+/** Path of a report without ending; files of its name and several endings are written. */
+const report = index.extend({ path: z.string() });
 
 /** The host asks, the service answers. `ensemble` is an ensemble's folder. */
 export const service = {
@@ -90,6 +104,9 @@ export const service = {
       }),
     },
     report: { params: z.object({ folder: z.string() }), result: reportTable.nullable() },
+    compareEnsembles: { params: z.object({ ensembles: z.array(z.string()).min(2) }), result: comparison },
+    /** Deletes one ensemble of a run with its index, flags and labels. */
+    deleteEnsemble: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
     /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */
     setHubToken: { params: z.object({ token: z.string().nullable() }), result: z.object({}) },
     doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
@@ -105,6 +122,20 @@ export const service = {
       params: index.extend({ filter: z.string(), limit: z.number().int() }),
       result: z.object({ rows: z.array(featureRow), total: z.number().int() }),
     },
+    describeLabelled: debias.describe,
+    debiasOpen: { params: index, result: debias.ready.result },
+    debiasPrepare: { params: index.extend({ choice: debiasChoice }), result: debias.prepare.result },
+    debiasSuggestions: { params: debias.suggestions.params.extend(index.shape), result: debias.suggestions.result },
+    debiasVerdict: { params: index, result: debias.verdict.result },
+    debiasRetrain: { params: index, result: debias.retrain.result },
+    debiasCompare: { params: index, result: debias.compare.result },
+    /** Runs the job on what is prepared; the path of the Markdown. */
+    debiasReport: { params: report, result: z.object({ file: z.string() }) },
+    /** The same, with the debiased probe of the ensemble's flags in a folder. */
+    debiasProbe: { params: report.extend({ folder: z.string() }), result: z.object({}) },
+    conceptsOpen: { params: index, result: concepts.ready.result },
+    conceptsDetect: { params: index.extend({ choice: conceptsChoice }), result: concepts.detect.result },
+    conceptsReport: { params: report, result: z.object({ file: z.string() }) },
   },
   notifications: {},
 } as const satisfies Contract;
@@ -115,6 +146,8 @@ export const serviceClient = {
   notifications: {
     runsChanged: z.object({ runs: z.array(runEntry) }),
     annotationsChanged: index,
+    /** Long work on labelled texts, until it is answered. */
+    probingProgress: index.extend({ progress: probingProgress }),
     generated: generated.extend({ stream: z.string() }),
     log: z.object({ level: z.enum(["info", "warning", "error"]), message: z.string() }),
   },

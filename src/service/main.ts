@@ -1,24 +1,26 @@
 // The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
 import { copyFileSync, existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { InputError } from "../formats/inputError.ts";
 import { textBefore } from "../inspection/pieces.ts";
+import { compareEnsembles } from "../jobs/compareEnsembles.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
 import { examineMachine, findingLines } from "../jobs/machine.ts";
 import { runPaths } from "../jobs/runFolder.ts";
-import { allJobs } from "../jobs/runJobs.ts";
+import { jobsOf } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
-import { readReportTable } from "./reportRows.ts";
-import { RunWatcher, stateOf } from "./runWatcher.ts";
+import { Probing } from "./probing.ts";
+import { comparisonTables, readReportTable } from "./reportRows.ts";
+import { RunWatcher, readRun, stateOf } from "./runWatcher.ts";
 
 /** The command line beside this file, which is what runs in the detached child. */
 const entry = join(import.meta.dirname, "sae-ensembles.js");
@@ -39,6 +41,9 @@ const connection = createMessageConnection(
 const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
 const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
+const probing = new Probing(opened, (ensemble, progress) =>
+  notify(connection, serviceClient, "probingProgress", { ensemble, progress }),
+);
 
 /** The ensemble opened, kept open until its index is replaced; what failed to open is tried anew next time. */
 async function opened(folder: string): Promise<OpenEnsemble> {
@@ -57,6 +62,7 @@ async function opened(folder: string): Promise<OpenEnsemble> {
 
 /** Closes what is open in a folder. */
 async function forget(above: string): Promise<void> {
+  probing.forget(above);
   for (const [folder, ensemble] of ensembles) {
     if (folder !== above && !folder.startsWith(above + sep)) continue;
     ensembles.delete(folder);
@@ -79,13 +85,14 @@ function annotationsChanged(ensemble: string): void {
 }
 
 answer(connection, service, {
+  ...probing.answers,
   watchRuns: ({ folders }) => {
     watcher.watch(folders);
     return {};
   },
-  start: async ({ experiment: file, runFolder: wanted, jobs = allJobs }) => {
+  start: async ({ experiment: file, runFolder: wanted, jobs }) => {
     const experiment = readExperiment(file, wanted === undefined ? {} : { runFolder: wanted });
-    return launch(experiment.paths.runFolder, runArguments(experiment, jobs));
+    return launch(experiment.paths.runFolder, runArguments(experiment, jobs ?? jobsOf(experiment)));
   },
   resume: ({ folder, jobs }) => launch(folder, resumeArguments(folder, jobs)),
   stop: ({ folder }) => ({ wasRunning: requestStop(folder) }),
@@ -94,6 +101,17 @@ answer(connection, service, {
     if (isRunLocked(folder)) throw new Error(`${folder} is running; stop it first.`);
     await forget(folder);
     await rm(folder, { recursive: true });
+    watcher.look();
+    return {};
+  },
+  compareEnsembles: async ({ ensembles }, signal) => comparisonTables(await compareEnsembles(ensembles, signal)),
+  deleteEnsemble: async ({ ensemble }) => {
+    const run = dirname(dirname(ensemble));
+    if (!readRun(run).ensembles.some(({ folder }) => folder === ensemble))
+      throw new Error(`${ensemble} is no ensemble of a run.`);
+    if (isRunLocked(run)) throw new Error(`${run} is at work; stop it first.`);
+    await forget(ensemble);
+    await rm(ensemble, { recursive: true });
     watcher.look();
     return {};
   },

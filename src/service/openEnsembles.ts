@@ -101,9 +101,15 @@ export class OpenEnsemble {
     return this.index.summaries(features).map((summary) => featureRow(summary));
   }
 
-  /** Ids of all that are flagged now. */
+  /** Global numbers, ascending. */
   flagged(): number[] {
-    return [...this.index.ids({ filter: { flagged: true } })];
+    return [...this.index.ids({ filter: { flagged: true } })].sort((a, b) => a - b);
+  }
+
+  /** Global number of "member/index". */
+  featureOf(name: string): number {
+    const [member, index] = name.split("/").map(Number) as [number, number];
+    return this.index.info.members[member]!.first + index;
   }
 
   /** Flagged features first, then the clearest. */

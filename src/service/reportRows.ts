@@ -1,49 +1,33 @@
-// report.json of a run: read, and as the table that the dashboard shows.
-import { readFileSync, statSync } from "node:fs";
-import * as z from "zod";
+// Reports of runs and comparisons of ensembles as the tables that views show.
 import { REPORT_COLUMNS } from "../evaluation/report.ts";
-import { runPaths } from "../jobs/runFolder.ts";
+import type { EnsembleComparison } from "../jobs/compareEnsembles.ts";
+import { type ReportMetric, readReportFile } from "../jobs/reportFile.ts";
+import type { Comparison } from "../protocol/ensembleComparison.ts";
 import type { ReportTable } from "../protocol/reportTable.ts";
 
-const reportFile = z.object({
-  methods: z.array(
-    z.object({
-      method: z.string(),
-      label: z.string(),
-      metrics: z.record(z.string(), z.object({ value: z.number().nullable(), reason: z.string().optional() })),
-    }),
-  ),
-});
-
-type Report = z.infer<typeof reportFile>;
-
-/** Reports by file, as they were at a time of modification: a watcher looks often, and they seldom change. */
-const read = new Map<string, { readonly time: number; readonly report: Report }>();
-
-/** Null where there is no report; throws where it can't be read. */
-export function readReport(runFolder: string): Report | null {
-  const file = runPaths(runFolder).report("json");
-  const time = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-  if (time === undefined) return null;
-  const known = read.get(file);
-  if (known?.time === time) return known.report;
-  const report = reportFile.parse(JSON.parse(readFileSync(file, "utf8")));
-  read.set(file, { time, report });
-  return report;
-}
+const columns = REPORT_COLUMNS.map(({ key, title, better, paper }) => ({ key, title, better, paper }));
 
 /** Null where there is no report. */
 export function readReportTable(runFolder: string): ReportTable | null {
-  const report = readReport(runFolder);
+  const report = readReportFile(runFolder);
   if (!report) return null;
   return {
-    columns: REPORT_COLUMNS.map(({ key, title, better, paper }) => ({ key, title, better, paper })),
+    columns,
     rows: report.methods.map(({ label, metrics }) => ({
       label,
-      cells: REPORT_COLUMNS.map(({ key }) => ({
-        value: metrics[key]?.value ?? null,
-        reason: metrics[key]?.reason ?? "",
-      })),
+      cells: REPORT_COLUMNS.map(({ key }) => cell(metrics[key])),
     })),
   };
+}
+
+export function comparisonTables({ ensembles, matches }: EnsembleComparison): Comparison {
+  return {
+    ensembles: ensembles.map(({ metrics: _, ...ensemble }) => ensemble),
+    table: { columns, rows: ensembles.map(({ label, metrics }) => ({ label, cells: metrics.map(cell) })) },
+    matches: [...matches],
+  };
+}
+
+function cell(metric: ReportMetric | undefined): { value: number | null; reason: string } {
+  return { value: metric?.value ?? null, reason: metric?.reason ?? "" };
 }

@@ -2,11 +2,14 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import * as z from "zod";
+import { openIndexFile } from "../features/indexFile.ts";
+import { indexedMethods } from "../jobs/experiment.ts";
+import { readReportFile } from "../jobs/reportFile.ts";
 import { runPaths } from "../jobs/runFolder.ts";
 import { findRuns, readExperimentRecord, readRunStatus } from "../jobs/runRecord.ts";
 import type { EnsembleEntry, RunEntry } from "../protocol/service.ts";
 import { movedAside } from "../sae/ensembleFolder.ts";
-import { readReport } from "./reportRows.ts";
+import { annotationFile } from "./openEnsembles.ts";
 
 /** Milliseconds between looks while a run is at work, and otherwise. */
 const busy = 700;
@@ -94,6 +97,16 @@ export function stateOf(folder: string): Pick<RunEntry, "state" | "reason"> {
   }
 }
 
+/** Names of the ensembles that the experiment's index job indexes; none where the experiment can't be read. */
+function indexableEnsembles(folder: string): ReadonlySet<string> {
+  try {
+    // The first seed set's ensembles have their methods' names.
+    return new Set(indexedMethods(readExperimentRecord(folder).settings));
+  } catch {
+    return new Set();
+  }
+}
+
 function experimentFile(folder: string): string | null {
   try {
     return readExperimentRecord(folder).file;
@@ -103,6 +116,9 @@ function experimentFile(folder: string): string | null {
 }
 
 const ensembleFile = z.object({ method: z.string(), members: z.array(z.string()).min(1), hook: z.string() });
+const annotationCounts = z
+  .object({ features: z.record(z.string(), z.unknown()) })
+  .transform(({ features }) => Object.keys(features).length);
 const memberConfig = z.object({ d_sae: z.number().int() });
 type Metrics = Readonly<Record<string, { readonly value: number | null }>>;
 
@@ -113,10 +129,11 @@ function readEnsembles(runFolder: string): EnsembleEntry[] {
     (name) => !name.startsWith(".") && existsSync(join(parent, name, "ensemble.json")),
   );
   const metrics = readMetrics(runFolder);
-  return names.sort().map((name) => readEnsemble(join(parent, name), metrics));
+  const indexable = indexableEnsembles(runFolder);
+  return names.sort().map((name) => ({ ...readEnsemble(join(parent, name), metrics), indexable: indexable.has(name) }));
 }
 
-function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): EnsembleEntry {
+function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Omit<EnsembleEntry, "indexable"> {
   const name = basename(folder);
   const shown = metrics.get(name.replace(/-\d+$/, ""));
   const empty = {
@@ -129,6 +146,8 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): En
     explainedVariance: null,
     l0: null,
     indexed: false,
+    indexDamage: "",
+    annotated: annotatedFeatures(join(folder, annotationFile)),
     replaced: movedAside(name)?.time ?? null,
   };
   try {
@@ -146,7 +165,7 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): En
       features: sizes.reduce((sum, size) => sum + size, 0),
       explainedVariance: shown?.["explained_variance"]?.value ?? null,
       l0: shown?.["l0"]?.value ?? null,
-      indexed: statSync(join(folder, "index.sqlite"), { throwIfNoEntry: false }) !== undefined,
+      ...indexState(join(folder, "index.sqlite")),
       damage: "",
     };
   } catch (error) {
@@ -154,10 +173,47 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): En
   }
 }
 
+/** What was found in a file as it was at a time of modification: a watcher looks often, and files seldom change. */
+const seen = new Map<string, { readonly time: number; readonly found: unknown }>();
+
+function onceAModification<T>(file: string, look: () => T): T | undefined {
+  const time = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  if (time === undefined) return undefined;
+  const known = seen.get(file);
+  if (known?.time === time) return known.found as T;
+  const found = look();
+  seen.set(file, { time, found });
+  return found;
+}
+
+/** Whether there is an index, and what can be seen at once of its damage. */
+function indexState(file: string): { indexed: boolean; indexDamage: string } {
+  const damage = onceAModification(file, () => {
+    try {
+      openIndexFile(file).database.close();
+      return "";
+    } catch (error) {
+      return (error as Error).message;
+    }
+  });
+  return { indexed: damage === "", indexDamage: damage ?? "" };
+}
+
+function annotatedFeatures(file: string): number | null {
+  const count = onceAModification(file, () => {
+    try {
+      return annotationCounts.parse(JSON.parse(readFileSync(file, "utf8")));
+    } catch {
+      return null;
+    }
+  });
+  return count === undefined ? 0 : count;
+}
+
 /** Values of the report by method; none where it can't be read. */
 function readMetrics(runFolder: string): ReadonlyMap<string, Metrics> {
   try {
-    return new Map(readReport(runFolder)?.methods.map(({ method, metrics }) => [method, metrics]));
+    return new Map(readReportFile(runFolder)?.methods.map(({ method, metrics }) => [method, metrics]));
   } catch {
     return new Map();
   }

@@ -1,22 +1,22 @@
 // The one factor by which expected_average_only_in scales activations: estimated once before training, folded into the weights at its end.
 import type { ActivationSource } from "../data/activationSource.ts";
-import { TrainingError } from "./trainingRun.ts";
+import { TrainingError, type TrainingHooks } from "./trainingRun.ts";
 
 /**
  * √d / mean‖x‖ over at most `batches` batches (SAELens: n_batches_for_norm_estimate), summed in float64.
- * Null where `signal` stopped it between batches.
+ * Null where the signal stopped it between batches.
  */
 export async function estimateScalingFactor(
   source: ActivationSource,
   rows: number,
   batches: number,
-  signal?: AbortSignal,
+  hooks: Pick<TrainingHooks, "signal" | "onEstimate"> = {},
 ): Promise<number | null> {
   const d = source.d_in;
   let norms = 0;
   let count = 0;
   for (let b = 0; b < batches; b++) {
-    if (signal?.aborted) return null;
+    if (hooks.signal?.aborted) return null;
     const batch = await source.next(rows);
     if (!batch) break;
     for (let t = 0; t < batch.rows; t++) {
@@ -25,6 +25,7 @@ export async function estimateScalingFactor(
       norms += Math.sqrt(squares);
     }
     count += batch.rows;
+    hooks.onEstimate?.(b + 1, batches);
   }
   if (!(norms > 0)) {
     throw new TrainingError(

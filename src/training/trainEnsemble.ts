@@ -51,7 +51,7 @@ export async function trainEnsemble(
       "the checkpoint belongs to another experiment: its settings or seeds differ from this one's",
     );
   }
-  const scaling_factor = resume ? resume.scaling_factor : await scalingFactor(plan, openActivations, hooks.signal);
+  const scaling_factor = resume ? resume.scaling_factor : await scalingFactor(plan, openActivations, hooks);
   if (scaling_factor === "stopped") return { finished: false, stepsDone: 0 };
   const run: Run = { engine, plan, sae, openActivations, hooks, fingerprint, scaling_factor };
   const finished: FinishedMember[] = [...(resume?.finished ?? [])];
@@ -98,13 +98,13 @@ function checkedSae(plan: TrainingPlan): TrainingSaeConfig {
 async function scalingFactor(
   plan: TrainingPlan,
   openActivations: OpenActivations,
-  signal: AbortSignal | undefined,
+  hooks: TrainingHooks,
 ): Promise<number | null | "stopped"> {
   if (plan.sae.normalize_activations !== "expected_average_only_in") return null;
   const source = await openActivations();
   try {
     const { train_batch_size_tokens: rows, n_batches_for_norm_estimate: batches } = plan.settings;
-    return (await estimateScalingFactor(source, rows, batches, signal)) ?? "stopped";
+    return (await estimateScalingFactor(source, rows, batches, hooks)) ?? "stopped";
   } finally {
     await source.close();
   }

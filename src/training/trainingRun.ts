@@ -76,6 +76,8 @@ export interface TrainingState {
 
 export interface TrainingHooks {
   readonly onStep?: (event: TrainingStepEvent) => void;
+  /** Batches read of those from which the activations' mean norm is estimated, before the first step (expected_average_only_in). */
+  readonly onEstimate?: (batches: number, of: number) => void;
   /** What a person should know and nothing else says: data that ended early, … */
   readonly onWarning?: (message: string) => void;
   readonly checkpoint?: {

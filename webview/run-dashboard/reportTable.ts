@@ -5,12 +5,15 @@ import { significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 
 export class SaeReportTable extends LitElement {
-  static override properties = { table: { attribute: false }, all: { state: true } };
+  static override properties = { table: { attribute: false }, first: { type: String }, all: { state: true } };
   declare table: ReportTable;
+  /** What a row is. */
+  declare first: string;
   declare all: boolean;
 
   constructor() {
     super();
+    this.first = "method";
     this.all = false;
   }
 
@@ -73,10 +76,10 @@ export class SaeReportTable extends LitElement {
       .filter(({ paper, i }) => (paper || this.all) && rows.some((row) => row.cells[i]?.value !== null));
     return html`<p class="dim">On held-out activations, special tokens left out. The best of a column is bold; ↑ higher and ↓ lower is better.</p>
       <table>
-        <caption class="hidden">Metrics by method</caption>
+        <caption class="hidden">Metrics by ${this.first}</caption>
         <thead>
           <tr>
-            <th scope="col">method</th>
+            <th scope="col">${this.first}</th>
             ${shown.map(({ title, better }) => html`<th scope="col" title=${better ? `${better} is better` : "neither end is better as such"}>${title}${better === "higher" ? " ↑" : better === "lower" ? " ↓" : ""}</th>`)}
           </tr>
         </thead>

@@ -1,14 +1,12 @@
 // `concepts`: which features tell a class of texts from the rest, and how well one, two or five of them do it.
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { InputError } from "../../formats/inputError.ts";
-import { concepts } from "../../jobs/concepts.ts";
-import { demoPath } from "../../jobs/demoData.ts";
-import { shortPath } from "../foreground.ts";
-import { list, positive, progressLine, wholeNumbers, withInterrupt } from "../labelledOptions.ts";
+import { conceptsReportPath } from "../../jobs/conceptsJob.ts";
+import type { ConceptsSection } from "../../jobs/probingSchema.ts";
+import { experimentOfRun } from "../../jobs/runRecord.ts";
+import { dataPath, list, type ProbingOptions, positive, runProbing, wholeNumbers } from "../labelledOptions.ts";
 
-interface ConceptsOptions {
+interface ConceptsOptions extends ProbingOptions {
   readonly data: string;
   readonly test?: string;
   readonly text: string;
@@ -17,8 +15,8 @@ interface ConceptsOptions {
   readonly ensemble?: string[];
   readonly seeds: number[];
   readonly perClass: number;
+  readonly tpp: number[];
   readonly report?: string;
-  readonly json?: boolean;
 }
 
 export function conceptsCommand(): Command {
@@ -44,33 +42,30 @@ export function conceptsCommand(): Command {
         .argParser(positive)
         .default(400),
     )
+    .addOption(
+      new Option("--tpp <numbers>", "numbers of features for targeted probe perturbation")
+        .argParser(wholeNumbers)
+        .default([2, 5, 10, 20, 50, 100]),
+    )
     .option("--report <path>", "where the report goes, without ending; default concepts in the run folder")
     .option("--json", "the report as JSON on standard output, and nothing else there")
     .action(run);
 }
 
 async function run(folder: string, options: ConceptsOptions): Promise<void> {
-  const demo = options.data === "demo";
-  const testFile = demo ? demoPath("testBios") : options.test;
-  if (testFile === undefined)
-    throw new InputError({ file: options.data, where: "--test", found: "nothing", expected: "a file to test on" });
-  const report = resolve(options.report ?? join(folder, "concepts"));
-  const progress = progressLine();
-  const result = await withInterrupt((signal) =>
-    concepts(folder, report, {
-      trainFile: demo ? demoPath("bios") : options.data,
-      testFile,
-      columns: { text: options.text, label: options.label },
-      ...(options.classes && { classes: options.classes }),
-      ...(options.ensemble && { ensembles: options.ensemble }),
-      perClass: { train: options.perClass, test: Math.ceil(options.perClass / 2) },
-      seeds: options.seeds,
-      command: ["sae-ensembles", ...process.argv.slice(2)].join(" "),
-      signal,
-      onProgress: progress.onProgress,
-    }),
-  ).finally(progress.end);
-  if (options.json) return console.log(JSON.stringify(result));
-  console.log(readFileSync(`${report}.md`, "utf8").trimEnd());
-  console.log(`\nIn full: ${shortPath(`${report}.md`)}, ${shortPath(`${report}.json`)}`);
+  const before = experimentOfRun(folder);
+  const section: ConceptsSection = {
+    dataset_path: dataPath(options.data),
+    ...(options.test !== undefined && { test_dataset_path: resolve(options.test) }),
+    text_column: options.text,
+    label_column: options.label,
+    ...(options.classes && { classes: options.classes }),
+    ...(options.ensemble && { ensembles: options.ensemble }),
+    per_class: options.perClass,
+    tpp: options.tpp,
+    seeds: options.seeds,
+    ...(options.report !== undefined && { report: resolve(options.report) }),
+  };
+  const experiment = { ...before, settings: { ...before.settings, concepts: section } };
+  await runProbing(experiment, "concepts", conceptsReportPath(experiment), options);
 }

@@ -1,14 +1,20 @@
 // `debias`: what a classifier loses to a spurious attribute, and what comes back when features are taken out; over seeds, beside the baselines.
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { debias } from "../../jobs/debias.ts";
-import { debiasJson } from "../../jobs/debiasReport.ts";
-import { demoBias } from "../../jobs/demoData.ts";
-import { shortPath } from "../foreground.ts";
-import { list, positive, progressLine, valuePair, wholeNumbers, withInterrupt } from "../labelledOptions.ts";
+import { debiasReportPath } from "../../jobs/debiasJob.ts";
+import type { DebiasSection } from "../../jobs/probingSchema.ts";
+import { experimentOfRun } from "../../jobs/runRecord.ts";
+import {
+  dataPath,
+  list,
+  type ProbingOptions,
+  positive,
+  runProbing,
+  valuePair,
+  wholeNumbers,
+} from "../labelledOptions.ts";
 
-interface DebiasOptions {
+interface DebiasOptions extends ProbingOptions {
   readonly data: string;
   readonly test?: string;
   readonly text: string;
@@ -25,7 +31,6 @@ interface DebiasOptions {
   readonly report?: string;
   readonly probe?: string;
   readonly saebenchCompatible?: boolean;
-  readonly json?: boolean;
 }
 
 export function debiasCommand(): Command {
@@ -75,37 +80,25 @@ export function debiasCommand(): Command {
 }
 
 async function run(folder: string, options: DebiasOptions): Promise<void> {
-  const demo = options.data === "demo";
-  const bios = demoBias();
-  const labels = options.labels ?? (demo ? bios.label : undefined);
-  const test = demo ? bios.testFile : options.test;
-  const perCell =
-    options.perCell === undefined
-      ? demo && bios.perCell
-      : { train: options.perCell, test: Math.ceil(options.perCell / 2) };
-  const report = resolve(options.report ?? join(folder, "debias"));
-  const progress = progressLine();
-  const result = await withInterrupt((signal) =>
-    debias(folder, report, {
-      trainFile: demo ? bios.trainFile : options.data,
-      ...(test !== undefined && { testFile: test }),
-      columns: { text: options.text, label: options.label, attribute: options.attribute },
-      ...(labels && { label: labels }),
-      ...(options.attributes && { attribute: options.attributes }),
-      ...(options.ensemble && { ensembles: options.ensemble }),
-      ...(options.flags && { flags: options.flags }),
-      seeds: options.seeds,
-      ...(options.n && { n_values: options.n }),
-      ...(options.probe !== undefined && { probeFolder: resolve(options.probe) }),
-      shift_n: options.shift,
-      ...(perCell && { perCell }),
-      saebenchCompatible: options.saebenchCompatible === true,
-      command: ["sae-ensembles", ...process.argv.slice(2)].join(" "),
-      signal,
-      onProgress: progress.onProgress,
-    }),
-  ).finally(progress.end);
-  if (options.json) return console.log(JSON.stringify(debiasJson(result)));
-  console.log(readFileSync(`${report}.md`, "utf8").trimEnd());
-  console.log(`\nIn full: ${shortPath(`${report}.md`)}, ${shortPath(`${report}.json`)}`);
+  const before = experimentOfRun(folder);
+  const section: DebiasSection = {
+    dataset_path: dataPath(options.data),
+    ...(options.test !== undefined && { test_dataset_path: resolve(options.test) }),
+    text_column: options.text,
+    label_column: options.label,
+    attribute_column: options.attribute,
+    ...(options.labels && { labels: options.labels }),
+    ...(options.attributes && { attributes: options.attributes }),
+    ...(options.ensemble && { ensembles: options.ensemble }),
+    ...(options.flags && { flags: options.flags }),
+    seeds: options.seeds,
+    ...(options.n && { n: options.n }),
+    shift: options.shift,
+    ...(options.perCell !== undefined && { per_cell: options.perCell }),
+    ...(options.report !== undefined && { report: resolve(options.report) }),
+    ...(options.probe !== undefined && { probe: resolve(options.probe) }),
+    saebench_compatible: options.saebenchCompatible === true,
+  };
+  const experiment = { ...before, settings: { ...before.settings, debias: section } };
+  await runProbing(experiment, "debias", debiasReportPath(experiment), options);
 }

@@ -7,7 +7,7 @@ import { openRunIndex } from "../../jobs/buildIndex.ts";
 import { demoPath } from "../../jobs/demoData.ts";
 import { readReportTable } from "../../jobs/evaluate.ts";
 import { type Experiment, readExperiment } from "../../jobs/experiment.ts";
-import { allJobs } from "../../jobs/runJobs.ts";
+import { jobsOf } from "../../jobs/runJobs.ts";
 import { addRunOptions } from "../experimentCommand.ts";
 import { featureName, sequenceLine } from "../featureText.ts";
 import { type ForegroundOptions, runInForeground, shortPath } from "../foreground.ts";
@@ -34,7 +34,7 @@ async function demo(options: ForegroundOptions & { folder: string }): Promise<vo
   const experiment = readExperiment(file);
   const say = options.json ? () => {} : (text: string) => process.stderr.write(`${text}\n`);
   say(introduction(experiment, file));
-  const outcome = await runInForeground(experiment, allJobs, options, "the same command again");
+  const outcome = await runInForeground(experiment, jobsOf(experiment), options, "the same command again");
   if (outcome === "stopped" || options.json) return;
   const { runFolder } = experiment.paths;
   console.log(`\n${readReportTable(runFolder)}\n`);

@@ -10,6 +10,7 @@ import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
 import type { FeaturesHereTree } from "../trees/featuresHereTree.ts";
 import { doctor } from "./doctor.ts";
+import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
 import {
   ablateFeature,
@@ -69,6 +70,9 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.revealRun]: revealRun,
   [commands.openDashboard]: openDashboard,
   [commands.openReport]: openReport,
+  [commands.compareEnsembles]: compareEnsembles,
+  [commands.revealEnsemble]: revealEnsemble,
+  [commands.deleteEnsemble]: deleteEnsemble,
   [commands.browseFeatures]: browseFeatures,
   [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
   [commands.refresh]: ({ store }) => store.watch(),

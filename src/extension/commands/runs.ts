@@ -21,14 +21,15 @@ export async function runExperiment({ tasks, store }: Parts, experiment?: vscode
 }
 
 /** Of an experiment file (with its settings as they are now), of a run, or of the editor's file, or of whichever one chooses. */
-export async function evaluate(parts: Parts, target?: vscode.Uri | RunEntry): Promise<void> {
+export async function evaluate(parts: Parts, target?: vscode.Uri | RunEntry | EnsembleNode): Promise<void> {
   const { tasks, store } = parts;
   const open = vscode.window.activeTextEditor?.document.uri;
   const file = target instanceof vscode.Uri ? target : !target && isExperiment(open) ? open : undefined;
   if (file) {
     await tasks.run(await experimentFile(file), ["evaluate"]);
   } else {
-    const run = (target as RunEntry | undefined) ?? (await pick(parts, "Evaluate which run?", isEvaluable));
+    const run =
+      runOf(target as RunEntry | EnsembleNode | undefined) ?? (await pick(parts, "Evaluate which run?", isEvaluable));
     if (!run) return;
     if (!isEvaluable(run))
       throw new Error(`${run.name} is ${run.state}: its ensembles can be evaluated once it is done.`);
@@ -37,14 +38,17 @@ export async function evaluate(parts: Parts, target?: vscode.Uri | RunEntry): Pr
   await store.watch();
 }
 
+function runOf(target: RunEntry | EnsembleNode | undefined): RunEntry | undefined {
+  return target && "ensemble" in target ? target.run : target;
+}
+
 function isEvaluable(run: RunEntry): boolean {
   return run.state === "done" && run.ensembles.some(({ damage }) => damage === "");
 }
 
 /** Builds what is missing, damaged or out of date of a run's feature indices. */
 export async function buildIndex(parts: Parts, target?: RunEntry | EnsembleNode): Promise<void> {
-  const given = target && "ensemble" in target ? target.run : target;
-  const run = given ?? (await pick(parts, "Build the feature index of which run?", isEvaluable));
+  const run = runOf(target) ?? (await pick(parts, "Build the feature index of which run?", isEvaluable));
   if (run) await parts.tasks.resume(run.folder, run.name, ["index"]);
 }
 

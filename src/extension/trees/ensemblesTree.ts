@@ -27,7 +27,7 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
     item.id = ensemble.folder;
     if (ensemble.damage) {
       item.description = "damaged";
-      item.tooltip = ensemble.damage;
+      item.tooltip = `${ensemble.damage}\n\nRestore the file from a backup. Or delete the ensemble: running the experiment again trains it again.`;
       item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"));
       item.contextValue = "ensemble:damaged";
       return item;
@@ -39,7 +39,11 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
     item.iconPath = new vscode.ThemeIcon(
       ensemble.replaced ? "history" : ensemble.members > 1 ? "layers" : "circle-outline",
     );
-    item.contextValue = ensemble.indexed ? "ensemble:indexed" : "ensemble";
+    item.contextValue = `ensemble:${ensemble.replaced ? "replaced" : "current"}${ensemble.indexed ? ":indexed" : ensemble.indexable && run.state === "done" ? ":indexable" : ""}`;
+    if (ensemble.indexDamage) {
+      item.description = `${size} · index damaged`;
+      item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"));
+    }
     item.tooltip = new vscode.MarkdownString(
       [
         `**${ensemble.name}** · ${size}`,
@@ -50,7 +54,9 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
         ensemble.replaced
           ? `Training put another ensemble in its place (${ensemble.replaced}). Kept with its index, flags and labels.`
           : "",
-        ensemble.indexed ? "" : "No feature index: run the experiment's index job.",
+        ensemble.indexDamage,
+        indexAdvice(ensemble),
+        ensemble.annotated ? `${ensemble.annotated.toLocaleString("en-US")} features flagged, labelled or noted` : "",
         `\`${ensemble.folder}\``,
       ]
         .filter(Boolean)
@@ -60,4 +66,12 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
       item.command = { command: commands.browseFeatures, title: "Browse Features", arguments: [{ run, ensemble }] };
     return item;
   }
+}
+
+/** Why there is no index to browse, and what to do. */
+function indexAdvice({ indexed, indexable, replaced, name }: EnsembleEntry): string {
+  if (indexed) return "";
+  if (replaced) return "No feature index.";
+  if (indexable) return "No feature index that can be read: Build Feature Index makes one.";
+  return `No feature index: add "${name.replace(/-\d+$/, "")}" to index.methods of its experiment, and run that again.`;
 }

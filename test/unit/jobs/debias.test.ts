@@ -1,7 +1,7 @@
 // Debiasing and concept detection of a real tiny run, in this process and from the command line: reports, what is kept, and what is refused by name.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -14,10 +14,11 @@ import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { pooledTexts } from "../../../src/jobs/pooledTexts.ts";
 import { openEngine, openExperimentModel } from "../../../src/jobs/resources.ts";
-import { runJobs } from "../../../src/jobs/runJobs.ts";
+import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { cellScores } from "../../../src/probing/cells.ts";
 import { codesTable } from "../../../src/probing/featureTable.ts";
 import { loadPooled } from "../../../src/probing/pooledFile.ts";
+import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { runCommand, writeTinyExperiment } from "./tinyExperiment.ts";
@@ -306,6 +307,7 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
     testFile: join(folder, "b.jsonl"),
     columns: { text: "text", label: "gender" },
     perClass: { train: 60, test: 30 },
+    tpp_n: [1, 20],
     seeds: [1, 2],
     command: "test",
   });
@@ -329,7 +331,63 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
     );
     assert.ok(accuracy[3]!.mean.mean > 0.75, "half of the words say it");
   }
+  assert.deepEqual(report.detections[0]!.tpp, [], "raw activations have no features to take out");
+  for (const { tpp } of report.detections.slice(1)) {
+    assert.deepEqual(
+      tpp.map(({ n, total }) => [n, total.values.length]),
+      [
+        [1, 2],
+        [20, 2],
+      ],
+    );
+    // With two classes the one's features are the other's too: what hurts one hurts both.
+    for (const { total } of tpp) assert.ok(Math.abs(total.mean) < 0.5);
+  }
+  assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| TPP \| n = 1 \| n = 20 \|/);
   assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| k = 1 \| k = 2 \| k = 5 \| all features \|/);
+});
+
+test("as jobs of an experiment that names labelled texts; done once, and again when a flag changes", async () => {
+  const own = join(folder, "sections");
+  mkdirSync(own);
+  writeFileSync(join(own, "bios.jsonl"), readFileSync(data));
+  const columns = { dataset_path: "bios.jsonl", seeds: [3], ensembles: ["bagging"] };
+  const file = writeTinyExperiment(own, {
+    training_tokens: 640,
+    ensembles: { methods: ["bagging"], n_members: 2 },
+    debias: { ...columns, label_column: "job", n: [2], shift: 2 },
+    concepts: {
+      ...columns,
+      dataset_path: "../a.jsonl",
+      test_dataset_path: "../b.jsonl",
+      label_column: "gender",
+      tpp: [],
+    },
+  });
+  const experiment = readExperiment(file);
+  assert.deepEqual(jobsOf(experiment), ["harvest", "train", "evaluate", "index", "debias", "concepts"]);
+  assert.deepEqual(jobsOf(readExperiment(join(folder, "tiny.sae.jsonc"))).at(-1), "index");
+  const stages: string[] = [];
+  const watch = { onEvent: (event: RunEvent) => event.type === "progress" && stages.push(event.stage) };
+  await runJobs(experiment, ["harvest", "train", "debias", "concepts"], watch);
+  assert.ok(stages.includes("pooling") && stages.includes("probing"));
+  const { runFolder } = experiment.paths;
+  const report = JSON.parse(readFileSync(join(runFolder, "debias.json"), "utf8"));
+  assert.match(report.command, /^sae-ensembles debias .*tiny --data .*bios\.jsonl .*--label job --attribute gender/);
+  assert.ok(existsSync(join(runFolder, "concepts.md")));
+  const time = () => statSync(join(runFolder, "debias.json")).mtimeMs;
+  const first = time();
+  await runJobs(experiment, ["debias"]);
+  assert.equal(time(), first);
+  const annotations = await Annotations.open(join(runFolder, "ensembles", "bagging", "annotations.json"));
+  annotations.edit([{ feature: "0/1", flagged: true }]);
+  await annotations.save();
+  await runJobs(experiment, ["debias"]);
+  assert.deepEqual(JSON.parse(readFileSync(join(runFolder, "debias.json"), "utf8")).directions[0].ensembles[0].flags, [
+    "0/1",
+  ]);
+  const none = readExperiment(writeTinyExperiment(folder, { training_tokens: 2560 }));
+  await assert.rejects(runJobs(none, ["debias"]), /debias: found nothing, expected a section "debias"/);
 });
 
 test("from the command line", async () => {
@@ -356,9 +414,16 @@ test("from the command line", async () => {
     [2],
   );
   assert.match(json.command, /^sae-ensembles debias /);
+  const record = JSON.parse(readFileSync(join(run, "run.json"), "utf8"));
+  assert.deepEqual([record.state, record.jobs, record.job], ["done", ["debias"], "debias"]);
+  const before = readFileSync(join(run, "run.json"), "utf8");
+  const untrained = await runCommand(["debias", run, "--ensemble", "bagging-7"], folder);
+  assert.equal(untrained.code, 2);
+  assert.match(untrained.stderr, /no trained ensemble "bagging-7", expected one of single, bagging/);
   const bad = await runCommand(["debias", run, "--data", "bios.jsonl", "--label", "work"], folder);
   assert.equal(bad.code, 2);
   assert.match(bad.stderr, /^error: bios.jsonl, line 1: found the columns text, job, gender, expected a column work/);
+  assert.equal(readFileSync(join(run, "run.json"), "utf8"), before, "what is refused changes nothing");
   const usage = await runCommand(["debias", run, "--labels", "nurse"], folder);
   assert.equal(usage.code, 2);
   const one = await runCommand(["concepts", run, "--data", "bios.jsonl"], folder);

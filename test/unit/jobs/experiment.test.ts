@@ -100,6 +100,13 @@ describe("one line says what is wrong, where, and what would be right", () => {
     ["another spelling", { ...base, contextSize: 64 }, "contextSize", /did you mean "context_size"\?/],
     ["key that SAELens has", { ...base, device: "cuda" }, "device", /is called "engine" here/],
     ["key that belongs in sae", { ...base, l1_coefficient: 3 }, "l1_coefficient", /it belongs in sae/],
+    ["SAELens' key without a place", { ...base, seqpos_slice: [0, 8] }, "seqpos_slice", /every position/],
+    [
+      "its SAEs' key without a place",
+      withSae({ jumprelu_ste_to_input: true }),
+      "sae.jumprelu_ste_to_input",
+      /threshold alone/,
+    ],
     [
       "key that belongs in another part",
       { ...base, evaluation: { seed_sets: 2 } },

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, utimesSync, writeFileSync } from
 import { join } from "node:path";
 import { test } from "node:test";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
-import { allJobs, runJobs } from "../../../src/jobs/runJobs.ts";
+import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { readRunRecord } from "../../../src/jobs/runRecord.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { writeTinyExperiment } from "./tinyExperiment.ts";
@@ -13,6 +13,10 @@ const root = temporaryFolder();
 const fresh = () => mkdtempSync(join(root, "h-"));
 
 const harvest = (file: string) => runJobs(readExperiment(file), ["harvest"]);
+const runAll = (file: string) => {
+  const experiment = readExperiment(file);
+  return runJobs(experiment, jobsOf(experiment));
+};
 
 /** The checksums of a part's shards. */
 function shards(folder: string, part: "train" | "test"): number[] {
@@ -48,15 +52,15 @@ test("a held-out or indexed text that changed in place is noticed", async () => 
     evaluation: { dataset_path: "held.txt", test_tokens: 100, model_metrics_tokens: 0 },
     index: { dataset_path: "indexed.txt", tokens: 100 },
   });
-  await runJobs(readExperiment(file), allJobs);
+  await runAll(file);
   const stages = () => readRunRecord(join(folder, "runs/tiny")).stages;
   const before = stages();
-  await runJobs(readExperiment(file), allJobs);
+  await runAll(file);
   assert.deepEqual(stages(), before);
   // As long as before.
   writeFileSync(held, "a queen saw the king ".repeat(40));
   utimesSync(indexed, 1e9, 1e9);
-  await runJobs(readExperiment(file), allJobs);
+  await runAll(file);
   const changed = Object.keys(before).filter((stage) => stages()[stage]!.fingerprint !== before[stage]!.fingerprint);
   assert.deepEqual(changed.sort(), ["evaluate", "harvest held-out", "index single"]);
 });
@@ -71,7 +75,7 @@ test("a text that cannot be read is refused before anything is written", async (
   ] as const) {
     writeFileSync(join(folder, name), content);
     const file = writeTinyExperiment(folder, change);
-    await assert.rejects(runJobs(readExperiment(file), allJobs), message);
+    await assert.rejects(runAll(file), message);
     assert.equal(existsSync(join(folder, "runs")), false, name);
   }
 });

@@ -1,0 +1,80 @@
+// Concept detection as a job of a run: the experiment's section "concepts" becomes the options of concepts.ts.
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { InputError } from "../formats/inputError.ts";
+import { type ConceptsJobOptions, concepts, readConceptTexts } from "./concepts.ts";
+import { demoPath } from "./demoData.ts";
+import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
+import { textState } from "./fileStates.ts";
+import type { JobContext } from "./job.ts";
+import type { ConceptsSection } from "./probingSchema.ts";
+import { commandLine, requireSection } from "./sections.ts";
+
+/** Throws InputError where the section or its data lack something; nothing is computed. */
+export async function checkConcepts(experiment: Experiment): Promise<void> {
+  await readConceptTexts(conceptsOptions(experiment));
+}
+
+export async function conceptsJob({ experiment, run, signal, progress, model, engine }: JobContext): Promise<void> {
+  const options = conceptsOptions(experiment);
+  const report = conceptsReportPath(experiment);
+  const done = {
+    section: experiment.settings.concepts,
+    texts: [options.trainFile, options.testFile].map(textState),
+    trained: ensembleTasks(experiment.settings).map(({ name }) => run.record.stages[`train ${name}`] ?? null),
+  };
+  if (run.isFinished("concepts", done) && existsSync(`${report}.json`)) return;
+  await concepts(run.folder, report, { ...options, signal, onProgress: progress, resources: { model, engine } });
+  await run.finishStage("concepts", done);
+}
+
+/** Where the report goes, without its endings. */
+export function conceptsReportPath(experiment: Experiment): string {
+  const { report } = requireSection(experiment, "concepts");
+  return report === undefined
+    ? join(experiment.paths.runFolder, "concepts")
+    : resolve(dirname(experiment.file), report);
+}
+
+export function conceptsOptions(experiment: Experiment): ConceptsJobOptions {
+  const section = requireSection(experiment, "concepts");
+  const { dataset_path, test_dataset_path, per_class } = section;
+  const at = (path: string): string => shownPath(resolve(dirname(experiment.file), path));
+  const demo = dataset_path === "demo";
+  if (!demo && test_dataset_path === undefined)
+    throw new InputError({
+      file: at(dataset_path),
+      where: "--test",
+      found: "nothing",
+      expected: "a file to test on (test_dataset_path in an experiment)",
+    });
+  return {
+    trainFile: demo ? demoPath("bios") : at(dataset_path),
+    testFile: test_dataset_path === undefined ? demoPath("testBios") : at(test_dataset_path),
+    columns: { text: section.text_column, label: section.label_column },
+    ...(section.classes && { classes: section.classes }),
+    ...(section.ensembles && { ensembles: section.ensembles }),
+    perClass: { train: per_class, test: Math.ceil(per_class / 2) },
+    tpp_n: section.tpp,
+    seeds: section.seeds,
+    command: conceptsCommandLine(section, experiment),
+  };
+}
+
+/** What a person would type to have the same report. */
+function conceptsCommandLine(section: ConceptsSection, { file, paths }: Experiment): string {
+  const at = (path: string | undefined): string | undefined =>
+    path === undefined || path === "demo" ? path : shownPath(resolve(dirname(file), path));
+  return commandLine(["concepts", shownPath(paths.runFolder)], {
+    data: at(section.dataset_path),
+    test: at(section.test_dataset_path),
+    text: section.text_column,
+    label: section.label_column,
+    classes: section.classes?.join(","),
+    ensemble: section.ensembles?.join(","),
+    seeds: section.seeds.join(","),
+    "per-class": section.per_class,
+    tpp: section.tpp.join(","),
+    report: at(section.report),
+  });
+}

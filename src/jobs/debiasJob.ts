@@ -1,0 +1,98 @@
+// Debiasing as a job of a run: the experiment's section "debias" becomes the options of debias.ts.
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { cellsOf } from "../data/fourCells.ts";
+import { type DebiasJobOptions, debias } from "./debias.ts";
+import { drawDebiasSets, readDebiasData } from "./debiasData.ts";
+import { demoBias } from "./demoData.ts";
+import type { Experiment } from "./experiment.ts";
+import { ensembleTasks, shownPath } from "./experiment.ts";
+import { textState } from "./fileStates.ts";
+import type { JobContext } from "./job.ts";
+import type { DebiasSection } from "./probingSchema.ts";
+import { commandLine, requireSection } from "./sections.ts";
+
+/** Throws InputError where the section or its data lack something; nothing is computed. */
+export async function checkDebias(experiment: Experiment): Promise<void> {
+  const options = debiasOptions(experiment);
+  const data = await readDebiasData(options);
+  const cells = cellsOf(
+    data.texts.map(({ text }) => text),
+    data.pairs,
+  );
+  for (const seed of options.seeds) drawDebiasSets(data, data.pairs, cells, seed, options);
+}
+
+export async function debiasJob({ experiment, run, signal, progress, model, engine }: JobContext): Promise<void> {
+  const options = debiasOptions(experiment);
+  const report = debiasReportPath(experiment);
+  const tasks = ensembleTasks(experiment.settings).map(({ name }) => name);
+  const flags = tasks.map((name) => run.paths.annotations(name));
+  const done = {
+    section: experiment.settings.debias,
+    texts: [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])].map(textState),
+    trained: tasks.map((name) => run.record.stages[`train ${name}`] ?? null),
+    flags: flags.map((file) => (existsSync(file) ? textState(file) : null)),
+  };
+  if (run.isFinished("debias", done) && existsSync(`${report}.json`)) return;
+  await debias(run.folder, report, { ...options, signal, onProgress: progress, resources: { model, engine } });
+  await run.finishStage("debias", done);
+}
+
+/** Where the report goes, without its endings. */
+export function debiasReportPath(experiment: Experiment): string {
+  const { report } = requireSection(experiment, "debias");
+  return report === undefined ? join(experiment.paths.runFolder, "debias") : resolve(dirname(experiment.file), report);
+}
+
+export function debiasOptions(experiment: Experiment): DebiasJobOptions {
+  const section = requireSection(experiment, "debias");
+  const { dataset_path, test_dataset_path, per_cell, labels } = section;
+  const at = (path: string): string => shownPath(resolve(dirname(experiment.file), path));
+  const demo = dataset_path === "demo" ? demoBias() : undefined;
+  const testFile = test_dataset_path === undefined ? demo?.testFile : at(test_dataset_path);
+  const label = labels ?? demo?.label;
+  const perCell = per_cell === undefined ? demo?.perCell : { train: per_cell, test: Math.ceil(per_cell / 2) };
+  return {
+    trainFile: demo ? demo.trainFile : at(dataset_path),
+    ...(testFile !== undefined && { testFile }),
+    columns: { text: section.text_column, label: section.label_column, attribute: section.attribute_column },
+    ...(label && { label }),
+    ...(section.attributes && { attribute: section.attributes }),
+    ...(section.ensembles && { ensembles: section.ensembles }),
+    ...(section.flags && { flags: section.flags }),
+    seeds: section.seeds,
+    ...(section.n && { n_values: section.n }),
+    ...(section.probe !== undefined && { probeFolder: resolve(dirname(experiment.file), section.probe) }),
+    shift_n: section.shift,
+    ...(perCell && { perCell }),
+    saebenchCompatible: section.saebench_compatible,
+    command: debiasCommandLine(section, experiment),
+  };
+}
+
+/** What a person would type to have the same report. */
+function debiasCommandLine(section: DebiasSection, { file, paths }: Experiment): string {
+  const pair = (sides: DebiasSection["labels"]): string | undefined =>
+    sides && `${sides.positive.join(",")}/${sides.negative.join(",")}`;
+  const at = (path: string | undefined): string | undefined =>
+    path === undefined || path === "demo" ? path : shownPath(resolve(dirname(file), path));
+  return commandLine(["debias", shownPath(paths.runFolder)], {
+    data: at(section.dataset_path),
+    test: at(section.test_dataset_path),
+    text: section.text_column,
+    label: section.label_column,
+    attribute: section.attribute_column,
+    labels: pair(section.labels),
+    attributes: pair(section.attributes),
+    ensemble: section.ensembles?.join(","),
+    flags: section.flags?.join(","),
+    seeds: section.seeds.join(","),
+    n: section.n?.join(","),
+    shift: section.shift,
+    "per-cell": section.per_cell,
+    report: at(section.report),
+    probe: at(section.probe),
+    "saebench-compatible": section.saebench_compatible,
+  });
+}

@@ -1,0 +1,31 @@
+// What the sections of an experiment that use labelled texts have in common: being there, and the command that says the same.
+import { InputError } from "../formats/inputError.ts";
+import { type Experiment, shownPath } from "./experiment.ts";
+import type { ExperimentSettings } from "./experimentSchema.ts";
+
+export function requireSection<Name extends "debias" | "concepts">(
+  { settings, file }: Experiment,
+  name: Name,
+): NonNullable<ExperimentSettings[Name]> {
+  const section = settings[name];
+  if (section === undefined)
+    throw new InputError({
+      file: shownPath(file),
+      where: name,
+      found: "nothing",
+      expected: `a section "${name}" that names labelled texts`,
+    });
+  return section;
+}
+
+/** `sae-ensembles <words> --option value …`; options that are undefined or false are left out. */
+export function commandLine(
+  words: readonly string[],
+  options: Readonly<Record<string, string | number | boolean | undefined>>,
+): string {
+  const given = Object.entries(options).flatMap(([name, value]) =>
+    value === undefined || value === false ? [] : [`--${name}`, ...(value === true ? [] : [String(value)])],
+  );
+  const quoted = (word: string): string => (/[^\w@%+=:,./-]/.test(word) || word === "" ? JSON.stringify(word) : word);
+  return ["sae-ensembles", ...words, ...given].map(quoted).join(" ");
+}

@@ -1,0 +1,48 @@
+// Labelled data as the views of debiasing and concepts choose it: a file's columns, its values with their counts. Shapes only.
+import * as z from "zod";
+
+/** Mean over seeds and standard deviation; null where there is none (an empty cell, a single seed). */
+export const spread = z.object({ mean: z.number().nullable(), sd: z.number().nullable() });
+export type Spread = z.infer<typeof spread>;
+
+export const columns = z.object({ text: z.string(), label: z.string(), attribute: z.string() });
+export type Columns = z.infer<typeof columns>;
+
+export const labelledQuestion = z.object({
+  trainFile: z.string().min(1),
+  testFile: z.string().nullable(),
+  /** Guessed from the columns' names and contents where left out. */
+  columns: columns.nullable(),
+  /** Whether an attribute is wanted too. */
+  attribute: z.boolean(),
+});
+
+export const labelledData = z.object({
+  trainFile: z.string(),
+  testFile: z.string().nullable(),
+  /** Names of the file's columns. */
+  names: z.array(z.string()),
+  columns,
+  /** Texts of each pair of values; `attribute` is empty where none was asked for. `test`: of the other file, null without one. */
+  counts: z.array(
+    z.object({ label: z.string(), attribute: z.string(), train: z.number().int(), test: z.number().int().nullable() }),
+  ),
+  /** Records left out: empty texts, texts that came before. */
+  empty: z.number().int(),
+  repeated: z.number().int(),
+});
+export type LabelledData = z.infer<typeof labelledData>;
+
+/** Where long work on labelled texts is. */
+export const probingProgress = z.object({
+  stage: z.string(),
+  done: z.number(),
+  total: z.number(),
+  unit: z.string(),
+  /** Seconds left; null while unknown. */
+  eta: z.number().nullable(),
+});
+export type ProbingProgress = z.infer<typeof probingProgress>;
+
+/** Milliseconds that long work on labelled texts may take before its asker gives up: it shows progress and can be cancelled. */
+export const PROBING_PATIENCE = 6 * 3_600_000;

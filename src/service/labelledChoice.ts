@@ -1,0 +1,94 @@
+// A labelled file as a person chooses from it: its columns, guessed by name and content, and how many texts each pair of values has.
+import { stat } from "node:fs/promises";
+import { type LabelledTexts, readLabelledTexts } from "../data/labelledTexts.ts";
+import { columnNames, readRecords } from "../data/records.ts";
+import { InputError } from "../formats/inputError.ts";
+import type { Columns, LabelledData } from "../protocol/labelledData.ts";
+
+export interface LabelledQuestion {
+  readonly trainFile: string;
+  readonly testFile: string | null;
+  readonly columns: Columns | null;
+  readonly attribute: boolean;
+}
+
+/** Records that a guess looks at. */
+const LOOKED_AT = 200;
+/** More values than these make no label. */
+const MOST_VALUES = 60;
+/** Names that people give such columns, the likeliest first. */
+const NAMES = {
+  text: ["text", "bio", "hard_text", "content", "sentence", "review", "document", "prompt"],
+  label: ["profession", "label", "class", "category", "job", "topic", "target", "language"],
+  attribute: ["gender", "attribute", "sex", "spurious", "group", "race"],
+};
+
+/** Throws InputError for whatever the files lack. */
+export async function describeLabelled(question: LabelledQuestion): Promise<LabelledData> {
+  const { trainFile, testFile, attribute } = question;
+  for (const file of testFile === null ? [trainFile] : [trainFile, testFile])
+    await stat(file).catch(() => {
+      throw new InputError({ file, found: "no such file", expected: "labelled texts" });
+    });
+  const names = await columnNames(trainFile);
+  const known = question.columns;
+  const columns =
+    known && [known.text, known.label, ...(attribute ? [known.attribute] : [])].every((name) => names.includes(name))
+      ? known
+      : await guessed(trainFile, names);
+  const { text, label } = columns;
+  const asked = attribute ? columns : { text, label };
+  const train = await readLabelledTexts(trainFile, asked);
+  const test = testFile === null ? null : await readLabelledTexts(testFile, asked);
+  return {
+    trainFile,
+    testFile,
+    names,
+    columns,
+    counts: counted(train, test),
+    empty: train.empty + (test?.empty ?? 0),
+    repeated: train.repeated + (test?.repeated ?? 0),
+  };
+}
+
+function counted(train: LabelledTexts, test: LabelledTexts | null): LabelledData["counts"] {
+  const pairs = new Map<string, { label: string; attribute: string; train: number; test: number | null }>();
+  const add = (texts: LabelledTexts, part: "train" | "test"): void => {
+    for (const { label, attribute } of texts.texts) {
+      const key = JSON.stringify([label, attribute]);
+      const pair = pairs.get(key) ?? { label, attribute, train: 0, test: test ? 0 : null };
+      pair[part] = (pair[part] ?? 0) + 1;
+      pairs.set(key, pair);
+    }
+  };
+  add(train, "train");
+  if (test) add(test, "test");
+  return [...pairs.values()].sort((a, b) => b.train - a.train || (a.label < b.label ? -1 : 1));
+}
+
+/** By name where one fits, otherwise the column of the longest words for the text, and those of few values for label and attribute. */
+async function guessed(file: string, names: readonly string[]): Promise<Columns> {
+  const named = (which: keyof typeof NAMES): string | undefined => NAMES[which].find((name) => names.includes(name));
+  const byName = { text: named("text"), label: named("label"), attribute: named("attribute") };
+  if (byName.text && byName.label && byName.attribute) return byName as Columns;
+  const length = new Map(names.map((name) => [name, 0]));
+  const values = new Map(names.map((name) => [name, new Set<unknown>()]));
+  let seen = 0;
+  for await (const { values: record } of readRecords(file, names)) {
+    for (const [at, name] of names.entries()) {
+      const value = record[at];
+      if (typeof value === "string") length.set(name, length.get(name)! + value.length);
+      values.get(name)!.add(value);
+    }
+    if (++seen === LOOKED_AT) break;
+  }
+  const byLength = [...names].sort((a, b) => length.get(b)! - length.get(a)!);
+  const text = byName.text ?? byLength[0]!;
+  const few = (taken: readonly string[]): string | undefined =>
+    names
+      .filter((name) => !taken.includes(name) && values.get(name)!.size > 1 && values.get(name)!.size <= MOST_VALUES)
+      .sort((a, b) => values.get(b)!.size - values.get(a)!.size)[0];
+  const label = byName.label ?? few([text]) ?? byLength[1] ?? text;
+  const attribute = byName.attribute ?? few([text, label]) ?? label;
+  return { text, label, attribute };
+}

@@ -1,0 +1,213 @@
+// Answers to the debias and the concept view: sessions that stay open, one an ensemble, and the reports that they end in.
+import { basename, dirname, sep } from "node:path";
+import { type ConceptsReport, conceptsReport, writeConcepts } from "../jobs/concepts.ts";
+import { debias } from "../jobs/debias.ts";
+import { demoBias } from "../jobs/demoData.ts";
+import { ProgressMeter } from "../jobs/progressMeter.ts";
+import { experimentOfRun } from "../jobs/runRecord.ts";
+import type { ConceptsChoice, ConceptsResult } from "../protocol/concepts.ts";
+import type { DebiasChoice } from "../protocol/debias.ts";
+import type { ProbingProgress } from "../protocol/labelledData.ts";
+import type { Handlers } from "../protocol/rpc.ts";
+import type { service } from "../protocol/service.ts";
+import { conceptsCommand, debiasCommand } from "./commandLines.ts";
+import { DebiasSession, type DebiasWork, jobOptions } from "./debiasSession.ts";
+import { describeLabelled } from "./labelledChoice.ts";
+import type { OpenEnsemble } from "./openEnsembles.ts";
+
+/** Suggested features that stand in for flags in a report where nobody has flagged any. */
+const SHIFT_N = 20;
+
+interface Detected {
+  readonly choice: ConceptsChoice;
+  readonly report: ConceptsReport;
+}
+
+type Answers = Pick<
+  Handlers<typeof service>,
+  | "debiasOpen"
+  | "describeLabelled"
+  | "debiasPrepare"
+  | "debiasSuggestions"
+  | "debiasVerdict"
+  | "debiasRetrain"
+  | "debiasCompare"
+  | "debiasReport"
+  | "debiasProbe"
+  | "conceptsOpen"
+  | "conceptsDetect"
+  | "conceptsReport"
+>;
+
+export class Probing {
+  readonly #opened: (ensemble: string) => Promise<OpenEnsemble>;
+  readonly #tell: (ensemble: string, progress: ProbingProgress) => void;
+  readonly #sessions = new Map<string, DebiasSession>();
+  readonly #detected = new Map<string, Detected>();
+
+  /** `opened`: an ensemble's index and flags; `tell`: where long work is. */
+  constructor(
+    opened: (ensemble: string) => Promise<OpenEnsemble>,
+    tell: (ensemble: string, progress: ProbingProgress) => void,
+  ) {
+    this.#opened = opened;
+    this.#tell = tell;
+  }
+
+  /** Drops what is held of the ensembles in a folder: they are replaced or gone. */
+  forget(above: string): void {
+    for (const held of [this.#sessions, this.#detected])
+      for (const folder of held.keys()) if (folder === above || folder.startsWith(above + sep)) held.delete(folder);
+  }
+
+  readonly answers: Answers = {
+    describeLabelled: (question) => describeLabelled(question),
+    debiasOpen: async ({ ensemble }) => {
+      const open = await this.#opened(ensemble);
+      return {
+        ...heading(open, "Debias"),
+        suggested: demoOf(ensemble, demoChoice),
+        state: this.#sessions.get(ensemble)?.state(open.flagged()) ?? null,
+      };
+    },
+    debiasPrepare: async ({ ensemble, choice }, signal) => {
+      const open = await this.#opened(ensemble);
+      const session = await DebiasSession.prepare(ensemble, basename(ensemble), choice, this.#work(ensemble, signal));
+      this.#sessions.set(ensemble, session);
+      return session.state(open.flagged());
+    },
+    debiasSuggestions: async ({ ensemble, offset, limit }) => {
+      const open = await this.#opened(ensemble);
+      const session = this.#session(ensemble);
+      const features = [...session.suggested.subarray(offset, offset + limit)];
+      const first = session.suggested[0];
+      return {
+        total: session.suggested.length,
+        largest: first === undefined ? 0 : session.suggestion(first).effect,
+        rows: open.rows(features).map((row) => ({ row, ...session.suggestion(row.feature) })),
+      };
+    },
+    debiasVerdict: async ({ ensemble }) => this.#session(ensemble).verdict((await this.#opened(ensemble)).flagged()),
+    debiasRetrain: async ({ ensemble }, signal) =>
+      this.#session(ensemble).retrain((await this.#opened(ensemble)).flagged(), signal),
+    debiasCompare: async ({ ensemble }, signal) => {
+      const session = this.#session(ensemble);
+      await session.compare(this.#work(ensemble, signal));
+      return session.state((await this.#opened(ensemble)).flagged());
+    },
+    debiasReport: async ({ ensemble, path }, signal) => {
+      await this.#report(ensemble, path, signal);
+      return { file: `${path}.md` };
+    },
+    debiasProbe: async ({ ensemble, path, folder }, signal) => {
+      await this.#report(ensemble, path, signal, folder);
+      return {};
+    },
+    conceptsOpen: async ({ ensemble }) => {
+      const open = await this.#opened(ensemble);
+      const detected = this.#detected.get(ensemble);
+      return {
+        ...heading(open, "Concepts"),
+        suggested: demoOf(ensemble, demoClasses),
+        result: detected ? conceptsResult(detected, open) : null,
+      };
+    },
+    conceptsDetect: async ({ ensemble, choice }, signal) => {
+      const open = await this.#opened(ensemble);
+      const runFolder = dirname(dirname(ensemble));
+      const { perClass, ...rest } = choice;
+      const report = await conceptsReport(runFolder, {
+        ...rest,
+        perClass: { train: perClass, test: Math.ceil(perClass / 2) },
+        ensembles: [basename(ensemble)],
+        command: conceptsCommand(runFolder, basename(ensemble), choice),
+        ...this.#work(ensemble, signal),
+      });
+      const detected = { choice, report };
+      this.#detected.set(ensemble, detected);
+      return conceptsResult(detected, open);
+    },
+    conceptsReport: async ({ ensemble, path }) => {
+      const detected = this.#detected.get(ensemble);
+      if (!detected) throw new Error("Nothing is detected yet: choose the data first.");
+      await writeConcepts(path, detected.report);
+      return { file: `${path}.md` };
+    },
+  };
+
+  /** The job that the command line runs too, on the ensembles that have a curve and with the flags of their files. */
+  async #report(ensemble: string, path: string, signal: AbortSignal, probeFolder?: string): Promise<void> {
+    const session = this.#session(ensemble);
+    const runFolder = dirname(dirname(ensemble));
+    const ensembles = probeFolder === undefined ? session.ensembles : [basename(ensemble)];
+    await debias(runFolder, path, {
+      ...jobOptions(session.choice),
+      ensembles,
+      shift_n: SHIFT_N,
+      ...(probeFolder !== undefined && { probeFolder }),
+      command: debiasCommand(runFolder, ensembles, session.choice),
+      ...this.#work(ensemble, signal),
+    });
+  }
+
+  #session(ensemble: string): DebiasSession {
+    const session = this.#sessions.get(ensemble);
+    if (!session) throw new Error("Nothing is prepared yet: choose the data first.");
+    return session;
+  }
+
+  #work(ensemble: string, signal: AbortSignal): DebiasWork {
+    const meter = new ProgressMeter(({ stage, done, total, unit, eta }) =>
+      this.#tell(ensemble, { stage, done, total, unit, eta }),
+    );
+    return { signal, onProgress: (stage, done, total, unit) => meter.update(stage, done, total, unit) };
+  }
+}
+
+function heading(open: OpenEnsemble, what: string) {
+  const { title, ensembleFolder, method, members, hook } = open.snapshot(false);
+  return { title: `${what}: ${title}`, ensemble: ensembleFolder, method, members, hook };
+}
+
+/** Data of our own is offered to runs on our own model alone. */
+function demoOf<T>(ensemble: string, choice: () => T): T | null {
+  return experimentOfRun(dirname(dirname(ensemble))).settings.model_name === "demo" ? choice() : null;
+}
+
+function demoChoice(): DebiasChoice {
+  const { perCell, ...demo } = demoBias();
+  return {
+    ...demo,
+    // The way round in which the probe does not fail altogether, so that the first flags show.
+    attribute: { positive: ["male"], negative: ["female"] },
+    seeds: [0, 1, 2],
+    perCell: perCell.train,
+  };
+}
+
+function demoClasses(): ConceptsChoice {
+  const { trainFile, testFile, columns } = demoBias();
+  return { trainFile, testFile, columns: { text: columns.text, label: columns.label }, seeds: [0], perClass: 200 };
+}
+
+function conceptsResult({ choice, report }: Detected, open: OpenEnsemble): ConceptsResult {
+  const told = ({ mean, sd }: { mean: number; sd: number }) => ({
+    mean: Number.isNaN(mean) ? null : mean,
+    sd: Number.isNaN(sd) ? null : sd,
+  });
+  const { detections, classes, texts } = report;
+  const own = detections.at(-1)!;
+  const most = own.features.at(-1)!;
+  return {
+    choice,
+    k: detections[0]!.accuracy.map(({ k }) => k),
+    means: detections.map(({ name, accuracy }) => ({ name, accuracy: accuracy.map(({ mean }) => told(mean)) })),
+    classes: classes.map((name, at) => ({
+      name,
+      texts: texts[at]!,
+      accuracy: detections.map(({ accuracy }) => accuracy.map((one) => told(one.classes[at]!))),
+      features: open.rows(most.classes[at]!.map((feature) => open.featureOf(feature))),
+    })),
+    leftOut: [...report.left_out],
+  };
+}
