@@ -159,8 +159,10 @@ describe("debugging a model in the editor", {
 
   test("Features Here lists what fires in the selection, and flags live", async () => {
     await workbench.icon.click();
-    const pane = page.locator(".pane", { has: page.locator('.pane-header[aria-label^="Features Here"]') });
-    await page.locator(".pane-header", { hasText: "Features Here" }).click();
+    const header = page.locator('.pane-header[aria-label^="Features Here"]');
+    await header.waitFor();
+    if ((await header.getAttribute("aria-expanded")) === "false") await header.click();
+    const pane = page.locator(".pane", { has: header });
     await pane.getByText(/features in what was read/).waitFor();
     const first = pane.locator(".monaco-list-row").first();
     await first.hover();
@@ -220,14 +222,17 @@ describe("debugging a model in the editor", {
     await word("doctor").waitFor();
     await workbench.command("SAE Ensembles: Tint by Strongest Feature");
     await workbench.command("SAE Ensembles: Inspect Text");
-    await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 8);
+    await page.waitForFunction(
+      () => document.querySelectorAll(".editor-group-container.active .editor-instance .cdr").length > 8,
+    );
     await picture("inspect-jsonl-light");
     const tinted = await page.evaluate(() => {
-      const line = document.querySelector(".editor-instance .view-line")!.getBoundingClientRect();
-      const range = [...document.querySelectorAll(".editor-instance .cdr")]
-        .filter((piece) => /^rgba\(0, 102, 210/.test(getComputedStyle(piece).backgroundColor))
+      const editor = document.querySelector(".editor-group-container.active .editor-instance")!;
+      const line = editor.querySelector(".view-line")!.getBoundingClientRect();
+      const lefts = [...editor.querySelectorAll(".cdr")]
+        .filter((piece) => getComputedStyle(piece).backgroundColor.startsWith("rgba(0, 102, 210"))
         .map((piece) => piece.getBoundingClientRect().left - line.left);
-      return Math.min(...range);
+      return Math.min(...lefts);
     });
     assert.ok(tinted > 60, "nothing before the cell is tinted");
   });

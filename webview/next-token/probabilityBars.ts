@@ -36,6 +36,9 @@ export class SaeProbabilityBars extends LitElement {
         text-align: right;
         padding: 0 8px 4px;
       }
+      thead td {
+        border: none;
+      }
       th:first-child {
         text-align: left;
         padding-left: 0;
@@ -66,6 +69,18 @@ export class SaeProbabilityBars extends LitElement {
       .bar.after {
         background: var(--negative);
       }
+      .of::before {
+        content: "";
+        display: inline-block;
+        width: 8px;
+        height: 8px;
+        border-radius: 1px;
+        margin-right: 5px;
+        background: var(--activation);
+      }
+      .of.after::before {
+        background: var(--negative);
+      }
       tr.chosen td {
         background: var(--vscode-list-inactiveSelectionBackground);
       }
@@ -86,8 +101,8 @@ export class SaeProbabilityBars extends LitElement {
         <tr>
           <th scope="col">token</th>
           <td class="bars"></td>
-          <th scope="col">original</th>
-          ${this.changed ? html`<th scope="col">changed</th>` : nothing}
+          <th scope="col" class="of">original</th>
+          ${this.changed ? html`<th scope="col" class="of after">changed</th>` : nothing}
         </tr>
       </thead>
       <tbody>

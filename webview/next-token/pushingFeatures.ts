@@ -25,6 +25,9 @@ export class SaePushingFeatures extends LitElement {
         text-align: right;
         padding: 0 8px 4px;
       }
+      thead td {
+        border: none;
+      }
       th:first-child {
         text-align: left;
         padding-left: 0;

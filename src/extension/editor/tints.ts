@@ -113,9 +113,11 @@ function bucketed(editor: vscode.TextEditor, inspected: Inspected, pinned: reado
     places.set(key, same ?? shown.length);
     shown[same ?? shown.length] = { range, strength, hue };
   }
+  // Every token has a strongest feature; what stands out is the one that is near its own maximum.
+  const ramp = pinned.length === 0 ? 1.6 : 0.8;
   shown.sort((a, b) => b.strength - a.strength);
   const buckets = hues.map(() => Array.from({ length: steps }, () => [] as vscode.Range[]));
   for (const { range, strength, hue } of shown.slice(0, mostRanges))
-    buckets[hue]![Math.min(steps - 1, Math.floor(strength ** 0.8 * steps))]!.push(range);
+    buckets[hue]![Math.min(steps - 1, Math.floor(strength ** ramp * steps))]!.push(range);
   return buckets;
 }

@@ -26,6 +26,9 @@ test("--list names every claim with its unit and goal", () => {
       "harvest",
       "index-build",
       "index-query",
+      "inspect-first",
+      "inspect-edit",
+      "generate",
     ],
   );
   for (const { name, unit, goal, against } of claims) assert.ok(unit && goal > 0 && against, name);
