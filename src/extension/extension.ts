@@ -9,7 +9,7 @@ import { StrengthMarks } from "./editor/strengthMarks.ts";
 import { TextInspector } from "./editor/textInspector.ts";
 import { Tints } from "./editor/tints.ts";
 import { registerFeaturesTool } from "./featuresTool.ts";
-import { taskType, views } from "./ids.ts";
+import { taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
 import { NextTokenPanel } from "./panels/nextTokenPanel.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
@@ -18,10 +18,9 @@ import { ServiceClient } from "./serviceClient.ts";
 import { RunStatusBar } from "./statusBar.ts";
 import { RunNotifications } from "./tasks/runNotifications.ts";
 import { RunTasks } from "./tasks/runTasks.ts";
-import { EnsemblesTree } from "./trees/ensemblesTree.ts";
 import { FeaturesHereTree } from "./trees/featuresHereTree.ts";
 import { FeaturesTree } from "./trees/featuresTree.ts";
-import { badgeOf, RunsTree } from "./trees/runsTree.ts";
+import { createViews } from "./trees/views.ts";
 
 export function activate(context: vscode.ExtensionContext): void {
   const output = vscode.window.createOutputChannel("SAE Ensembles", { log: true });
@@ -31,14 +30,11 @@ export function activate(context: vscode.ExtensionContext): void {
   const browsers = new FeatureBrowsers(context, service);
   const dashboards = new RunDashboards(context, service, store);
   const features = new FeaturesTree(service);
-
   const inspector = new TextInspector(service, context.workspaceState);
   const here = new FeaturesHereTree(inspector, service);
   const nextToken = new NextTokenPanel(context, service, inspector);
   const marks = new StrengthMarks(inspector);
-
   const notifications = new RunNotifications(store, service);
-  const runsView = vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) });
 
   context.subscriptions.push(
     output,
@@ -49,22 +45,10 @@ export function activate(context: vscode.ExtensionContext): void {
     new ExperimentChecks(service),
     vscode.tasks.registerTaskProvider(taskType, tasks),
     vscode.languages.registerCodeLensProvider(experimentFiles, new ExperimentLenses(store)),
-    runsView,
-    store.onChanged(() => {
-      runsView.badge = badgeOf(store);
-    }),
     tasks,
     notifications,
     tasks.onStarted((folder) => notifications.follow(folder)),
-    vscode.window.createTreeView(views.ensembles, {
-      treeDataProvider: new EnsemblesTree(store),
-      canSelectMany: true,
-    }),
-    vscode.window.createTreeView(views.features, { treeDataProvider: features }),
-    browsers.onShown((ensemble) => features.show(ensemble)),
-    store.onChanged(() =>
-      features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder),
-    ),
+    ...createViews(store, features, browsers),
     inspector,
     new Tints(inspector),
     new InspectionStatus(inspector),
@@ -74,7 +58,19 @@ export function activate(context: vscode.ExtensionContext): void {
     here,
     nextToken,
     registerFeaturesTool(service, store, inspector),
-    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards, inspector, here, nextToken }),
+    ...registerCommands({
+      context,
+      output,
+      service,
+      store,
+      tasks,
+      browsers,
+      dashboards,
+      inspector,
+      here,
+      nextToken,
+      features,
+    }),
   );
   void store.watch();
 }

@@ -23,6 +23,9 @@ export const commands = {
   revealEnsemble: "saeEnsembles.revealEnsemble",
   deleteEnsemble: "saeEnsembles.deleteEnsemble",
   browseFeatures: "saeEnsembles.browseFeatures",
+  filterFeatures: "saeEnsembles.filterFeatures",
+  clearFeatureFilter: "saeEnsembles.clearFeatureFilter",
+  labelWithModel: "saeEnsembles.labelWithModel",
   showFeature: "saeEnsembles.showFeature",
   refresh: "saeEnsembles.refresh",
   doctor: "saeEnsembles.doctor",
@@ -42,6 +45,9 @@ export const commands = {
   steerFeature: "saeEnsembles.steerFeature",
   compareTexts: "saeEnsembles.compareTexts",
 } as const;
+
+/** Keys of `when` clauses that we set. */
+export const contexts = { featuresFiltered: "saeEnsembles.featuresFiltered" } as const;
 
 export const taskType = "sae-ensembles";
 

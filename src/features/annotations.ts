@@ -5,7 +5,7 @@ import { z } from "zod";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { MemberRange } from "./decoderRows.ts";
-import type { FeatureAnnotation } from "./featureIndex.ts";
+import type { FeatureAnnotation, LabelSource } from "./featureIndex.ts";
 
 const formatVersion = 1;
 const featureName = /^(\d+)\/(\d+)$/;
@@ -15,7 +15,14 @@ const fileSchema = z.looseObject({
   format_version: z.literal(formatVersion),
   features: z.record(
     z.string().regex(featureName, 'a feature\'s name is member/index, like "2/1047"'),
-    z.looseObject({ flagged: z.boolean().optional(), label: z.string().optional(), note: z.string().optional() }),
+    z.looseObject({
+      flagged: z.boolean().optional(),
+      label: z.string().optional(),
+      label_source: z
+        .looseObject({ model: z.string(), detection: z.number().nullable(), passages: z.int().nonnegative() })
+        .optional(),
+      note: z.string().optional(),
+    }),
   ),
 });
 type AnnotationFile = z.output<typeof fileSchema>;
@@ -25,6 +32,7 @@ export interface AnnotationEdit {
   readonly feature: string;
   readonly flagged?: boolean;
   readonly label?: string | null;
+  readonly label_source?: LabelSource | null;
   readonly note?: string | null;
 }
 
@@ -81,6 +89,7 @@ export class Annotations {
         feature: edit.feature,
         ...(edit.flagged === undefined ? {} : { flagged: before.flagged ?? false }),
         ...(edit.label === undefined ? {} : { label: before.label ?? null }),
+        ...(edit.label_source === undefined ? {} : { label_source: before.label_source ?? null }),
         ...(edit.note === undefined ? {} : { note: before.note ?? null }),
       });
       apply(this.#file, edit);

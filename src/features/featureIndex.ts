@@ -53,7 +53,18 @@ export interface FeatureIndexInfo {
 export interface FeatureAnnotation {
   readonly flagged?: boolean;
   readonly label?: string;
+  /** Of a label that a language model gave; absent where a person did. */
+  readonly label_source?: LabelSource;
   readonly note?: string;
+}
+
+export interface LabelSource {
+  /** The model's name. */
+  readonly model: string;
+  /** Detection score of the label on held-out passages (labelling.ts), 0.5 is chance; null where there were too few. */
+  readonly detection: number | null;
+  /** Held-out passages that it was scored on. */
+  readonly passages: number;
 }
 
 /** "exact": the token's text as it stands, spaces and case included. "word": without surrounding white space and without regard to case. */

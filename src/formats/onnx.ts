@@ -107,6 +107,20 @@ export function encodeOnnx(model: OnnxModel): Uint8Array<ArrayBuffer> {
   return pbf.finish().slice();
 }
 
+/** One node's message, for graphs that are edited (onnxFile.ts). */
+export function encodeOnnxNode(node: OnnxNode): Uint8Array {
+  const pbf = new PbfWriter();
+  writeNode(node, pbf);
+  return pbf.finish().slice();
+}
+
+/** One input's or output's message. */
+export function encodeOnnxValue(value: OnnxValue): Uint8Array {
+  const pbf = new PbfWriter();
+  writeValue(value, pbf);
+  return pbf.finish().slice();
+}
+
 function writeGraph(graph: OnnxGraph, pbf: PbfWriter): void {
   for (const node of graph.nodes) pbf.writeMessage(1, writeNode, node);
   pbf.writeStringField(2, graph.name);

@@ -34,7 +34,7 @@ export function demoBias() {
     testFile: demoPath("testBios"),
     columns: { text: "text", label: "profession", attribute: "gender" },
     label: { positive: ["nurse"], negative: ["professor"] },
-    // Enough for every effect to show, and pooled in a minute.
-    perCell: { train: 200, test: 100 },
+    // Enough for every effect to show, and pooled in half a minute.
+    perCell: { train: 100, test: 50 },
   };
 }

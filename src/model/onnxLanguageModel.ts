@@ -9,9 +9,7 @@ import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./
 import { type HalfRunner, OnnxHookContinuation, OnnxHookReader } from "./onnxHalves.ts";
 import { rotaryTables } from "./rotary.ts";
 import { packRun, rowRuns, unpackRun } from "./rowRuns.ts";
-
-/** Sessions kept at a time. Each holds its layers' weights, laid out for the processor, so many would cost many models' memory. */
-const KEPT_SESSIONS = 3;
+import { Sessions } from "./sessions.ts";
 
 export class OnnxLanguageModel implements LanguageModel {
   readonly info: LanguageModelInfo;
@@ -19,12 +17,8 @@ export class OnnxLanguageModel implements LanguageModel {
   readonly hookNames: readonly string[];
   private readonly decoder: Decoder;
   private readonly checkpoint: Checkpoint;
-  private readonly threads: number | undefined;
-  /** By kind and hook, the one used last at the end. */
-  private readonly sessions = new Map<string, ort.InferenceSession>();
+  private readonly sessions: Sessions;
   private readonly halves = new Map<string, HalfGraph>();
-  /** The last work given; the next waits for it. A session must not be released under another call, and one run fills all cores. */
-  private turn: Promise<unknown> = Promise.resolve();
   private tables: { positions: number; cos: Float32Array; sin: Float32Array } | undefined;
 
   constructor(modelName: string, decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokenizer, threads?: number) {
@@ -33,7 +27,7 @@ export class OnnxLanguageModel implements LanguageModel {
     this.tokenizer = tokenizer;
     this.decoder = decoder;
     this.checkpoint = checkpoint;
-    this.threads = threads;
+    this.sessions = new Sessions(checkpoint.folder, threads);
   }
 
   async capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {
@@ -81,11 +75,7 @@ export class OnnxLanguageModel implements LanguageModel {
   }
 
   close(): Promise<void> {
-    return this.inTurn(async () => {
-      const sessions = [...this.sessions.values()];
-      this.sessions.clear();
-      for (const session of sessions) await session.release();
-    });
+    return this.sessions.close();
   }
 
   /** The graph over a batch, run by run, into [rows, T, width]. */
@@ -129,17 +119,20 @@ export class OnnxLanguageModel implements LanguageModel {
       dVocab,
       places: (from, to) => this.places(from, to),
       run: (inputs, outputs) =>
-        this.inTurn(async () => {
-          const session = await this.session(key, () => graph.model);
-          const has =
-            (names: readonly string[]) =>
-            ([name]: [string, unknown]) =>
-              names.includes(name);
-          return session.run(
-            Object.fromEntries(Object.entries(inputs).filter(has(session.inputNames))),
-            Object.fromEntries(Object.entries(outputs).filter(has(session.outputNames))),
-          );
-        }),
+        this.sessions.use(
+          key,
+          () => graph.model,
+          async (session) => {
+            const has =
+              (names: readonly string[]) =>
+              ([name]: [string, unknown]) =>
+                names.includes(name);
+            return session.run(
+              Object.fromEntries(Object.entries(inputs).filter(has(session.inputNames))),
+              Object.fromEntries(Object.entries(outputs).filter(has(session.outputNames))),
+            );
+          },
+        ),
     };
   }
 
@@ -170,19 +163,12 @@ export class OnnxLanguageModel implements LanguageModel {
     graph: () => Uint8Array<ArrayBuffer>,
     inputs: Record<string, ort.Tensor>,
   ): Promise<Float32Array> {
-    return this.inTurn(async () => {
-      const session = await this.session(key, graph);
+    return this.sessions.use(key, graph, async (session) => {
       // Graphs that end early need fewer inputs: blocks.0.hook_resid_pre has no attention in it.
       const feeds = Object.fromEntries(session.inputNames.map((name) => [name, inputs[name]!]));
       const { [RESULT]: result } = await session.run(feeds);
       return result!.data as Float32Array;
     });
-  }
-
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(work);
-    this.turn = result.catch(() => {});
-    return result;
   }
 
   private rotaryTables(length: number): { positions: number; cos: Float32Array; sin: Float32Array } {
@@ -192,31 +178,6 @@ export class OnnxLanguageModel implements LanguageModel {
       this.tables = { positions, ...(this.decoder.rotary ? rotaryTables(this.decoder.rotary, positions) : none) };
     }
     return this.tables;
-  }
-
-  private async session(key: string, graph: () => Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
-    const session = this.sessions.get(key) ?? (await this.createSession(graph()));
-    this.sessions.delete(key);
-    this.sessions.set(key, session);
-    if (this.sessions.size > KEPT_SESSIONS) {
-      const [oldest, unused] = this.sessions.entries().next().value!;
-      this.sessions.delete(oldest);
-      await unused.release();
-    }
-    return session;
-  }
-
-  private createSession(model: Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
-    return ort.InferenceSession.create(model, {
-      executionProviders: ["cpu"],
-      // Higher levels merge the residual's additions into the norms, so a graph's bits would depend on its hook.
-      graphOptimizationLevel: "basic",
-      // Batches differ in length, and a plan of memory would be kept for every one.
-      enableMemPattern: false,
-      ...(this.threads === undefined ? {} : { intraOpNumThreads: this.threads }),
-      // The graph has no file, so onnxruntime must be told where its weights lie.
-      extra: { session: { model_external_initializers_file_folder_path: this.checkpoint.folder } },
-    });
   }
 
   private requireHook(hookName: string): void {

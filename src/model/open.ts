@@ -1,9 +1,14 @@
-// Opens a language model from a path: a Hugging Face folder or a GGUF file.
+// Opens a language model from a path: a Hugging Face folder, a GGUF file or an ONNX file.
+
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { defaultCacheFolder } from "../data/cacheFolder.ts";
+import { hubReference } from "../data/hub/reference.ts";
+import { cachedSnapshot } from "../data/hub/repository.ts";
 import { readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
+import { readOnnx } from "../formats/onnxFile.ts";
 import { requireOnnxRuntime } from "../formats/onnxRuntime.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder, ModelFamily } from "./decoder.ts";
@@ -17,7 +22,10 @@ import { gptNeoXFamily } from "./gptNeoX.ts";
 import { openTokenizer, openWeights, readConfig } from "./huggingFaceFolder.ts";
 import type { LanguageModel, Tokenizer } from "./languageModel.ts";
 import { llamaFamily } from "./llama.ts";
+import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
+import { onnxFileInfo } from "./onnxFileInfo.ts";
 import { qwenFamily } from "./qwen.ts";
+import { isTransformerLensFolder, openTransformerLens } from "./transformerLensFolder.ts";
 
 /** Every family there is. */
 const FAMILIES: readonly ModelFamily[] = [llamaFamily, gpt2Family, gptNeoXFamily, qwenFamily, gemma2Family];
@@ -40,11 +48,17 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
   const absolute = resolve(path);
   const stats = await stat(absolute).catch(() => null);
   if (!stats) {
-    throw new InputError({ file: path, found: "no such file or folder", expected: "a model folder or a .gguf file" });
+    throw new InputError({
+      file: path,
+      found: "no such file or folder",
+      expected: "a model folder, a .gguf file or an .onnx file",
+    });
   }
   await requireOnnxRuntime("a language model");
+  const onnx = stats.isDirectory() ? await onnxFileIn(absolute) : absolute.endsWith(".onnx") ? absolute : null;
+  if (onnx !== null) return openOnnxFile(onnx, options);
   const { decoder, checkpoint, tokenizer } = stats.isDirectory()
-    ? await openFolder(absolute)
+    ? await openFolder(absolute, options)
     : await openGgufFile(absolute, options);
   checkParts(decoder, checkpoint, tokenizer, absolute);
   // Loaded only now, since it imports onnxruntime itself.
@@ -71,18 +85,71 @@ function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokeniz
   }
 }
 
+/** Of a folder without safetensors: the .onnx file in it, or in onnx/ as the hub has it. */
+async function onnxFileIn(folder: string): Promise<string | null> {
+  const safetensors = ["model.safetensors", "model.safetensors.index.json"];
+  if (safetensors.some((name) => existsSync(join(folder, name)))) return null;
+  const names = ["model.onnx", "decoder_model_merged.onnx", "decoder_model.onnx"];
+  return ["", "onnx"].flatMap((inner) => names.map((name) => join(folder, inner, name))).find(existsSync) ?? null;
+}
+
+/** Graph, configuration and tokenizer, the latter two beside the file or in the folder above. */
+async function openOnnxFile(path: string, options: OpenOptions): Promise<LanguageModel> {
+  const above = dirname(path);
+  const folder =
+    existsSync(join(above, "tokenizer.json")) || !existsSync(join(above, "..", "tokenizer.json"))
+      ? above
+      : dirname(above);
+  const graphs = new OnnxFileGraphs(await readOnnx(path));
+  const { config } = existsSync(join(folder, "config.json")) ? await readConfig(folder) : { config: {} };
+  const tokenizer = await openTokenizer(folder, config);
+  const { OnnxFileModel } = await import("./onnxFileModel.ts");
+  const { fileInput } = await import("./onnxFileInputs.ts");
+  const inputs = graphs.graph.inputs
+    .filter(({ name }) => !graphs.graph.tensors.some((tensor) => tensor.name === name))
+    .map((input) => fileInput(path, input));
+  const info = { modelName: basename(path, ".onnx"), ...onnxFileInfo(path, graphs, config) };
+  if (tokenizer.vocabularySize > info.dVocab) {
+    const expected = `at most ${info.dVocab}, the model's`;
+    throw new InputError({
+      file: join(folder, "tokenizer.json"),
+      found: `a vocabulary of ${tokenizer.vocabularySize} tokens`,
+      expected,
+    });
+  }
+  return new OnnxFileModel(path, info, graphs, inputs, tokenizer, options.threads);
+}
+
 interface Opened {
   readonly decoder: Decoder;
   readonly checkpoint: Checkpoint;
   readonly tokenizer: Tokenizer;
 }
 
-async function openFolder(folder: string): Promise<Opened> {
+async function openFolder(folder: string, options: OpenOptions): Promise<Opened> {
   const { path, config } = await readConfig(folder);
+  if (isTransformerLensFolder(folder, config)) {
+    const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
+    const opened = await openTransformerLens(folder, config, path, cacheFolder, options.onConversion);
+    const decoder = await familyOf("gpt2", path, "model_type").open(opened.config, path, opened.checkpoint);
+    return {
+      decoder,
+      checkpoint: opened.checkpoint,
+      tokenizer: await openTokenizer(tokenizerFolder(folder, config), config),
+    };
+  }
   const family = familyOf(config["model_type"], path, "model_type");
   const checkpoint = await openWeights(folder);
   const decoder = await family.open(config, path, checkpoint);
   return { decoder, checkpoint, tokenizer: await openTokenizer(folder, config) };
+}
+
+/** TransformerLens' models name the repository of their tokenizer. */
+function tokenizerFolder(folder: string, config: Readonly<Record<string, unknown>>): string {
+  const name = config["tokenizer_name"];
+  const reference =
+    typeof name === "string" && !existsSync(join(folder, "tokenizer.json")) ? hubReference(name, "model") : null;
+  return (reference && cachedSnapshot(reference)) ?? folder;
 }
 
 async function openGgufFile(path: string, options: OpenOptions): Promise<Opened> {

@@ -17,6 +17,8 @@ export const featureRow = z.object({
   member: z.number().int(),
   index: z.number().int(),
   label: z.string(),
+  /** Of a label that a language model gave: its name, and how well the label told held-out passages (0.5 is chance). */
+  labelSource: z.object({ model: z.string(), detection: z.number().nullable(), passages: z.number().int() }).nullable(),
   note: z.string(),
   flagged: z.boolean(),
   tokens: z.array(activatingToken),
@@ -31,15 +33,30 @@ export const featureRow = z.object({
 });
 export type FeatureRow = z.infer<typeof featureRow>;
 
+export type Sequence = z.infer<typeof sequence>;
 export const sequence = z.object({
   /** Where the text comes from: document number in the corpus. */
   document: z.number().int(),
+  /** Where the peak stands in that document: range of bytes in its UTF-8. */
+  start: z.number().int(),
+  end: z.number().int(),
   tokens: z.array(z.object({ text: z.string(), value: z.number() })),
   peak: z.number().int(),
 });
 
+/** Asks for the source text at a token. */
+export const sourceQuestion = z.object({
+  document: z.number().int().min(0),
+  start: z.number().int().min(0),
+  end: z.number().int().min(0),
+  token: z.string(),
+});
+export type SourceQuestion = z.infer<typeof sourceQuestion>;
+
 export const featureDetail = z.object({
   row: featureRow,
+  /** Its page on Neuronpedia, where its member is a published SAE. */
+  neuronpedia: z.string().nullable(),
   topLogits: z.array(z.object({ text: z.string(), value: z.number() })).nullable(),
   bottomLogits: z.array(z.object({ text: z.string(), value: z.number() })).nullable(),
   bands: z.array(z.object({ name: z.string(), from: z.number(), to: z.number(), sequences: z.array(sequence) })),
@@ -79,6 +96,8 @@ export const snapshot = z.object({
   hook: z.string(),
   corpusTokens: z.number(),
   canTryText: z.boolean(),
+  /** Whether the editor offers a language model that could label features. */
+  canLabel: z.boolean(),
   /** Feature to show first, from a link or a tree. */
   open: z.number().int().nullable(),
 });
@@ -112,6 +131,12 @@ export const featureBrowserHost = {
       params: z.object({ text: z.string().max(20_000) }),
       result: z.object({ tokens: z.array(triedToken), rows: z.array(featureRow) }),
     },
+    /** Opens the source text in an editor. */
+    openSource: { params: sourceQuestion, result: z.object({}) },
+    /** Opens a feature's page in the browser. */
+    openNeuronpedia: { params: z.object({ feature: z.number().int() }), result: z.object({}) },
+    /** Has features labelled by the editor's language model; the host asks before anything is sent. */
+    labelWithModel: { params: z.object({ features: z.array(z.number().int()).min(1) }), result: z.object({}) },
     copy: { params: z.object({ text: z.string() }), result: z.object({}) },
   },
   notifications: {},
@@ -123,6 +148,7 @@ export const featureBrowserView = {
   notifications: {
     /** Flags, labels or notes changed (here, in another window or on disk). */
     annotationsChanged: z.object({}),
+    canLabelChanged: z.object({ canLabel: z.boolean() }),
     show: z.object({ feature: z.number().int() }),
   },
 } as const satisfies Contract;

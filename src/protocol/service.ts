@@ -3,7 +3,7 @@ import * as z from "zod";
 import { conceptsChoice, conceptsHost } from "./concepts.ts";
 import { debiasChoice, debiasHost } from "./debias.ts";
 import { comparison } from "./ensembleComparison.ts";
-import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
+import { annotation, featureBrowserHost, featureRow, sourceQuestion } from "./featureBrowser.ts";
 import { generated, inspectionRequests } from "./inspection.ts";
 import { probingProgress } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
@@ -64,6 +64,16 @@ export type EnsembleEntry = RunEntry["ensembles"][number];
 const jobs = z.array(z.enum(jobKinds));
 /** Where a run is, and from which byte of its events on it is this start's. */
 const started = z.object({ folder: z.string(), from: z.number().int() });
+const position = z.object({ line: z.number().int(), character: z.number().int() });
+const sourcePlace = z.object({
+  file: z.string(),
+  line: z.number().int(),
+  plain: z.boolean(),
+  text: z.string(),
+  from: position,
+  to: position,
+  changed: z.boolean(),
+});
 const index = z.object({ ensemble: z.string() });
 const browser = featureBrowserHost.requests;
 const debias = debiasHost.requests;
@@ -90,6 +100,8 @@ export const service = {
       params: z.object({ file: z.string(), text: z.string() }),
       result: z.object({ message: z.string(), line: z.number().int(), column: z.number().int() }).nullable(),
     },
+    /** Layers of the model that an experiment would name so; null where it isn't here or can't be read yet. */
+    modelLayers: { params: z.object({ model: z.string() }), result: z.object({ layers: z.number().int().nullable() }) },
     /** Copies the demo's experiment into a folder; its path. */
     createDemo: { params: z.object({ folder: z.string() }), result: z.object({ experiment: z.string() }) },
     /** The run folder's events from a byte on, as JSON lines. */
@@ -117,6 +129,36 @@ export const service = {
     undo: { params: index, result: browser.undo.result },
     tryText: { params: browser.tryText.params.extend(index.shape), result: browser.tryText.result },
     ...inspectionRequests,
+    source: { params: sourceQuestion.extend(index.shape), result: sourcePlace },
+    /** What a language model would be asked to label features: the question for a label, and the one that tests it, with a place-holder where the label goes. */
+    labelQuestions: {
+      params: index.extend({ features: z.array(z.number().int()).min(1) }),
+      result: z.array(
+        z.object({
+          feature: z.number().int(),
+          name: z.string(),
+          /** Null where there is nothing to show of the feature. */
+          label: z.string().nullable(),
+          /** Null where there are too few held-out passages for a score. */
+          detection: z.string().nullable(),
+        }),
+      ),
+    },
+    /** The label in a model's answer, and the question that tests it. */
+    labelAnswer: {
+      params: index.extend({ feature: z.number().int(), answer: z.string() }),
+      result: z.object({ label: z.string(), detection: z.string().nullable() }),
+    },
+    /** Scores a label by the model's answer to the test (null: there was none), and stores both. */
+    labelScore: {
+      params: index.extend({
+        feature: z.number().int(),
+        label: z.string(),
+        answer: z.string().nullable(),
+        model: z.string(),
+      }),
+      result: z.object({ detection: z.number().nullable() }),
+    },
     /** Features for the sidebar: flagged first, then the clearest, each under its strongest token. */
     outline: {
       params: index.extend({ filter: z.string(), limit: z.number().int() }),

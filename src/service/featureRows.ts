@@ -14,6 +14,7 @@ export function featureRow(
     member: feature.member,
     index: feature.index,
     label: feature.annotation.label ?? "",
+    labelSource: feature.annotation.label_source ?? null,
     note: feature.annotation.note ?? "",
     flagged: feature.annotation.flagged ?? false,
     tokens: feature.tokens.slice(0, tokens).map(({ text, count, mean, share }) => ({
@@ -30,9 +31,14 @@ export function featureRow(
   };
 }
 
-export function featureDetail(detail: FeatureDetail, nearest: ReadonlyMap<number, FeatureSummary>): ShownDetail {
+export function featureDetail(
+  detail: FeatureDetail,
+  nearest: ReadonlyMap<number, FeatureSummary>,
+  neuronpedia: string | null,
+): ShownDetail {
   return {
     row: featureRow(detail, 16),
+    neuronpedia,
     topLogits: detail.logits?.top.map(({ text, logit }) => ({ text, value: logit })) ?? null,
     bottomLogits: detail.logits?.bottom.map(({ text, logit }) => ({ text, value: logit })) ?? null,
     bands: detail.bands.map((band) => ({
@@ -41,6 +47,8 @@ export function featureDetail(detail: FeatureDetail, nearest: ReadonlyMap<number
       to: band.range[1],
       sequences: band.sequences.map(({ peak, tokens }) => ({
         document: tokens[peak]?.document ?? -1,
+        start: tokens[peak]?.start ?? 0,
+        end: tokens[peak]?.end ?? 0,
         peak,
         tokens: tokens.map(({ text, activation }) => ({ text, value: activation })),
       })),

@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
+import { parseLabel } from "../features/labelling.ts";
 import { InputError } from "../formats/inputError.ts";
 import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
@@ -14,6 +15,8 @@ import { runPaths } from "../jobs/runFolder.ts";
 import { jobsOf } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
+import { sourcePlace } from "../jobs/sourceText.ts";
+import { layersOfModel } from "../model/layerCount.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { Inspections } from "./inspections.ts";
@@ -130,6 +133,9 @@ answer(connection, service, {
       };
     }
   },
+  modelLayers: async ({ model }) => ({
+    layers: await layersOfModel(model === "demo" ? demoPath("model") : model).catch(() => null),
+  }),
   createDemo: ({ folder }) => {
     const experiment = join(folder, "demo.sae.jsonc");
     if (!existsSync(experiment)) copyFileSync(demoPath("experiment"), experiment);
@@ -186,7 +192,20 @@ answer(connection, service, {
   describeText: async ({ ensemble, text }, signal) => ({
     text: await inspections.describe(ensemble, text, signal),
   }),
-  outline: async ({ ensemble, limit }) => (await opened(ensemble)).outline(limit),
+  outline: async ({ ensemble, filter, limit }) => (await opened(ensemble)).outline(filter, limit),
+  source: ({ ensemble, ...question }) => sourcePlace(dirname(dirname(ensemble)), question),
+  labelQuestions: async ({ ensemble, features }) =>
+    (await opened(ensemble)).labelQuestions(features, "(the label that the model has given)"),
+  labelAnswer: async ({ ensemble, feature, answer }) => {
+    const label = parseLabel(answer);
+    const [questions] = (await opened(ensemble)).labelQuestions([feature], label);
+    return { label, detection: questions!.detection };
+  },
+  labelScore: async ({ ensemble, feature, label, answer, model }) => {
+    const detection = await (await opened(ensemble)).label(feature, label, answer, model);
+    annotationsChanged(ensemble);
+    return { detection };
+  },
 });
 
 /** Whole lines of an events file from a byte on, and where the next ones begin. */

@@ -5,12 +5,21 @@ import { basename, dirname, join } from "node:path";
 import { type AnnotationEdit, Annotations } from "../features/annotations.ts";
 import { clearestFeatures } from "../features/clearestFeatures.ts";
 import type { FeatureFilter, FeatureIndex, FeatureSummary } from "../features/featureIndex.ts";
+import { detectionPrompt, labelPrompt, scoreDetection } from "../features/labelling.ts";
+import { neuronpediaIds, neuronpediaPage } from "../features/neuronpedia.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import type { FeatureDetail, FeatureRow, ListQuery, Snapshot } from "../protocol/featureBrowser.ts";
 import { featureDetail, featureRow } from "./featureRows.ts";
 
 /** Name of the file of flags, labels and notes in an ensemble's folder. */
 export const annotationFile = "annotations.json";
+
+interface LabelQuestions {
+  readonly feature: number;
+  readonly name: string;
+  readonly label: string | null;
+  readonly detection: string | null;
+}
 
 interface Edit {
   readonly features: readonly number[];
@@ -30,9 +39,12 @@ export class OpenEnsemble {
   #listed: { readonly key: string; readonly ids: Uint32Array } | undefined;
   #annotationTime = 0;
   readonly #indexTime: number;
+  /** By member: the published SAE that it is, if it is one. */
+  readonly #neuronpedia: readonly (string | null)[];
 
   private constructor(folder: string, index: FeatureIndex, annotations: Annotations) {
     this.folder = folder;
+    this.#neuronpedia = neuronpediaIds(folder);
     this.#indexTime = modified(join(folder, "index.sqlite"));
     this.index = index;
     this.#annotations = annotations;
@@ -61,6 +73,7 @@ export class OpenEnsemble {
       hook: info.hook,
       corpusTokens: info.tokens,
       canTryText,
+      canLabel: false,
       open: null,
     };
   }
@@ -94,7 +107,33 @@ export class OpenEnsemble {
     const summaries = new Map<number, FeatureSummary>(
       this.index.summaries(ids).map((summary) => [summary.id, summary]),
     );
-    return featureDetail(detail, summaries);
+    const published = this.#neuronpedia[detail.member];
+    return featureDetail(detail, summaries, published ? neuronpediaPage(published, detail.index) : null);
+  }
+
+  /** What a language model would be asked about features; `label` stands where the answer to the first question goes. */
+  labelQuestions(features: readonly number[], label: string): LabelQuestions[] {
+    return features.map((feature) => {
+      const detail = this.index.detail(feature);
+      return {
+        feature,
+        name: `${detail.member}/${detail.index}`,
+        label: labelPrompt(detail),
+        detection: detectionPrompt(detail, label),
+      };
+    });
+  }
+
+  /** Stores a model's label with its score; `answer` is to `detectionPrompt`, null where that could not be asked. Throws LabelAnswerError. */
+  async label(feature: number, label: string, answer: string | null, model: string): Promise<number | null> {
+    const detail = this.index.detail(feature);
+    const scored = answer === null ? null : scoreDetection(detail, answer);
+    const detection = scored && Number(scored.score.toFixed(4));
+    const label_source = { model, detection, passages: scored ? scored.firing + scored.silent : 0 };
+    const edit = { feature: `${detail.member}/${detail.index}`, label, label_source };
+    this.#undo.push(this.#annotations.edit([edit]));
+    await this.#save();
+    return detection;
   }
 
   rows(features: readonly number[]): FeatureRow[] {
@@ -112,14 +151,19 @@ export class OpenEnsemble {
     return this.index.info.members[member]!.first + index;
   }
 
-  /** Flagged features first, then the clearest. */
-  outline(limit: number): { rows: FeatureRow[]; total: number } {
-    const all: FeatureFilter = { alive: true };
-    const flagged = this.index
-      .page({ filter: { flagged: true }, limit: Math.min(1000, limit) })
-      .rows.map((row) => featureRow(row));
-    const clear = this.#clearest(all, true, 0, limit).rows.filter((row) => !row.flagged);
-    return { rows: [...flagged, ...clear], total: this.index.count(all) };
+  /** Features that a search as in the browser finds: flagged ones first, then the most relevant or the clearest. */
+  outline(search: string, limit: number): { rows: FeatureRow[]; total: number } {
+    const query = {
+      text: search,
+      member: null,
+      state: "alive",
+      minFoundIn: 0,
+      sort: "clarity",
+      descending: true,
+    } as const;
+    const flagged = this.page({ ...query, state: "all", flaggedOnly: true }, 0, Math.min(1000, limit)).rows;
+    const others = this.page({ ...query, flaggedOnly: false }, 0, limit);
+    return { rows: [...flagged, ...others.rows.filter((row) => !row.flagged)], total: others.total };
   }
 
   async annotate(edit: Edit): Promise<void> {
@@ -127,7 +171,8 @@ export class OpenEnsemble {
     const names = this.index.summaries(features).map(({ member, index }) => `${member}/${index}`);
     const change = {
       ...(flagged === undefined ? {} : { flagged }),
-      ...(label === undefined ? {} : { label }),
+      // Whoever writes a label by hand stands for it.
+      ...(label === undefined ? {} : { label, label_source: null }),
       ...(note === undefined ? {} : { note }),
     };
     this.#undo.push(this.#annotations.edit(names.map((feature) => ({ feature, ...change }))));

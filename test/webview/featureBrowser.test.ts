@@ -39,6 +39,11 @@ class StandInHost {
   copied = "";
   undone = 0;
   failDetail = "";
+  readonly sources = new Map<number, { model: string; detection: number | null; passages: number }>();
+  canLabel = false;
+  neuronpedia: string | null = null;
+  /** What it was asked to open, in order. */
+  readonly opened: unknown[] = [];
 
   row(feature: number): FeatureRow {
     const token = (i: number) => ({
@@ -52,6 +57,7 @@ class StandInHost {
       member: feature % 4,
       index: Math.floor(feature / 4),
       label: this.labels.get(feature) ?? "",
+      labelSource: this.sources.get(feature) ?? null,
       note: "",
       flagged: this.flags.has(feature),
       tokens: [0, 1, 2, 3].map(token),
@@ -64,6 +70,18 @@ class StandInHost {
   }
 
   readonly handlers: Parameters<typeof answer<typeof featureBrowserHost>>[2] = {
+    openSource: (question) => {
+      this.opened.push(question);
+      return {};
+    },
+    openNeuronpedia: ({ feature }) => {
+      this.opened.push(`neuronpedia ${feature}`);
+      return {};
+    },
+    labelWithModel: ({ features }) => {
+      this.opened.push({ label: features });
+      return {};
+    },
     ready: () => ({
       title: "demo · bagging",
       ensembleFolder: "demo",
@@ -73,6 +91,7 @@ class StandInHost {
       hook: "blocks.2.hook_resid_post",
       corpusTokens: 200_000,
       canTryText: true,
+      canLabel: this.canLabel,
       open: null,
     }),
     page: ({ query, offset, limit }) => {
@@ -88,6 +107,7 @@ class StandInHost {
       if (this.failDetail) throw new Error(this.failDetail);
       return {
         row: this.row(feature),
+        neuronpedia: this.neuronpedia,
         topLogits: [{ text: " she", value: 1.25 }],
         bottomLogits: [{ text: " he", value: -0.75 }],
         bands: [
@@ -98,6 +118,8 @@ class StandInHost {
             sequences: [
               {
                 document: 0,
+                start: 5,
+                end: 9,
                 peak: 1,
                 tokens: [
                   { text: " Then", value: 0 },
@@ -281,6 +303,35 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     assert.equal(await page.locator("sae-feature-list").isVisible(), false);
     await page.keyboard.press("Escape");
     await page.locator("sae-feature-list").waitFor({ state: "visible" });
+    await page.close();
+  });
+
+  test("a sequence opens its source text, a published feature its page, a selection the label's question", async () => {
+    const host = new StandInHost();
+    host.canLabel = true;
+    host.neuronpedia = "https://www.neuronpedia.org/gpt2-small/0-res-jb/0";
+    host.labels.set(0, "women");
+    host.sources.set(0, { model: "Stand-in model", detection: 0.5, passages: 16 });
+    const { page, errors } = await open(host);
+    await page.locator(".row").first().click();
+    const place = { document: 0, start: 5, end: 9, token: " she" };
+    await page.getByRole("button", { name: "Open the source text" }).click();
+    await page.locator("sae-feature-detail .sequence").click();
+    await page.getByRole("button", { name: "Neuronpedia" }).click();
+    await page.getByRole("button", { name: "Label with model" }).click();
+    await page
+      .locator(".row")
+      .nth(1)
+      .click({ modifiers: ["Shift"] });
+    await page.getByRole("button", { name: "Label with model" }).click();
+    assert.deepEqual(host.opened, [place, place, "neuronpedia 0", { label: [0] }, { label: [0, 1] }]);
+    // A label that tells nothing looks like one.
+    assert.match(
+      await page.locator(".source.poor").innerText(),
+      /Stand-in model · detection 0\.50 on 16 .*hardly better/,
+    );
+    assert.match((await page.locator("sae-token[peak]").getAttribute("title"))!, /" she"\s+12\.0\s+position 2/);
+    assert.deepEqual(errors, []);
     await page.close();
   });
 

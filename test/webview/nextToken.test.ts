@@ -22,6 +22,7 @@ const row = (feature: number): FeatureRow => ({
   member: feature % 4,
   index: Math.floor(feature / 4),
   label: feature === 9 ? "female pronouns" : "",
+  labelSource: null,
   note: "",
   flagged: feature === 9,
   tokens: texts.slice(0, 4).map((text) => ({ text, count: 3, strength: 0.5, share: 0.2 })),

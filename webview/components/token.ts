@@ -28,6 +28,7 @@ export class SaeToken extends LitElement {
     text: { type: String },
     share: { type: Number },
     value: { type: Number },
+    place: { type: Number },
     inline: { type: Boolean, reflect: true },
     peak: { type: Boolean, reflect: true },
   };
@@ -36,6 +37,8 @@ export class SaeToken extends LitElement {
   declare share: number;
   /** Activation, for the tooltip; absent: no tooltip. */
   declare value: number | undefined;
+  /** Position in its sequence, from 1, for the tooltip. */
+  declare place: number | undefined;
   /** Inside a sequence: leading spaces are shown as gaps, not as signs. */
   declare inline: boolean;
   declare peak: boolean;
@@ -98,7 +101,10 @@ export class SaeToken extends LitElement {
     if (changed.has("share")) this.style.setProperty("--tint", tint(this.share).toFixed(3));
     if (changed.has("value") || changed.has("text")) {
       if (this.value === undefined) this.removeAttribute("title");
-      else this.title = `${JSON.stringify(this.text)}  ${significant(this.value)}`;
+      else {
+        const place = this.place === undefined ? "" : `  position ${this.place}`;
+        this.title = `${JSON.stringify(this.text)}  ${significant(this.value)}${place}`;
+      }
     }
   }
 

@@ -2,7 +2,7 @@
 import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import "@vscode-elements/elements/dist/vscode-textarea/index.js";
 import { css, html, LitElement, nothing } from "lit";
-import type { FeatureDetail } from "../../src/protocol/featureBrowser.ts";
+import type { FeatureDetail, Sequence } from "../../src/protocol/featureBrowser.ts";
 import { density, significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 import "../components/foundIn.ts";
@@ -10,15 +10,23 @@ import "../components/histogram.ts";
 import "../components/token.ts";
 
 export class SaeFeatureDetail extends LitElement {
-  static override properties = { detail: { attribute: false }, error: { type: String }, loading: { type: Boolean } };
+  static override properties = {
+    detail: { attribute: false },
+    error: { type: String },
+    loading: { type: Boolean },
+    canLabel: { type: Boolean },
+  };
   declare detail: FeatureDetail | undefined;
   declare error: string;
   declare loading: boolean;
+  /** Whether the editor offers a language model for labels. */
+  declare canLabel: boolean;
 
   constructor() {
     super();
     this.error = "";
     this.loading = false;
+    this.canLabel = false;
   }
 
   static override styles = [
@@ -145,6 +153,24 @@ export class SaeFeatureDetail extends LitElement {
       }
       .actions {
         margin-left: auto;
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px;
+      }
+      .sequence {
+        cursor: pointer;
+      }
+      .sequence:hover {
+        background: var(--vscode-list-hoverBackground);
+      }
+      .open {
+        opacity: 0.7;
+      }
+      .source {
+        margin: 0 0 4px;
+      }
+      .poor {
+        color: var(--flag);
       }
       vscode-textarea {
         width: 100%;
@@ -165,20 +191,34 @@ export class SaeFeatureDetail extends LitElement {
   }
 
   override render() {
-    if (this.error) return html`<p class="error" role="alert">${this.error}</p>`;
+    const error = this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing;
     const detail = this.detail;
     if (!detail) {
+      if (this.error) return error;
       return html`<p class="notice">${this.loading ? "Loading…" : "Choose a feature to see where it fires."}</p>`;
     }
     const { row } = detail;
     return html`
+      ${error}
       <header>
         <button class="plain back" aria-label="Back to the list" title="Back to the list (Escape)" @click=${() => this.#emit("back", null)}>←</button>
         <h2>${row.member}/${row.index}</h2>
         <button class="plain outlined flag" aria-pressed=${row.flagged ? "true" : "false"} title="Flag for spurious-correlation removal (f)" @click=${() => this.#emit("flag", { feature: row.feature, flagged: !row.flagged })}>
           <span class="sign">${row.flagged ? "⚑" : "⚐"}</span> ${row.flagged ? "flagged" : "flag"}
         </button>
-        <span class="actions"><button class="plain outlined" title="Copy as Markdown" @click=${() => this.#emit("copy", detail)}>Copy</button></span>
+        <span class="actions">
+          ${
+            detail.neuronpedia
+              ? html`<button class="plain outlined" title=${detail.neuronpedia} @click=${() => this.#emit("neuronpedia", { feature: row.feature })}>Neuronpedia</button>`
+              : nothing
+          }
+          ${
+            this.canLabel
+              ? html`<button class="plain outlined" title="Ask the editor's language model for a label of the selected features; what is sent is shown first" @click=${() => this.#emit("labelWithModel", { feature: row.feature })}>Label with model</button>`
+              : nothing
+          }
+          <button class="plain outlined" title="Copy as Markdown" @click=${() => this.#emit("copy", detail)}>Copy</button>
+        </span>
       </header>
       <vscode-textfield
         class="label"
@@ -189,6 +229,7 @@ export class SaeFeatureDetail extends LitElement {
         .value=${row.label}
         @change=${(event: Event) => this.#emit("label", { feature: row.feature, label: (event.target as HTMLInputElement).value })}
       ></vscode-textfield>
+      ${this.#labelSource(row)}
       <dl>
         <div><dt>density</dt><dd>${density(row.density)}</dd></div>
         <div><dt>max</dt><dd>${significant(row.max)}</dd></div>
@@ -209,11 +250,12 @@ export class SaeFeatureDetail extends LitElement {
         (band) => html`<div class="band">${band.name} · ${significant(band.from)} – ${significant(band.to)}</div>
           <ol>
             ${band.sequences.map(
-              (sequence) => html`<li class="sequence">
+              (sequence) => html`<li class="sequence" @click=${() => this.#openSource(sequence)}>
                 ${sequence.tokens.map(
                   (token, i) =>
-                    html`<sae-token inline ?peak=${i === sequence.peak} .text=${token.text} .share=${row.max ? token.value / row.max : 0} .value=${token.value}></sae-token>`,
+                    html`<sae-token inline ?peak=${i === sequence.peak} .text=${token.text} .share=${row.max ? token.value / row.max : 0} .value=${token.value} .place=${i + 1}></sae-token>`,
                 )}
+                ${this.#source(sequence)}
               </li>`,
             )}
           </ol>`,
@@ -236,6 +278,35 @@ export class SaeFeatureDetail extends LitElement {
       <h3>Note</h3>
       <vscode-textarea id="note" label="Note" aria-label="Note" rows="3" placeholder="Why was it flagged, what was checked? (n)" .value=${row.note} @change=${(event: Event) => this.#emit("note", { feature: row.feature, note: (event.target as HTMLTextAreaElement).value })}></vscode-textarea>
     `;
+  }
+
+  /** Who gave the label, where it was a model, and whether it is any good. */
+  #labelSource({ labelSource }: FeatureDetail["row"]) {
+    if (!labelSource) return nothing;
+    const { model, detection, passages } = labelSource;
+    if (detection === null)
+      return html`<p class="source dim">Label by ${model}; too few held-out passages to test it.</p>`;
+    const verdict =
+      detection >= 0.8 ? "" : detection >= 0.65 ? " – it tells only in part" : " – hardly better than chance";
+    return html`<p class=${detection >= 0.65 ? "source dim" : "source poor"}>
+      Label by ${model} · detection ${detection.toFixed(2)} on ${passages} held-out passages (0.5 is chance)${verdict}
+    </p>`;
+  }
+
+  #openSource({ document, start, end, tokens, peak }: Sequence): void {
+    // Who drags over the text wants to copy it.
+    if (document < 0 || getSelection()?.type === "Range") return;
+    this.#emit("source", { document, start, end, token: tokens[peak]?.text ?? "" });
+  }
+
+  #source(sequence: Sequence) {
+    if (sequence.document < 0) return nothing;
+    return html`<button class="plain open" aria-label="Open the source text" title="Open the source text at the peak" @click=${(
+      event: Event,
+    ) => {
+      event.stopPropagation();
+      this.#openSource(sequence);
+    }}>↗</button>`;
   }
 
   #logits(detail: FeatureDetail) {

@@ -6,6 +6,7 @@ import {
   featureBrowserView,
   type ListQuery,
   type Snapshot,
+  type SourceQuestion,
 } from "../../src/protocol/featureBrowser.ts";
 import { onNotification, request } from "../../src/protocol/rpc.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
@@ -193,6 +194,9 @@ class SaeFeatureBrowser extends LitElement {
     super.connectedCallback();
     document.addEventListener("keydown", this.#onKey);
     onNotification(connection, featureBrowserView, "annotationsChanged", () => void this.#reload());
+    onNotification(connection, featureBrowserView, "canLabelChanged", ({ canLabel }) => {
+      if (this.snapshot) this.snapshot = { ...this.snapshot, canLabel };
+    });
     onNotification(connection, featureBrowserView, "show", ({ feature }) => void this.#open(feature));
     void this.#start();
   }
@@ -294,6 +298,17 @@ class SaeFeatureBrowser extends LitElement {
     await this.#reload();
   }
 
+  /** Has the host do something; what goes wrong is said in the detail. */
+  #tell<K extends "openSource" | "openNeuronpedia" | "labelWithModel">(
+    name: K,
+    params: Parameters<typeof request<typeof featureBrowserHost, K>>[3],
+  ): void {
+    // The host may ask the user in between.
+    host(name, params, { timeout: 3_600_000 }).catch((error: Error) => {
+      this.detailError = error.message;
+    });
+  }
+
   #flagSelection(): void {
     const features = [...this.selection];
     if (features.length === 0) return;
@@ -322,6 +337,8 @@ class SaeFeatureBrowser extends LitElement {
       return;
     }
     if (event.key === "Escape") {
+      // A search box would empty itself; the search is to stay and x clears it.
+      event.preventDefault();
       if (this.help) this.help = false;
       else if (typing)
         (
@@ -436,6 +453,13 @@ class SaeFeatureBrowser extends LitElement {
           @flag=${(event: CustomEvent<{ feature: number; flagged: boolean }>) => void this.#annotate({ features: [event.detail.feature], flagged: event.detail.flagged })}
           @label=${(event: CustomEvent<{ feature: number; label: string }>) => void this.#annotate({ features: [event.detail.feature], label: event.detail.label })}
           @note=${(event: CustomEvent<{ feature: number; note: string }>) => void this.#annotate({ features: [event.detail.feature], note: event.detail.note })}
+          .canLabel=${snapshot.canLabel}
+          @source=${(event: CustomEvent<SourceQuestion>) => this.#tell("openSource", event.detail)}
+          @neuronpedia=${(event: CustomEvent<{ feature: number }>) => this.#tell("openNeuronpedia", event.detail)}
+          @labelWithModel=${(event: CustomEvent<{ feature: number }>) =>
+            this.#tell("labelWithModel", {
+              features: this.selection.has(event.detail.feature) ? [...this.selection] : [event.detail.feature],
+            })}
           @copy=${(event: CustomEvent<FeatureDetail>) => void host("copy", { text: featureAsMarkdown(event.detail) })}
         ></sae-feature-detail>
       </div>

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { clearestFeatures } from "../../features/clearestFeatures.ts";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
+import { readDebiasSummary } from "../../jobs/debiasSummary.ts";
 import { demoPath } from "../../jobs/demoData.ts";
 import { readReportTable } from "../../jobs/evaluate.ts";
 import { type Experiment, readExperiment } from "../../jobs/experiment.ts";
@@ -19,7 +20,7 @@ export function demoCommand(): Command {
   const command = new Command("demo")
     .summary("everything once, on a small model that comes along, in ./demo-run")
     .description(
-      "Harvests activations of the small language model that comes with SAE Ensembles, trains a single SAE, a bagging ensemble, a boosting ensemble and the expanded SAE of equal width, compares them by the paper's metrics, builds the feature index and shows the ten clearest features. Needs no network.",
+      "Harvests activations of the small language model that comes with SAE Ensembles, trains a single SAE, a bagging ensemble, a boosting ensemble and the expanded SAE of equal width, compares them by the paper's metrics, builds the feature index, shows the ten clearest features, and uses the features to take a bias out of a classifier. Needs no network.",
     )
     .option("--folder <folder>", "where everything goes", "demo-run");
   return addRunOptions(command).action(demo);
@@ -39,6 +40,7 @@ async function demo(options: ForegroundOptions & { folder: string }): Promise<vo
   const { runFolder } = experiment.paths;
   console.log(`\n${readReportTable(runFolder)}\n`);
   console.log(clearest(runFolder));
+  console.log(downstream(runFolder));
   console.log(next(runFolder, file));
 }
 
@@ -77,6 +79,21 @@ function clearest(runFolder: string): string {
   }
 }
 
+/** What the classifier of the debias job loses and gains, in a few lines; all of it is in debias.md and concepts.md. */
+function downstream(runFolder: string): string {
+  const report = readDebiasSummary(join(runFolder, "debias.json"));
+  const lines = report.rows.map(
+    ({ title, accuracy, worst_group }) =>
+      `  ${title.padEnd(52)} ${accuracy.toFixed(2).padStart(8)} ${worst_group.toFixed(2).padStart(11)}`,
+  );
+  return [
+    `A classifier that learnt ${report.biased}, on texts where the two don't go together`,
+    `  ${"".padEnd(52)} accuracy worst group`,
+    ...lines,
+    "",
+  ].join("\n");
+}
+
 function next(runFolder: string, file: string): string {
   const run = shortPath(runFolder);
   return `What next:
@@ -86,6 +103,7 @@ function next(runFolder: string, file: string): string {
 Files:
   ${shortPath(file)}    the experiment: change it, or copy it for a model and a text of your own
   ${run}/report.md    the tables above; report.csv and report.json beside it
+  ${run}/debias.md    the classifier in full, with figures: SCR, SHIFT, baselines; concepts.md beside it
   ${run}/ensembles    each member is a folder that SAELens loads
 
 From the repository, "npm run sae-ensembles --" stands for "sae-ensembles".`;

@@ -30,6 +30,20 @@ export async function browseFeatures(
   if (chosen) browsers.show(chosen.folder);
 }
 
+/** Asks what the Features view is searched by; nothing clears it. */
+export async function filterFeatures({ features }: Parts): Promise<void> {
+  const filter = await vscode.window.showInputBox({
+    title: "Filter Features",
+    prompt: 'A token, "words of a context", /pattern/, or label:words. Empty shows everything.',
+    value: features.filter,
+  });
+  if (filter !== undefined) features.filter = filter.trim();
+}
+
+export function clearFeatureFilter({ features }: Parts): void {
+  features.filter = "";
+}
+
 export async function openReport(parts: Parts, run?: RunEntry): Promise<void> {
   const chosen = run ?? (await pick(parts, "Open which report?", (entry) => entry.report));
   if (chosen)

@@ -9,6 +9,7 @@ import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
 import type { FeaturesHereTree } from "../trees/featuresHereTree.ts";
+import type { FeaturesTree } from "../trees/featuresTree.ts";
 import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
@@ -28,7 +29,8 @@ import {
   tintByFeature,
   tintByStrongest,
 } from "./inspecting.ts";
-import { browseFeatures, openReport } from "./looking.ts";
+import { labelWithModel } from "./labelFeatures.ts";
+import { browseFeatures, clearFeatureFilter, filterFeatures, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
 import {
   buildIndex,
@@ -50,6 +52,7 @@ export interface Parts {
   readonly store: RunStore;
   readonly tasks: RunTasks;
   readonly browsers: FeatureBrowsers;
+  readonly features: FeaturesTree;
   readonly dashboards: RunDashboards;
   readonly inspector: TextInspector;
   readonly here: FeaturesHereTree;
@@ -74,6 +77,9 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.revealEnsemble]: revealEnsemble,
   [commands.deleteEnsemble]: deleteEnsemble,
   [commands.browseFeatures]: browseFeatures,
+  [commands.filterFeatures]: filterFeatures,
+  [commands.clearFeatureFilter]: clearFeatureFilter,
+  [commands.labelWithModel]: labelWithModel,
   [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
   [commands.refresh]: ({ store }) => store.watch(),
   [commands.doctor]: doctor,

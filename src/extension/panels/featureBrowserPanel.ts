@@ -3,6 +3,9 @@ import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { featureBrowserHost, featureBrowserView } from "../../protocol/featureBrowser.ts";
 import { answer, notify } from "../../protocol/rpc.ts";
+import { offersModel } from "../commands/labelFeatures.ts";
+import { SourceTexts } from "../editor/sourceTexts.ts";
+import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { fillPanel } from "./webviewPanel.ts";
 
@@ -16,6 +19,7 @@ interface Open {
 export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #extension: vscode.ExtensionContext;
   readonly #service: ServiceClient;
+  readonly #sources: SourceTexts;
   readonly #open = new Map<string, Open>();
   readonly #shown = new vscode.EventEmitter<string>();
   /** An ensemble's browser came to the front. */
@@ -24,10 +28,12 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
   constructor(extension: vscode.ExtensionContext, service: ServiceClient) {
     this.#extension = extension;
     this.#service = service;
+    this.#sources = new SourceTexts(service);
     extension.subscriptions.push(vscode.window.registerWebviewPanelSerializer(viewType, this), this);
   }
 
   dispose(): void {
+    this.#sources.dispose();
     this.#shown.dispose();
   }
 
@@ -65,13 +71,26 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
         const snapshot = await service.request("openIndex", { ensemble });
         const open = first ?? null;
         first = undefined;
-        return { ...snapshot, open };
+        return { ...snapshot, open, canLabel: await offersModel() };
       },
       page: (params) => service.request("page", { ...params, ensemble }),
       detail: (params) => service.request("detail", { ...params, ensemble }),
       annotate: (params) => service.request("annotate", { ...params, ensemble }),
       undo: () => service.request("undo", { ensemble }),
       tryText: (params, signal) => service.request("tryText", { ...params, ensemble }, { timeout: 120_000, signal }),
+      openSource: async (question) => {
+        await this.#sources.open(ensemble, question);
+        return {};
+      },
+      openNeuronpedia: async ({ feature }) => {
+        const { neuronpedia } = await service.request("detail", { ensemble, feature });
+        if (neuronpedia) await vscode.env.openExternal(vscode.Uri.parse(neuronpedia, true));
+        return {};
+      },
+      labelWithModel: async ({ features }) => {
+        await vscode.commands.executeCommand(commands.labelWithModel, ensemble, features);
+        return {};
+      },
       copy: async ({ text }) => {
         await vscode.env.clipboard.writeText(text);
         return {};
@@ -82,7 +101,14 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       if (which === ensemble && this.#open.get(ensemble)?.panel === panel)
         notify(connection, featureBrowserView, "annotationsChanged", {});
     };
-    const listening = service.on("annotationsChanged", changed);
+    const listening = vscode.Disposable.from(
+      service.on("annotationsChanged", changed),
+      vscode.lm.onDidChangeChatModels(async () => {
+        const canLabel = await offersModel();
+        if (this.#open.get(ensemble)?.panel === panel)
+          notify(connection, featureBrowserView, "canLabelChanged", { canLabel });
+      }),
+    );
     panel.onDidChangeViewState(() => {
       if (panel.active) this.#shown.fire(ensemble);
     });

@@ -5,17 +5,22 @@ import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { featureWords } from "../words.ts";
 
-type Node =
+/** A row of the view; a feature names its ensemble for the commands on it. */
+export type FeatureNode =
   | { readonly kind: "group"; readonly title: string; readonly rows: readonly FeatureRow[] }
-  | { readonly kind: "feature"; readonly row: FeatureRow };
+  | { readonly kind: "feature"; readonly ensemble: string; readonly row: FeatureRow };
 
 const shown = 300;
 
-export class FeaturesTree implements vscode.TreeDataProvider<Node> {
+export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
   readonly #service: ServiceClient;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly onDidChangeTreeData = this.#changed.event;
+  readonly #said = new vscode.EventEmitter<string>();
+  /** What is to be said above the rows; empty for nothing. */
+  readonly onSaid = this.#said.event;
   #ensemble: string | undefined;
+  #filter = "";
 
   constructor(service: ServiceClient) {
     this.#service = service;
@@ -28,6 +33,16 @@ export class FeaturesTree implements vscode.TreeDataProvider<Node> {
     return this.#ensemble;
   }
 
+  /** What the rows are searched by, as in the browser; empty for everything. */
+  get filter(): string {
+    return this.#filter;
+  }
+
+  set filter(filter: string) {
+    this.#filter = filter;
+    this.#changed.fire();
+  }
+
   /** Shows another ensemble's features. */
   show(ensemble: string | undefined): void {
     if (ensemble === this.#ensemble) return;
@@ -35,21 +50,35 @@ export class FeaturesTree implements vscode.TreeDataProvider<Node> {
     this.#changed.fire();
   }
 
-  async getChildren(node?: Node): Promise<Node[]> {
-    if (node) return node.kind === "group" ? node.rows.map((row) => ({ kind: "feature", row })) : [];
-    if (!this.#ensemble) return [];
-    const { rows } = await this.#service.request("outline", { ensemble: this.#ensemble, filter: "", limit: shown });
+  async getChildren(node?: FeatureNode): Promise<FeatureNode[]> {
+    const ensemble = this.#ensemble;
+    if (!ensemble) return [];
+    if (node) return node.kind === "group" ? node.rows.map((row) => ({ kind: "feature", ensemble, row })) : [];
+    const filter = this.#filter;
+    try {
+      const { rows, total } = await this.#service.request("outline", { ensemble, filter, limit: shown });
+      const count = (value: number) => value.toLocaleString("en-US");
+      const more = total > rows.length ? ` The ${count(rows.length)} clearest of ${count(total)} are shown.` : "";
+      this.#said.fire(filter ? (total === 0 ? "Nothing matches." : more.trim()) : "");
+      return this.#grouped(rows);
+    } catch (error) {
+      this.#said.fire(error instanceof Error ? error.message : String(error));
+      return [];
+    }
+  }
+
+  #grouped(rows: readonly FeatureRow[]): FeatureNode[] {
     const flagged = rows.filter((row) => row.flagged);
     const groups = Map.groupBy(
       rows.filter((row) => !row.flagged),
       (row) => row.tokens[0]?.text.trim() || row.tokens[0]?.text || "—",
     );
-    const nodes: Node[] = flagged.length > 0 ? [{ kind: "group", title: "flagged", rows: flagged }] : [];
+    const nodes: FeatureNode[] = flagged.length > 0 ? [{ kind: "group", title: "flagged", rows: flagged }] : [];
     for (const [title, members] of groups) nodes.push({ kind: "group", title, rows: members });
     return nodes;
   }
 
-  getTreeItem(node: Node): vscode.TreeItem {
+  getTreeItem(node: FeatureNode): vscode.TreeItem {
     if (node.kind === "group") {
       const flagged = node.title === "flagged" && node.rows[0]?.flagged;
       const item = new vscode.TreeItem(

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { commands, settings, taskType, views } from "../../../src/extension/ids.ts";
+import { commands, contexts, settings, taskType, views } from "../../../src/extension/ids.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -26,7 +26,8 @@ test("menus, welcome texts and walkthrough steps name only contributed commands"
   const text = JSON.stringify([contributes.menus, contributes.viewsWelcome, contributes.walkthroughs]);
   const named = [...text.matchAll(/saeEnsembles\.[A-Za-z]+/g)].map(([name]) => name!);
   assert.ok(named.length > 10);
-  for (const name of named) assert.ok(known.has(name) || Object.values<string>(views).includes(name), name);
+  for (const name of [...Object.values(views), ...Object.values(contexts)]) known.add(name);
+  for (const name of named) assert.ok(known.has(name), name);
 });
 
 test("views, task type and settings are contributed", () => {
@@ -36,7 +37,22 @@ test("views, task type and settings are contributed", () => {
     contributes.taskDefinitions.map(({ type }: { type: string }) => type),
     [taskType],
   );
-  assert.ok(`${settings.section}.${settings.nodePath}` in contributes.configuration[0].properties);
+  const { section, ...names } = settings;
+  const keys = contributes.configuration.flatMap(({ properties }: { properties: object }) => Object.keys(properties));
+  assert.deepEqual(
+    keys.sort(),
+    Object.values(names)
+      .map((name) => `${section}.${name}`)
+      .sort(),
+  );
+  for (const { title } of contributes.configuration) assert.ok(title);
+});
+
+test("no folder can say which program runs, and no key of ours works outside our views", () => {
+  const [{ properties }] = contributes.configuration;
+  assert.equal(properties[`${settings.section}.${settings.nodePath}`].scope, "machine");
+  for (const { when } of contributes.keybindings)
+    assert.match(when, /(focusedView == |activeWebviewPanelId == ')saeEnsembles\./);
 });
 
 test("the files that the manifest names are there", () => {

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { tensorFloat32 } from "../../../src/formats/safetensors.ts";
+import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import type { LanguageModel, TokenBatch } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
-import { golden, temporaryFolder } from "../fixtures.ts";
+import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
 import { expectClose, largestDifference, oneRow, reference, referenceBatch } from "./references.ts";
 
 const temporary = temporaryFolder();
@@ -19,7 +19,6 @@ const models = {
   mistral: 7.8e-5,
   gpt2: 4.4e-5,
   gpt_neox: 4.5e-5,
-  gpt_neox_sequential: 7.1e-5,
   qwen2: 5.1e-5,
   qwen3: 4.2e-5,
   gemma2: 2.5e-5,
@@ -29,11 +28,23 @@ const models = {
 const finalNorms: Readonly<Record<string, { epsilon: number; centred: boolean; cap: number | null }>> = {
   gpt2: { epsilon: 1e-5, centred: true, cap: null },
   gpt_neox: { epsilon: 1e-5, centred: true, cap: null },
-  gpt_neox_sequential: { epsilon: 1e-5, centred: true, cap: null },
   qwen2: { epsilon: 1e-6, centred: false, cap: null },
   qwen3: { epsilon: 1e-6, centred: false, cap: null },
   gemma2: { epsilon: 1e-4, centred: false, cap: 6 },
 };
+
+/** Of the same family and more besides, where the data folder is. */
+const sequential = sharedData("../golden/models/gpt_neox_sequential");
+
+test("attention before the MLP in GPT-NeoX", { skip: sequential.skip }, async () => {
+  const model = await openLanguageModel(sequential.path, { threads: 1 });
+  const file = await readSafetensors(join(sequential.path, "reference.safetensors"));
+  const batch = await referenceBatch(file);
+  await expectClose(await model.logits(batch), file, "logits", batch, 7.1e-5);
+  assert.equal(model.hookNames.length, model.info.nLayers * 5);
+  for (const hook of model.hookNames) await expectClose(await model.capture(batch, hook), file, hook, batch, 7.1e-5);
+  await model.close();
+});
 
 for (const [name, tolerance] of Object.entries(models)) {
   describe(name, async () => {
@@ -199,6 +210,46 @@ test("weights reached through links, in folders of their own, as in a Hugging Fa
   const batch = await referenceBatch(file);
   await expectClose(await model.logits(batch), file, "logits", batch, 8.3e-5);
   await model.close();
+});
+
+describe("gelu-1l, in TransformerLens' own form", () => {
+  const cacheFolder = join(temporary, "cache");
+
+  test("every hook, logits and interventions", async () => {
+    const model = await openLanguageModel(golden("models", "gelu-1l"), { threads: 1, cacheFolder });
+    const file = await reference("gelu-1l");
+    const batch = await referenceBatch(file);
+    const tolerance = 4.9e-5;
+    await expectClose(await model.logits(batch), file, "logits", batch, tolerance);
+    assert.equal(model.hookNames.length, 5);
+    for (const hook of model.hookNames)
+      await expectClose(await model.capture(batch, hook), file, hook, batch, tolerance);
+    const delta = await tensorFloat32(file, "delta");
+    const changed = await model.logits(batch, { hookName: "blocks.0.hook_resid_post", delta });
+    await expectClose(changed, file, "logits.add_delta", batch, tolerance);
+    const first = row(batch, 0);
+    const mlp = await model.capture(first, "blocks.0.hook_mlp_out");
+    const without = await model.logits(first, { hookName: "blocks.0.hook_mlp_out", delta: mlp.map((x) => -x) });
+    await expectClose(without, file, "logits.zero_mlp_out", first, tolerance);
+    await model.close();
+  });
+
+  const cases: [string, object, RegExp][] = [
+    ["a width that isn't the weights'", { d_mlp: 64 }, /W_in: found shape \[32,128\], expected \[32,64\]/],
+    ["more layers than there are", { n_layers: 2 }, /tensor blocks\.1\.\S+: found nothing/],
+    ["attention alone", { attn_only: true }, /attn_only: found true/],
+    ["another activation", { act_fn: "solu_ln" }, /act_fn: found "solu_ln"/],
+  ];
+  for (const [what, fields, message] of cases)
+    test(what, async () => {
+      const folder = join(temporary, `lens_${what.replaceAll(/\W/g, "_")}`);
+      await cp(golden("models", "gelu-1l"), folder, { recursive: true });
+      await edit(folder, { ...fields });
+      await assert.rejects(
+        openLanguageModel(folder, { cacheFolder }),
+        (error: Error) => error.name === "InputError" && message.test(error.message),
+      );
+    });
 });
 
 describe("mistakes of a caller are RangeErrors", async () => {

@@ -141,6 +141,43 @@ describe("a model by its name", () => {
     assert.equal(statSync(file).size, 2400);
   });
 
+  test("an .onnx file with its weights, its configuration and its tokenizer, which lie above it", async () => {
+    const { "config.json": config, "tokenizer.json": tokenizer } = folderFiles(golden("models", "gpt2"));
+    const onnx = { "onnx/model.onnx": "x", "onnx/model.onnx_data": "y", "onnx/model_fp16.onnx": "z" };
+    put(hub, "someone/exported", {
+      "config.json": config!,
+      "tokenizer.json": tokenizer!,
+      "model.safetensors": "w",
+      ...onnx,
+    });
+    const file = await obtainModel(model("someone/exported/onnx/model.onnx"), options());
+    assert.deepEqual(downloads().sort(), ["config.json", "model.onnx", "model.onnx_data", "tokenizer.json"]);
+    assert.ok(existsSync(join(file, "..", "..", "tokenizer.json")));
+  });
+
+  test("TransformerLens' own form, with the tokenizer of the repository that it names", async () => {
+    const {
+      "tokenizer.json": tokenizer,
+      "tokenizer_config.json": settings,
+      ...rest
+    } = folderFiles(golden("models", "gelu-1l"));
+    const config = { ...JSON.parse(String(rest["config.json"])), tokenizer_name: "someone/tokenizer" };
+    put(hub, "someone/tokenizer", {
+      "tokenizer.json": tokenizer!,
+      "tokenizer_config.json": settings!,
+      "vocab.json": "{}",
+    });
+    put(hub, "someone/gelu", { ...rest, "config.json": JSON.stringify(config) });
+    const folder = await obtainModel(model("someone/gelu"), options());
+    assert.deepEqual(downloads().sort(), ["config.json", "model_final.pth", "tokenizer.json", "tokenizer_config.json"]);
+    assert.equal(cachedModel(model("someone/gelu"), options()), folder);
+    process.env["HF_HUB_CACHE"] = cacheFolder;
+    const opened = await openLanguageModel(folder, { threads: 1, cacheFolder });
+    delete process.env["HF_HUB_CACHE"];
+    assert.equal(opened.tokenizer.encode("hello").length > 0, true);
+    await opened.close();
+  });
+
   test("straight from the cache that Python's library made, links and all", async () => {
     const repository = join(cacheFolder, "models--someone--elses");
     const snapshot = join(repository, "snapshots", COMMIT);

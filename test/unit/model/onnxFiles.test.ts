@@ -1,0 +1,187 @@
+// Exported ONNX files: the residual stream found by structure, hooks, logits and interventions against transformers' and TransformerLens' numbers.
+import assert from "node:assert/strict";
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { after, describe, test } from "node:test";
+import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import {
+  encodeOnnxFile,
+  type OnnxFileGraph,
+  onnxFileNode,
+  onnxFileValue,
+  readOnnx,
+} from "../../../src/formats/onnxFile.ts";
+import { tensorFloat32 } from "../../../src/formats/safetensors.ts";
+import { OnnxFileGraphs } from "../../../src/model/onnxFileGraphs.ts";
+import { openLanguageModel } from "../../../src/model/open.ts";
+import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
+import { expectClose, largestDifference, oneRow, reference, referenceBatch } from "./references.ts";
+
+const temporary = temporaryFolder();
+/** onnxruntime's sums and the exporters' own ways of writing norms. */
+const TOLERANCE = 1e-4;
+
+/** The file (and its weights) beside the tokenizer and the configuration of the model that it was made from. */
+function placed(file: string, place: string, to = file): { path: string; model: string } {
+  const model = /^(?:.*\/)?(gpt_neox|gpt2|llama)\./.exec(file)![1]!;
+  const folder = join(temporary, to.replaceAll("/", "-"));
+  mkdirSync(folder);
+  for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json"])
+    cpSync(golden("models", model, name), join(folder, name));
+  const source = join(place, file);
+  const beside = file.includes("/") ? globSync("*", { cwd: dirname(source) }) : [basename(source)];
+  for (const name of beside) cpSync(join(dirname(source), name), join(folder, name));
+  return { path: join(folder, basename(source)), model };
+}
+
+/** More exports, where the data folder is. */
+const more = sharedData("../golden/models/onnx");
+const places = [golden("models", "onnx"), ...(more.skip === false ? [more.path] : [])];
+const files = new Map(places.flatMap((place) => globSync("**/*.onnx", { cwd: place }).map((file) => [file, place])));
+test("exports beside those of the repository", { skip: more.skip }, () => assert.ok(files.size >= 11));
+
+for (const [file, place] of files) {
+  describe(file, async () => {
+    const { path, model: name } = placed(file, place);
+    const model = await openLanguageModel(path, { threads: 1 });
+    after(() => model.close());
+    const values = await reference(name);
+    const batch = await referenceBatch(values);
+    const native = await openLanguageModel(golden("models", name), { threads: 1 });
+    after(() => native.close());
+
+    test("is the model that it was made from", () => {
+      const { modelName: _, ...info } = model.info;
+      const { modelName: __, ...expected } = native.info;
+      assert.deepEqual(info, expected);
+      assert.deepEqual(model.hookNames, native.hookNames);
+    });
+
+    test("every hook", async () => {
+      for (const hook of model.hookNames)
+        await expectClose(await model.capture(batch, hook), values, hook, batch, TOLERANCE);
+    });
+
+    test("logits, with a delta at the residual stream, with an MLP's output taken out", async () => {
+      await expectClose(await model.logits(batch), values, "logits", batch, TOLERANCE);
+      const delta = await tensorFloat32(values, "delta");
+      const hookName = "blocks.1.hook_resid_post";
+      await expectClose(await model.logits(batch, { hookName, delta }), values, "logits.add_delta", batch, TOLERANCE);
+      const first = oneRow(batch.ids.subarray(0, 12));
+      const mlp = await model.capture(first, "blocks.1.hook_mlp_out");
+      const without = await model.logits(first, { hookName: "blocks.1.hook_mlp_out", delta: mlp.map((x) => -x) });
+      await expectClose(without, values, "logits.zero_mlp_out", first, TOLERANCE);
+    });
+
+    test("unembedding is the model's own", async () => {
+      const directions = Float32Array.from({ length: 3 * model.info.dModel }, (_, i) => Math.sin(i * 1.7));
+      const expected = await native.unembed(directions, 3);
+      const rows = { rows: 3, length: 1, ids: new Int32Array(3), lengths: Int32Array.of(1, 1, 1) };
+      assert.ok(largestDifference(await model.unembed(directions, 3), expected, rows) <= TOLERANCE);
+    });
+
+    test("a row read and continued piece by piece", async () => {
+      const ids = batch.ids.slice(0, 12);
+      const reader = model.readTo("blocks.1.hook_resid_post");
+      await reader.append(ids.slice(0, 5));
+      const later = await reader.append(ids.slice(5));
+      const whole = await model.capture(oneRow(ids), "blocks.1.hook_resid_post");
+      assert.ok(later.every((x, i) => Math.abs(x - whole[5 * model.info.dModel + i]!) <= 1e-5));
+    });
+  });
+}
+
+describe("what can't be used is an InputError", () => {
+  const refused = (path: string, message: RegExp) =>
+    assert.rejects(openLanguageModel(path), (error: Error) => {
+      assert.equal(error.name, "InputError", String(error.stack));
+      assert.match(error.message, message);
+      return true;
+    });
+
+  test("bytes of something else, and a file cut short anywhere", async () => {
+    const other = join(temporary, "other.onnx");
+    for (const bytes of [
+      Buffer.from("not an onnx file at all"),
+      Buffer.alloc(0),
+      Buffer.alloc(100),
+      Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f]),
+    ]) {
+      writeFileSync(other, bytes);
+      await refused(other, /an ONNX model/);
+    }
+  });
+
+  test("a graph damaged anywhere opens or is refused, never anything else", async () => {
+    const path = join(temporary, "damaged.onnx");
+    const whole = readFileSync(golden("models", "onnx", "gpt2.ort-fused.onnx"));
+    const random = SeededRandom.derive(8, "damage");
+    for (let i = 0; i < 150; i++) {
+      const bytes = Buffer.from(i % 3 === 0 ? whole.subarray(0, random.integer(whole.length)) : whole);
+      for (let n = random.integer(8); n >= 0 && bytes.length > 0; n--)
+        bytes[random.integer(bytes.length)] = random.integer(256);
+      writeFileSync(path, bytes);
+      try {
+        new OnnxFileGraphs(await readOnnx(path)).logits("blocks.1.hook_resid_post");
+      } catch (error) {
+        assert.equal((error as Error).name, "InputError", String((error as Error).stack));
+      }
+    }
+  });
+
+  const node = (opType: string, inputs: string[], outputs: string[]) => onnxFileNode({ opType, inputs, outputs });
+  const cases: [string, (graph: OnnxFileGraph) => OnnxFileGraph, RegExp][] = [
+    [
+      "an input that isn't known",
+      (g) => ({ ...g, inputs: [...g.inputs, onnxFileValue({ name: "pixels", dtype: "F32", shape: [1] })] }),
+      /input pixels: found an input that isn't known/,
+    ],
+    [
+      "no logits",
+      (g) => ({ ...g, outputs: [onnxFileValue({ name: "scores", dtype: "F32", shape: [1] })] }),
+      /found outputs scores/,
+    ],
+    [
+      "no ids",
+      (g) => ({ ...g, inputs: g.inputs.filter(({ name }) => name !== "input_ids") }),
+      /found inputs attention_mask/,
+    ],
+    [
+      "a loop",
+      (g) => ({ ...g, nodes: [node("Identity", ["b"], ["a"]), node("Identity", ["a"], ["b"]), ...g.nodes] }),
+      /value b used before it is made/,
+    ],
+    [
+      "no residual stream",
+      (g) => ({
+        ...g,
+        nodes: g.nodes.map((n) => (n.opType === "Add" ? { ...node("Max", [...n.inputs], [...n.outputs]) } : n)),
+      }),
+      /no residual stream/,
+    ],
+  ];
+  for (const [what, change, message] of cases)
+    test(what, async () => {
+      const folder = join(temporary, what.replaceAll(/\W/g, "_"));
+      mkdirSync(folder);
+      for (const name of ["tokenizer.json", "tokenizer_config.json", "config.json"])
+        cpSync(golden("models", "llama", name), join(folder, name));
+      const file = await readOnnx(golden("models", "onnx", "llama.torch-dynamo.onnx"));
+      const path = join(folder, "model.onnx");
+      writeFileSync(path, encodeOnnxFile(file, change(file.graph)));
+      await refused(path, message);
+    });
+
+  test("a configuration and a tokenizer of another model", async () => {
+    const { path } = placed("llama.torch-dynamo.onnx", golden("models", "onnx"), "contradicted");
+    const folder = dirname(path);
+    const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
+    writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, num_hidden_layers: 4 }));
+    await refused(path, /number of layers 3, expected 4/);
+    writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+    cpSync(golden("models", "gemma2", "tokenizer.json"), join(folder, "tokenizer.json"));
+    await refused(path, /tokenizer\.json: found a vocabulary of 435 tokens, expected at most 431/);
+    rmSync(join(folder, "tokenizer.json"));
+    await refused(path, /tokenizer\.json: found no such file/);
+  });
+});
