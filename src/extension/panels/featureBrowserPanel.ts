@@ -91,6 +91,10 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
         await vscode.commands.executeCommand(commands.labelWithModel, ensemble, features);
         return {};
       },
+      buildIndex: async () => {
+        await vscode.commands.executeCommand(commands.buildIndex, ensemble);
+        return {};
+      },
       copy: async ({ text }) => {
         await vscode.env.clipboard.writeText(text);
         return {};
