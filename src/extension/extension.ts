@@ -12,6 +12,7 @@ import { registerFeaturesTool } from "./featuresTool.ts";
 import { taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
 import { NextTokenPanel } from "./panels/nextTokenPanel.ts";
+import { conceptsPanels, debiasPanels } from "./panels/probingPanels.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
@@ -29,6 +30,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const tasks = new RunTasks(service);
   const browsers = new FeatureBrowsers(context, service);
   const dashboards = new RunDashboards(context, service, store);
+  const debiasings = debiasPanels(context, service);
+  const concepts = conceptsPanels(context, service);
   const features = new FeaturesTree(service);
   const inspector = new TextInspector(service, context.workspaceState);
   const here = new FeaturesHereTree(inspector, service);
@@ -70,6 +73,8 @@ export function activate(context: vscode.ExtensionContext): void {
       here,
       nextToken,
       features,
+      debiasings,
+      concepts,
     }),
   );
   void store.watch();

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { TextInspector } from "../editor/textInspector.ts";
 import { commands } from "../ids.ts";
+import type { EnsemblePanels } from "../panels/ensemblePanels.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
 import type { NextTokenPanel } from "../panels/nextTokenPanel.ts";
 import type { RunDashboards } from "../panels/runDashboardPanel.ts";
@@ -30,7 +31,7 @@ import {
   tintByStrongest,
 } from "./inspecting.ts";
 import { labelWithModel } from "./labelFeatures.ts";
-import { browseFeatures, clearFeatureFilter, filterFeatures, openReport } from "./looking.ts";
+import { browseFeatures, clearFeatureFilter, debias, filterFeatures, openConcepts, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
 import {
   buildIndex,
@@ -57,6 +58,8 @@ export interface Parts {
   readonly inspector: TextInspector;
   readonly here: FeaturesHereTree;
   readonly nextToken: NextTokenPanel;
+  readonly debiasings: EnsemblePanels;
+  readonly concepts: EnsemblePanels;
 }
 
 type Command = (parts: Parts, ...args: never[]) => unknown;
@@ -81,6 +84,8 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.clearFeatureFilter]: clearFeatureFilter,
   [commands.labelWithModel]: labelWithModel,
   [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
+  [commands.debias]: debias,
+  [commands.concepts]: openConcepts,
   [commands.refresh]: ({ store }) => store.watch(),
   [commands.doctor]: doctor,
   [commands.setHubToken]: setHubToken,
