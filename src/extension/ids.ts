@@ -60,6 +60,8 @@ export const settings = {
   section: "saeEnsembles",
   nodePath: "runs.nodePath",
   marks: "inspection.strengthMarks",
+  device: "runs.device",
+  tensorflowFolder: "runs.tensorflowFolder",
   progressNotification: "runs.progressNotification",
 } as const;
 
