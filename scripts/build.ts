@@ -63,6 +63,7 @@ async function buildWebviews(): Promise<void> {
       "feature-browser": "webview/feature-browser/main.ts",
       "ensemble-comparison": "webview/ensemble-comparison/main.ts",
       "run-dashboard": "webview/run-dashboard/main.ts",
+      "tensor-file": "webview/tensor-file/main.ts",
     },
     outdir: "dist/webview",
     bundle: true,

@@ -6,6 +6,7 @@ import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/ex
 import { taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
+import { registerTensorFileEditor } from "./panels/tensorFileEditor.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
 import { RunStatusBar } from "./statusBar.ts";
@@ -36,6 +37,7 @@ export function activate(context: vscode.ExtensionContext): void {
     tasks,
     notifications,
     tasks.onStarted((folder) => notifications.follow(folder)),
+    registerTensorFileEditor(context.extensionUri, service),
     ...createViews(store, features, browsers),
     ...registerCommands({ context, output, service, store, tasks, browsers, dashboards, features }),
   );

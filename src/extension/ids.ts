@@ -9,6 +9,7 @@ export const views = {
 export const commands = {
   runDemo: "saeEnsembles.runDemo",
   newExperiment: "saeEnsembles.newExperiment",
+  importSaes: "saeEnsembles.importSaes",
   runExperiment: "saeEnsembles.runExperiment",
   evaluate: "saeEnsembles.evaluate",
   buildIndex: "saeEnsembles.buildIndex",
@@ -30,6 +31,8 @@ export const commands = {
   doctor: "saeEnsembles.doctor",
   setHubToken: "saeEnsembles.setHubToken",
 } as const;
+
+export const editors = { tensorFile: "saeEnsembles.tensorFile" } as const;
 
 /** Keys of `when` clauses that we set. */
 export const contexts = { featuresFiltered: "saeEnsembles.featuresFiltered" } as const;

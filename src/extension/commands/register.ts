@@ -10,6 +10,7 @@ import type { FeaturesTree } from "../trees/featuresTree.ts";
 import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
+import { importSaes } from "./importSaes.ts";
 import { labelWithModel } from "./labelFeatures.ts";
 import { browseFeatures, clearFeatureFilter, filterFeatures, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
@@ -42,6 +43,7 @@ type Command = (parts: Parts, ...args: never[]) => Promise<void> | void;
 const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.runDemo]: runDemo,
   [commands.newExperiment]: newExperiment,
+  [commands.importSaes]: importSaes,
   [commands.runExperiment]: runExperiment,
   [commands.evaluate]: evaluate,
   [commands.buildIndex]: buildIndex,
