@@ -3,6 +3,7 @@ import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
+import { importLargeClaim } from "./importLarge.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
@@ -12,4 +13,5 @@ export const claims: readonly Claim[] = [
   harvestClaim,
   indexBuildClaim,
   indexQueryClaim,
+  importLargeClaim,
 ];

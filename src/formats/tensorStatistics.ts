@@ -1,8 +1,6 @@
 // What a tensor of a safetensors file holds, in numbers: read in pieces, so that a large one needs little memory.
-import { InputError } from "./inputError.ts";
-import { readAt, withFile } from "./readAt.ts";
-import { BYTES_PER_ELEMENT, type Safetensors, tensorEntryOf } from "./safetensors.ts";
-import { stridedFloat32 } from "./stridedTensor.ts";
+import type { Safetensors } from "./safetensors.ts";
+import { tensorPieces } from "./tensorPieces.ts";
 
 export interface TensorStatistics {
   readonly elements: number;
@@ -18,8 +16,6 @@ export interface TensorStatistics {
   readonly histogram: readonly number[];
 }
 
-/** A multiple of every element's size. */
-const PIECE = 8 << 20;
 const BINS = 48;
 
 /** Two passes: sums, then the histogram. Throws InputError for a dtype that holds no numbers we can convert (F8). */
@@ -30,7 +26,7 @@ export async function tensorStatistics(
 ): Promise<TensorStatistics> {
   let [elements, notFinite, zeros, sum, squares] = [0, 0, 0, 0, 0];
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for await (const values of pieces(file, name, signal)) {
+  for await (const values of tensorPieces(file, name, { signal })) {
     elements += values.length;
     for (const value of values) {
       if (!Number.isFinite(value)) {
@@ -48,7 +44,7 @@ export async function tensorStatistics(
   if (counted === 0) [min, max] = [0, 0];
   const histogram = new Array<number>(BINS).fill(0);
   const scale = max > min ? BINS / (max - min) : 0;
-  for await (const values of pieces(file, name, signal)) {
+  for await (const values of tensorPieces(file, name, { signal })) {
     for (const value of values) {
       if (Number.isFinite(value)) histogram[Math.min(BINS - 1, Math.floor((value - min) * scale))]!++;
     }
@@ -63,17 +59,4 @@ export async function tensorStatistics(
     zeros,
     histogram,
   };
-}
-
-async function* pieces(file: Safetensors, name: string, signal?: AbortSignal): AsyncGenerator<Float32Array> {
-  const { dtype, offset, length } = tensorEntryOf(file, name);
-  for (let at = 0; at < length; at += PIECE) {
-    signal?.throwIfAborted();
-    const size = Math.min(PIECE, length - at);
-    const bytes = await withFile(file.path, (handle) => readAt(handle, file.path, offset + at, size));
-    const shape = [size / BYTES_PER_ELEMENT[dtype]];
-    yield stridedFloat32(bytes, dtype, { offset: 0, shape, strides: [1] }, (found, expected) => {
-      throw new InputError({ file: file.path, where: `tensor ${name}`, found, expected });
-    });
-  }
 }

@@ -26,6 +26,7 @@ test("--list names every claim with its unit and goal", () => {
       "harvest",
       "index-build",
       "index-query",
+      "import-large",
     ],
   );
   for (const { name, unit, goal, against } of claims) assert.ok(unit && goal > 0 && against, name);
