@@ -64,6 +64,8 @@ async function buildWebviews(): Promise<void> {
       "ensemble-comparison": "webview/ensemble-comparison/main.ts",
       "run-dashboard": "webview/run-dashboard/main.ts",
       "tensor-file": "webview/tensor-file/main.ts",
+      debias: "webview/debias/main.ts",
+      concepts: "webview/concepts/main.ts",
     },
     outdir: "dist/webview",
     bundle: true,

@@ -5,6 +5,7 @@ import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
 import { taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
+import { conceptsPanels, debiasPanels } from "./panels/probingPanels.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { registerTensorFileEditor } from "./panels/tensorFileEditor.ts";
 import { RunStore } from "./runStore.ts";
@@ -22,6 +23,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const tasks = new RunTasks(service);
   const browsers = new FeatureBrowsers(context, service);
   const dashboards = new RunDashboards(context, service, store);
+  const debiasings = debiasPanels(context, service);
+  const concepts = conceptsPanels(context, service);
   const features = new FeaturesTree(service);
   const notifications = new RunNotifications(store, service);
 
@@ -39,7 +42,18 @@ export function activate(context: vscode.ExtensionContext): void {
     tasks.onStarted((folder) => notifications.follow(folder)),
     registerTensorFileEditor(context.extensionUri, service),
     ...createViews(store, features, browsers),
-    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards, features }),
+    ...registerCommands({
+      context,
+      output,
+      service,
+      store,
+      tasks,
+      browsers,
+      dashboards,
+      features,
+      debiasings,
+      concepts,
+    }),
   );
   void store.watch();
 }

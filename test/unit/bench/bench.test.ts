@@ -22,6 +22,7 @@ test("--list names every claim with its unit and goal", () => {
       "gemm-share-small",
       "train-step-large",
       "gemm-share-large",
+      "train-step-dense",
       "bagging-8",
       "harvest",
       "index-build",
