@@ -1,6 +1,7 @@
 // Every claim that can be measured, in the order in which `all` takes them.
 import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
+import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
 import { importLargeClaim } from "./importLarge.ts";
@@ -14,4 +15,8 @@ export const claims: readonly Claim[] = [
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,
+  activationClaim,
+  browserOpenClaim,
+  browserScrollClaim,
+  vsixSizeClaim,
 ];

@@ -47,5 +47,7 @@ export const taskType = "sae-ensembles";
 export const settings = {
   section: "saeEnsembles",
   nodePath: "runs.nodePath",
+  device: "runs.device",
+  tensorflowFolder: "runs.tensorflowFolder",
   progressNotification: "runs.progressNotification",
 } as const;
