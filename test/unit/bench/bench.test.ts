@@ -28,6 +28,10 @@ test("--list names every claim with its unit and goal", () => {
       "index-build",
       "index-query",
       "import-large",
+      "activation",
+      "browser-open",
+      "browser-scroll",
+      "vsix-size",
     ],
   );
   for (const { name, unit, goal, against } of claims) assert.ok(unit && goal > 0 && against, name);
