@@ -64,6 +64,7 @@ async function buildWebviews(): Promise<void> {
   await build({
     entryPoints: {
       "feature-browser": "webview/feature-browser/main.ts",
+      "next-token": "webview/next-token/main.ts",
       "ensemble-comparison": "webview/ensemble-comparison/main.ts",
       "run-dashboard": "webview/run-dashboard/main.ts",
       "tensor-file": "webview/tensor-file/main.ts",

@@ -5,6 +5,7 @@ import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } 
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
 import { importLargeClaim } from "./importLarge.ts";
+import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
@@ -15,6 +16,9 @@ export const claims: readonly Claim[] = [
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,
+  inspectFirstClaim,
+  inspectEditClaim,
+  generateClaim,
   activationClaim,
   browserOpenClaim,
   browserScrollClaim,
