@@ -10,14 +10,17 @@ import { badgeOf, RunsTree } from "./runsTree.ts";
 
 export function createViews(store: RunStore, features: FeaturesTree, browsers: FeatureBrowsers): vscode.Disposable[] {
   const runs = vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) });
-  const ensembles = new EnsemblesTree(store);
+  const ensembles = vscode.window.createTreeView(views.ensembles, {
+    treeDataProvider: new EnsemblesTree(store),
+    canSelectMany: true,
+    dragAndDropController: ensembleDrop,
+  });
   const shown = vscode.window.createTreeView(views.features, { treeDataProvider: features, canSelectMany: true });
   return [
     runs,
-    vscode.window.createTreeView(views.ensembles, {
-      treeDataProvider: ensembles,
-      canSelectMany: true,
-      dragAndDropController: ensembleDrop,
+    ensembles,
+    ensembles.onDidChangeSelection(({ selection }) => {
+      store.selectedEnsembles = selection;
     }),
     shown,
     store.onChanged(() => {
