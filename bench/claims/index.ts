@@ -1,6 +1,7 @@
 // Every claim that can be measured, in the order in which `all` takes them.
 import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
+import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
@@ -12,4 +13,7 @@ export const claims: readonly Claim[] = [
   harvestClaim,
   indexBuildClaim,
   indexQueryClaim,
+  flagsToScoresClaim,
+  poolingClaim,
+  scrClaim,
 ];

@@ -26,6 +26,9 @@ test("--list names every claim with its unit and goal", () => {
       "harvest",
       "index-build",
       "index-query",
+      "flags-to-scores",
+      "pooling",
+      "scr",
     ],
   );
   for (const { name, unit, goal, against } of claims) assert.ok(unit && goal > 0 && against, name);
