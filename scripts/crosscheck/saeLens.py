@@ -1,5 +1,6 @@
 # Loads every member folder below the given one with SAELens and compares its codes and reconstructions with io.safetensors beside it. Called by saeLens.ts.
 import glob
+import importlib.util
 import os
 import sys
 
@@ -9,6 +10,20 @@ from sae_lens import SAE
 
 TOLERANCE = 1e-5
 failed = False
+
+
+def check(name, what, codes, out, io, more=True):
+    global failed
+    # The same features must be active, not only near values.
+    differing = ((codes > 0) != (io["codes"] > 0)).sum().item()
+    code_error = (codes - io["codes"]).abs().max().item()
+    out_error = (out - io["reconstruction"]).abs().max().item()
+    l0 = (codes > 0).float().sum(-1).mean().item()
+    ok = code_error < TOLERANCE and out_error < TOLERANCE and differing == 0 and l0 > 0 and more
+    failed |= not ok
+    print(f"{'OK' if ok else 'NOT OK':7} {name:44} {what:13} L0 {l0:5.2f}  codes {code_error:.1e}  reconstruction {out_error:.1e}")
+
+
 for config in sorted(glob.glob(os.path.join(sys.argv[1], "*", "member_*", "cfg.json"))):
     folder = os.path.dirname(config)
     name = os.path.relpath(folder, sys.argv[1])
@@ -18,13 +33,29 @@ for config in sorted(glob.glob(os.path.join(sys.argv[1], "*", "member_*", "cfg.j
         codes = sae.encode(io["x"])
         out = sae.decode(codes)
     codes = codes.to_dense() if codes.is_sparse else codes
-    # The same features must be active, not only near values.
-    differing = ((codes > 0) != (io["codes"] > 0)).sum().item()
-    code_error = (codes - io["codes"]).abs().max().item()
-    out_error = (out - io["reconstruction"]).abs().max().item()
-    l0 = (codes > 0).float().sum(-1).mean().item()
-    metadata = sae.cfg.metadata
-    ok = code_error < TOLERANCE and out_error < TOLERANCE and differing == 0 and l0 > 0 and metadata.hook_name == "blocks.0.hook_resid_post"
-    failed |= not ok
-    print(f"{'OK' if ok else 'NOT OK':7} {name:36} {type(sae).__name__:13} L0 {l0:5.2f}  codes {code_error:.1e}  reconstruction {out_error:.1e}")
+    check(name, type(sae).__name__, codes, out, io, sae.cfg.metadata.hook_name == "blocks.0.hook_resid_post")
+
+for config in sorted(glob.glob(os.path.join(sys.argv[1], "exports", "flat", "*", "cfg.json"))):
+    folder = os.path.dirname(config)
+    sae = SAE.load_from_disk(folder)
+    io = load_file(os.path.join(folder, "io.safetensors"))
+    with torch.no_grad():
+        codes = sae.encode(io["x"])
+        out = sae.decode(codes)
+    check(os.path.relpath(folder, sys.argv[1]), type(sae).__name__, codes, out, io)
+
+for module in sorted(glob.glob(os.path.join(sys.argv[1], "exports", "python", "*", "ensemble_sae.py"))):
+    folder = os.path.dirname(module)
+    spec = importlib.util.spec_from_file_location("ensemble_sae", module)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    sae = loaded.EnsembleSAE()
+    io = load_file(os.path.join(folder, "io.safetensors"))
+    with torch.no_grad():
+        codes = sae.encode(io["x"])
+        out = sae.decode(codes)
+        same = torch.allclose(sae(io["x"]), out)
+    shapes = sae.W_enc.shape == (sae.cfg.d_in, sae.cfg.d_sae) and sae.W_dec.shape == (sae.cfg.d_sae, sae.cfg.d_in)
+    contract = shapes and sae.cfg.hook_name == "blocks.0.hook_resid_post" and sae.cfg.hook_layer == 0 and sae.dtype == torch.float32
+    check(os.path.relpath(folder, sys.argv[1]), type(sae).__name__, codes, out, io, same and contract)
 sys.exit(1 if failed else 0)

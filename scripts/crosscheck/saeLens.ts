@@ -1,4 +1,4 @@
-// Shows that SAELens itself loads what we write: trains ensembles of every architecture for a moment, saves them, and has the real package encode with them. Not part of `npm test`: it needs Python.
+// Shows that SAELens itself loads what we write: trains ensembles of every architecture for a moment, saves them (as members, flat, and with the Python module), and has the real packages encode with them. Not part of `npm test`: it needs Python.
 //
 //   pip install sae-lens==6.54.12 && node scripts/crosscheck/saeLens.ts [python]
 import { spawnSync } from "node:child_process";
@@ -10,7 +10,11 @@ import { SeededRandom } from "../../src/data/seededRandom.ts";
 import { createReferenceEngine } from "../../src/engine/reference/referenceEngine.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { decode, encode } from "../../src/sae/encode.ts";
+import { encodeEnsemble } from "../../src/sae/encodeEnsemble.ts";
 import { loadEnsemble, saveEnsemble } from "../../src/sae/ensembleFolder.ts";
+import { flatSae, whyNotFlat } from "../../src/sae/flatSae.ts";
+import { savePythonEnsemble } from "../../src/sae/pythonExport.ts";
+import { saveSae } from "../../src/sae/saeLensFolder.ts";
 import { completeTrainingSaeConfig, trainingSaeSchema } from "../../src/sae/trainingConfig.ts";
 import { trainEnsemble } from "../../src/training/trainEnsemble.ts";
 import { trainingSettingsSchema } from "../../src/training/trainingSettings.ts";
@@ -43,6 +47,30 @@ function noise(): ActivationSource {
   return { d_in, next: async (n) => ({ x: draw(n), rows: n }), cursor: async () => ({}), close: async () => {} };
 }
 
+/** The ensemble as Python uses it, bagged as it is and boosted (its members in a chain), and flat where that is exact. */
+async function writeExports(name: string): Promise<void> {
+  const bagging = await loadEnsemble(join(folder, name));
+  const { x } = (await noise().next(rows))!;
+  for (const ensemble of [bagging, { ...bagging, method: "boosting" as const, weights: [1, 1] }]) {
+    const forms = [
+      ["python", savePythonEnsemble] as const,
+      ...(whyNotFlat(ensemble) ? [] : [["flat", (to: string) => saveSae(to, flatSae(ensemble))] as const]),
+    ];
+    for (const [form, save] of forms) {
+      const to = join(folder, "exports", form, `${name}-${ensemble.method}`);
+      await save(to, ensemble);
+      const { codes, reconstruction } = encodeEnsemble(ensemble, x, rows);
+      const width = codes.length / rows;
+      await writeSafetensors(join(to, "io.safetensors"), {
+        x: { shape: [rows, d_in], data: x },
+        // A flat SAE's decoder rows carry the members' weights, and its codes don't.
+        codes: { shape: [rows, width], data: form === "flat" ? codes.map((code) => code * 2) : codes },
+        reconstruction: { shape: [rows, d_in], data: reconstruction },
+      });
+    }
+  }
+}
+
 const folder = mkdtempSync(join(tmpdir(), "crosscheck-saelens-"));
 try {
   const { x } = (await noise().next(rows))!;
@@ -70,6 +98,7 @@ try {
     await saveEnsemble(join(folder, name), outcome.ensemble, {
       densities: [new Float32Array(48).fill(0.1), new Float32Array(48)],
     });
+    await writeExports(name);
     const { members } = await loadEnsemble(join(folder, name));
     for (const [j, member] of members.entries()) {
       const codes = encode(member, x, rows);

@@ -9,8 +9,10 @@ import { debiasCommand } from "./commands/debias.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
+import { exportCommand } from "./commands/export.ts";
 import { featuresCommand } from "./commands/features.ts";
 import { harvestCommand } from "./commands/harvest.ts";
+import { importCommand } from "./commands/import.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { nextTokenCommand } from "./commands/nextToken.ts";
 import { resumeCommand } from "./commands/resume.ts";
@@ -46,6 +48,8 @@ Ctrl-C saves a checkpoint; the same command, or resume, goes on from there.`,
   program.commandsGroup("Single steps:");
   for (const command of [harvestCommand(), trainCommand(), evaluateCommand(), indexCommand()])
     program.addCommand(command);
+  program.commandsGroup("In and out:");
+  for (const command of [importCommand(), exportCommand()]) program.addCommand(command);
   program.commandsGroup("Using features:");
   for (const command of [inspectCommand(), nextTokenCommand(), debiasCommand(), conceptsCommand()])
     program.addCommand(command);

@@ -35,6 +35,8 @@ export interface ExperimentPaths {
   /** Absent: documents are held out of `dataset`. */
   readonly testDataset?: string;
   readonly indexDataset: string;
+  /** Only where the experiment's SAEs exist already. */
+  readonly imported?: readonly string[];
   readonly runFolder: string;
 }
 
@@ -98,8 +100,14 @@ export function trainingSettings(settings: ExperimentSettings): TrainingSettings
   return trainingSettingsSchema.parse(trainingKeys(settings));
 }
 
+/** Whether an experiment's SAEs exist already: then nothing is trained, and no activations to train on are harvested. */
+export function isImported({ settings }: Pick<Experiment, "settings">): boolean {
+  return settings.sae.architecture === "imported";
+}
+
 /** One member's SAE, at activations of width `d_in`. Throws InputError where the widths don't fit each other. */
 export function saeConfig({ settings, file }: Experiment, d_in: number): TrainingSaeConfig {
+  if (settings.sae.architecture === "imported") throw new RangeError("imported SAEs are not trained");
   try {
     return completeTrainingSaeConfig(settings.sae, d_in);
   } catch (error) {
@@ -127,6 +135,7 @@ function checkTogether(settings: ExperimentSettings, complain: Complain): void {
   const { sae, ensembles, evaluation, index } = settings;
   if ("k" in sae && sae.d_sae !== undefined && sae.k > sae.d_sae)
     complain(["sae", "k"], `${sae.k}`, `at most d_sae, ${sae.d_sae}`);
+  if (sae.architecture === "imported") checkImported(settings, complain);
   const training = trainingSettingsSchema.safeParse(trainingKeys(settings));
   const issue = training.error?.issues[0];
   if (issue) {
@@ -148,6 +157,14 @@ function checkTogether(settings: ExperimentSettings, complain: Complain): void {
         `"${method}"`,
         `a method that is trained: ${ensembles.methods.join(", ")}`,
       );
+}
+
+/** SAEs that exist already are one ensemble each way of combining them, and there is no other seed of them. */
+function checkImported({ ensembles }: ExperimentSettings, complain: Complain): void {
+  if (ensembles.seed_sets > 1)
+    complain(["ensembles", "seed_sets"], `${ensembles.seed_sets}`, "1: imported SAEs are as they are");
+  const position = ensembles.methods.indexOf("expanded");
+  if (position >= 0) complain(["ensembles", "methods", position], '"expanded"', "single, bagging or boosting");
 }
 
 /** What a key of the schedule must be beside the others. */
@@ -187,7 +204,16 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     }
     return path;
   };
-  const { evaluation, index } = settings;
+  const { evaluation, index, sae } = settings;
+  const imported =
+    sae.architecture !== "imported"
+      ? undefined
+      : sae.paths.map((value, position) => {
+          const path = resolve(folder, value);
+          if (!existsSync(path))
+            complain(["sae", "paths", position], `"${value}", which is not there (${path})`, "an SAE");
+          return path;
+        });
   const dataset = existing(settings.dataset_path, ["dataset_path"], "text");
   const testDataset =
     evaluation.dataset_path && existing(evaluation.dataset_path, ["evaluation", "dataset_path"], "testText");
@@ -202,6 +228,7 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     dataset,
     ...(testDataset && { testDataset }),
     indexDataset: index.dataset_path ? existing(index.dataset_path, ["index", "dataset_path"], "text") : dataset,
+    ...(imported && { imported }),
     runFolder: resolve(folder, settings.output_path ?? join("runs", stem(file))),
   };
 }

@@ -1,6 +1,6 @@
 // The schema of an experiment file (*.sae.jsonc): every key, its type, its default and its description. Names and defaults are SAELens' (LanguageModelSAERunnerConfig, TrainingSAEConfig); reading a file is experiment.ts.
 import { z } from "zod";
-import { trainingSaeSchema } from "../sae/trainingConfig.ts";
+import { hasOneWidth, trainingArchitectures } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { trainingSettingsSchema } from "../training/trainingSettings.ts";
 import { conceptsSchema, debiasSchema } from "./probingSchema.ts";
@@ -83,6 +83,21 @@ const indexSchema = z
   .prefault({})
   .meta({ description: "Which ensembles are indexed, on which text." });
 
+/** SAEs that exist already, in the place of a training. */
+const importedSchema = z.strictObject({
+  architecture: z.literal("imported"),
+  paths: z.array(z.string().min(1)).nonempty(),
+});
+/** An experiment over SAEs that exist already. */
+export type ImportedSae = z.output<typeof importedSchema>;
+
+const saeSchema = z
+  .discriminatedUnion("architecture", [...trainingArchitectures, importedSchema])
+  .refine((sae) => sae.architecture === "imported" || hasOneWidth(sae), {
+    path: ["d_sae"],
+    message: "give either d_sae or expansion_factor",
+  });
+
 /** Bounds and defaults of what training/ takes; descriptions are added here. */
 const training = trainingSettingsSchema.in.shape;
 
@@ -160,7 +175,7 @@ export const experimentSchema = z
       .max(512)
       .optional()
       .meta({ description: "Threads; default: one a core. The result does not depend on it." }),
-    sae: trainingSaeSchema.meta({ description: "The SAE that every member of every ensemble is." }),
+    sae: saeSchema.meta({ description: "The SAE that every member of every ensemble is." }),
     ensembles: ensemblesSchema,
     activations: activationsSchema,
     evaluation: evaluationSchema,
@@ -253,6 +268,8 @@ export const foreignSaeKeys: Readonly<Record<string, string>> = {
 /** What the keys of `sae` say to people in an editor; their bounds and defaults stand in sae/trainingConfig.ts. */
 const saeDescriptions: Readonly<Record<string, string>> = {
   architecture: "How a feature decides whether it is active.",
+  paths:
+    "SAEs that exist already, one path a member, relative to this file: files or folders of SAELens, dictionary_learning, sparsify, Gemma Scope or OpenAI, or an ensemble's folder. Nothing is trained.",
   d_sae: "Number of features of one member. Give this or expansion_factor.",
   expansion_factor: "Number of features of one member as a multiple of the activation's width.",
   dtype: "Precision of training.",

@@ -7,7 +7,7 @@ import { dataFormat } from "../data/records.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { Tokenizer } from "../model/languageModel.ts";
 import { captureWindows } from "./captureWindows.ts";
-import type { Experiment } from "./experiment.ts";
+import { type Experiment, isImported } from "./experiment.ts";
 import { experimentTexts, SEPARATORS } from "./experimentTexts.ts";
 import { textState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
@@ -22,7 +22,7 @@ export async function harvest(context: JobContext): Promise<void> {
   const { settings } = context.experiment;
   // The small part first: what is wrong with it is known before the long one.
   await harvestHeldOut(context);
-  if (settings.activations.store === "disk")
+  if (settings.activations.store === "disk" && !isImported(context.experiment))
     await harvestPart(context, "train", settings.activations.tokens ?? settings.training_tokens);
 }
 

@@ -5,7 +5,7 @@ import { createReferenceEngine } from "../engine/reference/referenceEngine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { openLanguageModel } from "../model/open.ts";
-import { type Experiment, saeConfig, shownPath } from "./experiment.ts";
+import { type Experiment, isImported, saeConfig, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 
 /** Opens the model; `onConversion` gets the bytes of a GGUF file's tensors that were made into float32, once a file. Throws InputError where it has no such hook or a shorter context. */
@@ -28,7 +28,7 @@ export async function openExperimentModel(
       throw wrong("context_size", `${context_size}`, `at most the model's ${model.info.contextSize}`);
     if (settings.prepend_bos && model.tokenizer.bosId === null)
       throw wrong("prepend_bos", "true", "false: the model's tokenizer has no BOS token");
-    saeConfig(experiment, model.info.dModel);
+    if (!isImported(experiment)) saeConfig(experiment, model.info.dModel);
     return model;
   } catch (error) {
     await model.close();

@@ -11,8 +11,16 @@ import { trainEnsemble } from "../training/trainEnsemble.ts";
 import type { OpenActivations, TrainingPlan } from "../training/trainingRun.ts";
 import { totalSteps } from "../training/trainingSettings.ts";
 import { openWindowProducer } from "./captureWindows.ts";
-import { type EnsembleTask, type Experiment, ensembleTasks, saeConfig, trainingSettings } from "./experiment.ts";
+import {
+  type EnsembleTask,
+  type Experiment,
+  ensembleTasks,
+  isImported,
+  saeConfig,
+  trainingSettings,
+} from "./experiment.ts";
 import { harvestedTokens } from "./harvest.ts";
+import { importTask } from "./importEnsemble.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
 import { versions } from "./versions.ts";
@@ -28,7 +36,7 @@ export async function train(context: JobContext): Promise<void> {
   for (const task of ensembleTasks(context.experiment.settings)) {
     if (isTrained(context, task)) continue;
     context.signal.throwIfAborted();
-    await trainTask(context, task);
+    await (isImported(context.experiment) ? importTask : trainTask)(context, task);
   }
 }
 

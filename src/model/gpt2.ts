@@ -68,12 +68,12 @@ class Gpt2Decoder implements Decoder {
       const mlp = this.mlp(graph, `${block}mlp.`, layerNorm(graph, residual, `${block}ln_2`, d, epsilon));
       residual = at("hook_resid_post", graph.op("Add", [residual, at("hook_mlp_out", mlp)]));
     }
-    return this.output(graph, layerNorm(graph, residual, `${this.prefix}ln_f`, d, epsilon));
+    return this.output(graph, layerNorm(graph, residual, `${this.prefix}ln_f`, d, epsilon), true);
   }
 
   unembed(graph: GraphBuilder, directions: Value): Value {
     const scale = graph.weight(`${this.prefix}ln_f.weight`, [this.config.n_embd]);
-    return this.output(graph, graph.op("Mul", [directions, scale]));
+    return this.output(graph, graph.op("Mul", [directions, scale]), false);
   }
 
   private attention(graph: GraphBuilder, inputs: DecoderInputs, name: string, x: Value): Value {
@@ -108,10 +108,12 @@ class Gpt2Decoder implements Decoder {
     return graph.weight(`${this.prefix}wte.weight`, [this.config.vocab_size, this.config.n_embd]);
   }
 
-  private output(graph: GraphBuilder, x: Value): Value {
+  private output(graph: GraphBuilder, x: Value, withBias: boolean): Value {
     const { vocab_size, n_embd, tie_word_embeddings } = this.config;
     const matrix = tie_word_embeddings ? this.embedding(graph) : graph.weight("lm_head.weight", [vocab_size, n_embd]);
-    return graph.op("Gemm", [x, matrix], { transB: { int: 1 } });
+    // Only models that come from elsewhere have a bias there.
+    const bias = withBias && graph.hasWeight("lm_head.bias") ? [graph.weight("lm_head.bias", [vocab_size])] : [];
+    return graph.op("Gemm", [x, matrix, ...bias], { transB: { int: 1 } });
   }
 }
 

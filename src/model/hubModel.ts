@@ -3,10 +3,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { z } from "zod";
 import type { HubFile } from "../data/hub/download.ts";
-import { type HubReference, hubName } from "../data/hub/reference.ts";
+import { type HubReference, hubName, hubReference } from "../data/hub/reference.ts";
 import { cachedSnapshot, fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
 import type { HubOptions } from "../data/hub/requests.ts";
 import { InputError } from "../formats/inputError.ts";
+import { TRANSFORMER_LENS_WEIGHTS } from "./transformerLensFolder.ts";
 
 const CONFIG = "config.json";
 const TOKENIZER = "tokenizer.json";
@@ -24,7 +25,10 @@ export function cachedModel(reference: HubReference, options: HubOptions = {}): 
   const path = join(snapshot, reference.path);
   if (isOneFile(reference)) return existsSync(path) ? path : null;
   const there = (name: string) => existsSync(join(path, name));
-  if (!there(CONFIG) || !there(TOKENIZER)) return null;
+  if (!there(CONFIG)) return null;
+  if (there(TRANSFORMER_LENS_WEIGHTS))
+    return there(TOKENIZER) || hasTokenizer(tokenizerOf(path), options) ? path : null;
+  if (!there(TOKENIZER)) return null;
   if (!there(INDEX)) return there(SINGLE) ? path : null;
   try {
     return shardsOf(path, reference).every(there) ? path : null;
@@ -48,6 +52,14 @@ export async function obtainModel(reference: HubReference, options: HubOptions =
     const file = find(reference.path) ?? refuse(reference, files, `no file ${reference.path}`, "a file that it has");
     return join(await fetch([...besides(reference, files), file]), reference.path);
   }
+  const lens = find(inside(TRANSFORMER_LENS_WEIGHTS));
+  const given = [CONFIG, TOKENIZER, ...OPTIONAL].flatMap((name) => find(inside(name)) ?? []);
+  if (lens && find(inside(CONFIG)) && !find(inside(SINGLE))) {
+    const folder = join(await fetch([...given, lens]), reference.path);
+    const tokenizer = find(inside(TOKENIZER)) ? null : tokenizerOf(folder);
+    if (tokenizer && !hasTokenizer(tokenizer, options)) await obtainTokenizer(tokenizer, options);
+    return folder;
+  }
   const small = [CONFIG, TOKENIZER].map(
     (name) => find(inside(name)) ?? refuse(reference, files, `no ${name}`, "a model in transformers' form"),
   );
@@ -66,13 +78,33 @@ export async function obtainModel(reference: HubReference, options: HubOptions =
   return folder;
 }
 
+/** Where a model of TransformerLens' own form has its tokenizer from; null where it doesn't say. */
+function tokenizerOf(folder: string): HubReference | null {
+  const { tokenizer_name } = JSON.parse(readFileSync(join(folder, CONFIG), "utf8")) as { tokenizer_name?: unknown };
+  return typeof tokenizer_name === "string" ? hubReference(tokenizer_name, "model") : null;
+}
+
+function hasTokenizer(reference: HubReference | null, options: HubOptions): boolean {
+  const snapshot = reference && cachedSnapshot(reference, options);
+  return snapshot !== null && existsSync(join(snapshot, TOKENIZER));
+}
+
+async function obtainTokenizer(reference: HubReference, options: HubOptions): Promise<void> {
+  const { commit, files } = await openHubRepository(reference, TOKENIZER, options);
+  const wanted = files.filter(({ path }) => [TOKENIZER, ...OPTIONAL].includes(path));
+  if (!wanted.some(({ path }) => path === TOKENIZER)) refuse(reference, files, `no ${TOKENIZER}`, "a tokenizer");
+  await fetchHubFiles(reference, commit, wanted, options);
+}
+
 /** Bytes that obtaining the model would still bring. Asks the hub. */
 export async function modelDownloadSize(reference: HubReference, options: HubOptions = {}): Promise<number> {
   if (cachedModel(reference, options) !== null) return 0;
   const { files } = await openHubRepository(reference, "the model's files", options);
   const ours = files.filter(({ path }) => posix.dirname(path) === (reference.path || "."));
   const single = ours.filter(({ path }) => posix.basename(path) === SINGLE);
-  const weights = single.length > 0 ? single : ours.filter(({ path }) => path.endsWith(".safetensors"));
+  const lens = ours.filter(({ path }) => posix.basename(path) === TRANSFORMER_LENS_WEIGHTS);
+  const sharded = ours.filter(({ path }) => path.endsWith(".safetensors"));
+  const weights = [single, sharded, lens].find(({ length }) => length > 0) ?? [];
   const chosen = isOneFile(reference)
     ? [...besides(reference, files), ...files.filter(({ path }) => path === reference.path)]
     : weights;

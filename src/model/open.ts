@@ -4,6 +4,8 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { defaultCacheFolder } from "../data/cacheFolder.ts";
+import { hubReference } from "../data/hub/reference.ts";
+import { cachedSnapshot } from "../data/hub/repository.ts";
 import { readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
 import { readOnnx } from "../formats/onnxFile.ts";
@@ -23,6 +25,7 @@ import { llamaFamily } from "./llama.ts";
 import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import { onnxFileInfo } from "./onnxFileInfo.ts";
 import { qwenFamily } from "./qwen.ts";
+import { isTransformerLensFolder, openTransformerLens } from "./transformerLensFolder.ts";
 
 /** Every family there is. */
 const FAMILIES: readonly ModelFamily[] = [llamaFamily, gpt2Family, gptNeoXFamily, qwenFamily, gemma2Family];
@@ -55,7 +58,7 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
   const onnx = stats.isDirectory() ? await onnxFileIn(absolute) : absolute.endsWith(".onnx") ? absolute : null;
   if (onnx !== null) return openOnnxFile(onnx, options);
   const { decoder, checkpoint, tokenizer } = stats.isDirectory()
-    ? await openFolder(absolute)
+    ? await openFolder(absolute, options)
     : await openGgufFile(absolute, options);
   checkParts(decoder, checkpoint, tokenizer, absolute);
   // Loaded only now, since it imports onnxruntime itself.
@@ -123,12 +126,30 @@ interface Opened {
   readonly tokenizer: Tokenizer;
 }
 
-async function openFolder(folder: string): Promise<Opened> {
+async function openFolder(folder: string, options: OpenOptions): Promise<Opened> {
   const { path, config } = await readConfig(folder);
+  if (isTransformerLensFolder(folder, config)) {
+    const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
+    const opened = await openTransformerLens(folder, config, path, cacheFolder, options.onConversion);
+    const decoder = await familyOf("gpt2", path, "model_type").open(opened.config, path, opened.checkpoint);
+    return {
+      decoder,
+      checkpoint: opened.checkpoint,
+      tokenizer: await openTokenizer(tokenizerFolder(folder, config), config),
+    };
+  }
   const family = familyOf(config["model_type"], path, "model_type");
   const checkpoint = await openWeights(folder);
   const decoder = await family.open(config, path, checkpoint);
   return { decoder, checkpoint, tokenizer: await openTokenizer(folder, config) };
+}
+
+/** TransformerLens' models name the repository of their tokenizer. */
+function tokenizerFolder(folder: string, config: Readonly<Record<string, unknown>>): string {
+  const name = config["tokenizer_name"];
+  const reference =
+    typeof name === "string" && !existsSync(join(folder, "tokenizer.json")) ? hubReference(name, "model") : null;
+  return (reference && cachedSnapshot(reference)) ?? folder;
 }
 
 async function openGgufFile(path: string, options: OpenOptions): Promise<Opened> {

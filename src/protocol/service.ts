@@ -100,6 +100,8 @@ export const service = {
       params: z.object({ file: z.string(), text: z.string() }),
       result: z.object({ message: z.string(), line: z.number().int(), column: z.number().int() }).nullable(),
     },
+    /** Layers of the model that an experiment would name so; null where it isn't here or can't be read yet. */
+    modelLayers: { params: z.object({ model: z.string() }), result: z.object({ layers: z.number().int().nullable() }) },
     /** Copies the demo's experiment into a folder; its path. */
     createDemo: { params: z.object({ folder: z.string() }), result: z.object({ experiment: z.string() }) },
     /** The run folder's events from a byte on, as JSON lines. */

@@ -8,6 +8,7 @@ import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { inferenceSae } from "./fold.ts";
+import { notForEnsembles } from "./sae.ts";
 import { loadSae, saveSae, WEIGHTS } from "./saeLensFolder.ts";
 
 const FILE = "ensemble.json";
@@ -139,10 +140,13 @@ export async function loadEnsemble(folder: string): Promise<Ensemble> {
   const file = parse(text, path);
   const members = [];
   for (const name of file.members) members.push(inferenceSae(await loadSae(join(folder, name))));
-  for (const [j, { config }] of members.entries()) {
+  for (const [j, member] of members.entries()) {
+    const { config } = member;
     const refuse = (found: string, expected: string): never => {
       throw new InputError({ file: path, where: `members.${j}`, found, expected });
     };
+    const reason = notForEnsembles(member);
+    if (reason) refuse(reason, "an SAE");
     const d_in = members[0]!.config.d_in;
     if (config.d_in !== d_in) refuse(`d_in ${config.d_in}`, `${d_in}, as of the first member`);
     // A member may come without a hook's name, but not from another hook.

@@ -9,9 +9,10 @@ import { isOpenAi, readOpenAi } from "./layouts/openAi.ts";
 import { jsonObject, metadataWith, type OpenedSae, type OpenOptions } from "./layouts/opened.ts";
 import { readSparsify } from "./layouts/sparsify.ts";
 import { readStateDict, type StateDict } from "./layouts/stateDict.ts";
+import { misreadMatrix } from "./orientation.ts";
 import { loadSae } from "./saeLensFolder.ts";
 
-const WEIGHTS = [".safetensors", ".npz", ".pt", ".pth", ".bin", ".ckpt"];
+export const WEIGHTS_ENDINGS: readonly string[] = [".safetensors", ".npz", ".pt", ".pth", ".bin", ".ckpt"];
 /** Beside weights, but none. */
 const NOT_WEIGHTS = ["sparsity.safetensors", "io.safetensors"];
 /** The main file of each layout, in the order in which they are looked for. */
@@ -30,7 +31,12 @@ const MAIN = [
  * assume stands in `warnings`.
  */
 export async function openSae(path: string, options: OpenOptions = {}): Promise<OpenedSae> {
-  const file = weightsFile(path);
+  const opened = await openAs(weightsFile(path), options);
+  const misread = misreadMatrix(opened.sae);
+  return misread ? { ...opened, warnings: [...opened.warnings, misread] } : opened;
+}
+
+async function openAs(file: string, options: OpenOptions): Promise<OpenedSae> {
   const folder = dirname(file);
   const cfg = jsonBeside(folder, "cfg.json");
   if (basename(file) === "sae_weights.safetensors") return openSaeLens(folder, file, options);
@@ -69,14 +75,23 @@ function weightsFile(path: string): string {
   if (!stat) throw new InputError({ file: path, found: "no such file or folder", expected: "an SAE" });
   if (!stat.isDirectory()) return extname(path) === ".json" ? weightsFile(dirname(path)) : path;
   const names = readdirSync(path).sort();
-  const main = MAIN.find((name) => names.includes(name));
-  if (main) return join(path, main);
-  const weights = names.filter((name) => WEIGHTS.includes(extname(name)) && !NOT_WEIGHTS.includes(name));
-  if (weights.length === 1) return join(path, weights[0]!);
+  const chosen = weightsAmong(names);
+  if (chosen !== null) return join(path, chosen);
+  const weights = names.filter(isWeights);
   const inside = weights.length > 0 ? weights : names;
   const found = `${inside.slice(0, 10).join(", ") || "nothing"}${inside.length > 10 ? ", …" : ""}`;
   const expected = weights.length > 0 ? "one file of weights: say which" : "a folder with an SAE's weights";
   throw new InputError({ file: path, found, expected });
+}
+
+/** The file of weights among the names in a folder: a layout's own, or the only one there is; null without such. */
+export function weightsAmong(names: readonly string[]): string | null {
+  const weights = names.filter(isWeights);
+  return MAIN.find((name) => names.includes(name)) ?? (weights.length === 1 ? weights[0]! : null);
+}
+
+function isWeights(name: string): boolean {
+  return WEIGHTS_ENDINGS.includes(extname(name)) && !NOT_WEIGHTS.includes(name);
 }
 
 function jsonBeside(folder: string, name: string): { path: string; value: Record<string, unknown> } | null {

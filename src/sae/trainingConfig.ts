@@ -36,7 +36,8 @@ const topkFamily = {
 
 const l1 = { l1_coefficient: coefficient.default(1), l1_warm_up_steps: steps.default(0) };
 
-const architectures = [
+/** One schema an architecture; `trainingSaeSchema` is their union. */
+export const trainingArchitectures = [
   z.strictObject({
     architecture: z.literal("standard"),
     ...shared,
@@ -68,11 +69,13 @@ const architectures = [
  * the activations. `completeTrainingSaeConfig` adds it.
  */
 export const trainingSaeSchema = z
-  .discriminatedUnion("architecture", architectures)
-  .refine((sae) => (sae.d_sae === undefined) !== (sae.expansion_factor === undefined), {
-    path: ["d_sae"],
-    message: "give either d_sae or expansion_factor",
-  });
+  .discriminatedUnion("architecture", trainingArchitectures)
+  .refine(hasOneWidth, { path: ["d_sae"], message: "give either d_sae or expansion_factor" });
+
+/** Whether exactly one of the two is given. */
+export function hasOneWidth(sae: { d_sae?: number | undefined; expansion_factor?: number | undefined }): boolean {
+  return (sae.d_sae === undefined) !== (sae.expansion_factor === undefined);
+}
 
 /** An experiment file's `sae`, defaults filled in. */
 export type TrainingSaeOptions = z.output<typeof trainingSaeSchema>;

@@ -15,6 +15,7 @@ import { jobsOf } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { sourcePlace } from "../jobs/sourceText.ts";
+import { layersOfModel } from "../model/layerCount.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { Inspections } from "./inspections.ts";
@@ -131,6 +132,9 @@ answer(connection, service, {
       };
     }
   },
+  modelLayers: async ({ model }) => ({
+    layers: await layersOfModel(model === "demo" ? demoPath("model") : model).catch(() => null),
+  }),
   createDemo: ({ folder }) => {
     const experiment = join(folder, "demo.sae.jsonc");
     if (!existsSync(experiment)) copyFileSync(demoPath("experiment"), experiment);

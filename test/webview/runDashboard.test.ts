@@ -182,6 +182,16 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     await page.close();
   });
 
+  test("a queued run says what it waits for and can leave", async () => {
+    const waiting = { ...running, state: "queued" as const, ahead: 1, reason: "waits for first", progress: null };
+    const { page, asked } = await open(waiting, null);
+    await page.getByText("waits for first").waitFor();
+    await page.getByRole("button", { name: "Leave the Queue" }).click();
+    await frames(page, () => asked.length > 0);
+    assert.deepEqual(asked, ["stop"]);
+    await page.close();
+  });
+
   inEveryTheme("run-dashboard", async () => {
     const { page, tell } = await open(running, null);
     tell(trainLines);

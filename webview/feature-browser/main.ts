@@ -337,6 +337,8 @@ class SaeFeatureBrowser extends LitElement {
       return;
     }
     if (event.key === "Escape") {
+      // A search box would empty itself; the search is to stay and x clears it.
+      event.preventDefault();
       if (this.help) this.help = false;
       else if (typing)
         (

@@ -183,6 +183,7 @@ class SaeRunDashboard extends LitElement {
         <span class="dim">${run.state}</span>
         <span class="right">
           ${run.state === "running" ? html`<vscode-button secondary @click=${() => ask("stop")}>Stop</vscode-button>` : nothing}
+          ${run.state === "queued" ? html`<vscode-button secondary @click=${() => ask("stop")}>Leave the Queue</vscode-button>` : nothing}
           ${run.state === "stopped" || run.state === "failed" ? html`<vscode-button @click=${() => ask("resume")}>Resume</vscode-button>` : nothing}
           ${indexed ? html`<vscode-button @click=${() => void request(connection, dashboardHost, "browse", { ensemble: indexed.folder })}>Browse Features</vscode-button>` : nothing}
         </span>

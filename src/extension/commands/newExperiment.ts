@@ -1,39 +1,24 @@
 // "New Experiment": a few questions, then a commented experiment file that is ready to run.
+import { isAbsolute } from "node:path";
 import * as vscode from "vscode";
+import { type ExperimentSize, experimentText, sizes } from "../../jobs/newExperiment.ts";
+import type { ServiceClient } from "../serviceClient.ts";
 import type { Parts } from "./register.ts";
 
-interface Choice extends vscode.QuickPickItem {
-  readonly value: string;
+interface Choice<T extends string = string> extends vscode.QuickPickItem {
+  readonly value: T;
 }
 
 export async function newExperiment({ service }: Parts): Promise<void> {
   const folder = vscode.workspace.workspaceFolders?.[0];
   if (!folder) throw new Error("Open a folder first: the experiment file and its run go there.");
-  const model = await choose("Language model (1/5)", [
-    { label: "Demo model", description: "small, comes with SAE Ensembles", value: "demo" },
-    { label: "A GGUF file or a Hugging Face folder…", value: "" },
-  ]);
-  if (model === undefined) return;
-  const modelName = model || (await open("Language model", { GGUF: ["gguf"] }, true));
-  if (!modelName) return;
-  const data = await choose("Text to train on (2/5)", [
-    { label: "Demo text", description: "what the demo model was trained on", value: "demo" },
-    { label: "A text file…", description: ".txt, .jsonl, .csv, .parquet, plain or .gz", value: "" },
-  ]);
-  if (data === undefined) return;
-  const dataset = data || (await open("Text", { Text: ["txt", "jsonl", "csv", "parquet", "gz"] }, false));
+  const model = await chooseModel();
+  if (!model) return;
+  const dataset = await chooseText();
   if (!dataset) return;
-  const layer = await vscode.window.showInputBox({
-    title: "Hook point (3/5)",
-    prompt: "By TransformerLens' name. The middle of the model is a good start.",
-    value: modelName === "demo" ? "blocks.2.hook_resid_post" : "blocks.8.hook_resid_post",
-    validateInput: (value) =>
-      /^blocks\.\d+\.hook_(resid_(pre|mid|post)|mlp_out|attn_out)$/.test(value)
-        ? undefined
-        : "e.g. blocks.8.hook_resid_post",
-  });
-  if (!layer) return;
-  const method = await choose("Method (4/5)", [
+  const hook = await chooseHook(service, model);
+  if (!hook) return;
+  const method = await choose("Method (4/6)", [
     { label: "Bagging", description: "same data, other initial weights, averaged: stable features", value: "bagging" },
     {
       label: "Boosting",
@@ -46,23 +31,23 @@ export async function newExperiment({ service }: Parts): Promise<void> {
       value: "all",
     },
   ]);
-  if (method === undefined) return;
-  const architecture = await choose("Architecture (5/5)", [
+  if (!method) return;
+  const architecture = await choose("Architecture (5/6)", [
     { label: "TopK", description: "exactly k features a token", value: "topk" },
     { label: "BatchTopK", description: "k on average over a batch", value: "batchtopk" },
     { label: "ReLU", description: "with an L1 penalty (SAELens: standard)", value: "standard" },
     { label: "JumpReLU", description: "a threshold for each feature", value: "jumprelu" },
     { label: "Gated", description: "a gate for each feature", value: "gated" },
   ]);
-  if (architecture === undefined) return;
-  const relative = (path: string) => (path === "demo" ? path : vscode.workspace.asRelativePath(path, false));
-  const text = experimentText({
-    model: relative(modelName),
-    dataset: relative(dataset),
-    hook: layer,
-    method,
-    architecture,
-  });
+  if (!architecture) return;
+  const size = await choose("Size (6/6)", [
+    { label: "Quick look", description: sizeWords("quick"), value: "quick" },
+    { label: "Middle", description: sizeWords("middle"), value: "middle" },
+    { label: "As in the paper", description: `${sizeWords("paper")}: hours on a processor`, value: "paper" },
+  ]);
+  if (!size) return;
+  const named = (path: string) => (isAbsolute(path) ? vscode.workspace.asRelativePath(path, false) : path);
+  const text = experimentText({ model: named(model), dataset: named(dataset), hook, method, architecture, size });
   const uri = await freeName(folder.uri);
   const problem = await service.request("check", { file: uri.fsPath, text });
   await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
@@ -70,7 +55,68 @@ export async function newExperiment({ service }: Parts): Promise<void> {
   if (problem) void vscode.window.showWarningMessage(problem.message);
 }
 
-async function choose(title: string, items: Choice[]): Promise<string | undefined> {
+function sizeWords(size: ExperimentSize): string {
+  const { n_members, expansion_factor, training_tokens } = sizes[size];
+  return `${n_members} members of ${expansion_factor} × the width, ${training_tokens.toLocaleString("en-US")} tokens each`;
+}
+
+async function chooseModel(): Promise<string | undefined> {
+  const kind = await choose("Language model (1/6)", [
+    { label: "Demo model", description: "small, comes with SAE Ensembles", value: "demo" },
+    { label: "A GGUF file or a Hugging Face folder…", value: "file" },
+    {
+      label: "A model of the Hugging Face hub…",
+      description: "by its name; fetched when the run starts",
+      value: "hub",
+    },
+  ]);
+  if (kind === "file") return open("Language model", { GGUF: ["gguf"] }, true);
+  return kind === "hub" ? askHubName("Language model (1/6)", "e.g. HuggingFaceTB/SmolLM2-135M") : kind;
+}
+
+async function chooseText(): Promise<string | undefined> {
+  const kind = await choose("Text to train on (2/6)", [
+    { label: "Demo text", description: "what the demo model was trained on", value: "demo" },
+    { label: "A text file…", description: ".txt, .jsonl, .csv, .parquet, plain or .gz", value: "file" },
+    { label: "A data set of the Hugging Face hub…", description: "by its name", value: "hub" },
+  ]);
+  if (kind === "file") return open("Text", { Text: ["txt", "jsonl", "csv", "parquet", "gz"] }, false);
+  return kind === "hub" ? askHubName("Text to train on (2/6)", "e.g. stanfordnlp/imdb") : kind;
+}
+
+function askHubName(title: string, prompt: string): Thenable<string | undefined> {
+  const validateInput = (value: string) => (/^[\w.-]+\/[\w./@-]+$/.test(value) ? undefined : "owner/name");
+  return vscode.window.showInputBox({ title, prompt, validateInput, ignoreFocusOut: true });
+}
+
+/** Every layer's residual stream, the middle one first; any other hook by name. */
+async function chooseHook(service: ServiceClient, model: string): Promise<string | undefined> {
+  const { layers } = await service.request("modelLayers", { model }).catch(() => ({ layers: null }));
+  const middle = layers === null ? 8 : Math.floor(layers / 2);
+  const other = { label: "Another hook point…", description: "by TransformerLens' name", value: "" };
+  const residual = (layer: number) => `blocks.${layer}.hook_resid_post`;
+  const items = Array.from({ length: layers ?? 0 }, (_, layer) => layer)
+    .sort((a, b) => Number(b === middle) - Number(a === middle) || a - b)
+    .map((layer) => ({
+      label: `Layer ${layer}`,
+      description: `${residual(layer)}${layer === middle ? " · the middle: a good start" : ""}`,
+      value: residual(layer),
+    }));
+  const chosen = items.length > 0 ? await choose("Hook point (3/6)", [...items, other]) : "";
+  if (chosen !== "") return chosen;
+  return vscode.window.showInputBox({
+    title: "Hook point (3/6)",
+    prompt: "By TransformerLens' name. The middle of the model is a good start.",
+    value: residual(middle),
+    ignoreFocusOut: true,
+    validateInput: (value) =>
+      /^blocks\.\d+\.hook_(resid_(pre|mid|post)|mlp_out|attn_out)$/.test(value)
+        ? undefined
+        : `e.g. ${residual(middle)}`,
+  });
+}
+
+async function choose<const T extends string>(title: string, items: Choice<T>[]): Promise<T | undefined> {
   return (await vscode.window.showQuickPick(items, { title, ignoreFocusOut: true }))?.value;
 }
 
@@ -93,43 +139,4 @@ async function freeName(folder: vscode.Uri): Promise<vscode.Uri> {
     );
     if (!taken) return uri;
   }
-}
-
-const sparsity: Readonly<Record<string, string>> = {
-  topk: '"k": 16',
-  batchtopk: '"k": 16',
-  standard: '"l1_coefficient": 2, "l1_warm_up_steps": 200',
-  jumprelu: '"l0_coefficient": 0.5, "l0_warm_up_steps": 200',
-  gated: '"l1_coefficient": 2, "l1_warm_up_steps": 200',
-};
-
-/** A short, commented experiment file. */
-export function experimentText(choice: {
-  model: string;
-  dataset: string;
-  hook: string;
-  method: string;
-  architecture: string;
-}): string {
-  const methods = choice.method === "all" ? '["single", "bagging", "boosting", "expanded"]' : `["${choice.method}"]`;
-  return `// An experiment: harvest, train, evaluate, index. Run it with the lens above, or: sae-ensembles run THIS_FILE
-{
-  "model_name": ${JSON.stringify(choice.model)},
-  "hook_name": ${JSON.stringify(choice.hook)},
-  "dataset_path": ${JSON.stringify(choice.dataset)},
-  "context_size": 128,
-  "exclude_special_tokens": true,
-
-  // Every member sees this many tokens; more than the data has means several passes.
-  "training_tokens": 1000000,
-  "train_batch_size_tokens": 2048,
-  "lr": 0.001,
-  "seed": 42,
-
-  // One member's SAE. Names and defaults are SAELens'.
-  "sae": { "architecture": "${choice.architecture}", "expansion_factor": 8, ${sparsity[choice.architecture]} },
-
-  "ensembles": { "methods": ${methods}, "n_members": 4, "seed_sets": ${choice.method === "all" ? 2 : 1} }
-}
-`;
 }

@@ -43,6 +43,7 @@ export class RunTasks implements vscode.TaskProvider, vscode.Disposable {
 
   /** Starts an experiment's run as a task; `jobs`: only these. */
   async run(experiment: vscode.Uri, jobs?: JobKind[]): Promise<void> {
+    requireTrust();
     const folder = vscode.workspace.getWorkspaceFolder(experiment);
     if (!folder) throw new Error(`${experiment.fsPath} lies in no folder of this workspace.`);
     const definition = { type: taskType, experiment: vscode.workspace.asRelativePath(experiment, false) };
@@ -51,6 +52,7 @@ export class RunTasks implements vscode.TaskProvider, vscode.Disposable {
 
   /** Goes on with a run, or joins it where it is running, as a task; `jobs`: these instead of those that it was started with. */
   async resume(runFolder: string, name: string, jobs?: JobKind[]): Promise<void> {
+    requireTrust();
     const terminal = this.#terminal(() =>
       this.#service.request("resume", { folder: runFolder, ...(jobs && { jobs }) }, { timeout: 120_000 }),
     );
@@ -85,6 +87,11 @@ export class RunTasks implements vscode.TaskProvider, vscode.Disposable {
       return started;
     });
   }
+}
+
+/** Code lenses and links reach commands whatever these are enabled for. */
+function requireTrust(): void {
+  if (!vscode.workspace.isTrusted) throw new Error("Runs start only in a trusted workspace.");
 }
 
 function title(name: string, jobs: readonly JobKind[] | undefined): string {

@@ -1,6 +1,6 @@
 // The command line as a person and as a script meet it: exit codes, one line for what is wrong, and a whole tiny run. Real child processes.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
@@ -269,9 +269,24 @@ describe("a whole run", () => {
     assert.equal(list.code, 0, list.stderr);
   });
 
+  test("a damaged index is built anew by its job alone, and the flags beside it stay", async () => {
+    const index = join(run, "ensembles", "bagging", "index.sqlite");
+    const flags = join(run, "ensembles", "bagging", "annotations.json");
+    writeFileSync(flags, '{ "format_version": 1, "features": { "0/1": { "flagged": true } } }');
+    const before = readFileSync(flags, "utf8");
+    truncateSync(index, 20_000);
+    assert.equal((await runCommand(["features", run], folder)).code, 2);
+    const { code, stderr } = await runCommand(["resume", run, "--jobs", "index", "--plain"], folder);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /warning: index bagging: .*build it again/);
+    const list = await runCommand(["features", run, "--limit", "1"], folder);
+    assert.equal(list.code, 0, list.stderr);
+    assert.equal(readFileSync(flags, "utf8"), before);
+  });
+
   test("status lists it", async () => {
     const { stdout } = await runCommand(["status"], folder);
-    assert.match(stdout, /runs\/tiny\s+done\s+harvest, train, evaluate, index in /);
+    assert.match(stdout, /runs\/tiny\s+done\s+index in /);
   });
 });
 

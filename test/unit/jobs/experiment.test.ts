@@ -55,9 +55,11 @@ test("defaults are SAELens'", () => {
     n_batches_for_norm_estimate: 1000,
   };
   for (const [key, value] of Object.entries(expected)) assert.equal(settings[key as "lr"], value, key);
-  assert.equal(settings.sae.apply_b_dec_to_input, true);
-  assert.equal(settings.sae.normalize_activations, "none");
-  assert.equal(settings.sae.decoder_init_norm, 0.1);
+  const { sae } = settings;
+  assert.ok(sae.architecture !== "imported");
+  assert.equal(sae.apply_b_dec_to_input, true);
+  assert.equal(sae.normalize_activations, "none");
+  assert.equal(sae.decoder_init_norm, 0.1);
 });
 
 test("paths are relative to the file, and the run folder has the file's name", () => {
@@ -263,7 +265,7 @@ test("the JSON schema for editors describes every key and says its default", () 
   assert.equal(schema.properties["lr"]!.default, 3e-4);
   for (const [key, property] of Object.entries(schema.properties)) assert.ok(property.description, key);
   const architectures = schema.properties["sae"]!.oneOf!;
-  assert.equal(architectures.length, 5);
+  assert.equal(architectures.length, 6);
   for (const { properties } of architectures)
     for (const [key, property] of Object.entries(properties)) assert.ok(property.description, `sae.${key}`);
 });

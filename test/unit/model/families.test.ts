@@ -212,6 +212,46 @@ test("weights reached through links, in folders of their own, as in a Hugging Fa
   await model.close();
 });
 
+describe("gelu-1l, in TransformerLens' own form", () => {
+  const cacheFolder = join(temporary, "cache");
+
+  test("every hook, logits and interventions", async () => {
+    const model = await openLanguageModel(golden("models", "gelu-1l"), { threads: 1, cacheFolder });
+    const file = await reference("gelu-1l");
+    const batch = await referenceBatch(file);
+    const tolerance = 4.9e-5;
+    await expectClose(await model.logits(batch), file, "logits", batch, tolerance);
+    assert.equal(model.hookNames.length, 5);
+    for (const hook of model.hookNames)
+      await expectClose(await model.capture(batch, hook), file, hook, batch, tolerance);
+    const delta = await tensorFloat32(file, "delta");
+    const changed = await model.logits(batch, { hookName: "blocks.0.hook_resid_post", delta });
+    await expectClose(changed, file, "logits.add_delta", batch, tolerance);
+    const first = row(batch, 0);
+    const mlp = await model.capture(first, "blocks.0.hook_mlp_out");
+    const without = await model.logits(first, { hookName: "blocks.0.hook_mlp_out", delta: mlp.map((x) => -x) });
+    await expectClose(without, file, "logits.zero_mlp_out", first, tolerance);
+    await model.close();
+  });
+
+  const cases: [string, object, RegExp][] = [
+    ["a width that isn't the weights'", { d_mlp: 64 }, /W_in: found shape \[32,128\], expected \[32,64\]/],
+    ["more layers than there are", { n_layers: 2 }, /tensor blocks\.1\.\S+: found nothing/],
+    ["attention alone", { attn_only: true }, /attn_only: found true/],
+    ["another activation", { act_fn: "solu_ln" }, /act_fn: found "solu_ln"/],
+  ];
+  for (const [what, fields, message] of cases)
+    test(what, async () => {
+      const folder = join(temporary, `lens_${what.replaceAll(/\W/g, "_")}`);
+      await cp(golden("models", "gelu-1l"), folder, { recursive: true });
+      await edit(folder, { ...fields });
+      await assert.rejects(
+        openLanguageModel(folder, { cacheFolder }),
+        (error: Error) => error.name === "InputError" && message.test(error.message),
+      );
+    });
+});
+
 describe("mistakes of a caller are RangeErrors", async () => {
   const model = await openLanguageModel(golden("models", "llama"), { threads: 1 });
   after(() => model.close());

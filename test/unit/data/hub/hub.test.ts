@@ -155,6 +155,29 @@ describe("a model by its name", () => {
     assert.ok(existsSync(join(file, "..", "..", "tokenizer.json")));
   });
 
+  test("TransformerLens' own form, with the tokenizer of the repository that it names", async () => {
+    const {
+      "tokenizer.json": tokenizer,
+      "tokenizer_config.json": settings,
+      ...rest
+    } = folderFiles(golden("models", "gelu-1l"));
+    const config = { ...JSON.parse(String(rest["config.json"])), tokenizer_name: "someone/tokenizer" };
+    put(hub, "someone/tokenizer", {
+      "tokenizer.json": tokenizer!,
+      "tokenizer_config.json": settings!,
+      "vocab.json": "{}",
+    });
+    put(hub, "someone/gelu", { ...rest, "config.json": JSON.stringify(config) });
+    const folder = await obtainModel(model("someone/gelu"), options());
+    assert.deepEqual(downloads().sort(), ["config.json", "model_final.pth", "tokenizer.json", "tokenizer_config.json"]);
+    assert.equal(cachedModel(model("someone/gelu"), options()), folder);
+    process.env["HF_HUB_CACHE"] = cacheFolder;
+    const opened = await openLanguageModel(folder, { threads: 1, cacheFolder });
+    delete process.env["HF_HUB_CACHE"];
+    assert.equal(opened.tokenizer.encode("hello").length > 0, true);
+    await opened.close();
+  });
+
   test("straight from the cache that Python's library made, links and all", async () => {
     const repository = join(cacheFolder, "models--someone--elses");
     const snapshot = join(repository, "snapshots", COMMIT);

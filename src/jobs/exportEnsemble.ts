@@ -1,0 +1,104 @@
+// `export`: an ensemble and its index in forms that others read. What is exact is written, what is not is refused with the reason.
+import { existsSync, readdirSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { Annotations } from "../features/annotations.ts";
+import { writeNeuronpediaBatches } from "../features/exports/neuronpedia.ts";
+import { writeIndexParquet } from "../features/exports/parquet.ts";
+import type { FeatureIndex } from "../features/featureIndex.ts";
+import { openFeatureIndex } from "../features/openFeatureIndex.ts";
+import { InputError } from "../formats/inputError.ts";
+import { loadEnsemble } from "../sae/ensembleFolder.ts";
+import { flatSae, whyNotFlat } from "../sae/flatSae.ts";
+import { PYTHON_FILE, savePythonEnsemble } from "../sae/pythonExport.ts";
+import { saveSae } from "../sae/saeLensFolder.ts";
+
+/** saelens: one flat SAE. python: the ensemble with a module of SAEBench's contract. neuronpedia, parquet: the feature index. */
+export const exportForms = ["saelens", "python", "neuronpedia", "parquet"] as const;
+export type ExportForm = (typeof exportForms)[number];
+
+/**
+ * `ensemble`: an ensemble's folder; its index, if the form needs one, lies in it. `to` must not hold anything yet.
+ * Returns one line on what was written. Throws InputError, also where a form would not be exact.
+ */
+export async function exportEnsemble(
+  ensemble: string,
+  form: ExportForm,
+  to: string,
+  onProgress?: (done: number, total: number) => void,
+): Promise<string> {
+  const folder = resolve(ensemble);
+  const target = resolve(to);
+  if (existsSync(target) && readdirSync(target).length > 0) {
+    throw new InputError({ file: target, found: "a folder with something in it", expected: "a new folder" });
+  }
+  switch (form) {
+    case "saelens": {
+      const loaded = await loadEnsemble(folder);
+      const reason = whyNotFlat(loaded);
+      if (reason) {
+        const expected = `an ensemble with an exact flat form: ${reason}. Each member is a SAELens folder, and the form "python" is exact`;
+        throw new InputError({ file: folder, found: `${loaded.method} of ${loaded.members.length}`, expected });
+      }
+      const sae = flatSae(loaded);
+      await saveSae(target, sae);
+      return `one ${sae.config.architecture} SAE of ${sae.config.d_sae} features: SAE.load_from_disk reads it`;
+    }
+    case "python": {
+      const loaded = await loadEnsemble(folder);
+      const odd = loaded.members.find(({ config }) =>
+        /^(layer_norm|constant_norm_rescale)$/.test(config.normalize_activations),
+      );
+      if (odd) {
+        const found = odd.config.normalize_activations;
+        throw new InputError({
+          file: folder,
+          where: "normalize_activations",
+          found,
+          expected: "members that don't normalise each token: only they have one W_dec",
+        });
+      }
+      await savePythonEnsemble(target, loaded);
+      return `${PYTHON_FILE}: EnsembleSAE has SAEBench's contract`;
+    }
+    case "neuronpedia":
+      return withIndex(folder, async (index) => {
+        const sae_set = `${basename(dirname(dirname(folder)))}-${basename(folder)}`;
+        const contextSize = longestSequence(index);
+        const progress = onProgress ? { onProgress } : {};
+        const files = await writeNeuronpediaBatches(index, target, { sae_set, contextSize, ...progress });
+        return `${files} ${files === 1 ? "batch" : "batches"} of features as SAEDashboard writes them`;
+      });
+    case "parquet":
+      return withIndex(folder, async (index) => {
+        const { features, sequences } = await writeIndexParquet(index, target, onProgress);
+        return `features.parquet (${features} rows) and sequences.parquet (${sequences} rows)`;
+      });
+  }
+}
+
+/** The ensemble's index with what people said about its features. */
+async function withIndex<T>(folder: string, use: (index: FeatureIndex) => Promise<T>): Promise<T> {
+  const path = join(folder, "index.sqlite");
+  if (!existsSync(path)) {
+    throw new InputError({
+      file: folder,
+      found: "no index.sqlite",
+      expected: "an ensemble with a feature index: run index first",
+    });
+  }
+  const index = openFeatureIndex(path);
+  try {
+    const annotations = await Annotations.open(join(folder, "annotations.json"));
+    index.setAnnotations(annotations.byId(index.info.members));
+    return await use(index);
+  } finally {
+    index.close();
+  }
+}
+
+/** Tokens of the longest stored sequence of the most frequent feature: all windows of an index have one size. */
+function longestSequence(index: FeatureIndex): number {
+  const { rows } = index.page({ filter: { alive: true }, sort: "density", descending: true, limit: 1 });
+  const bands = rows[0] ? index.detail(rows[0].id).bands : [];
+  return Math.max(0, ...bands.flatMap(({ sequences }) => sequences.map(({ tokens }) => tokens.length)));
+}

@@ -1,0 +1,57 @@
+// Weights of another format as a checkpoint: converted once to float32 under a family's names, in a safetensors file of the cache.
+import { createHash } from "node:crypto";
+import { realpath, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { InputError } from "../formats/inputError.ts";
+import { type TensorSource, writeSafetensors } from "../formats/safetensors.ts";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+
+export interface ConvertedTensor {
+  readonly shape: readonly number[];
+  /** Values in order, in pieces. */
+  readonly values: () => AsyncIterable<Float32Array> | Iterable<Float32Array>;
+}
+
+export interface Conversion {
+  /** The file that is converted. */
+  readonly path: string;
+  /** Names the cache's folder, and with `version` what the conversion depends on besides the file: a change makes every cached one stale. */
+  readonly format: "gguf" | "torch";
+  readonly version: string;
+  readonly tensors: ReadonlyMap<string, ConvertedTensor>;
+}
+
+/** Converts, or finds the conversion of the same file (path, size, time of change) in the cache. `onProgress` gets bytes written and their total. */
+export async function convertedCheckpoint(
+  { path: source, format, version, tensors }: Conversion,
+  cacheFolder: string,
+  onProgress?: (done: number, total: number) => void,
+): Promise<Checkpoint> {
+  const { size, mtimeMs } = await stat(source);
+  const identity = [version, await realpath(source), size, mtimeMs].join("\n");
+  const key = createHash("sha256").update(identity).digest("hex").slice(0, 16);
+  const name = basename(source).replace(/\.\w+$/, "");
+  const path = join(cacheFolder, format, `${name}-${key}.safetensors`);
+  try {
+    return await openCheckpoint(path, [path]);
+  } catch (error) {
+    // Not converted yet, or damaged since: either way it is made anew.
+    if (!(error instanceof InputError)) throw error;
+  }
+  let done = 0;
+  let total = 0;
+  const sources = new Map<string, TensorSource>();
+  for (const [tensor, { shape, values }] of tensors) {
+    total += shape.reduce((product, n) => product * n, 4);
+    const data = async function* () {
+      for await (const chunk of values()) {
+        yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+        done += chunk.byteLength;
+        onProgress?.(done, total);
+      }
+    };
+    sources.set(tensor, { shape, dtype: "F32", data });
+  }
+  await writeSafetensors(path, sources, { source });
+  return openCheckpoint(path, [path]);
+}

@@ -1,0 +1,95 @@
+// An ensemble of SAEs that exist already: one, several of one layout, or a bag of strangers that share a hook and a width.
+import { existsSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { InputError } from "../formats/inputError.ts";
+import type { Ensemble, EnsembleMethod } from "./ensemble.ts";
+import { loadEnsemble } from "./ensembleFolder.ts";
+import { inferenceSae } from "./fold.ts";
+import type { OpenedSae, OpenOptions } from "./layouts/opened.ts";
+import { openSae } from "./openSae.ts";
+import { notForEnsembles } from "./sae.ts";
+
+/** What an imported ensemble's provenance remembers of each member. */
+const originsSchema = z.array(z.object({ warnings: z.array(z.string()) }));
+
+/** What was found under a path; an ensemble's folder gives its members. */
+export interface ImportSource {
+  readonly path: string;
+  /** How its members work together, where the path is an ensemble's folder. */
+  readonly ensemble: Ensemble | null;
+  readonly members: readonly OpenedSae[];
+}
+
+/** Opens every path: an SAE in any layout, or a folder with ensemble.json. Throws InputError. */
+export async function openSources(paths: readonly string[], options: OpenOptions = {}): Promise<ImportSource[]> {
+  const sources: ImportSource[] = [];
+  for (const path of paths) {
+    const folder = basename(path) === "ensemble.json" ? join(path, "..") : path;
+    if (!existsSync(join(folder, "ensemble.json"))) {
+      sources.push({ path, ensemble: null, members: [await openSae(path, options)] });
+      continue;
+    }
+    const ensemble = await loadEnsemble(folder);
+    const names = (JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8")) as { members: string[] }).members;
+    const origins = originsSchema.safeParse(ensemble.provenance["imported"]).data;
+    const members = ensemble.members.map((sae, j) => {
+      const warnings = origins?.[j]?.warnings ?? [];
+      return { sae, layout: "SAE Ensembles", path: join(folder, names[j]!), warnings };
+    });
+    sources.push({ path, ensemble, members });
+  }
+  return sources;
+}
+
+/**
+ * All members of all sources as one ensemble. `method` by default: that of the one ensemble's folder, "single" for one SAE,
+ * "bagging" for several. `hook`: where it reads, if the members don't say or to hold them to it.
+ * Throws InputError where members don't fit together or can't be in an ensemble.
+ */
+export function importedEnsemble(
+  sources: readonly ImportSource[],
+  { method, hook }: { readonly method?: EnsembleMethod; readonly hook?: string } = {},
+): Ensemble {
+  const opened = sources.flatMap(({ members }) => members);
+  const first = opened[0]!;
+  const refuse = (path: string, where: string, found: string, expected: string): never => {
+    throw new InputError({ file: path, where, found, expected });
+  };
+  const hooks = opened.map(({ sae }) => sae.config.metadata.hook_name);
+  const named = hook ?? hooks.find((name) => name !== undefined);
+  if (named === undefined) {
+    return refuse(first.path, "hook_name", "nothing", "the hook that it was trained at, said on import (--hook)");
+  }
+  for (const [j, { sae, path }] of opened.entries()) {
+    const reason = notForEnsembles(sae);
+    if (reason) refuse(path, "architecture", reason, "an SAE");
+    const { d_in } = first.sae.config;
+    if (sae.config.d_in !== d_in) refuse(path, "d_in", `${sae.config.d_in}`, `${d_in}, as of ${first.path}`);
+    if ((hooks[j] ?? named) !== named) refuse(path, "hook_name", hooks[j]!, `${named}, the ensemble's hook`);
+  }
+  const whole = sources.length === 1 ? sources[0]!.ensemble : null;
+  const chosen = method ?? whole?.method ?? (opened.length === 1 ? "single" : "bagging");
+  if (chosen === "single" && opened.length > 1) {
+    refuse(opened[1]!.path, "method", `single, with ${opened.length} SAEs`, "bagging or boosting, or one SAE");
+  }
+  const members = opened.map(({ sae }) => {
+    const { config, ...rest } = inferenceSae(sae);
+    return { ...rest, config: { ...config, metadata: { ...config.metadata, hook_name: named } } };
+  });
+  return {
+    method: chosen,
+    members,
+    weights:
+      whole && whole.method === chosen
+        ? whole.weights
+        : members.map(() => (chosen === "bagging" ? 1 / members.length : 1)),
+    // Nobody knows the seeds of a stranger's SAE: they are counted, so that members can be told apart.
+    seeds: whole?.seeds ?? members.map((_, j) => j),
+    hook: named,
+    provenance: {
+      ...whole?.provenance,
+      imported: opened.map(({ path, layout, warnings }) => ({ path, layout, warnings })),
+    },
+  };
+}

@@ -1,0 +1,140 @@
+// SAEs that exist already: mixed into one ensemble, looked at on a model's activations, and then evaluated and indexed by the jobs like our own.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { InputError } from "../../../src/formats/inputError.ts";
+import { writeSafetensors } from "../../../src/formats/safetensors.ts";
+import { openRunIndex } from "../../../src/jobs/buildIndex.ts";
+import { readExperiment } from "../../../src/jobs/experiment.ts";
+import { type ImportRequest, importSaes } from "../../../src/jobs/importSaes.ts";
+import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
+import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { openSae } from "../../../src/sae/openSae.ts";
+import type { Sae } from "../../../src/sae/sae.ts";
+import { loadSae, saveSae } from "../../../src/sae/saeLensFolder.ts";
+import { golden, temporaryFolder } from "../fixtures.ts";
+import { writeTinyExperiment } from "./tinyExperiment.ts";
+
+const folder = temporaryFolder();
+const hook_name = "blocks.1.hook_resid_post";
+const model = golden("models", "llama");
+const text = join(folder, "text.txt");
+const ours = join(folder, "runs", "tiny", "ensembles", "single", "member_0");
+const theirs = join(folder, "sparsify");
+let sae: Sae;
+
+before(async () => {
+  const file = writeTinyExperiment(folder, { ensembles: { methods: ["single"] } });
+  await runJobs(readExperiment(file), ["harvest", "train"]);
+  sae = await loadSae(ours);
+  await writeAsSparsify(theirs, sae);
+});
+
+async function writeAsSparsify(to: string, { config, weights }: Sae): Promise<void> {
+  const { d_in: d, d_sae: F } = config;
+  await writeSafetensors(join(to, "sae.safetensors"), {
+    "encoder.weight": { shape: [F, d], data: weights.W_enc },
+    "encoder.bias": { shape: [F], data: weights.b_enc! },
+    W_dec: { shape: [F, d], data: weights.W_dec },
+    b_dec: { shape: [d], data: weights.b_dec },
+  });
+  await writeFile(join(to, "cfg.json"), JSON.stringify({ activation: "topk", k: config.k, num_latents: F, d_in: d }));
+}
+
+function request(name: string, change: Partial<ImportRequest>): ImportRequest {
+  return { paths: [ours, theirs], folder: join(folder, name), options: { hook_name }, ...change };
+}
+
+test("a bag of two layouts is looked at, written, and evaluated and indexed like our own", async () => {
+  const outcome = await importSaes(request("bag", { model, text }));
+  assert.equal(outcome.method, "bagging");
+  assert.deepEqual(
+    outcome.members.map(({ layout }) => layout),
+    ["SAELens", "sparsify, topk SAE"],
+  );
+  const [first, second] = outcome.members;
+  assert.ok(Math.abs(first!.explained_variance! - second!.explained_variance!) < 1e-5);
+  assert.ok(first!.explained_variance! > 0.02 && first!.explained_variance! < 1, `${first!.explained_variance}`);
+  assert.equal(first!.l0, 4);
+  assert.deepEqual(first!.warnings, []);
+  const ensemble = await loadEnsemble(outcome.folder);
+  assert.deepEqual(ensemble.weights, [0.5, 0.5]);
+  assert.deepEqual(ensemble.members[1]!.weights, ensemble.members[0]!.weights);
+
+  const experiment = readExperiment(outcome.experiment!);
+  assert.equal(await runJobs(experiment, jobsOf(experiment)), "done");
+  const run = experiment.paths.runFolder;
+  const report = JSON.parse(readFileSync(join(run, "report.json"), "utf8"));
+  assert.ok(JSON.stringify(report).includes("bagging"));
+  assert.equal(existsSync(join(run, "activations", "train")), false, "nothing was harvested to train on");
+  const { index } = openRunIndex(run);
+  assert.equal(index.info.features, 96);
+  assert.ok(index.count({ alive: true }) > 0);
+  index.close();
+  const events = readFileSync(join(run, "events.jsonl"), "utf8");
+  assert.match(events, /member 1 \(SAE Ensembles, .*member_1\): explained variance 0\.\d+, L0 4\.0/);
+});
+
+test("an ensemble's folder keeps its method, and two of them are bagged", async () => {
+  const again = await importSaes(request("again", { paths: [join(folder, "bag"), theirs], options: {} }));
+  assert.equal(again.method, "bagging");
+  assert.equal(again.members.length, 3);
+  const boosted = await importSaes(request("boosted", { method: "boosting" }));
+  assert.deepEqual((await loadEnsemble(boosted.folder)).weights, [1, 1]);
+  const kept = await importSaes(request("kept", { paths: [boosted.folder] }));
+  assert.equal(kept.method, "boosting");
+});
+
+test("a lost threshold is caught by name on activations", async () => {
+  const lost = join(folder, "lost");
+  const { k: _, rescale_acts_by_decoder_norm: __, ...config } = sae.config;
+  await saveSae(lost, { config: { ...config, architecture: "standard" }, weights: sae.weights });
+  const { members } = await importSaes(request("with-lost", { paths: [lost], model, text }));
+  assert.match(members[0]!.warnings.join("; "), /its threshold was probably lost/);
+});
+
+test("a matrix read the wrong way round is caught by name, without activations", async () => {
+  const { d_in: d, d_sae: F } = sae.config;
+  const { W_enc, W_dec } = sae.weights;
+  const misread = (values: Float32Array) => values.map((_, at) => values[(at % F) * d + Math.floor(at / F)]!);
+  const cases = { W_enc: { W_enc: misread(W_enc) }, W_dec: { W_dec: misread(W_dec) } };
+  for (const [name, change] of Object.entries(cases)) {
+    const wrong = join(folder, `misread-${name}`);
+    await saveSae(wrong, { ...sae, weights: { ...sae.weights, ...change } });
+    const { warnings } = await openSae(wrong);
+    assert.match(warnings.join("; "), new RegExp(`${name} seems to be stored the other way round`));
+  }
+  assert.deepEqual((await openSae(ours)).warnings, []);
+});
+
+test("what doesn't fit together is refused, and nothing is written", async () => {
+  const listing = readdirSync(folder);
+  const saes = (...path: string[]) => golden("saes", ...path);
+  const stranger = saes("openai", "topk");
+  const narrow = saes("dictionary_learning", "wrappings", "plain.pt");
+  const cases: [Partial<ImportRequest>, RegExp][] = [
+    [{ paths: [ours, narrow] }, /d_in: found 8, expected 32/],
+    [
+      { paths: [ours, saes("dictionary_learning", "AutoEncoder")], options: {} },
+      /hook_name: found blocks\.4\.hook_resid_post, expected blocks\.1/,
+    ],
+    [{ paths: [stranger], options: {} }, /hook_name: found nothing.*--hook/],
+    [{ paths: [saes("sparsify", "topk_transcode")] }, /architecture: found a transcoder/],
+    [{ paths: [saes("sparsify", "groupmax")] }, /architecture: found a groupmax SAE/],
+    [{ method: "single" }, /method: found single, with 2 SAEs/],
+    [{ paths: [narrow], model, text }, /d_in: found SAEs of 8, expected the width of .*, 32/],
+    [{ model, text, options: { hook_name: "blocks.9.hook_resid_post" } }, /hook_name/],
+    [{ paths: [join(folder, "nowhere")] }, /no such file or folder/],
+    [{ folder }, /a folder with something else in it/],
+  ];
+  for (const [change, message] of cases) {
+    await assert.rejects(importSaes(request("refused", change)), (error: unknown) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  assert.deepEqual(readdirSync(folder), listing);
+});

@@ -1,0 +1,35 @@
+// Every new experiment that the choices can make is one that the parser takes, and says what was chosen.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { parseExperiment } from "../../../src/jobs/experiment.ts";
+import { architectures, experimentText, sizes } from "../../../src/jobs/newExperiment.ts";
+import { layersOfModel } from "../../../src/model/layerCount.ts";
+import { golden, temporaryFolder } from "../fixtures.ts";
+
+test("all combinations parse", () => {
+  const file = join(temporaryFolder(), "new.sae.jsonc");
+  for (const architecture of architectures)
+    for (const method of ["bagging", "boosting", "all"] as const)
+      for (const size of ["quick", "middle", "paper"] as const) {
+        const choice = { model: "demo", dataset: "demo", hook: "blocks.2.hook_resid_post", method, architecture, size };
+        const { settings } = parseExperiment(experimentText(choice), file);
+        assert.equal(settings.sae.architecture, architecture);
+        assert.equal(settings.ensembles.n_members, sizes[size].n_members);
+        assert.equal(settings.training_tokens, sizes[size].training_tokens);
+        assert.equal(settings.ensembles.methods.length, method === "all" ? 4 : 1);
+      }
+});
+
+test("a path with quotes and backslashes stays one", () => {
+  const model = golden("models", "llama");
+  const choice = { model, dataset: 'a "b"\\c.txt', hook: "blocks.0.hook_mlp_out" } as const;
+  const text = experimentText({ ...choice, method: "bagging", architecture: "topk", size: "quick" });
+  assert.ok(text.includes(JSON.stringify(choice.dataset)));
+});
+
+test("layers are read from the configuration alone", async () => {
+  assert.equal(await layersOfModel(golden("models", "llama")), 3);
+  await assert.rejects(layersOfModel(golden("models", "none")), /found nothing there/);
+  await assert.rejects(layersOfModel(golden("evaluation")), /config\.json/);
+});
