@@ -63,6 +63,8 @@ async function buildWebviews(): Promise<void> {
       "feature-browser": "webview/feature-browser/main.ts",
       "ensemble-comparison": "webview/ensemble-comparison/main.ts",
       "run-dashboard": "webview/run-dashboard/main.ts",
+      debias: "webview/debias/main.ts",
+      concepts: "webview/concepts/main.ts",
     },
     outdir: "dist/webview",
     bundle: true,

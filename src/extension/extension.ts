@@ -5,6 +5,7 @@ import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
 import { taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
+import { conceptsPanels, debiasPanels } from "./panels/probingPanels.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
@@ -21,6 +22,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const tasks = new RunTasks(service);
   const browsers = new FeatureBrowsers(context, service);
   const dashboards = new RunDashboards(context, service, store);
+  const debiasings = debiasPanels(context, service);
+  const concepts = conceptsPanels(context, service);
   const features = new FeaturesTree(service);
   const notifications = new RunNotifications(store, service);
 
@@ -37,7 +40,18 @@ export function activate(context: vscode.ExtensionContext): void {
     notifications,
     tasks.onStarted((folder) => notifications.follow(folder)),
     ...createViews(store, features, browsers),
-    ...registerCommands({ context, output, service, store, tasks, browsers, dashboards, features }),
+    ...registerCommands({
+      context,
+      output,
+      service,
+      store,
+      tasks,
+      browsers,
+      dashboards,
+      features,
+      debiasings,
+      concepts,
+    }),
   );
   void store.watch();
 }

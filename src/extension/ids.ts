@@ -6,6 +6,9 @@ export const views = {
   features: "saeEnsembles.features",
 } as const;
 
+/** View types of the webview panels that a menu asks for. */
+export const panels = { featureBrowser: "saeEnsembles.featureBrowser" } as const;
+
 export const commands = {
   runDemo: "saeEnsembles.runDemo",
   newExperiment: "saeEnsembles.newExperiment",
@@ -26,6 +29,8 @@ export const commands = {
   clearFeatureFilter: "saeEnsembles.clearFeatureFilter",
   labelWithModel: "saeEnsembles.labelWithModel",
   showFeature: "saeEnsembles.showFeature",
+  debias: "saeEnsembles.debias",
+  concepts: "saeEnsembles.concepts",
   refresh: "saeEnsembles.refresh",
   doctor: "saeEnsembles.doctor",
   setHubToken: "saeEnsembles.setHubToken",

@@ -99,7 +99,7 @@ async function obtainTokenizer(reference: HubReference, options: HubOptions): Pr
 /** Bytes that obtaining the model would still bring. Asks the hub. */
 export async function modelDownloadSize(reference: HubReference, options: HubOptions = {}): Promise<number> {
   if (cachedModel(reference, options) !== null) return 0;
-  const { files } = await openHubRepository(reference, "the model's files", options);
+  const { files } = await openHubRepository(reference, `${CONFIG}, ${TOKENIZER} and the weights`, options);
   const ours = files.filter(({ path }) => posix.dirname(path) === (reference.path || "."));
   const single = ours.filter(({ path }) => posix.basename(path) === SINGLE);
   const lens = ours.filter(({ path }) => posix.basename(path) === TRANSFORMER_LENS_WEIGHTS);

@@ -82,6 +82,8 @@ export const listQuery = z.object({
   state: z.enum(["alive", "dead", "all"]),
   minFoundIn: z.number().int(),
   flaggedOnly: z.boolean(),
+  /** Least and largest density, as shares; null: any. */
+  density: z.tuple([z.number(), z.number()]).nullable(),
   sort: sortKey,
   descending: z.boolean(),
 });
@@ -137,6 +139,8 @@ export const featureBrowserHost = {
     openNeuronpedia: { params: z.object({ feature: z.number().int() }), result: z.object({}) },
     /** Has features labelled by the editor's language model; the host asks before anything is sent. */
     labelWithModel: { params: z.object({ features: z.array(z.number().int()).min(1) }), result: z.object({}) },
+    /** Builds the index that could not be opened anew, as a run. */
+    buildIndex: { params: z.object({}), result: z.object({}) },
     copy: { params: z.object({ text: z.string() }), result: z.object({}) },
   },
   notifications: {},

@@ -158,6 +158,7 @@ export class OpenEnsemble {
       member: null,
       state: "alive",
       minFoundIn: 0,
+      density: null,
       sort: "clarity",
       descending: true,
     } as const;
@@ -272,6 +273,7 @@ function filterOf(query: ListQuery): FeatureFilter {
     ...(query.state === "all" ? {} : { alive: query.state === "alive" }),
     ...(query.member === null ? {} : { member: query.member }),
     ...(query.minFoundIn > 0 ? { minFound: query.minFoundIn + 1 } : {}),
+    ...(query.density ? { minDensity: query.density[0], maxDensity: query.density[1] } : {}),
     ...(query.flaggedOnly ? { flagged: true } : {}),
   };
 }

@@ -70,6 +70,10 @@ class StandInHost {
   }
 
   readonly handlers: Parameters<typeof answer<typeof featureBrowserHost>>[2] = {
+    buildIndex: () => {
+      this.opened.push("buildIndex");
+      return {};
+    },
     openSource: (question) => {
       this.opened.push(question);
       return {};
@@ -303,6 +307,40 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     assert.equal(await page.locator("sae-feature-list").isVisible(), false);
     await page.keyboard.press("Escape");
     await page.locator("sae-feature-list").waitFor({ state: "visible" });
+    await page.close();
+  });
+
+  test("a damaged index says so, can be built anew, and opens when it has been", async () => {
+    const host = new StandInHost();
+    let damaged = true;
+    const { ready } = host.handlers;
+    const page = await openWebview(browser, {
+      ...view,
+      connect: (connection) =>
+        answer(connection, featureBrowserHost, {
+          ...host.handlers,
+          ready: (params, signal) => {
+            if (damaged) throw new Error("index.sqlite: found damage, expected an undamaged index; build it again");
+            return ready(params, signal);
+          },
+        }),
+    });
+    assert.match(await page.getByRole("alert").innerText(), /build it again/);
+    await page.getByRole("button", { name: "Build Feature Index" }).click();
+    damaged = false;
+    await page.getByRole("button", { name: "Try Again" }).click();
+    await page.locator(".row").nth(5).waitFor();
+    assert.deepEqual(host.opened, ["buildIndex"]);
+    await page.close();
+  });
+
+  test("features are filtered by density", async () => {
+    const { page, host } = await open();
+    const select = page.locator('sae-filter-bar vscode-single-select[label="Density"]');
+    await select.click();
+    await select.getByRole("option", { name: "0.1% – 1%" }).click();
+    while (host.queries.at(-1)?.density === null) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.deepEqual(host.queries.at(-1)?.density, [0.001, 0.01]);
     await page.close();
   });
 

@@ -26,3 +26,8 @@ export function density(share: number | null): string {
   if (percent >= 0.1) return `${percent.toFixed(2)}%`;
   return `${percent.toFixed(3)}%`;
 }
+
+/** An accuracy as a percentage with one decimal; a dash where unknown. */
+export function percent(share: number | null): string {
+  return share === null ? "–" : `${(100 * share).toFixed(1)}%`;
+}

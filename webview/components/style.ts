@@ -74,3 +74,41 @@ export const controls = css`
     overflow-wrap: anywhere;
   }
 `;
+
+/** Native form controls in VS Code's colours, and the headings and tables of the views that hold forms. */
+export const forms = css`
+  select,
+  input[type="text"],
+  input[type="number"] {
+    font: inherit;
+    color: var(--vscode-settings-dropdownForeground, var(--vscode-foreground));
+    background: var(--vscode-settings-dropdownBackground, var(--vscode-input-background));
+    border: 1px solid var(--vscode-settings-dropdownBorder, var(--vscode-input-border, var(--hairline)));
+    border-radius: 2px;
+    padding: 2px 4px;
+    max-width: 100%;
+  }
+  h1 {
+    font-size: 1.1em;
+    font-weight: 600;
+    margin: 0;
+  }
+  h2 {
+    font-size: 11px;
+    font-weight: 600;
+    text-transform: uppercase;
+    letter-spacing: 0.04em;
+    color: var(--dim);
+    margin: 0 0 8px;
+  }
+  table {
+    border-collapse: collapse;
+  }
+  th {
+    font-weight: normal;
+    text-align: left;
+  }
+  td {
+    font-variant-numeric: tabular-nums;
+  }
+`;

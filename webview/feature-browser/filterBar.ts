@@ -13,9 +13,19 @@ export const everything: ListQuery = {
   state: "alive",
   minFoundIn: 0,
   flaggedOnly: false,
+  density: null,
   sort: "clarity",
   descending: true,
 };
+
+/** Bounds by what people read; neighbours share a bound, on which no density but a round one lies. */
+const densities: readonly (readonly [string, ListQuery["density"]])[] = [
+  ["any density", null],
+  ["≥ 1% of tokens", [0.01, 1]],
+  ["0.1% – 1%", [0.001, 0.01]],
+  ["0.01% – 0.1%", [0.0001, 0.001]],
+  ["≤ 0.01%", [0, 0.0001]],
+];
 
 const sorts: readonly (readonly [ListQuery["sort"], string])[] = [
   ["clarity", "clearest first"],
@@ -137,6 +147,15 @@ export class SaeFilterBar extends LitElement {
             </vscode-single-select>`
           : ""
       }
+      <vscode-single-select
+        aria-label="Density" label="Density"
+        @change=${(event: Event) => this.#change({ density: densities[Number((event.target as HTMLInputElement).value)]![1] })}
+      >
+        ${densities.map(
+          ([title, range], i) =>
+            html`<vscode-option value=${String(i)} ?selected=${String(q.density) === String(range)}>${title}</vscode-option>`,
+        )}
+      </vscode-single-select>
       <vscode-single-select
         aria-label="Sort by" label="Sort by"
         @change=${(event: Event) => this.#change({ sort: (event.target as HTMLInputElement).value as ListQuery["sort"] })}

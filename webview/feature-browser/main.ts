@@ -92,7 +92,8 @@ class SaeFeatureBrowser extends LitElement {
     super();
     const kept = loadViewState({ query: everything, feature: -1, detailOpen: false });
     this.fatal = "";
-    this.query = kept.query;
+    // A filter that came with a later version is not in what an earlier one kept.
+    this.query = { ...everything, ...kept.query };
     this.version = 0;
     this.cursor = 0;
     this.selection = new Set(kept.feature >= 0 ? [kept.feature] : []);
@@ -151,6 +152,9 @@ class SaeFeatureBrowser extends LitElement {
       }
       .panes > .error {
         align-self: start;
+      }
+      .remedies {
+        margin: 12px 16px;
       }
       dialog {
         color: var(--vscode-editorWidget-foreground, inherit);
@@ -299,13 +303,14 @@ class SaeFeatureBrowser extends LitElement {
   }
 
   /** Has the host do something; what goes wrong is said in the detail. */
-  #tell<K extends "openSource" | "openNeuronpedia" | "labelWithModel">(
+  #tell<K extends "buildIndex" | "openSource" | "openNeuronpedia" | "labelWithModel">(
     name: K,
     params: Parameters<typeof request<typeof featureBrowserHost, K>>[3],
   ): void {
     // The host may ask the user in between.
     host(name, params, { timeout: 3_600_000 }).catch((error: Error) => {
-      this.detailError = error.message;
+      if (this.fatal) this.fatal = error.message;
+      else this.detailError = error.message;
     });
   }
 
@@ -398,7 +403,7 @@ class SaeFeatureBrowser extends LitElement {
 
   override render() {
     const { snapshot } = this;
-    if (this.fatal) return html`<main>${untitled}<p class="error" role="alert">${this.fatal}</p></main>`;
+    if (this.fatal) return this.#closed(this.fatal);
     if (!snapshot) return html`<main>${untitled}<p class="notice" role="status">Opening the feature index…</p></main>`;
     return html`<main>
       <div class="title">
@@ -472,6 +477,20 @@ class SaeFeatureBrowser extends LitElement {
           this.help = false;
         }}>Close</button>
       </dialog>
+    </main>`;
+  }
+
+  /** What stands where the index could not be opened, and what to do. */
+  #closed(reason: string) {
+    return html`<main>${untitled}
+      <p class="error" role="alert">${reason}</p>
+      <p class="remedies">
+        <button class="plain outlined" @click=${() => {
+          this.fatal = "";
+          void this.#start();
+        }}>Try Again</button>
+        <button class="plain outlined" title="Has the run's index job build what is missing or damaged; flags and labels stay" @click=${() => this.#tell("buildIndex", {})}>Build Feature Index</button>
+      </p>
     </main>`;
   }
 

@@ -1,4 +1,4 @@
-// Commands that open what a run found: the feature browser and the report.
+// Commands that open what a run found: the feature browser, the debias and the concept view, the report.
 import { join } from "node:path";
 import * as vscode from "vscode";
 import type { RunEntry } from "../../protocol/service.ts";
@@ -6,28 +6,50 @@ import type { EnsembleNode } from "../trees/ensemblesTree.ts";
 import type { Parts } from "./register.ts";
 import { pick } from "./runs.ts";
 
+type Target = string | EnsembleNode | RunEntry;
+
 /** Of an ensemble (a folder, or a row of a tree), of a run, or of whichever one chooses. */
-export async function browseFeatures(
-  { store, browsers }: Parts,
-  target?: string | EnsembleNode | RunEntry,
-): Promise<void> {
-  if (typeof target === "string") return browsers.show(target);
-  if (target && "ensemble" in target) return browsers.show(target.ensemble.folder);
+export async function browseFeatures({ store, browsers }: Parts, target?: Target): Promise<void> {
+  const ensemble = await indexedEnsemble(store, target, "Browse which ensemble's features?");
+  if (ensemble !== undefined) browsers.show(ensemble);
+}
+
+/** The debias view of an ensemble; from a feature browser's title, of the one that it shows. */
+export async function debias({ store, browsers, debiasings }: Parts, target?: Target | vscode.Uri): Promise<void> {
+  const ensemble = await indexedEnsemble(store, shownOr(target, browsers), "Debias with which ensemble's features?");
+  if (ensemble !== undefined) debiasings.show(ensemble);
+}
+
+export async function openConcepts({ store, browsers, concepts }: Parts, target?: Target | vscode.Uri): Promise<void> {
+  const ensemble = await indexedEnsemble(store, shownOr(target, browsers), "Detect concepts with which ensemble?");
+  if (ensemble !== undefined) concepts.show(ensemble);
+}
+
+function shownOr(target: Target | vscode.Uri | undefined, browsers: Parts["browsers"]): Target | undefined {
+  return target === undefined || target instanceof vscode.Uri ? browsers.active : target;
+}
+
+async function indexedEnsemble(
+  store: Parts["store"],
+  target: Target | undefined,
+  title: string,
+): Promise<string | undefined> {
+  if (typeof target === "string") return target;
+  if (target && "ensemble" in target) return target.ensemble.folder;
   const indexed = store.ensembles.filter(
     ({ run, ensemble }) => ensemble.indexed && (!target || run.folder === target.folder),
   );
   if (indexed.length === 0) {
     void vscode.window.showInformationMessage("No ensemble with a feature index yet. Run an experiment, or the demo.");
-    return;
+    return undefined;
   }
-  if (indexed.length === 1) return browsers.show(indexed[0]!.ensemble.folder);
+  if (indexed.length === 1) return indexed[0]!.ensemble.folder;
   const items = indexed.map(({ run, ensemble }) => ({
     label: `${run.name} · ${ensemble.name}`,
     description: `${ensemble.features.toLocaleString("en-US")} features at ${ensemble.hook}`,
     folder: ensemble.folder,
   }));
-  const chosen = await vscode.window.showQuickPick(items, { title: "Browse which ensemble's features?" });
-  if (chosen) browsers.show(chosen.folder);
+  return (await vscode.window.showQuickPick(items, { title }))?.folder;
 }
 
 /** Asks what the Features view is searched by; nothing clears it. */

@@ -1,6 +1,7 @@
 // The table of commands: every command of package.json and what it calls.
 import * as vscode from "vscode";
 import { commands } from "../ids.ts";
+import type { EnsemblePanels } from "../panels/ensemblePanels.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
 import type { RunDashboards } from "../panels/runDashboardPanel.ts";
 import type { RunStore } from "../runStore.ts";
@@ -11,7 +12,7 @@ import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
 import { labelWithModel } from "./labelFeatures.ts";
-import { browseFeatures, clearFeatureFilter, filterFeatures, openReport } from "./looking.ts";
+import { browseFeatures, clearFeatureFilter, debias, filterFeatures, openConcepts, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
 import {
   buildIndex,
@@ -35,6 +36,8 @@ export interface Parts {
   readonly browsers: FeatureBrowsers;
   readonly features: FeaturesTree;
   readonly dashboards: RunDashboards;
+  readonly debiasings: EnsemblePanels;
+  readonly concepts: EnsemblePanels;
 }
 
 type Command = (parts: Parts, ...args: never[]) => Promise<void> | void;
@@ -59,6 +62,8 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.clearFeatureFilter]: clearFeatureFilter,
   [commands.labelWithModel]: labelWithModel,
   [commands.showFeature]: ({ browsers }, ensemble: string, feature: number) => browsers.show(ensemble, feature),
+  [commands.debias]: debias,
+  [commands.concepts]: openConcepts,
   [commands.refresh]: ({ store }) => store.watch(),
   [commands.doctor]: doctor,
   [commands.setHubToken]: setHubToken,

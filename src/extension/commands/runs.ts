@@ -47,8 +47,11 @@ function isEvaluable(run: RunEntry): boolean {
 }
 
 /** Builds what is missing, damaged or out of date of a run's feature indices. */
-export async function buildIndex(parts: Parts, target?: RunEntry | EnsembleNode): Promise<void> {
-  const run = runOf(target) ?? (await pick(parts, "Build the feature index of which run?", isEvaluable));
+export async function buildIndex(parts: Parts, target?: RunEntry | EnsembleNode | string): Promise<void> {
+  // A browser knows its ensemble by the folder.
+  const node =
+    typeof target === "string" ? parts.store.ensembles.find(({ ensemble }) => ensemble.folder === target) : target;
+  const run = runOf(node) ?? (await pick(parts, "Build the feature index of which run?", isEvaluable));
   if (run) await parts.tasks.resume(run.folder, run.name, ["index"]);
 }
 

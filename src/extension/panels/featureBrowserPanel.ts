@@ -5,11 +5,11 @@ import { featureBrowserHost, featureBrowserView } from "../../protocol/featureBr
 import { answer, notify } from "../../protocol/rpc.ts";
 import { offersModel } from "../commands/labelFeatures.ts";
 import { SourceTexts } from "../editor/sourceTexts.ts";
-import { commands } from "../ids.ts";
+import { commands, panels } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { fillPanel } from "./webviewPanel.ts";
 
-const viewType = "saeEnsembles.featureBrowser";
+const viewType = panels.featureBrowser;
 
 interface Open {
   readonly panel: vscode.WebviewPanel;
@@ -30,6 +30,11 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
     this.#service = service;
     this.#sources = new SourceTexts(service);
     extension.subscriptions.push(vscode.window.registerWebviewPanelSerializer(viewType, this), this);
+  }
+
+  /** The ensemble whose browser is in front, if one is. */
+  get active(): string | undefined {
+    return [...this.#open].find(([, { panel }]) => panel.active)?.[0];
   }
 
   dispose(): void {
@@ -89,6 +94,10 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       },
       labelWithModel: async ({ features }) => {
         await vscode.commands.executeCommand(commands.labelWithModel, ensemble, features);
+        return {};
+      },
+      buildIndex: async () => {
+        await vscode.commands.executeCommand(commands.buildIndex, ensemble);
         return {};
       },
       copy: async ({ text }) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { commands, contexts, settings, taskType, views } from "../../../src/extension/ids.ts";
+import { commands, contexts, panels, settings, taskType, views } from "../../../src/extension/ids.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -22,7 +22,7 @@ test("every command has the product's category and a title", () => {
 });
 
 test("menus, welcome texts and walkthrough steps name only contributed commands", () => {
-  const known = new Set<string>(Object.values(commands));
+  const known = new Set<string>([...Object.values(commands), ...Object.values(panels)]);
   const text = JSON.stringify([contributes.menus, contributes.viewsWelcome, contributes.walkthroughs]);
   const named = [...text.matchAll(/saeEnsembles\.[A-Za-z]+/g)].map(([name]) => name!);
   assert.ok(named.length > 10);

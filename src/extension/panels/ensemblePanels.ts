@@ -1,0 +1,91 @@
+// Panels of which an ensemble has one each: opened or brought to the front, restored after a reload, told of changed flags. What they answer is each kind's own.
+import { basename, dirname } from "node:path";
+import * as vscode from "vscode";
+import type { MessageConnection } from "vscode-jsonrpc/node";
+import type { ServiceClient } from "../serviceClient.ts";
+import { fillPanel } from "./webviewPanel.ts";
+
+export interface EnsemblePanelKind {
+  readonly viewType: string;
+  /** Bundle under dist/webview, without .js. */
+  readonly bundle: string;
+  /** Custom element that fills the page. */
+  readonly element: string;
+  /** What the title begins with. */
+  readonly title: string;
+}
+
+/** One open panel, as its kind fills it. */
+export interface EnsemblePanel {
+  readonly ensemble: string;
+  readonly runFolder: string;
+  readonly connection: MessageConnection;
+  /** Ends with the panel: long work that nobody waits for is cancelled. */
+  until(signal: AbortSignal): AbortSignal;
+  /** Listens to the service until the panel is gone. */
+  readonly on: ServiceClient["on"];
+}
+
+export class EnsemblePanels implements vscode.WebviewPanelSerializer {
+  readonly #extension: vscode.ExtensionContext;
+  readonly #service: ServiceClient;
+  readonly #kind: EnsemblePanelKind;
+  readonly #fill: (panel: EnsemblePanel) => void;
+  readonly #open = new Map<string, vscode.WebviewPanel>();
+
+  constructor(
+    extension: vscode.ExtensionContext,
+    service: ServiceClient,
+    kind: EnsemblePanelKind,
+    fill: (panel: EnsemblePanel) => void,
+  ) {
+    this.#extension = extension;
+    this.#service = service;
+    this.#kind = kind;
+    this.#fill = fill;
+    extension.subscriptions.push(vscode.window.registerWebviewPanelSerializer(kind.viewType, this));
+  }
+
+  show(ensemble: string): void {
+    const open = this.#open.get(ensemble);
+    if (open) open.reveal();
+    else
+      this.#create(
+        vscode.window.createWebviewPanel(this.#kind.viewType, this.#kind.title, vscode.ViewColumn.Active),
+        ensemble,
+      );
+  }
+
+  async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: { ensemble?: string } | undefined): Promise<void> {
+    if (state?.ensemble) this.#create(panel, state.ensemble);
+    else panel.dispose();
+  }
+
+  #create(panel: vscode.WebviewPanel, ensemble: string): void {
+    const runFolder = dirname(dirname(ensemble));
+    const { bundle, element, title } = this.#kind;
+    panel.title = `${title}: ${basename(runFolder)} · ${basename(ensemble)}`;
+    panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
+    const page = { bundle, element, title: panel.title };
+    const connection = fillPanel(panel, this.#extension.extensionUri, page);
+    const gone = new AbortController();
+    const listening: vscode.Disposable[] = [];
+    this.#open.set(ensemble, panel);
+    panel.onDidDispose(() => {
+      gone.abort();
+      vscode.Disposable.from(...listening).dispose();
+      if (this.#open.get(ensemble) === panel) this.#open.delete(ensemble);
+    });
+    this.#fill({
+      ensemble,
+      runFolder,
+      connection,
+      until: (signal) => AbortSignal.any([signal, gone.signal]),
+      on: (name, listener) => {
+        const disposable = this.#service.on(name, listener);
+        listening.push(disposable);
+        return disposable;
+      },
+    });
+  }
+}

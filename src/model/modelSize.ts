@@ -1,0 +1,96 @@
+// How large a language model is, before its weights are there: from its configuration, on this machine or on the hub, or from a list of models that presets name.
+import { existsSync } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { hubReferenceOf } from "../data/hub/reference.ts";
+import { fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
+import { readGguf } from "../formats/gguf.ts";
+import { InputError } from "../formats/inputError.ts";
+
+export interface ModelSize {
+  readonly nLayers: number;
+  readonly dModel: number;
+  readonly dVocab: number;
+  /** Weights of one layer's matrices. */
+  readonly perLayer: number;
+}
+
+/** So that an experiment can be weighed without a network: [layers, width, vocabulary, weights a layer]. */
+const KNOWN: Readonly<Record<string, readonly [number, number, number, number]>> = {
+  "NeelNanda/GELU_1L512W_C4_Code": [1, 512, 48_262, 12 * 512 ** 2],
+  "EleutherAI/pythia-70m-deduped": [6, 512, 50_304, 12 * 512 ** 2],
+  "EleutherAI/pythia-160m": [12, 768, 50_304, 12 * 768 ** 2],
+  "HuggingFaceTB/SmolLM2-135M": [30, 576, 49_152, 2 * 576 ** 2 + 2 * 576 * 192 + 3 * 576 * 1536],
+  "google/gemma-2-2b": [26, 2304, 256_000, 2 * 2304 * 2048 + 2 * 2304 * 1024 + 3 * 2304 * 9216],
+};
+
+/** `path`: a folder, a file, or what stands for a name of the hub. Throws InputError where none of them tells. */
+export async function modelSize(path: string): Promise<ModelSize> {
+  const reference = hubReferenceOf(path);
+  if (!reference) return (await stat(path)).isDirectory() ? ofConfig(join(path, "config.json")) : ofFile(path);
+  const known = KNOWN[reference.repo];
+  if (known) return { nLayers: known[0], dModel: known[1], dVocab: known[2], perLayer: known[3] };
+  const { commit, files } = await openHubRepository(reference, "config.json");
+  const name = reference.path === "" ? "config.json" : `${reference.path}/config.json`;
+  const file = files.find((each) => each.path === name);
+  if (!file) throw new InputError({ file: reference.repo, found: `no ${name}`, expected: "a model's configuration" });
+  return ofConfig(join(await fetchHubFiles(reference, commit, [file]), name));
+}
+
+async function ofFile(path: string): Promise<ModelSize> {
+  if (!path.endsWith(".gguf")) {
+    const config = [join(path, "..", "config.json"), join(path, "..", "..", "config.json")].find(existsSync);
+    if (config) return ofConfig(config);
+    throw new InputError({ file: path, found: "no config.json beside it", expected: "one, to know its size by" });
+  }
+  const { metadata } = await readGguf(path);
+  const architecture = metadata.get("general.architecture");
+  const of = (key: string) => metadata.get(`${architecture}.${key}`);
+  const tokens = metadata.get("tokenizer.ggml.tokens");
+  return sizeOf(path, {
+    num_hidden_layers: of("block_count"),
+    hidden_size: of("embedding_length"),
+    intermediate_size: of("feed_forward_length"),
+    num_attention_heads: of("attention.head_count"),
+    num_key_value_heads: of("attention.head_count_kv"),
+    head_dim: of("attention.key_length"),
+    vocab_size: Array.isArray(tokens) ? tokens.length : undefined,
+    hidden_act: architecture === "gpt2" || architecture === "gptneox" ? "gelu" : "silu",
+  });
+}
+
+async function ofConfig(path: string): Promise<ModelSize> {
+  const text = await readFile(path, "utf8").catch(() => {
+    throw new InputError({ file: path, found: "no such file", expected: "a model's configuration" });
+  });
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new InputError({ file: path, found: (error as Error).message, expected: "a model's configuration in JSON" });
+  }
+  return sizeOf(path, (json ?? {}) as Record<string, unknown>);
+}
+
+/** By whichever of the families' names there are. */
+function sizeOf(file: string, config: Readonly<Record<string, unknown>>): ModelSize {
+  const read = (...keys: string[]) => keys.map((key) => config[key]).find((value) => typeof value === "number");
+  const need = (...keys: string[]): number => {
+    const value = read(...keys);
+    if (value !== undefined && value > 0) return value;
+    throw new InputError({ file, where: keys[0]!, found: String(config[keys[0]!] ?? "nothing"), expected: "a number" });
+  };
+  const d = need("hidden_size", "n_embd", "d_model");
+  const heads = need("num_attention_heads", "n_head", "n_heads");
+  const width = read("head_dim", "d_head") ?? d / heads;
+  const kv = (read("num_key_value_heads") ?? heads) * width;
+  const inner = read("intermediate_size", "n_inner", "d_mlp") ?? 4 * d;
+  // The families with a gate have three matrices in their MLP.
+  const gated = /silu|swish/.test(String(config["hidden_act"])) || config["model_type"] === "gemma2";
+  return {
+    nLayers: need("num_hidden_layers", "n_layer", "n_layers"),
+    dModel: d,
+    dVocab: need("vocab_size", "d_vocab"),
+    perLayer: 2 * d * heads * width + 2 * d * kv + (gated ? 3 : 2) * d * inner,
+  };
+}

@@ -1,0 +1,122 @@
+// The concept view's bundle in a real Chromium, its host a stand-in: choosing data, detecting, a click that opens the feature, accessibility.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser } from "../../scripts/workbench.ts";
+import { type ConceptsChoice, type ConceptsResult, conceptsHost } from "../../src/protocol/concepts.ts";
+import { answer } from "../../src/protocol/rpc.ts";
+import { inEveryTheme, openWebview } from "./webviewPage.ts";
+
+const choice: ConceptsChoice = {
+  trainFile: "/data/bios-train.jsonl.gz",
+  testFile: "/data/bios-test.jsonl.gz",
+  columns: { text: "text", label: "profession" },
+  seeds: [0],
+  perClass: 200,
+};
+const k = [1, 2, 5, null];
+const accuracies = (first: number) => k.map((_, at) => ({ mean: first + 0.05 * at, sd: 0.01 }));
+
+function result(wanted: ConceptsChoice): ConceptsResult {
+  return {
+    choice: wanted,
+    k,
+    means: [
+      { name: "raw activations", accuracy: accuracies(0.6) },
+      { name: "bagging", accuracy: accuracies(0.8) },
+    ],
+    classes: ["nurse", "professor", "surgeon"].map((name, at) => ({
+      name,
+      texts: { train: 200, test: 100 },
+      accuracy: [accuracies(0.55), accuracies(0.8)],
+      features: [0, 1, 2, 3, 4].map((i) => ({
+        feature: 10 * at + i,
+        member: i % 4,
+        index: 10 * at,
+        label: i === 1 ? "hospital work" : "",
+        labelSource: null,
+        note: "",
+        flagged: i === 2,
+        tokens: [" patients", "<i>ward</i>", " shift"].map((text) => ({ text, count: 3, strength: 0.6, share: 0.2 })),
+        density: 0.01,
+        max: 4,
+        mean: 1,
+        histogram: [1],
+        foundIn: [true],
+      })),
+    })),
+    leftOut: ["poet"],
+  };
+}
+
+describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () => {
+  let browser: Browser;
+  before(async () => {
+    await prepareRealVsCode();
+    browser = await launchBrowser();
+  });
+  after(() => browser?.close());
+
+  const asked: { detected?: ConceptsChoice; browsed?: number } = {};
+  async function detected(): Promise<Page> {
+    const page = await openWebview(browser, {
+      bundle: "concepts",
+      element: "sae-concepts",
+      width: 1200,
+      height: 900,
+      connect: (connection) =>
+        answer(connection, conceptsHost, {
+          ready: () => ({
+            title: "Concepts: demo · bagging",
+            ensemble: "/runs/demo/ensembles/bagging",
+            method: "bagging",
+            members: 4,
+            hook: "blocks.2.hook_resid_post",
+            suggested: choice,
+            result: null,
+          }),
+          pickFile: () => ({ file: null }),
+          describe: ({ trainFile, testFile }) => ({
+            trainFile,
+            testFile,
+            names: ["text", "profession"],
+            columns: { text: "text", label: "profession", attribute: "profession" },
+            counts: ["nurse", "professor", "surgeon"].map((label) => ({ label, attribute: "", train: 800, test: 240 })),
+            empty: 0,
+            repeated: 0,
+          }),
+          detect: (wanted) => {
+            asked.detected = wanted;
+            return result(wanted);
+          },
+          saveReport: () => ({ file: "/runs/demo/concepts.md" }),
+          browse: ({ feature }) => {
+            asked.browsed = feature;
+            return {};
+          },
+        }),
+    });
+    await page.getByText("nurse 800 · professor 800").waitFor();
+    await page.getByRole("button", { name: "Detect" }).click();
+    await page.getByRole("row", { name: /surgeon/ }).waitFor();
+    return page;
+  }
+
+  test("classes with their accuracies beside raw activations; a click opens the feature; the report is saved", async () => {
+    const page = await detected();
+    assert.deepEqual(asked.detected, choice);
+    const row = page.getByRole("row", { name: /professor/ });
+    assert.match(await row.innerText(), /80\.0%\s+raw 55\.0%\s+85\.0%\s+raw 60\.0%/);
+    await page.getByText("Left out for too few texts: poet.").waitFor();
+    assert.equal(await page.locator("sae-token i").count(), 0);
+    await row.getByRole("button").nth(3).click();
+    while (asked.browsed === undefined) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.equal(asked.browsed, 13);
+    await page.getByRole("button", { name: "Save Report…" }).click();
+    await page.getByText("Report saved: /runs/demo/concepts.md").waitFor();
+    await page.close();
+  });
+
+  inEveryTheme("concepts", () => detected());
+});

@@ -1,0 +1,363 @@
+// The debias view's bundle in a real Chromium, its host a stand-in whose accuracies rise with every flag: from data to a saved report, flags from elsewhere, errors, cancelling, accessibility.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import type { MessageConnection } from "vscode-jsonrpc/node";
+import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser } from "../../scripts/workbench.ts";
+import {
+  type DebiasChoice,
+  type DebiasState,
+  type DebiasVerdict,
+  debiasHost,
+  debiasView,
+  type GroupScores,
+} from "../../src/protocol/debias.ts";
+import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
+import { answer, notify } from "../../src/protocol/rpc.ts";
+import { inEveryTheme, openWebview } from "./webviewPage.ts";
+
+const choice: DebiasChoice = {
+  trainFile: "/data/bios-train.jsonl.gz",
+  testFile: "/data/bios-test.jsonl.gz",
+  columns: { text: "text", label: "profession", attribute: "gender" },
+  label: { positive: ["nurse"], negative: ["professor"] },
+  attribute: { positive: ["male"], negative: ["female"] },
+  seeds: [0, 1, 2],
+  perCell: 200,
+};
+
+const value = (mean: number, sd: number | null = 0.02) => ({ mean, sd });
+const scores = (cells: readonly number[]): GroupScores => ({
+  accuracy: value(cells.reduce((sum, cell) => sum + cell / 4, 0)),
+  worst_group: value(Math.min(...cells)),
+  cells: cells.map((cell) => value(cell)),
+});
+const base = [0.96, 0.106, 0.41, 0.99];
+/** Each flag gives the cells that the bias cost a share of what is missing. */
+const without = (flags: number) => scores(base.map((cell) => cell + (0.95 - cell) * (1 - 0.8 ** flags)));
+const curve = (ensemble: string, method: string, own: boolean, up: number) => ({
+  ensemble,
+  method,
+  own,
+  points: [2, 5, 10, 20, 50, 100, 500].map((n, at) => ({
+    n,
+    scr: value(up * (1 - Math.exp(-(at + 1) / 2)), 0.05),
+    worst_group: value(0.1 + up * 0.8 * (1 - Math.exp(-(at + 1) / 3)), 0.04),
+    random: value(0.01 * at, null),
+  })),
+});
+
+class StandInHost {
+  readonly flags = new Set<number>();
+  retrained: DebiasVerdict["retrained"] = null;
+  prepared: DebiasChoice | undefined;
+  compared = false;
+  refusal = "";
+  neverEnds = false;
+  cancelled = false;
+  browsed = -1;
+  connection: MessageConnection | undefined;
+
+  row(feature: number): FeatureRow {
+    const words = [" he", " his", " him", " himself", " Mr", "<b>bold</b>"];
+    return {
+      feature,
+      member: feature % 4,
+      index: 10 * feature,
+      label: feature === 1 ? "male pronouns" : "",
+      labelSource: null,
+      note: "",
+      flagged: this.flags.has(feature),
+      tokens: [0, 1, 2].map((i) => ({
+        text: words[(feature + i) % words.length]!,
+        count: 9,
+        strength: 1 - 0.3 * i,
+        share: 0.3,
+      })),
+      density: 0.01,
+      max: 8,
+      mean: 2,
+      histogram: [8, 4, 2, 1],
+      foundIn: [true, true, false, true],
+    };
+  }
+
+  verdict(): DebiasVerdict {
+    const flags = [...this.flags].sort((a, b) => a - b);
+    return { flags, ablated: without(flags.length), random: scores(base), retrained: this.retrained };
+  }
+
+  state(): DebiasState {
+    return {
+      choice: this.prepared ?? choice,
+      cellNames: ["nurse · male", "nurse · female", "professor · male", "professor · female"],
+      counts: [520, 520, 520, 520],
+      perCell: { train: 200, test: 60 },
+      warnings: [],
+      base: scores(base),
+      oracle: scores([0.97, 0.92, 0.98, 1]),
+      mean_difference: scores([0.7, 0.64, 0.99, 0.98]),
+      mean_difference_retrained: scores([0.97, 0.91, 0.98, 1]),
+      attributeAccuracy: value(0.964),
+      room: { difference: value(0.333), enough: true },
+      levels: { mean_difference: value(0.57), mean_difference_retrained: value(1.0) },
+      curves: [
+        curve("bagging", "bagging", true, 0.7),
+        ...(this.compared ? [curve("single", "single", false, 0.4), curve("single-1", "single", false, 0.35)] : []),
+      ],
+      compared: this.compared,
+      verdict: this.verdict(),
+    };
+  }
+
+  readonly handlers: Parameters<typeof answer<typeof debiasHost>>[2] = {
+    ready: () => ({
+      title: "Debias: demo · bagging",
+      ensemble: "/runs/demo/ensembles/bagging",
+      method: "bagging",
+      members: 4,
+      hook: "blocks.2.hook_resid_post",
+      suggested: choice,
+      state: null,
+    }),
+    pickFile: () => ({ file: "/data/other.csv" }),
+    describe: ({ trainFile, testFile, columns }) => ({
+      trainFile,
+      testFile,
+      names: ["text", "profession", "gender", "name"],
+      columns: columns ?? choice.columns,
+      counts: ["nurse", "professor", "surgeon"].flatMap((label) =>
+        ["female", "male"].map((attribute) => ({ label, attribute, train: 400, test: testFile === null ? null : 120 })),
+      ),
+      empty: 0,
+      repeated: 0,
+    }),
+    prepare: async (wanted, signal) => {
+      if (this.refusal) throw new Error(this.refusal);
+      notify(this.connection!, debiasView, "progress", {
+        stage: "pooling",
+        done: 480,
+        total: 1680,
+        unit: "texts",
+        eta: 12,
+      });
+      if (this.neverEnds) {
+        const { promise, reject } = Promise.withResolvers<never>();
+        signal.addEventListener("abort", () => {
+          this.cancelled = true;
+          reject(new Error("stopped"));
+        });
+        return promise;
+      }
+      this.prepared = wanted;
+      return this.state();
+    },
+    suggestions: ({ offset, limit }) => ({
+      total: 60,
+      largest: 0.3,
+      rows: Array.from({ length: Math.min(limit, 60 - offset) }, (_, i) => ({
+        row: this.row(offset + i),
+        effect: 0.3 / (1 + offset + i),
+        labelEffect: i === 3 ? 0.2 : 0.01,
+        towardPositive: i % 3 !== 2,
+      })),
+    }),
+    detail: ({ feature }) => ({
+      row: this.row(feature),
+      neuronpedia: null,
+      topLogits: null,
+      bottomLogits: null,
+      bands: ["Top activations", "Quantiles 50% to 75%", "Quantiles 25% to 50%"].map((name, band) => ({
+        name,
+        from: 0,
+        to: 8 - band,
+        sequences: [0, 1, 2, 3, 4].map((document) => ({
+          document,
+          start: 0,
+          end: 30,
+          peak: 2,
+          tokens: ["The", " doctor said", " he", " would come."].map((text, i) => ({ text, value: i === 2 ? 7 : 0 })),
+        })),
+      })),
+      neighbours: [],
+    }),
+    annotate: ({ features, flagged }) => {
+      for (const feature of features) {
+        if (flagged) this.flags.add(feature);
+        else this.flags.delete(feature);
+      }
+      this.tellFlags();
+      return {};
+    },
+    undo: () => ({ undone: false }),
+    verdict: () => this.verdict(),
+    retrain: () => {
+      const flags = [...this.flags].sort((a, b) => a - b);
+      this.retrained = { flags, scores: without(flags.length + 3), random: scores(base) };
+      return this.verdict();
+    },
+    compare: () => {
+      this.compared = true;
+      return this.state();
+    },
+    saveReport: () => ({ file: "/runs/demo/debias.md" }),
+    saveProbe: () => ({ folder: null }),
+    browse: ({ feature }) => {
+      this.browsed = feature;
+      return {};
+    },
+  };
+
+  tellFlags(): void {
+    notify(this.connection!, debiasView, "annotationsChanged", {});
+  }
+}
+
+describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () => {
+  let browser: Browser;
+  before(async () => {
+    await prepareRealVsCode();
+    browser = await launchBrowser();
+  });
+  after(() => browser?.close());
+
+  async function open(host = new StandInHost(), size = { width: 1400, height: 950 }): Promise<Page> {
+    const page = await openWebview(browser, {
+      bundle: "debias",
+      element: "sae-debias",
+      ...size,
+      connect: (connection) => {
+        host.connection = connection;
+        answer(connection, debiasHost, host.handlers);
+      },
+    });
+    await page.getByRole("button", { name: "Show the Bias" }).waitFor();
+    return page;
+  }
+  async function prepared(host = new StandInHost(), size?: { width: number; height: number }): Promise<Page> {
+    const page = await open(host, size);
+    await page.getByRole("button", { name: "Show the Bias" }).click();
+    await page.locator("sae-suggestions .row").nth(5).waitFor();
+    return page;
+  }
+  const verdict = (page: Page) => page.locator(".verdict");
+
+  test("data: four cells with their counts; a value changes sides; the bias the other way round", async () => {
+    const host = new StandInHost();
+    const page = await open(host);
+    const cells = page.getByRole("table", { name: "Texts of each cell" });
+    assert.deepEqual(await cells.locator("td:not(:empty)").allInnerTexts(), Array(4).fill("400 + 120"));
+    await page.getByRole("button", { name: "· surgeon 800" }).click();
+    await page.getByRole("button", { name: "A surgeon 800" }).waitFor();
+    assert.equal((await cells.locator("td").nth(1).innerText()).trim(), "800 + 240");
+    await page.getByRole("button", { name: "The other way round" }).click();
+    await page.getByText("every nurse, surgeon is female").waitFor();
+    await page.getByRole("button", { name: "Show the Bias" }).click();
+    await page.locator("sae-bias").waitFor();
+    assert.deepEqual(host.prepared?.label.positive, ["nurse", "surgeon"]);
+    assert.deepEqual(host.prepared?.attribute.positive, ["female"]);
+    await page.close();
+  });
+
+  test("a cell without texts is said, and nothing is asked of the host", async () => {
+    const page = await open();
+    await page.getByRole("button", { name: "B professor 800" }).click();
+    await page.getByText("Each of the four cells needs 10 texts at least.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Show the Bias" }).isDisabled(), true);
+    await page.close();
+  });
+
+  test("the worst cell in words; nothing is flagged for a person; flags move the bars, and say by how much", async () => {
+    const host = new StandInHost();
+    const page = await prepared(host);
+    await page.getByText("nurse who is female: 10.6% right.").waitFor();
+    assert.equal(await page.locator("sae-bias td.worst").innerText(), "10.6% right, the worst");
+    assert.equal(await page.locator('.flag[aria-pressed="true"]').count(), 0);
+    await page.getByRole("button", { name: "Flag 0/0" }).click();
+    await verdict(page).getByText("1 flagged: worst group 10.6% → 27.5%").waitFor();
+    await page.getByRole("button", { name: "Flag 2/20" }).click();
+    await verdict(page).getByText("2 flagged: worst group 10.6% → 41.0%").waitFor();
+    assert.deepEqual([...host.flags], [0, 2]);
+    const row = page.getByRole("row", { name: /2 features flagged, removed/ });
+    assert.match(await row.innerText(), /▲ 13\.5/);
+    await page.getByRole("button", { name: "Retrain", exact: true }).click();
+    await verdict(page).getByText("retrained; balanced data gives 92.0%").waitFor();
+    await page.getByRole("button", { name: "Flag 1/10" }).click();
+    await page.getByRole("row", { name: "… retrained, without 2 features (old flags)" }).waitFor();
+    await page.close();
+  });
+
+  test("flags that are set elsewhere arrive by themselves", async () => {
+    const host = new StandInHost();
+    const page = await prepared(host);
+    host.flags.add(4).add(3000);
+    host.tellFlags();
+    await page.locator('.flag[aria-pressed="true"]').waitFor();
+    await verdict(page).getByText("2 flagged:").waitFor();
+    await page.getByText("1 more flagged elsewhere").waitFor();
+    await page.close();
+  });
+
+  test("contexts open below a feature, tokens as data, and lead to the feature browser", async () => {
+    const host = new StandInHost();
+    const page = await prepared(host);
+    await page.getByRole("button", { name: "3/30", exact: true }).click();
+    await page.getByText("in the middle of its range").waitFor();
+    assert.equal(await page.locator(".contexts .sequence").count(), 6);
+    assert.equal(await page.locator("sae-token b").count(), 0);
+    await page.getByRole("button", { name: "Open in the feature browser" }).click();
+    while (host.browsed < 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.equal(host.browsed, 3);
+    await page.close();
+  });
+
+  test("pooling shows what is left and is cancelled; what is refused is said where it happened", async () => {
+    const host = new StandInHost();
+    host.neverEnds = true;
+    const page = await open(host);
+    await page.getByRole("button", { name: "Show the Bias" }).click();
+    await page.getByText("480 of 1,680 texts · 12 s left").waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.locator("sae-long-work").waitFor({ state: "detached" });
+    while (!host.cancelled) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.equal(await page.getByRole("alert").count(), 0);
+    host.refusal = "bios.csv: too few texts for training: nurse · male 4";
+    await page.getByRole("button", { name: "Show the Bias" }).click();
+    await page.getByRole("alert").getByText(host.refusal).waitFor();
+    await page.close();
+  });
+
+  test("the run's other ensembles come on demand; other seed sets stay away until asked for; a report is saved", async () => {
+    const page = await prepared();
+    const chart = page.locator("sae-scr-chart");
+    assert.match((await chart.getByRole("img").getAttribute("aria-label"))!, /for bagging, random features of bagging/);
+    await page.getByRole("button", { name: /Compare with/ }).click();
+    await chart.getByRole("button", { name: "single", exact: true }).waitFor();
+    const shown = () => chart.getByRole("img").getAttribute("aria-label");
+    assert.doesNotMatch((await shown())!, /single-1/);
+    await chart.getByRole("button", { name: "single-1" }).click();
+    await chart.locator('svg[aria-label*="single-1"]').waitFor();
+    await chart.getByRole("button", { name: "worst group" }).click();
+    await chart.locator('svg[aria-label^="worst group"]').waitFor();
+    await page.getByRole("button", { name: "Save Report…" }).click();
+    await page.getByText("Report saved: /runs/demo/debias.md").waitFor();
+    await page.close();
+  });
+
+  inEveryTheme("debias-data", () => open());
+  inEveryTheme("debias-result", async () => {
+    const host = new StandInHost();
+    host.compared = true;
+    const page = await prepared(host);
+    await page.getByRole("button", { name: "Flag 0/0" }).click();
+    await page.getByRole("button", { name: "Flag 1/10" }).click();
+    await verdict(page).getByText("2 flagged:").waitFor();
+    await page.getByRole("button", { name: "Retrain", exact: true }).click();
+    await verdict(page).getByText("retrained;").waitFor();
+    await page.getByRole("button", { name: "2/20", exact: true }).click();
+    await page.locator(".contexts .sequence").first().waitFor();
+    return page;
+  });
+  inEveryTheme("debias-narrow", () => prepared(new StandInHost(), { width: 620, height: 1000 }));
+});

@@ -1,0 +1,325 @@
+// The concept view: for each class of labelled texts the features that detect it, and how well 1, 2 and 5 of them do beside raw activations and all features. Keeps nothing but the choice of data.
+import { css, html, LitElement, nothing } from "lit";
+import { type ConceptsChoice, type ConceptsResult, conceptsHost, conceptsView } from "../../src/protocol/concepts.ts";
+import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
+import {
+  type LabelledData,
+  PROBING_PATIENCE,
+  type ProbingProgress,
+  type Spread,
+} from "../../src/protocol/labelledData.ts";
+import { onNotification, type Params, type RequestOptions, type Result, request } from "../../src/protocol/rpc.ts";
+import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
+import "../components/longWork.ts";
+import { count, percent } from "../components/numbers.ts";
+import { controls, forms, palette } from "../components/style.ts";
+import "../components/token.ts";
+
+type Requests = typeof conceptsHost.requests;
+const connection = connectToHost();
+const host = <K extends keyof Requests>(name: K, params: Params<typeof conceptsHost, K>, options?: RequestOptions) =>
+  request(connection, conceptsHost, name, params, options);
+
+class SaeConcepts extends LitElement {
+  static override properties = {
+    about: { state: true },
+    fatal: { state: true },
+    error: { state: true },
+    data: { state: true },
+    choice: { state: true },
+    result: { state: true },
+    cancel: { state: true },
+    progress: { state: true },
+    said: { state: true },
+  };
+  declare about: Result<typeof conceptsHost, "ready"> | undefined;
+  declare fatal: string;
+  declare error: string;
+  declare data: LabelledData | undefined;
+  declare choice: ConceptsChoice | undefined;
+  declare result: ConceptsResult | undefined;
+  /** Ends what goes on. */
+  declare cancel: AbortController | undefined;
+  declare progress: ProbingProgress | undefined;
+  declare said: string;
+
+  constructor() {
+    super();
+    this.fatal = "";
+    this.error = "";
+    this.said = "";
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    forms,
+    css`
+      :host {
+        display: block;
+        height: 100vh;
+        overflow: auto;
+        font-family: var(--vscode-font-family);
+        font-size: var(--vscode-font-size);
+        color: var(--vscode-foreground);
+      }
+      main {
+        padding: 10px 16px 32px;
+      }
+      header {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px 14px;
+        align-items: baseline;
+      }
+      section {
+        padding: 14px 0 6px;
+      }
+      .fields {
+        display: grid;
+        grid-template-columns: max-content minmax(0, 1fr);
+        gap: 8px 12px;
+        align-items: center;
+      }
+      .fields span {
+        overflow-wrap: anywhere;
+      }
+      .buttons {
+        display: flex;
+        gap: 8px;
+        margin: 12px 0;
+      }
+      .scroll {
+        overflow-x: auto;
+      }
+      table {
+        min-width: 640px;
+        width: 100%;
+      }
+      th,
+      td {
+        padding: 5px 14px 5px 0;
+        vertical-align: top;
+      }
+      thead th {
+        color: var(--dim);
+        font-size: 11px;
+        vertical-align: bottom;
+      }
+      tbody tr {
+        border-top: 1px solid var(--hairline);
+      }
+      .bar {
+        height: 5px;
+        width: 84px;
+        margin-top: 2px;
+        background: var(--hairline);
+      }
+      .bar div {
+        height: 100%;
+        background: var(--activation);
+      }
+      .raw {
+        color: var(--dim);
+        font-size: 11px;
+        white-space: nowrap;
+      }
+      .feature {
+        display: block;
+        text-align: left;
+        white-space: nowrap;
+        overflow: hidden;
+        text-overflow: ellipsis;
+        max-width: 420px;
+      }
+      .feature .id {
+        font-family: var(--mono);
+        color: var(--vscode-textLink-foreground);
+      }
+      .flagged {
+        color: var(--flag);
+      }
+      p {
+        margin: 6px 0;
+      }
+    `,
+  ];
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    onNotification(connection, conceptsView, "progress", (progress) => {
+      this.progress = progress;
+    });
+    // Labels and flags stand beside the features.
+    onNotification(connection, conceptsView, "annotationsChanged", () => {
+      if (this.result) void this.#do(async () => this.#took((await host("ready", {})).result));
+    });
+    void this.#start();
+  }
+
+  async #start(): Promise<void> {
+    const kept = loadViewState<{ choice: ConceptsChoice | null }>({ choice: null });
+    try {
+      this.about = await host("ready", {});
+    } catch (error) {
+      this.fatal = messageOf(error);
+      return;
+    }
+    this.choice = this.about.result?.choice ?? kept.choice ?? this.about.suggested ?? undefined;
+    this.#took(this.about.result);
+    saveViewState({ ensemble: this.about.ensemble, choice: kept.choice });
+    if (this.choice) await this.#describe(this.choice.trainFile, this.choice.testFile);
+  }
+
+  #took(result: ConceptsResult | null): void {
+    if (!result) return;
+    this.result = result;
+    saveViewState({ ensemble: this.about?.ensemble, choice: result.choice });
+  }
+
+  async #do(work: () => Promise<void>): Promise<void> {
+    this.error = "";
+    try {
+      await work();
+    } catch (error) {
+      if ((error as Error).name !== "AbortError") this.error = messageOf(error);
+    }
+  }
+
+  #describe(trainFile: string, testFile: string | null, label?: string): Promise<void> {
+    const text = this.choice?.columns.text ?? "";
+    const columns = label === undefined ? null : { text, label, attribute: "" };
+    return this.#do(async () => {
+      this.data = await host("describe", { trainFile, testFile, columns, attribute: false }, { timeout: 120_000 });
+      const same = this.choice?.trainFile === trainFile && label === undefined;
+      if (same || testFile === null) return;
+      const { perClass = 400, seeds = [0] } = this.choice ?? {};
+      this.choice = { trainFile, testFile, columns: this.data.columns, seeds, perClass };
+    });
+  }
+
+  async #pick(which: "train" | "test"): Promise<void> {
+    const { file } = await host("pickFile", {}, { timeout: PROBING_PATIENCE });
+    if (file === null) return;
+    const train = which === "train" ? file : this.data?.trainFile;
+    if (train === undefined) return;
+    if (which === "test") this.choice = undefined;
+    await this.#describe(train, which === "test" ? file : null);
+    if (which === "train") this.choice = undefined;
+  }
+
+  #detect(choice: ConceptsChoice): Promise<void> {
+    const cancel = new AbortController();
+    this.cancel = cancel;
+    this.progress = undefined;
+    return this.#do(async () => {
+      this.#took(await host("detect", choice, { signal: cancel.signal, timeout: PROBING_PATIENCE }));
+    }).finally(() => {
+      this.cancel = undefined;
+    });
+  }
+
+  #save(): Promise<void> {
+    return this.#do(async () => {
+      const { file } = await host("saveReport", {}, { timeout: PROBING_PATIENCE });
+      if (file !== null) this.said = `Report saved: ${file}`;
+    });
+  }
+
+  override render() {
+    const { about, cancel } = this;
+    if (this.fatal) return html`<main><h1>Concepts</h1><p class="error" role="alert">${this.fatal}</p></main>`;
+    if (!about) return html`<main><h1 class="notice">Opening the ensemble…</h1></main>`;
+    return html`<main>
+      <header>
+        <h1>${about.title}</h1>
+        <span class="dim">${about.method}${about.members > 1 ? ` of ${about.members}` : ""} · ${about.hook}</span>
+      </header>
+      <section><h2>Data</h2>${this.#form()}
+        ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
+        ${cancel ? html`<sae-long-work name="Detecting" .progress=${this.progress} @cancel=${() => cancel.abort()}></sae-long-work>` : nothing}
+      </section>
+      ${this.result ? this.#table(this.result) : nothing}
+    </main>`;
+  }
+
+  #form() {
+    const { data, choice } = this;
+    const classes = new Map<string, number>();
+    for (const { label, train } of data?.counts ?? []) classes.set(label, (classes.get(label) ?? 0) + train);
+    return html`${
+      data
+        ? html`<div class="fields">
+            <span>texts</span><span>${data.trainFile} <button class="plain link" @click=${() => void this.#pick("train")}>Choose…</button></span>
+            <span>to test on</span><span>${data.testFile ?? "none yet"} <button class="plain link" @click=${() => void this.#pick("test")}>Choose…</button></span>
+            <label for="label">classes in</label><span><select id="label" @change=${(event: Event) => void this.#describe(data.trainFile, data.testFile, (event.target as HTMLSelectElement).value)}>
+              ${data.names.map((name) => html`<option value=${name} ?selected=${name === data.columns.label}>${name}</option>`)}
+            </select> <span class="dim">${[...classes].map(([name, texts]) => `${name} ${count(texts)}`).join(" · ")}</span></span>
+            ${
+              choice
+                ? html`<label for="perClass">texts a class</label>
+                  <span><input id="perClass" type="number" min="20" step="20" .value=${String(choice.perClass)} @change=${(
+                    event: Event,
+                  ) => {
+                    const value = Number((event.target as HTMLInputElement).value);
+                    this.choice = {
+                      ...choice,
+                      perClass: Number.isInteger(value) && value >= 20 ? value : choice.perClass,
+                    };
+                  }} /> <span class="dim">at most, to train on; half as many to test on</span></span>`
+                : nothing
+            }
+          </div>`
+        : html`<p>Labelled texts: a file with a text and the class it belongs to, and another such file to test on.</p>`
+    }
+    <div class="buttons">
+      ${data ? nothing : html`<button class="plain outlined" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
+      ${choice && data ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
+      ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report…</button>` : nothing}
+      <span class="dim" role="status">${this.said}</span>
+    </div>`;
+  }
+
+  #table({ k, means, classes, leftOut, choice }: ConceptsResult) {
+    const raw = means[0]!;
+    const own = means.at(-1)!;
+    const title = (n: number | null) => (n === null ? "all features" : `k = ${n}`);
+    return html`<section><h2>Classes</h2>
+      <p>Accuracy of telling a class from the rest by the k features that differ most (50% by chance), beside the same with ${raw.name}.</p>
+      ${leftOut.length > 0 ? html`<p class="dim">Left out for too few texts: ${leftOut.join(", ")}.</p>` : nothing}
+      <div class="scroll"><table aria-label="Accuracy of each class">
+        <thead><tr><th scope="col">${choice.columns.label}</th>${k.map((n) => html`<th scope="col">${title(n)}</th>`)}<th scope="col">features that detect it</th></tr></thead>
+        <tbody>
+          ${classes.map(
+            ({ name, texts, accuracy, features }) => html`<tr>
+              <th scope="row">${name}<br /><span class="raw">${count(texts.train)} + ${count(texts.test)} texts</span></th>
+              ${k.map((_, at) => cell(accuracy.at(-1)![at]!, accuracy[0]![at]!))}
+              <td>${features.map((row) => this.#feature(row))}</td>
+            </tr>`,
+          )}
+          <tr><th scope="row"><strong>mean</strong></th>${k.map((_, at) => cell(own.accuracy[at]!, raw.accuracy[at]!))}<td></td></tr>
+        </tbody>
+      </table></div>
+    </section>`;
+  }
+
+  #feature(row: FeatureRow) {
+    return html`<button class="plain feature" title="Open in the feature browser" @click=${() => void host("browse", { feature: row.feature })}>
+      ${row.flagged ? html`<span class="flagged">⚑</span>` : nothing}
+      <span class="id">${row.member}/${row.index}</span>
+      ${row.label || row.tokens.slice(0, 4).map((token) => html`<sae-token .text=${token.text} .share=${token.strength}></sae-token> `)}
+    </button>`;
+  }
+}
+customElements.define("sae-concepts", SaeConcepts);
+
+/** The ensemble's accuracy as a bar, the raw activations' below. */
+function cell({ mean, sd }: Spread, raw: Spread) {
+  return html`<td title=${sd === null ? "" : `± ${percent(sd)} over the seeds`}>${percent(mean)}
+    <div class="bar" aria-hidden="true"><div style=${`width: ${100 * (mean ?? 0)}%`}></div></div>
+    <span class="raw">raw ${percent(raw.mean)}</span></td>`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

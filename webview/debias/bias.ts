@@ -1,0 +1,99 @@
+// Step two: what the biased probe gets right, cell by cell, with the worst in words.
+import { css, html, LitElement, nothing } from "lit";
+import type { DebiasState } from "../../src/protocol/debias.ts";
+import { percent } from "../components/numbers.ts";
+import { forms, palette } from "../components/style.ts";
+
+export class SaeBias extends LitElement {
+  static override properties = { debias: { attribute: false } };
+  declare debias: DebiasState | undefined;
+
+  static override styles = [
+    palette,
+    forms,
+    css`
+      p {
+        margin: 8px 0;
+      }
+      .worst-words {
+        font-size: 1.15em;
+      }
+      th {
+        padding: 3px 12px 3px 0;
+      }
+      td {
+        padding: 6px 12px;
+        min-width: 110px;
+        border: 1px solid var(--hairline);
+      }
+      td.corner {
+        border: none;
+      }
+      thead th {
+        padding: 3px 12px;
+      }
+      td .value {
+        font-size: 1.2em;
+      }
+      td .bar {
+        height: 4px;
+        margin-top: 3px;
+        background: var(--hairline);
+      }
+      td .bar div {
+        height: 100%;
+        background: var(--activation);
+      }
+      td.worst {
+        box-shadow: inset 0 0 0 2px var(--vscode-errorForeground);
+      }
+      .dim {
+        color: var(--dim);
+      }
+      .note {
+        border-left: 3px solid var(--flag);
+        padding-left: 8px;
+      }
+    `,
+  ];
+
+  override render() {
+    const { debias } = this;
+    if (!debias) return nothing;
+    const { choice, base, cellNames, room, attributeAccuracy, warnings, perCell } = debias;
+    const means = base.cells.map(({ mean }) => mean);
+    const worst = worstCell(means);
+    const side = (values: readonly string[]) => values.join(", ");
+    const cell = (at: number) => {
+      const { mean, sd } = base.cells[at]!;
+      return html`<td class=${at === worst ? "worst" : ""} title=${sd === null ? "" : `± ${percent(sd)} over the seeds`}>
+        <span class="value">${percent(mean)}</span> <span class="dim">right${at === worst ? ", the worst" : ""}</span>
+        <div class="bar" aria-hidden="true"><div style=${`width: ${100 * (mean ?? 0)}%`}></div></div>
+      </td>`;
+    };
+    return html`
+      <p class="worst-words"><strong>${cellNames[worst]!.replace(" · ", " who is ")}: ${percent(means[worst]!)} right.</strong>
+        A probe trained without such texts learnt ${choice.columns.attribute} instead of ${choice.columns.label}.</p>
+      <table aria-label="Accuracy of the biased probe by cell">
+        <thead><tr><td class="corner"></td><th scope="col">${side(choice.attribute.positive)}</th><th scope="col">${side(choice.attribute.negative)}</th></tr></thead>
+        <tbody>
+          <tr><th scope="row">${side(choice.label.positive)}</th>${cell(0)}${cell(1)}</tr>
+          <tr><th scope="row">${side(choice.label.negative)}</th>${cell(2)}${cell(3)}</tr>
+        </tbody>
+      </table>
+      <p class="dim">Overall ${percent(base.accuracy.mean)}; a probe of balanced data has ${percent(debias.oracle.accuracy.mean)}. A probe of ${choice.columns.attribute} is right in ${percent(attributeAccuracy.mean)}. ${perCell.train} texts a cell to train on, ${perCell.test} to test on, ${choice.seeds.length} ${choice.seeds.length === 1 ? "seed" : "seeds"}.</p>
+      ${
+        room.enough
+          ? nothing
+          : html`<p class="note">There is no room (less than 0.001 between the biased probe and that of balanced data, with one seed at least): this data carries no bias that hurts.</p>`
+      }
+      ${warnings.map((warning) => html`<p class="note">${warning}.</p>`)}
+    `;
+  }
+}
+customElements.define("sae-bias", SaeBias);
+
+export function worstCell(means: readonly (number | null)[]): number {
+  const known = means.map((mean) => mean ?? Number.POSITIVE_INFINITY);
+  return known.indexOf(Math.min(...known));
+}

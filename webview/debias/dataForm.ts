@@ -1,0 +1,206 @@
+// Step one: which file, which columns, which values stand on which side, and how many texts each of the four cells has.
+import { css, html, LitElement, nothing } from "lit";
+import type { DebiasChoice, ValuePair } from "../../src/protocol/debias.ts";
+import type { Columns, LabelledData } from "../../src/protocol/labelledData.ts";
+import { count } from "../components/numbers.ts";
+import { controls, forms, palette } from "../components/style.ts";
+import "./sides.ts";
+
+/** Fewer texts than these in a cell: nothing can be drawn. */
+const LEAST = 10;
+
+export class SaeDataForm extends LitElement {
+  static override properties = {
+    data: { attribute: false },
+    choice: { attribute: false },
+    busy: { type: Boolean },
+  };
+  declare data: LabelledData | undefined;
+  declare choice: DebiasChoice | undefined;
+  declare busy: boolean;
+
+  constructor() {
+    super();
+    this.busy = false;
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    forms,
+    css`
+      .fields {
+        display: grid;
+        grid-template-columns: max-content minmax(0, 1fr);
+        gap: 8px 12px;
+        align-items: center;
+      }
+      .file {
+        overflow-wrap: anywhere;
+      }
+      .columns {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px 14px;
+      }
+      table {
+        margin: 4px 0;
+      }
+      th,
+      td {
+        padding: 3px 12px 3px 0;
+      }
+      td {
+        text-align: right;
+        padding: 3px 10px;
+        border: 1px solid var(--hairline);
+      }
+      td.corner {
+        border: none;
+      }
+      thead th {
+        padding: 3px 10px;
+      }
+      td.biased {
+        box-shadow: inset 0 0 0 1px var(--activation);
+      }
+      td.few {
+        color: var(--vscode-errorForeground);
+      }
+      .go {
+        margin-top: 12px;
+        display: flex;
+        gap: 12px;
+        align-items: center;
+        flex-wrap: wrap;
+      }
+      button.primary {
+        font: inherit;
+        color: var(--vscode-button-foreground);
+        background: var(--vscode-button-background);
+        border: 1px solid var(--vscode-button-border, transparent);
+        border-radius: 2px;
+        padding: 4px 12px;
+        cursor: pointer;
+      }
+      button.primary:disabled {
+        opacity: 0.5;
+        cursor: default;
+      }
+      p {
+        margin: 6px 0;
+      }
+    `,
+  ];
+
+  #emit(name: string, detail: unknown = null): void {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  #change(change: Partial<DebiasChoice>): void {
+    if (this.choice) this.#emit("choice", { ...this.choice, ...change });
+  }
+
+  override render() {
+    const { data, choice } = this;
+    if (!data || !choice)
+      return html`<p>Labelled texts: a file with a text, a label (what a classifier should learn) and an attribute (what it should not use).</p>
+        <button class="primary" @click=${() => this.#emit("pick", "train")}>Choose a File…</button>`;
+    const cells = cellCounts(data, choice);
+    const enough = cells.every(({ train }) => train >= LEAST);
+    return html`<div class="fields">
+        <span>texts</span>
+        <span class="file">${data.trainFile} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
+        <span>to test on</span>
+        <span class="file">${data.testFile ?? "30% of them, held out with each seed"}
+          <button class="plain link" @click=${() => this.#emit("pick", "test")}>Choose…</button>
+          ${data.testFile === null ? nothing : html`<button class="plain link" @click=${() => this.#emit("hold")}>Hold out instead</button>`}
+        </span>
+        <span>columns</span>
+        <span class="columns">${(["text", "label", "attribute"] as const).map((which) => this.#column(data, choice.columns, which))}</span>
+        <span>${choice.columns.label}</span>
+        <sae-sides name=${choice.columns.label} .values=${values(data, "label")} .pair=${choice.label} @pair=${(event: CustomEvent<ValuePair>) => this.#change({ label: event.detail })}></sae-sides>
+        <span>${choice.columns.attribute}</span>
+        <span>
+          <sae-sides name=${choice.columns.attribute} .values=${values(data, "attribute")} .pair=${choice.attribute} @pair=${(event: CustomEvent<ValuePair>) => this.#change({ attribute: event.detail })}></sae-sides>
+        </span>
+        <span>cells</span>
+        ${this.#cells(choice, cells)}
+        <label for="perCell">texts a cell</label>
+        <span><input id="perCell" type="number" min="10" step="10" placeholder="all" .value=${choice.perCell === null ? "" : String(choice.perCell)} @change=${(event: Event) => this.#perCell(event)} /> <span class="dim">at most, to train on; half as many to test on</span></span>
+        <label for="seeds">seeds</label>
+        <span><input id="seeds" type="text" size="12" .value=${choice.seeds.join(", ")} @change=${(event: Event) => this.#seeds(event)} /> <span class="dim">of draws and probes: every number is a mean over them</span></span>
+      </div>
+      <div class="go">
+        <button class="primary" ?disabled=${this.busy || !enough} @click=${() => this.#emit("prepare", choice)}>Show the Bias</button>
+        ${
+          enough
+            ? html`<span class="dim">Runs the texts through model and ensemble once; what comes of it is kept.</span>`
+            : html`<span>Each of the four cells needs ${LEAST} texts at least.</span>`
+        }
+      </div>`;
+  }
+
+  #perCell(event: Event): void {
+    const value = Number((event.target as HTMLInputElement).value);
+    this.#change({ perCell: Number.isInteger(value) && value >= 10 ? value : null });
+  }
+
+  #seeds(event: Event): void {
+    const typed = (event.target as HTMLInputElement).value.split(/[\s,]+/).filter((word) => /^\d+$/.test(word));
+    const seeds = [...new Set(typed.map(Number))].slice(0, 20);
+    this.#change({ seeds: seeds.length > 0 ? seeds : [0, 1, 2] });
+  }
+
+  #column(data: LabelledData, columns: Columns, which: keyof Columns) {
+    return html`<label>${which}
+      <select .value=${columns[which]} @change=${(event: Event) => this.#emit("columns", { ...columns, [which]: (event.target as HTMLSelectElement).value })}>
+        ${data.names.map((name) => html`<option value=${name} ?selected=${name === columns[which]}>${name}</option>`)}
+      </select></label>`;
+  }
+
+  #cells({ label, attribute }: DebiasChoice, cells: readonly { train: number; test: number | null }[]) {
+    const side = (values: readonly string[]) => values.join(", ") || "–";
+    const cell = (at: number) => {
+      const { train, test } = cells[at]!;
+      const biased = at === 0 || at === 3;
+      const name = [biased ? "biased" : "", train < LEAST ? "few" : ""].join(" ");
+      return html`<td class=${name} title=${biased ? "The biased data is drawn from here" : "Missing from the biased data"}>${count(train)}${test === null ? nothing : html` <span class="dim">+ ${count(test)}</span>`}</td>`;
+    };
+    return html`<div>
+      <table aria-label="Texts of each cell">
+        <thead><tr><td class="corner"></td><th scope="col">${side(attribute.positive)}</th><th scope="col">${side(attribute.negative)}</th></tr></thead>
+        <tbody>
+          <tr><th scope="row">${side(label.positive)}</th>${cell(0)}${cell(1)}</tr>
+          <tr><th scope="row">${side(label.negative)}</th>${cell(2)}${cell(3)}</tr>
+        </tbody>
+      </table>
+      <p class="dim">In the biased data every ${side(label.positive)} is ${side(attribute.positive)} and every ${side(label.negative)} ${side(attribute.negative)}.
+        <button class="plain link" @click=${() => this.#change({ attribute: { positive: attribute.negative, negative: attribute.positive } })}>The other way round</button></p>
+    </div>`;
+  }
+}
+customElements.define("sae-data-form", SaeDataForm);
+
+function values(data: LabelledData, which: "label" | "attribute"): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const pair of data.counts) counts.set(pair[which], (counts.get(pair[which]) ?? 0) + pair.train);
+  return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+}
+
+/** In the order of a debiasing's cells. */
+function cellCounts(data: LabelledData, { label, attribute }: DebiasChoice) {
+  return [label.positive, label.negative].flatMap((y) =>
+    [attribute.positive, attribute.negative].map((a) => {
+      const own = data.counts.filter((pair) => y.includes(pair.label) && a.includes(pair.attribute));
+      const sum = (part: "train" | "test") => own.reduce((total, pair) => total + (pair[part] ?? 0), 0);
+      return { train: sum("train"), test: data.testFile === null ? null : sum("test") };
+    }),
+  );
+}
+
+/** The first two values of a column, as its sides: what a person sees before choosing. */
+export function firstPair(data: LabelledData, which: "label" | "attribute"): ValuePair {
+  const [first, second] = values(data, which);
+  return { positive: first ? [first[0]] : [], negative: second ? [second[0]] : [] };
+}
