@@ -1,11 +1,24 @@
 // Makes the VSIX for one platform: bundles, the language model of the demo, onnxruntime's binary and the Node 24 that runs jobs, each for that platform alone.
-// Usage: node scripts/package.ts [--target linux-x64|linux-arm64|darwin-arm64|win32-x64|win32-arm64]
+// Usage: node scripts/package.ts [--target linux-x64|linux-arm64|darwin-arm64|win32-x64|win32-arm64]: the platforms for which onnxruntime-node has a library.
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createVSIX } from "@vscode/vsce";
+import { binaryPlatform } from "./binaryPlatform.ts";
 
+/** A VSIX stays below this. */
+const mostMegabytes = 100;
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
   options: { target: { type: "string", default: `${process.platform}-${process.arch}` } },
@@ -20,11 +33,14 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 const stage = join(root, ".cache", "vsix", target);
 const vsix = join(root, `${manifest.name}-${target}-${manifest.version}.vsix`);
 
+const binaries = join("node_modules", "onnxruntime-node", "bin", "napi-v6", platform, arch);
+if (!existsSync(join(root, binaries))) throw new Error(`onnxruntime-node has no library for ${target}`);
 rmSync(stage, { recursive: true, force: true });
 mkdirSync(join(stage, "dist"), { recursive: true });
 copyProduct();
 copyOnnxRuntime();
 copyNode();
+refuseForeignBinaries();
 await createVSIX({
   cwd: stage,
   target,
@@ -35,7 +51,10 @@ await createVSIX({
   baseContentUrl: "https://example.invalid/",
   baseImagesUrl: "https://example.invalid/",
 });
-console.log(`${vsix} (${(statSync(vsix).size / 2 ** 20).toFixed(1)} MiB)`);
+const megabytes = statSync(vsix).size / 1e6;
+console.log(`${vsix} (${megabytes.toFixed(1)} MB)`);
+if (megabytes >= mostMegabytes)
+  throw new Error(`${vsix} has ${megabytes.toFixed(1)} MB, ${mostMegabytes} is the limit`);
 
 function copyProduct(): void {
   const {
@@ -70,35 +89,61 @@ function copyOnnxRuntime(): void {
       });
     }
   }
-  const binaries = join("bin", "napi-v6", platform, arch);
-  const from = join(root, "node_modules", "onnxruntime-node", binaries);
-  if (!existsSync(from)) throw new Error(`onnxruntime-node has no library for ${target}`);
-  // macOS: the same library under two names; WebGPU's and DirectML's compilers are not used.
+  // macOS: the same library under two names; Windows: DirectML and its compilers, which are loaded only where they are asked for.
   const unused = /libonnxruntime\.1\.\d+\.\d+\.dylib$|DirectML\.dll$|dxcompiler\.dll$|dxil\.dll$/;
-  cpSync(from, join(modules, "onnxruntime-node", binaries), { recursive: true, filter: (file) => !unused.test(file) });
+  cpSync(join(root, binaries), join(stage, "dist", binaries), {
+    recursive: true,
+    filter: (file) => !unused.test(file),
+  });
 }
 
 /** The runtime, from npm's own packages of it. */
 function copyNode(): void {
-  const version = manifest.dependencies["node"]!;
   const name = platform === "win32" ? "node.exe" : "node";
   const to = join(stage, "dist", "node", name);
   mkdirSync(join(stage, "dist", "node"), { recursive: true });
   if (target === `${process.platform}-${process.arch}`) {
     cpSync(join(root, "node_modules", "node", "bin", name), to, { dereference: true });
   } else {
-    const cache = join(root, ".cache", "node", `${target}-${version}`);
-    if (!existsSync(join(cache, "package"))) {
+    const build = nodePackage();
+    const cache = join(root, ".cache", "node", build);
+    if (!existsSync(join(cache, "package", "bin", name))) {
       mkdirSync(cache, { recursive: true });
-      const pack = `node-${platform === "win32" ? "win" : platform}-${arch}@${version}`;
-      const archive = execFileSync("npm", ["pack", "--silent", "--pack-destination", cache, pack], {
-        cwd: cache,
-        encoding: "utf8",
-        shell: process.platform === "win32",
-      }).trim();
+      const archive = npm("pack", "--silent", "--pack-destination", cache, build).trim();
       execFileSync("tar", ["-xzf", archive], { cwd: cache });
     }
     cpSync(join(cache, "package", "bin", name), to);
   }
   chmodSync(to, 0o755);
+}
+
+/** A library of another platform would be dead weight at best. */
+function refuseForeignBinaries(): void {
+  const foreign = readdirSync(stage, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => ![null, target].includes(binaryPlatform(file)));
+  if (foreign.length > 0) throw new Error(`not ${target}'s: ${foreign.join(", ")}`);
+}
+
+/** The npm package that holds the target's runtime: of the version that we run ourselves or, where the registry lacks that one, the newest of its major version. */
+function nodePackage(): string {
+  const wanted = manifest.dependencies["node"]!;
+  const prefix = target === "darwin-arm64" ? "node-bin" : "node";
+  const name = `${prefix}-${platform === "win32" ? "win" : platform}-${arch}`;
+  const versions = [JSON.parse(npm("view", name, "versions", "--json"))].flat() as string[];
+  const major = wanted.split(".")[0]!;
+  const found = versions.includes(wanted)
+    ? wanted
+    : versions
+        .filter((version) => new RegExp(`^${major}\\.\\d+\\.\\d+$`).test(version))
+        .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))
+        .at(-1);
+  if (!found) throw new Error(`npm's registry has no Node ${major} for ${target} (${name})`);
+  if (found !== wanted) console.error(`${name}: the registry has no ${wanted}; ${found} is packed instead.`);
+  return `${name}@${found}`;
+}
+
+function npm(...words: string[]): string {
+  return execFileSync("npm", words, { cwd: stage, encoding: "utf8", shell: process.platform === "win32" });
 }

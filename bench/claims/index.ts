@@ -2,6 +2,7 @@
 import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
+import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
@@ -16,4 +17,8 @@ export const claims: readonly Claim[] = [
   flagsToScoresClaim,
   poolingClaim,
   scrClaim,
+  activationClaim,
+  browserOpenClaim,
+  browserScrollClaim,
+  vsixSizeClaim,
 ];

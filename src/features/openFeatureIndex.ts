@@ -5,6 +5,7 @@ import {
   type FeatureAnnotation,
   type FeatureDetail,
   type FeatureFilter,
+  type FeatureGist,
   type FeatureIndex,
   type FeatureIndexInfo,
   type FeaturePage,
@@ -31,6 +32,8 @@ import { asInputError, type IndexMeta, openIndexFile } from "./indexFile.ts";
 import { isFound } from "./indexTables.ts";
 
 const summaryTokens = 8;
+/** Bytes that hold at least the number and the first `summaryTokens` of a record of tokens (packTokens). */
+const gistBytes = 5 + summaryTokens * 22;
 const maxLimit = 1000;
 
 /** Opens an index. Throws InputError if the file is missing, of another kind or version, or damaged. */
@@ -90,6 +93,30 @@ class SqliteFeatureIndex implements FeatureIndex {
 
   summaries(ids: readonly number[]): FeatureSummary[] {
     return this.#reading(() => this.#rows(ids.map(this.#existing), null));
+  }
+
+  gists(ids: Uint32Array): FeatureGist[] {
+    return this.#reading(() => {
+      const wanted = new Uint8Array(this.info.features);
+      for (const id of ids) wanted[this.#existing(id)] = 1;
+      const { count, mean, max, found } = this.#columns;
+      const gists: FeatureGist[] = [];
+      // One walk through the table, taking the beginnings of the records, is much quicker than a question for each.
+      const walk = this.#database.prepare(`SELECT id, substr(tokens, 1, ${gistBytes}) AS tokens FROM features`);
+      for (const row of walk.iterate()) {
+        const { id, tokens } = row as { id: number; tokens: Uint8Array };
+        if (wanted[id] !== 1) continue;
+        gists.push({
+          id,
+          count: count[id]!,
+          mean: mean[id]!,
+          max: max[id]!,
+          foundIn: found[id]!,
+          tokens: this.#tokens(id, unpackTokens(tokens, summaryTokens)),
+        });
+      }
+      return gists;
+    });
   }
 
   detail(id: number): FeatureDetail {

@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type AnnotationEdit, Annotations } from "../features/annotations.ts";
-import { clearestFeatures } from "../features/clearestFeatures.ts";
+import { clarityRanking } from "../features/clearestFeatures.ts";
 import type { FeatureFilter, FeatureIndex, FeatureSummary } from "../features/featureIndex.ts";
 import { detectionPrompt, labelPrompt, scoreDetection } from "../features/labelling.ts";
 import { neuronpediaIds, neuronpediaPage } from "../features/neuronpedia.ts";
@@ -239,7 +239,7 @@ export class OpenEnsemble {
 
 /** All features: the clearest one of each word in order of clarity, then the others by density. */
 function clarityOrder(index: FeatureIndex): Uint32Array {
-  const clear = clearestFeatures(index, Number.POSITIVE_INFINITY).map(({ feature }) => feature.id);
+  const clear = clarityRanking(index).map(({ id }) => id);
   const first = new Set(clear);
   const others = index.ids({ sort: "density", descending: true }).filter((id) => !first.has(id));
   return concatenated(clear, others);

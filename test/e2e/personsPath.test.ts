@@ -1,10 +1,10 @@
 // A person's path through a real VS Code with the packaged VSIX: demo experiment → run → reload during it → dashboard → features → search a token → flag two.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
@@ -25,13 +25,21 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
     const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
     assert.ok(vsix);
-    execFileSync("mkdir", ["-p", workspace]);
+    mkdirSync(workspace, { recursive: true });
+    // Nobody's Node but the one in the VSIX: nothing on the PATH, no node_modules above where it is installed.
+    const path = join(state, "empty");
+    mkdirSync(path);
     // A queue of its own: the run must not wait for those of whoever runs the tests.
     process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
-    server = await startVsCode({ vsix: join(root, vsix), state });
+    server = await startVsCode({ vsix: join(root, vsix), state, trust: true, path });
     browser = await launchBrowser();
     workbench = await Workbench.open(browser, server.url, workspace);
     page = workbench.page;
+  });
+
+  // What a person would have seen when it went wrong.
+  afterEach(async (context) => {
+    if ("passed" in context && !context.passed) await picture("failed");
   });
 
   after(async () => {
@@ -43,11 +51,28 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
   const row = (text: string | RegExp) => workbench.row(text);
   const picture = (name: string) => page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
 
-  test("empty views say what to do first", async () => {
+  test("nothing starts in a workspace that is not trusted; trusting it is one button away", async () => {
     await workbench.icon.click();
+    await page.getByText("Runs start only in a trusted workspace.").waitFor();
+    await picture("sidebar-restricted-dark");
+    await page.getByRole("button", { name: "Manage Workspace Trust" }).click();
+    await page.locator(".workspace-trust-editor").getByRole("button", { name: "Trust", exact: true }).click();
+    await page.getByText("No run yet.").waitFor();
+  });
+
+  test("empty views say what to do first", async () => {
     await page.getByText("No run yet.").waitFor();
     await page.getByRole("button", { name: "Run the Demo" }).waitFor();
     await picture("sidebar-empty-dark");
+  });
+
+  test("a damaged run is a row that says so", async () => {
+    const broken = join(workspace, "runs", "broken");
+    mkdirSync(broken, { recursive: true });
+    writeFileSync(join(broken, "run.json"), "{ torn");
+    await row("broken").getByText("damaged").waitFor();
+    rmSync(broken, { recursive: true });
+    await page.getByText("No run yet.").waitFor();
   });
 
   test("a wrong key in an experiment file is underlined by the jobs' own parser", async () => {
@@ -66,7 +91,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
   function shorterDemo(): void {
     const demo = readFileSync(join(root, "media", "demo", "demo.sae.jsonc"), "utf8");
     const shorter: [RegExp, string][] = [
-      [/"training_tokens": \d+/, '"training_tokens": 150000'],
+      [/"training_tokens": \d+/, '"training_tokens": 130000'],
       [/"n_members": \d+/, '"n_members": 2'],
       [/"seed_sets": \d+/, '"seed_sets": 1'],
       [/"test_tokens": \d+/, '"test_tokens": 5000'],

@@ -26,13 +26,17 @@ function feature(id: number, more: Partial<FeatureSummary>): FeatureSummary {
 }
 
 /** A stand-in for an index that holds these rows and applies the one filter that is asked for. */
-function holding(rows: readonly FeatureSummary[]): Pick<FeatureIndex, "info" | "ids" | "summaries"> {
+function holding(rows: readonly FeatureSummary[]): Pick<FeatureIndex, "info" | "ids" | "gists" | "summaries"> {
   return {
-    info: { tokens: 100_000 } as FeatureIndex["info"],
+    info: { tokens: 100_000, members: rows[0]!.found } as unknown as FeatureIndex["info"],
     ids: ({ filter }) =>
       Uint32Array.from(
         rows.filter((r) => r.density >= filter!.minDensity! && r.density <= filter!.maxDensity!).map(({ id }) => id),
       ),
+    gists: (ids) =>
+      rows
+        .filter(({ id }) => ids.includes(id))
+        .map((row) => ({ ...row, foundIn: row.found.filter((is) => is).length })),
     summaries: (ids) => ids.map((id) => rows.find((row) => row.id === id)!),
   };
 }

@@ -1,0 +1,194 @@
+// What is checked inside VS Code's extension host: this file, bundled, is loaded there by VS Code itself. It writes what it found to a file; extensionHost.test.ts reports it.
+import assert from "node:assert/strict";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, sep } from "node:path";
+import * as vscode from "vscode";
+
+/** A line of the file of results. */
+export interface HostResult {
+  readonly name: string;
+  readonly error: string | null;
+}
+
+const checks: [name: string, check: () => Promise<void>][] = [];
+const check = (name: string, run: () => Promise<void>) => void checks.push([name, run]);
+
+const id = "sae-ensembles.sae-ensembles";
+const extension = () => {
+  const found = vscode.extensions.getExtension(id);
+  assert.ok(found, "the extension is installed");
+  return found;
+};
+const workspace = () => vscode.workspace.workspaceFolders![0]!.uri.fsPath;
+const manifest = () => extension().packageJSON;
+
+/** Waits until something holds; VS Code tells of most changes only by their being so. */
+async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
+  for (let waited = 0; waited < 60_000; waited += 50) {
+    const found = await look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`waited a minute in vain until ${what}`);
+}
+
+/** Native addons that the process has loaded. */
+function addons(): string[] {
+  const maps = readFileSync("/proc/self/maps", "utf8");
+  return [...new Set(maps.split("\n").flatMap((line) => /\S+\.node$/.exec(line)?.[0] ?? []))];
+}
+
+/** Processes that the extension host has started and that run the service. */
+function services(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const parent = / \d+ \((?:.*)\) \S (?<parent>\d+)/.exec(` ${readFileSync(`/proc/${pid}/stat`, "utf8")}`);
+        return (
+          Number(parent?.groups?.["parent"]) === process.pid &&
+          readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("service.js")
+        );
+      } catch {
+        return false; // it has ended meanwhile
+      }
+    });
+}
+
+async function openExperiment(name: string, text: string): Promise<vscode.TextDocument> {
+  writeFileSync(join(workspace(), name), text);
+  const document = await vscode.workspace.openTextDocument(join(workspace(), name));
+  await vscode.window.showTextDocument(document);
+  return document;
+}
+
+check("nothing of ours runs until something asks for it", async () => {
+  assert.equal(extension().isActive, false);
+  assert.deepEqual(services(), []);
+});
+
+check("activation loads one file of ours and no native module", async () => {
+  const before = addons();
+  await extension().activate();
+  assert.equal(extension().isActive, true);
+  const ours = Object.keys(require.cache).filter((file) => file.startsWith(extension().extensionPath + sep));
+  assert.deepEqual(
+    ours.filter((file) => !file.includes(`${sep}suite.cjs`)),
+    [join(extension().extensionPath, "dist", "extension.cjs")],
+  );
+  assert.deepEqual(addons(), before);
+});
+
+check("every contributed command is registered", async () => {
+  const registered = new Set(await vscode.commands.getCommands(true));
+  for (const { command } of manifest().contributes.commands) assert.ok(registered.has(command), command);
+});
+
+check("settings have the defaults and the scopes that the manifest says", async () => {
+  const groups = [manifest().contributes.configuration].flat() as {
+    properties: Record<string, { default: unknown }>;
+  }[];
+  for (const { properties } of groups)
+    for (const [key, { default: expected }] of Object.entries(properties))
+      assert.deepEqual(vscode.workspace.getConfiguration().get(key), expected, key);
+});
+
+check("an experiment file is offered as a task, and one of tasks.json is taken over", async () => {
+  writeFileSync(join(workspace(), "study.sae.jsonc"), "{}");
+  const task = await until("the file is offered", async () =>
+    (await vscode.tasks.fetchTasks({ type: "sae-ensembles" })).find(({ name }) => name === "study"),
+  );
+  assert.deepEqual({ ...task.definition }, { type: "sae-ensembles", experiment: "study.sae.jsonc" });
+  const written = (await vscode.tasks.fetchTasks()).find(({ name }) => name === "train it");
+  assert.ok(written, "the task of tasks.json is resolved");
+  assert.equal(written.definition["experiment"], "missing.sae.jsonc");
+  assert.ok(written.execution instanceof vscode.CustomExecution);
+  assert.equal(written.isBackground, true);
+  rmSync(join(workspace(), "study.sae.jsonc"));
+});
+
+check("a task whose experiment file is not there ends with exit code 2 and leaves no run", async () => {
+  const task = (await vscode.tasks.fetchTasks()).find(({ name }) => name === "train it")!;
+  const ended = new Promise<number | undefined>((resolve) => {
+    const listening = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode }) => {
+      if (execution.task.name !== "train it") return;
+      listening.dispose();
+      resolve(exitCode);
+    });
+  });
+  await vscode.tasks.executeTask(task);
+  assert.equal(await ended, 2);
+  assert.equal(existsSync(join(workspace(), "runs", "missing")), false);
+});
+
+check("a wrong experiment file has an error where the jobs' parser found it, and lenses to run it", async () => {
+  const { uri } = await openExperiment("wrong.sae.jsonc", '{\n  "model_name": "demo",\n  "hook_nam": "x"\n}\n');
+  const [problem] = await until("the error is there", () => {
+    const ours = vscode.languages.getDiagnostics(uri).filter(({ source }) => source === "SAE Ensembles");
+    return ours.length > 0 && ours;
+  });
+  assert.equal(problem!.severity, vscode.DiagnosticSeverity.Error);
+  assert.match(problem!.message, /hook_nam/);
+  const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 10);
+  assert.ok(lenses.some(({ command }) => command?.command === "saeEnsembles.runExperiment"));
+});
+
+check("keys of an experiment file are completed from the parser's own schema", async () => {
+  const document = await openExperiment("keys.sae.jsonc", '{\n  "tr"\n}\n');
+  const items = await until("completions are there", async () => {
+    const list = await vscode.commands.executeCommand<vscode.CompletionList>(
+      "vscode.executeCompletionItemProvider",
+      document.uri,
+      new vscode.Position(1, 5),
+    );
+    const labels = list.items.map(({ label }) => (typeof label === "string" ? label : label.label));
+    return labels.includes("training_tokens") && labels;
+  });
+  assert.ok(items.includes("train_batch_size_tokens"));
+});
+
+check("the service runs as a process of its own, and is started again after it died", async () => {
+  const [first, ...others] = await until("a service runs", () => services().length > 0 && services());
+  assert.deepEqual(others, []);
+  process.kill(first!);
+  await until("it has ended", () => !services().includes(first!));
+  const { uri } = await openExperiment("again.sae.jsonc", '{ "model_name": 3 }\n');
+  await until("the file is checked", () =>
+    vscode.languages.getDiagnostics(uri).some((d) => d.source === "SAE Ensembles"),
+  );
+  assert.equal(services().length, 1);
+});
+
+check("a run's dashboard opens as a panel", async () => {
+  await until("the panel is there", async () => {
+    await vscode.commands.executeCommand("saeEnsembles.openDashboard");
+    return vscode.window.tabGroups.all.some(({ tabs }) =>
+      tabs.some(
+        ({ input, label }) =>
+          input instanceof vscode.TabInputWebview &&
+          input.viewType.endsWith("saeEnsembles.runDashboard") &&
+          label === "Run: finished",
+      ),
+    );
+  });
+});
+
+check("after all this the host has loaded no native module of ours", async () => {
+  assert.deepEqual(
+    addons().filter((file) => file.startsWith(extension().extensionPath)),
+    [],
+  );
+});
+
+/** Called by VS Code. */
+export async function run(): Promise<void> {
+  const results = process.env["SAE_HOST_RESULTS"]!;
+  for (const [name, body] of checks) {
+    const error = await body().then(
+      () => null,
+      (reason: unknown) => (reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)),
+    );
+    appendFileSync(results, `${JSON.stringify({ name, error } satisfies HostResult)}\n`);
+  }
+}
