@@ -5,6 +5,7 @@ import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
+import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
@@ -17,6 +18,9 @@ export const claims: readonly Claim[] = [
   flagsToScoresClaim,
   poolingClaim,
   scrClaim,
+  inspectFirstClaim,
+  inspectEditClaim,
+  generateClaim,
   activationClaim,
   browserOpenClaim,
   browserScrollClaim,
