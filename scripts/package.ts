@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createVSIX } from "@vscode/vsce";
-import { binaryPlatform } from "./binaryPlatform.ts";
+import { binaryPlatform, sliceFor } from "./binaryPlatform.ts";
 
 /** A VSIX stays below this. */
 const mostMegabytes = 100;
@@ -106,6 +106,8 @@ function copyWebgpu(): void {
   const to = join(stage, "dist", "node_modules", "webgpu");
   for (const part of ["package.json", "index.js", "LICENSE.md", binaries])
     cpSync(join(source, part), join(to, part), { recursive: true });
+  const library = join(binaries, "dawn.node");
+  if (platform === "darwin") writeFileSync(join(to, library), sliceFor(join(source, library), target));
 }
 
 /** The runtime, from npm's own packages of it. */

@@ -177,6 +177,13 @@ describe("debugging a model in the editor", {
   const probabilities = async (frame: Frame) =>
     (await frame.locator("sae-probability-bars td.number").allInnerTexts()).join(" ");
 
+  /** Without the pointer: where it goes, a hover of the editor may open over the panel. */
+  const toggle = (frame: Frame) =>
+    frame
+      .locator('sae-intervention-list input[type="checkbox"]')
+      .first()
+      .evaluate((box) => (box as HTMLInputElement).click());
+
   test("ablating a feature changes the next token; switching it off gives the original back", async () => {
     await hover("said");
     await page.locator(".monaco-hover:visible a", { hasText: "ablate" }).first().click();
@@ -188,13 +195,16 @@ describe("debugging a model in the editor", {
     await frame.getByText(/KL/).waitFor();
     const kl = Number(/KL ([\d.e−-]+)/.exec(await frame.locator(".summary").innerText())?.[1]);
     assert.ok(kl > 0, "the ablation changes the distribution");
-    await picture("next-token-dark");
-    await frame.locator('sae-intervention-list input[type="checkbox"]').first().click();
+    await picture("next-token-beside-dark");
+    await toggle(frame);
     await frame.locator(".summary").waitFor({ state: "detached" });
     const original = await probabilities(frame);
-    await frame.locator('sae-intervention-list input[type="checkbox"]').first().click();
+    await toggle(frame);
     await frame.locator(".summary").waitFor();
-    await frame.locator('sae-intervention-list button[aria-label^="Remove"]').first().click();
+    await frame
+      .locator('sae-intervention-list button[aria-label^="Remove"]')
+      .first()
+      .evaluate((button) => (button as HTMLButtonElement).click());
     await frame.locator(".summary").waitFor({ state: "detached" });
     await frame.waitForFunction(() => !document.querySelector("sae-next-token")?.shadowRoot?.querySelector(".stale"));
     assert.equal(await probabilities(frame), original);
@@ -214,7 +224,7 @@ describe("debugging a model in the editor", {
     await frame.locator("vscode-button", { hasText: "Generate" }).waitFor({ timeout: minutes });
     workbench.theme("light");
     await frame.locator("body.vscode-light").waitFor();
-    await picture("next-token-light");
+    await picture("next-token-beside-light");
   });
 
   test("jsonl is read cell by cell: keys and numbers stay untinted", async () => {

@@ -140,7 +140,15 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
 
   test("shows both distributions, the divergence, and who gains and loses most; tokens are data", async () => {
     const { page, host, errors } = await open();
-    assert.match(await page.locator(".summary").innerText(), /KL 0\.734 nats.*gains most.*nurse.*loses most.*she/s);
+    assert.match(
+      await page.locator(".summary").innerText(),
+      /KL 0\.734 nats.*gains most.*50\.0%.*loses most.*0\.781%/s,
+    );
+    const moved = page.locator(".summary sae-token");
+    assert.deepEqual(
+      await moved.evaluateAll((tokens) => tokens.map((token) => (token as unknown as { text: string }).text)),
+      [" nurse", " she"],
+    );
     assert.equal(await page.locator("sae-probability-bars tbody tr").count(), texts.length);
     await page.getByText("<img␣src=x␣onerror=alert(1)>").first().waitFor();
     assert.equal(await page.locator("sae-token img").count(), 0);

@@ -34,6 +34,7 @@ export class SaeProbabilityBars extends LitElement {
         font-weight: normal;
         color: var(--dim);
         text-align: right;
+        white-space: nowrap;
         padding: 0 8px 4px;
       }
       thead td {

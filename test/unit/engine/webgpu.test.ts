@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { configOf, countStep } from "../../../bench/gpuCounts.ts";
 import { prepareBrowser, softwareGpuEnvironment, unavailable } from "../../../scripts/realVsCode.ts";
 import { createCpuEngine } from "../../../src/engine/cpu/cpuEngine.ts";
 import { type Engine, EngineError, entries } from "../../../src/engine/engine.ts";
@@ -11,6 +12,7 @@ import { copyMemberState } from "../../../src/engine/memberState.ts";
 import { createReferenceEngine } from "../../../src/engine/reference/referenceEngine.ts";
 import {
   createWebgpuEngine,
+  type WebgpuEngine,
   type WebgpuEngineOptions,
   webgpuAdapters,
 } from "../../../src/engine/webgpu/webgpuEngine.ts";
@@ -33,7 +35,7 @@ if (missing) test("the webgpu engine keeps the contract", { skip: missing }, () 
 else engineContract("webgpu (SwiftShader)", () => onSoftware());
 
 describe("the webgpu engine on a software GPU", { skip: missing }, () => {
-  let engine: Engine;
+  let engine: WebgpuEngine;
   before(async () => {
     engine = await onSoftware();
   });
@@ -141,6 +143,23 @@ describe("the webgpu engine on a software GPU", { skip: missing }, () => {
       });
     }
   });
+
+  for (const architecture of ["topk", "batchtopk", "jumprelu"] as const) {
+    test(`${architecture}: dispatches and bytes of a step are those that bench/gpuCounts.ts counts`, async () => {
+      const shape = { architecture, d_in: 12, d_sae: 40, active: 3, rows: 16 };
+      const expected = countStep(shape);
+      const { states, batch } = setUp({ what: "", architecture, d: 12, F: 40, k: 3, rows: 16, members: 1, window: 9 });
+      const trainer = await engine.createTrainer(configOf(shape), states);
+      await trainer.step(batch(0), 16, stepInput(0));
+      const before = await engine.counts();
+      await trainer.step(batch(1), 16, stepInput(1));
+      const after = await engine.counts();
+      await trainer.close();
+      assert.equal(after.dispatches - before.dispatches, expected.dispatches);
+      assert.equal(after.uploaded - before.uploaded, expected.uploaded);
+      assert.equal(after.downloaded - before.downloaded, expected.downloaded);
+    });
+  }
 
   test("steps given without waiting are taken in order, to the same bits", async () => {
     const shape: Shape = { what: "", architecture: "batchtopk", d: 12, F: 40, k: 3, rows: 16, members: 2, window: 2 };
