@@ -1,5 +1,5 @@
 // Which platform a native binary is made for, read from its first bytes: what keeps another platform's files out of a VSIX.
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 
 const elfMachines = new Map([
   [0x3e, "linux-x64"],
@@ -29,4 +29,18 @@ export function binaryPlatform(file: string): string | null {
   const at = head.readUInt32LE(60);
   if (at + 6 > length || head.readUInt32LE(at) !== 0x4550) return "unknown";
   return peMachines.get(head.readUInt16LE(at + 4)) ?? "unknown";
+}
+
+/** The part of a macOS binary for several machines that is `platform`'s, which is a whole binary with its own signature. */
+export function sliceFor(file: string, platform: string): Buffer {
+  const all = readFileSync(file);
+  if (all.readUInt32BE(0) === 0xcafebabe) {
+    const count = all.readUInt32BE(4);
+    for (let at = 8; at < 8 + count * 20; at += 20) {
+      if (machOTypes.get(all.readUInt32BE(at)) !== platform) continue;
+      const offset = all.readUInt32BE(at + 8);
+      return all.subarray(offset, offset + all.readUInt32BE(at + 12));
+    }
+  }
+  throw new Error(`${file} holds nothing for ${platform}`);
 }

@@ -1,5 +1,5 @@
 // Builds dist/: the SIMD kernels (AssemblyScript → wasm), the command line with the service, the extension and its webviews (esbuild), and the schema of experiment files.
-import { existsSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { experimentJsonSchema } from "../src/jobs/experimentSchema.ts";
@@ -11,7 +11,7 @@ await buildKernels();
 await Promise.all([buildJobs(), buildExtension(), buildWebviews()]);
 writeFileSync("dist/experiment.schema.json", JSON.stringify(experimentJsonSchema(), null, 2));
 
-/** What runs under Node 24: the command line, the service, worker threads. Only onnxruntime is left outside, for its native library. */
+/** What runs under Node 24: the command line, the service, worker threads. Only onnxruntime and Dawn's webgpu are left outside, for their native libraries. */
 async function buildJobs(): Promise<void> {
   // main.ts has to start under old versions of Node, so what it hands over to is a file of its own; so is what runs in worker threads.
   const { metafile } = await build({
@@ -20,6 +20,7 @@ async function buildJobs(): Promise<void> {
       program: "src/cli/program.ts",
       service: "src/service/main.ts",
       "cpu-engine-worker": "src/engine/cpu/worker.ts",
+      "webgpu-device": "src/engine/webgpu/main.ts",
     },
     outdir: "dist",
     bundle: true,
@@ -27,7 +28,7 @@ async function buildJobs(): Promise<void> {
     platform: "node",
     format: "esm",
     target: "node20",
-    external: ["onnxruntime-node", "node"],
+    external: ["onnxruntime-node", "webgpu", "node"],
     mainFields: ["module", "main"],
     // Libraries in the old module format ask for Node's own modules by `require`.
     banner: {
@@ -37,6 +38,8 @@ async function buildJobs(): Promise<void> {
     metafile: true,
     logLevel: "warning",
   });
+  // The GPU's kernels are read as text from beside the bundle.
+  cpSync("src/engine/webgpu/kernels", "dist/kernels", { recursive: true });
   for (const file of globSync("dist/*.{js,js.map}")) if (!(file in metafile.outputs)) rmSync(file);
 }
 
@@ -61,6 +64,7 @@ async function buildWebviews(): Promise<void> {
   await build({
     entryPoints: {
       "feature-browser": "webview/feature-browser/main.ts",
+      "next-token": "webview/next-token/main.ts",
       "ensemble-comparison": "webview/ensemble-comparison/main.ts",
       "run-dashboard": "webview/run-dashboard/main.ts",
       debias: "webview/debias/main.ts",

@@ -1,4 +1,4 @@
-// Makes the VSIX for one platform: bundles, the language model of the demo, onnxruntime's binary and the Node 24 that runs jobs, each for that platform alone.
+// Makes the VSIX for one platform: bundles, the language model of the demo, the binaries of onnxruntime and Dawn, and the Node 24 that runs jobs, each for that platform alone.
 // Usage: node scripts/package.ts [--target linux-x64|linux-arm64|darwin-arm64|win32-x64|win32-arm64]: the platforms for which onnxruntime-node has a library.
 import { execFileSync } from "node:child_process";
 import {
@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createVSIX } from "@vscode/vsce";
-import { binaryPlatform } from "./binaryPlatform.ts";
+import { binaryPlatform, sliceFor } from "./binaryPlatform.ts";
 
 /** A VSIX stays below this. */
 const mostMegabytes = 100;
@@ -39,6 +39,7 @@ rmSync(stage, { recursive: true, force: true });
 mkdirSync(join(stage, "dist"), { recursive: true });
 copyProduct();
 copyOnnxRuntime();
+copyWebgpu();
 copyNode();
 refuseForeignBinaries();
 await createVSIX({
@@ -100,6 +101,18 @@ function copyOnnxRuntime(): void {
     recursive: true,
     filter: (file) => !unused.test(file),
   });
+}
+
+/** Dawn beside the bundles, its library for this platform alone; without it training runs on the processor. */
+function copyWebgpu(): void {
+  const source = join(root, "node_modules", "webgpu");
+  const binaries = join("dist", platform === "darwin" ? "darwin-universal" : `${platform}-${arch}`);
+  if (!existsSync(join(source, binaries))) throw new Error(`webgpu has no library for ${target}`);
+  const to = join(stage, "dist", "node_modules", "webgpu");
+  for (const part of ["package.json", "index.js", "LICENSE.md", binaries])
+    cpSync(join(source, part), join(to, part), { recursive: true });
+  const library = join(binaries, "dawn.node");
+  if (platform === "darwin") writeFileSync(join(to, library), sliceFor(join(source, library), target));
 }
 
 /** The runtime, from npm's own packages of it. */

@@ -39,11 +39,22 @@ export const browserFlags = [
   "--disable-sync",
 ];
 
-/** Installs what is not there yet; quick when all is. */
-export async function prepareRealVsCode(say: (line: string) => void = console.error): Promise<void> {
+/** A Vulkan driver that computes on the processor, for tests of GPU code: the environment of a process that is to find it. */
+export const softwareGpuEnvironment = {
+  LD_LIBRARY_PATH: join(home, "chromium"),
+  VK_ICD_FILENAMES: join(home, "chromium", "vk_swiftshader_icd.json"),
+};
+
+/** Installs the browser, and with it the software GPU, where it is not there yet. */
+export async function prepareBrowser(say: (line: string) => void = console.error): Promise<void> {
   if (unavailable) throw new Error(unavailable);
   mkdirSync(home, { recursive: true });
   await step("chromium", chromiumVersion, say, installChromium);
+}
+
+/** Installs what is not there yet; quick when all is. */
+export async function prepareRealVsCode(say: (line: string) => void = console.error): Promise<void> {
+  await prepareBrowser(say);
   await step("code-server", codeServerVersion, say, installCodeServer);
 }
 

@@ -4,6 +4,7 @@ import { baggingClaim } from "./bagging.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
+import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
@@ -13,6 +14,9 @@ export const claims: readonly Claim[] = [
   harvestClaim,
   indexBuildClaim,
   indexQueryClaim,
+  inspectFirstClaim,
+  inspectEditClaim,
+  generateClaim,
   activationClaim,
   browserOpenClaim,
   browserScrollClaim,

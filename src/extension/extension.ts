@@ -3,8 +3,15 @@ import * as vscode from "vscode";
 import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
+import { FeatureHovers } from "./editor/featureHover.ts";
+import { InspectionStatus } from "./editor/inspectionStatus.ts";
+import { StrengthMarks } from "./editor/strengthMarks.ts";
+import { TextInspector } from "./editor/textInspector.ts";
+import { Tints } from "./editor/tints.ts";
+import { registerFeaturesTool } from "./featuresTool.ts";
 import { taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
+import { NextTokenPanel } from "./panels/nextTokenPanel.ts";
 import { conceptsPanels, debiasPanels } from "./panels/probingPanels.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
 import { RunStore } from "./runStore.ts";
@@ -12,6 +19,7 @@ import { ServiceClient } from "./serviceClient.ts";
 import { RunStatusBar } from "./statusBar.ts";
 import { RunNotifications } from "./tasks/runNotifications.ts";
 import { RunTasks } from "./tasks/runTasks.ts";
+import { FeaturesHereTree } from "./trees/featuresHereTree.ts";
 import { FeaturesTree } from "./trees/featuresTree.ts";
 import { createViews } from "./trees/views.ts";
 
@@ -25,6 +33,10 @@ export function activate(context: vscode.ExtensionContext): void {
   const debiasings = debiasPanels(context, service);
   const concepts = conceptsPanels(context, service);
   const features = new FeaturesTree(service);
+  const inspector = new TextInspector(service, context.workspaceState);
+  const here = new FeaturesHereTree(inspector, service);
+  const nextToken = new NextTokenPanel(context, service, inspector);
+  const marks = new StrengthMarks(inspector);
   const notifications = new RunNotifications(store, service);
 
   context.subscriptions.push(
@@ -40,6 +52,15 @@ export function activate(context: vscode.ExtensionContext): void {
     notifications,
     tasks.onStarted((folder) => notifications.follow(folder)),
     ...createViews(store, features, browsers),
+    inspector,
+    new Tints(inspector),
+    new InspectionStatus(inspector),
+    marks,
+    vscode.languages.registerHoverProvider({ pattern: "**" }, new FeatureHovers(inspector)),
+    vscode.languages.registerInlayHintsProvider({ pattern: "**" }, marks),
+    here,
+    nextToken,
+    registerFeaturesTool(service, store, inspector),
     ...registerCommands({
       context,
       output,
@@ -48,6 +69,9 @@ export function activate(context: vscode.ExtensionContext): void {
       tasks,
       browsers,
       dashboards,
+      inspector,
+      here,
+      nextToken,
       features,
       debiasings,
       concepts,

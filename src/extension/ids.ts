@@ -4,6 +4,7 @@ export const views = {
   runs: "saeEnsembles.runs",
   ensembles: "saeEnsembles.ensembles",
   features: "saeEnsembles.features",
+  here: "saeEnsembles.here",
 } as const;
 
 /** View types of the webview panels that a menu asks for. */
@@ -34,6 +35,20 @@ export const commands = {
   refresh: "saeEnsembles.refresh",
   doctor: "saeEnsembles.doctor",
   setHubToken: "saeEnsembles.setHubToken",
+  inspectText: "saeEnsembles.inspectText",
+  stopInspecting: "saeEnsembles.stopInspecting",
+  chooseEnsemble: "saeEnsembles.chooseEnsemble",
+  inspectionMenu: "saeEnsembles.inspectionMenu",
+  rankFeaturesHere: "saeEnsembles.rankFeaturesHere",
+  tintByFeature: "saeEnsembles.tintByFeature",
+  tintByStrongest: "saeEnsembles.tintByStrongest",
+  pinFeature: "saeEnsembles.pinFeature",
+  flagFeature: "saeEnsembles.flagFeature",
+  labelFeature: "saeEnsembles.labelFeature",
+  nextToken: "saeEnsembles.nextToken",
+  ablateFeature: "saeEnsembles.ablateFeature",
+  steerFeature: "saeEnsembles.steerFeature",
+  compareTexts: "saeEnsembles.compareTexts",
 } as const;
 
 /** Keys of `when` clauses that we set. */
@@ -44,5 +59,14 @@ export const taskType = "sae-ensembles";
 export const settings = {
   section: "saeEnsembles",
   nodePath: "runs.nodePath",
+  marks: "inspection.strengthMarks",
+  device: "runs.device",
+  tensorflowFolder: "runs.tensorflowFolder",
   progressNotification: "runs.progressNotification",
 } as const;
+
+/** Context key: whether the active editor is inspected. */
+export const inspectingContext = "saeEnsembles:inspecting";
+
+/** The language model tool. */
+export const featuresTool = "saeEnsembles_features";

@@ -8,6 +8,8 @@ export class RunStore implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<void>();
   readonly onChanged = this.#changed.event;
   readonly #subscriptions: vscode.Disposable[] = [];
+  /** Rows that are selected in the Ensembles view: what a command without an argument is about. */
+  selectedEnsembles: readonly { run: RunEntry; ensemble: EnsembleEntry }[] = [];
   #runs: readonly RunEntry[] = [];
   #loaded = false;
 

@@ -67,6 +67,7 @@ export class ServiceClient implements vscode.Disposable {
     const child = spawn(this.#nodePath(), [join(this.#extension.fsPath, "dist", "service.js")], {
       stdio: ["pipe", "pipe", "pipe"],
       windowsHide: true,
+      env: { ...process.env, ...chosenDevice() },
     });
     const connection = createMessageConnection(
       new StreamMessageReader(child.stdout),
@@ -106,4 +107,15 @@ export class ServiceClient implements vscode.Disposable {
       );
     return found;
   }
+}
+
+/** What the settings say about devices, for the service and the runs that it starts (jobs/device.ts); what they leave open stays as it is. */
+function chosenDevice(): Record<string, string> {
+  const configuration = vscode.workspace.getConfiguration(settings.section);
+  const device = configuration.get<string>(settings.device);
+  const tensorflow = configuration.get<string>(settings.tensorflowFolder);
+  return {
+    ...(device && device !== "auto" ? { SAE_ENSEMBLES_DEVICE: device } : {}),
+    ...(tensorflow ? { SAE_ENSEMBLES_TENSORFLOW: tensorflow } : {}),
+  };
 }

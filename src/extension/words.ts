@@ -1,4 +1,5 @@
 // How runs are put into words: durations, shares, one line for a run.
+import type { FeatureRow } from "../protocol/featureBrowser.ts";
 import type { RunEntry } from "../protocol/service.ts";
 
 /** "12 s", "4 min", "1 h 20 min". */
@@ -33,4 +34,21 @@ export function describeRun(run: RunEntry): string {
     default:
       return run.state;
   }
+}
+
+/** A feature's label or, without one, its three strongest tokens. */
+export function featureWords({ label, tokens }: Pick<FeatureRow, "label" | "tokens">): string {
+  return (
+    label ||
+    tokens
+      .slice(0, 3)
+      .map(({ text }) => text.trim() || JSON.stringify(text).slice(1, -1))
+      .join(" ")
+  );
+}
+
+/** Five blocks for a value over the feature's maximum. */
+export function strengthBar(value: number, max: number | null): string {
+  const filled = max ? Math.max(1, Math.round(5 * Math.min(1, value / max))) : 0;
+  return "▰".repeat(filled) + "▱".repeat(5 - filled);
 }

@@ -27,15 +27,34 @@ const STEP = 1000;
 export function piecesOf(document: string, kind: DocumentKind, visible: Span): Piece[] {
   if (kind === "text") return [textPiece(document, textWindow(document, visible))];
   const cells = kind === "jsonl" ? jsonCells(document, visible) : tableCells(document, kind === "csv" ? "," : "\t");
+  const lineEnd = document.indexOf("\n", visible.end);
+  const last = lineEnd < 0 ? document.length : lineEnd;
   const shown: Piece[] = [];
   let characters = 0;
   for (const cell of cells) {
     if (cell.places.at(-1)! < visible.start || cell.text.trim() === "") continue;
-    if (cell.places[0]! > visible.end || characters + cell.text.length > MOST_CHARACTERS) break;
+    if (cell.places[0]! > last || characters + cell.text.length > MOST_CHARACTERS) break;
     characters += cell.text.length;
     shown.push(cell);
   }
   return shown;
+}
+
+/** What stands before a cursor, for the model to go on from: of a table or jsonl the cell's part; null outside of any cell. */
+export function textBefore(document: string, kind: DocumentKind, offset: number): string | null {
+  if (kind === "text") {
+    const from = wholeCharacter(document, Math.max(0, offset - MOST_CHARACTERS));
+    return textPiece(document, { start: from, end: offset }).text;
+  }
+  const line = { start: offset, end: offset };
+  for (const { text, places } of kind === "jsonl"
+    ? jsonCells(document, line)
+    : tableCells(document, kind === "csv" ? "," : "\t")) {
+    if (places[0]! > offset || places.at(-1)! < offset) continue;
+    const before = places.findIndex((place) => place >= offset);
+    return text.slice(0, before);
+  }
+  return null;
 }
 
 /** Everything, or from some context before the visible part on. */
@@ -142,8 +161,13 @@ function* tableCells(document: string, delimiter: string): Generator<Piece> {
       end = at;
     }
     const cell = builder.finish(end);
-    if (cell.text !== "" && !/^[\s\d.,:%+\-eE/]*$/.test(cell.text)) yield cell;
+    if (!isNumber(cell.text)) yield cell;
     while (at < document.length && document[at] !== delimiter && !/[\r\n]/.test(document[at]!)) at++;
     at++;
   }
+}
+
+/** Numbers, dates, times, nothing: what a table's other columns hold. */
+function isNumber(text: string): boolean {
+  return /^[\s\d.,:%+\-/]*$/.test(text) || Number.isFinite(Number(text));
 }

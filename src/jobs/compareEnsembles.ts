@@ -55,6 +55,7 @@ function described(folder: string, ensemble: Ensemble): ComparedEnsemble {
   const report = readReportFile(run);
   // What "expanded" trains is a single SAE; the report knows it by its task.
   const method = basename(folder).replace(/-\d+$/, "");
+  const trained = ensemble.provenance["method"];
   const metricOf = (key: string): ReportMetric => {
     if (aside) return { value: null, reason: "another training has taken its place in the report" };
     if (!report) return { value: null, reason: "its run has no report: evaluate it" };
@@ -63,7 +64,7 @@ function described(folder: string, ensemble: Ensemble): ComparedEnsemble {
   return {
     label: `${basename(run)} · ${basename(folder)}`,
     folder,
-    method: ensemble.method,
+    method: typeof trained === "string" ? trained : ensemble.method,
     members: ensemble.members.length,
     features: ensembleWidth(ensemble),
     d_in: ensemble.members[0]!.config.d_in,

@@ -1,18 +1,16 @@
 // The queue of a device: one run at a time works on it, the others wait in the order in which they came. Where a run waits is runJobs.ts.
-import { mkdirSync } from "node:fs";
-import { homedir, hostname, tmpdir, userInfo } from "node:os";
+import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { InputError } from "../formats/inputError.ts";
+import { deviceFor } from "./device.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
+import { stateFolder } from "./stateFolder.ts";
 
-/** Names another folder for the queue: for tests, and for machines whose home is not to be written. */
-export const STATE_VARIABLE = "SAE_ENSEMBLES_STATE";
-
-/** What an experiment's arithmetic occupies. Both engines compute on the processor. */
-export function deviceOf(_settings: ExperimentSettings): string {
-  return "cpu";
+/** What an experiment's arithmetic occupies. "auto" begins on the processor, which the trial of a GPU needs as well. */
+export function deviceOf(settings: ExperimentSettings): string {
+  return deviceFor(settings) === "webgpu" ? "webgpu" : "cpu";
 }
 
 export interface QueuePlace {
@@ -81,27 +79,5 @@ export class QueueTicket {
   release(): void {
     this.#database.prepare("DELETE FROM line WHERE number = ?").run(this.#number);
     this.#database.close();
-  }
-}
-
-/** The user's own folder on this machine, where there is no better place: a device belongs to no workspace. */
-function stateFolder(): string {
-  const { env, platform } = process;
-  const home = homedir();
-  const usual =
-    env[STATE_VARIABLE] ??
-    (platform === "win32"
-      ? join(env["LOCALAPPDATA"] ?? join(home, "AppData", "Local"), "sae-ensembles")
-      : platform === "darwin"
-        ? join(home, "Library", "Application Support", "sae-ensembles")
-        : join(home, ".local", "state", "sae-ensembles"));
-  try {
-    mkdirSync(usual, { recursive: true });
-    return usual;
-  } catch {
-    // A home that can't be written (a container's, say).
-    const fallback = join(tmpdir(), `sae-ensembles-${userInfo().username}`);
-    mkdirSync(fallback, { recursive: true, mode: 0o700 });
-    return fallback;
   }
 }

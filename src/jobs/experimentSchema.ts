@@ -167,10 +167,14 @@ export const experimentSchema = z
       .min(1)
       .optional()
       .meta({ description: "The run folder, relative to this file; default runs/<name of this file>." }),
-    engine: z
-      .enum(["cpu", "reference"])
-      .default("cpu")
-      .meta({ description: "Where the arithmetic of SAEs runs. reference is slow and obvious, for checks." }),
+    device: z.enum(["auto", "cpu", "webgpu"]).default("auto").meta({
+      description:
+        "Where the arithmetic of SAEs runs. auto: a GPU that agrees with the processor and is quicker over the first batches, else the processor. A run may go on on another device.",
+    }),
+    engine: z.enum(["cpu", "reference", "tensorflow"]).optional().meta({
+      description:
+        "Another implementation in place of the device's, for checks: reference is slow and obvious, tensorflow uses your own @tensorflow/tfjs-node.",
+    }),
     threads: count
       .max(512)
       .optional()
@@ -198,9 +202,8 @@ export type ExperimentSettings = z.output<typeof experimentSchema>;
 export const foreignKeys: Readonly<Record<string, string>> = {
   learning_rate: 'it is called "lr"',
   batch_size: 'it is called "train_batch_size_tokens"',
-  device: 'it is called "engine" here',
-  llm_device: 'it is called "engine" here',
-  act_store_device: 'it is called "engine" here',
+  llm_device: 'there is one "device" here, and it is that of SAEs',
+  act_store_device: 'there is one "device" here, and it is that of SAEs',
   dtype: "training is in float32; activations.dtype is the store's precision",
   logger: "runs are logged to events.jsonl in the run folder",
   streaming: "texts are always streamed",
@@ -254,7 +257,7 @@ export const foreignKeys: Readonly<Record<string, string>> = {
 /** The same for the keys of its SAEs. */
 export const foreignSaeKeys: Readonly<Record<string, string>> = {
   d_in: "the width is read from the model",
-  device: 'the experiment\'s "engine" says where SAEs are trained',
+  device: 'the experiment\'s "device" says where SAEs are trained',
   metadata: "it is filled in when the SAE is saved",
   reshape_activations: "hook_z is read as one vector by itself",
   jumprelu_sparsity_loss_mode: 'always "step", the L0 loss',

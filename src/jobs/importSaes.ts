@@ -15,10 +15,11 @@ import { importedEnsemble, openSources } from "../sae/importEnsemble.ts";
 import type { OpenOptions } from "../sae/layouts/opened.ts";
 import { captureWindows } from "./captureWindows.ts";
 import { demoPath } from "./demoData.ts";
+import { openEngine } from "./device.ts";
 import { parseExperiment } from "./experiment.ts";
 import { checkTexts } from "./experimentTexts.ts";
 import { obtainExperiment } from "./obtain.ts";
-import { openEngine, openExperimentModel } from "./resources.ts";
+import { openExperimentModel } from "./resources.ts";
 import { versions } from "./versions.ts";
 
 /** Tokens that explained variance and L0 are looked at on. */

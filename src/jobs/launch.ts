@@ -6,7 +6,7 @@ import type { JobKind } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
 import { runPaths } from "./runFolder.ts";
 import { isRunLocked } from "./runLock.ts";
-import { isAtWork, type RunStatus, readRunRecord, readRunStatus } from "./runRecord.ts";
+import { isAtWork, lastWords, type RunStatus, readRunRecord, readRunStatus } from "./runRecord.ts";
 
 export interface DetachedRun {
   readonly pid: number;
@@ -53,7 +53,7 @@ export async function launchDetached(
   );
   while (exit === undefined && !(isRunLocked(runFolder) && processOf(runFolder) === child.pid)) await sleep(50);
   if (exit !== undefined && exit !== 0)
-    throw new Error(`the run ended at once (exit code ${exit}); what it said is in ${output}`);
+    throw new Error(`the run ended at once (exit code ${exit}). The last in ${output}: ${lastWords(runFolder)}`);
   child.unref();
   return { pid: child.pid!, runFolder };
 }

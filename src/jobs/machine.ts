@@ -5,6 +5,8 @@ import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
 import { wasm } from "../engine/cpu/webAssembly.ts";
+import type { AdapterDescription } from "../engine/webgpu/protocol.ts";
+import { createWebgpuEngine, webgpuAdapters } from "../engine/webgpu/webgpuEngine.ts";
 import { encodeOnnx } from "../formats/onnx.ts";
 import { demoPath } from "./demoData.ts";
 import { versions } from "./versions.ts";
@@ -42,6 +44,7 @@ export async function examineMachine(folder: string): Promise<Finding[]> {
     webAssembly(),
     await onnxRuntime(),
     await engine(),
+    ...(await gpus()),
     demo(),
   ];
 }
@@ -197,6 +200,43 @@ async function engine(): Promise<Finding> {
       value: (error as Error).message,
       advice: "engine: reference works everywhere, slowly",
     };
+  }
+}
+
+/** What WebGPU finds: every adapter with its limits, and how fast it is. */
+async function gpus(): Promise<Finding[]> {
+  const name = "GPU";
+  try {
+    const adapters = await webgpuAdapters();
+    if (adapters.length === 0)
+      return [{ name, state: "ok", value: "none that WebGPU can use; SAEs are trained on the processor" }];
+    const findings: Finding[] = [];
+    for (const adapter of adapters) findings.push({ name, state: "ok", value: await measuredAdapter(adapter) });
+    return findings;
+  } catch (error) {
+    return [
+      {
+        name,
+        state: "warning",
+        value: (error as Error).message,
+        advice: "SAEs are trained on the processor; see to the GPU's driver, or set device to cpu",
+      },
+    ];
+  }
+}
+
+async function measuredAdapter(adapter: AdapterDescription): Promise<string> {
+  const { features, software } = adapter;
+  const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
+  const limits = `buffers to ${gib(Math.min(adapter.maxBufferSize, adapter.maxStorageBufferBindingSize))}, ${adapter.maxComputeWorkgroupStorageSize / 1024} KiB a workgroup`;
+  const what = `${adapter.name}: ${limits}${features.length > 0 ? `, ${features.join(", ")}` : ""}`;
+  if (software) return `${what}; computed on the processor, never chosen by itself`;
+  const engine = await createWebgpuEngine({ adapter: adapter.key });
+  try {
+    const { gemm, tokens, shape } = await engine.measure();
+    return `${what}; matrix products at ${gemm.toFixed(0)} GFLOP/s, a TopK SAE of ${shape.F} features of width ${shape.d} at ${tokens.toFixed(0)} tokens/s`;
+  } finally {
+    await engine.close();
   }
 }
 

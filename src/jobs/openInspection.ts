@@ -2,7 +2,8 @@
 import { dirname } from "node:path";
 import { Inspection } from "../inspection/inspection.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
-import { openEngine, openExperimentModel } from "./resources.ts";
+import { openEngine } from "./device.ts";
+import { openExperimentModel } from "./resources.ts";
 import { experimentOfRun } from "./runRecord.ts";
 
 export interface OpenInspection {

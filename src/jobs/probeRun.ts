@@ -8,11 +8,12 @@ import { combinedDecoder } from "../sae/combine.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
+import { openEngine } from "./device.ts";
 import { type EnsembleTask, type Experiment, ensembleTasks } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 import type { JobContext } from "./job.ts";
 import { pooledTexts } from "./pooledTexts.ts";
-import { openEngine, openExperimentModel } from "./resources.ts";
+import { openExperimentModel } from "./resources.ts";
 import { runPaths } from "./runFolder.ts";
 import { experimentOfRun, readRunRecord } from "./runRecord.ts";
 

@@ -1,12 +1,8 @@
-// The language model and the engine that an experiment asks for, opened and checked against it.
-import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
-import type { Engine } from "../engine/engine.ts";
-import { createReferenceEngine } from "../engine/reference/referenceEngine.ts";
+// The language model that an experiment asks for, opened and checked against it.
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { openLanguageModel } from "../model/open.ts";
 import { type Experiment, isImported, saeConfig, shownPath } from "./experiment.ts";
-import type { ExperimentSettings } from "./experimentSchema.ts";
 
 /** Opens the model; `onConversion` gets the bytes of a GGUF file's tensors that were made into float32, once a file. Throws InputError where it has no such hook or a shorter context. */
 export async function openExperimentModel(
@@ -34,9 +30,4 @@ export async function openExperimentModel(
     await model.close();
     throw error;
   }
-}
-
-export async function openEngine(settings: ExperimentSettings): Promise<Engine> {
-  if (settings.engine === "reference") return createReferenceEngine();
-  return createCpuEngine(settings.threads === undefined ? {} : { threads: settings.threads });
 }

@@ -159,6 +159,8 @@ const free = new Set([
   "$schema",
   "n_checkpoints",
   "threads",
+  "device",
+  "engine",
   "output_path",
   "index",
   "ensembles",

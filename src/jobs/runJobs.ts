@@ -8,6 +8,7 @@ import { type JobKind, jobKinds, type RunEvent } from "../protocol/runEvents.ts"
 import { buildIndexes } from "./buildIndex.ts";
 import { checkConcepts, conceptsJob } from "./conceptsJob.ts";
 import { checkDebias, debiasJob } from "./debiasJob.ts";
+import { openEngine } from "./device.ts";
 import { deviceOf, QueueTicket } from "./deviceQueue.ts";
 import { evaluate } from "./evaluate.ts";
 import type { NewRunEvent } from "./eventLog.ts";
@@ -18,7 +19,7 @@ import type { JobContext } from "./job.ts";
 import { isRemote, obtainExperiment } from "./obtain.ts";
 import { trainedTasks } from "./probeRun.ts";
 import { ProgressMeter } from "./progressMeter.ts";
-import { openEngine, openExperimentModel } from "./resources.ts";
+import { openExperimentModel } from "./resources.ts";
 import { RunFolder, runPaths } from "./runFolder.ts";
 import { train } from "./train.ts";
 
@@ -69,7 +70,9 @@ export async function runJobs(
     conversion.update("convert model", Math.round(done / MIB), Math.round(total / MIB), "MiB");
   const opened: { model?: Promise<LanguageModel>; engine?: Promise<Engine> } = {};
   const model = () => (opened.model ??= openExperimentModel(experiment, onConversion));
-  const engine = () => (opened.engine ??= openEngine(experiment.settings));
+  // Said before there is a run folder it would be lost; engines are opened by jobs, which have one.
+  let say: JobContext["log"] = () => {};
+  const engine = () => (opened.engine ??= openEngine(experiment.settings, (level, message) => say(level, message)));
   try {
     checkBeginning(experiment, kinds);
     // A download may take hours: it belongs to a run that can be watched and stopped.
@@ -97,6 +100,7 @@ export async function runJobs(
       const timed = run.events.append(event);
       options.onEvent?.(timed);
     };
+    say = (level, message) => log({ type: "log", level, message });
     const meter = new ProgressMeter((event) => {
       run.note({ progress: progressOf(event) });
       log(event);
@@ -134,7 +138,7 @@ export async function runJobs(
           engine,
           progress: (stage, done, total, unit) => meter.update(stage, done, total, unit),
           train: (event) => log({ type: "train", ...event }),
-          log: (level, message) => log({ type: "log", level, message }),
+          log: say,
         });
       }
       await run.update({ state: "done", ended: Date.now(), progress: null });

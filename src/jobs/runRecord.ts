@@ -109,7 +109,7 @@ export function isAtWork(state: RunState): boolean {
 }
 
 /** The last line that a detached process printed, which may say why it died; empty where there is none. */
-function lastWords(folder: string): string {
+export function lastWords(folder: string): string {
   try {
     const text = readFileSync(join(folder, "output.log"), "utf8").trimEnd();
     return text.slice(text.lastIndexOf("\n") + 1).slice(0, 300);

@@ -64,14 +64,24 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
   const checkpointEvery = Math.ceil(steps / (settings.n_checkpoints + 1));
   const eventEvery = Math.ceil(steps / MOST_EVENTS);
   let saved = Date.now();
+  const engine = await context.engine();
+  // "auto" is not decided before a few steps have been taken.
+  let before = loaded?.state.engine;
+  const sayWhereItGoesOn = (): void => {
+    if (before === undefined || engine.name === "auto") return;
+    if (before !== engine.name && before !== "auto")
+      context.log("info", `${stage}: was trained on ${before} so far, and goes on on ${engine.name}`);
+    before = undefined;
+  };
 
   const outcome = await trainEnsemble(
-    await context.engine(),
+    engine,
     plan,
     openActivations,
     {
       signal,
       onStep: (event) => {
+        sayWhereItGoesOn();
         const { step, tokens, members, stepsDone, stepsInAll } = event;
         if (step % eventEvery === 0 || step === event.totalSteps) context.train({ stage, step, tokens, members });
         context.progress(stage, stepsDone * batch, stepsInAll * batch, "tokens");

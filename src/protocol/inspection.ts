@@ -127,6 +127,11 @@ export const inspectionRequests = {
     params: about.extend({ document: z.string(), span, ranking, limit: z.number().int() }),
     result: z.object({ features: z.array(featureHere), total: z.number().int(), tokens: z.number().int() }),
   },
+  /** What the model goes on from at a place of a document; null where there is nothing. */
+  textBefore: {
+    params: z.object({ kind: documentKind, text: z.string(), offset: z.number().int().min(0) }),
+    result: z.object({ text: z.string().nullable() }),
+  },
   /** `text` ends at the cursor. */
   nextToken: { params: prompt.extend({ count: z.number().int() }), result: nextTokens },
   pushing: {
@@ -148,7 +153,12 @@ export const nextTokenHost = {
   requests: {
     ready: {
       params: z.object({}),
-      result: z.object({ title: z.string(), text: z.string().nullable(), interventions: z.array(shownIntervention()) }),
+      result: z.object({
+        title: z.string(),
+        text: z.string().nullable(),
+        reason: z.string(),
+        interventions: z.array(shownIntervention()),
+      }),
     },
     nextToken: { params: z.object({ interventions: z.array(intervention) }), result: nextTokens },
     pushing: { params: z.object({ token: z.number().int() }), result: pushing },

@@ -5,6 +5,7 @@ import { dirname, join, sep } from "node:path";
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { parseLabel } from "../features/labelling.ts";
 import { InputError } from "../formats/inputError.ts";
+import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
@@ -176,6 +177,7 @@ answer(connection, service, {
   },
   inspect: (question, signal) => inspections.inspect(question, signal),
   featuresHere: (question) => inspections.featuresHere(question),
+  textBefore: ({ kind, text, offset }) => ({ text: textBefore(text, kind, offset) }),
   nextToken: (question, signal) => inspections.nextToken(question, signal),
   pushing: (question, signal) => inspections.pushing(question, signal),
   generate: (question, signal) => {

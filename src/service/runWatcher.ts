@@ -115,7 +115,13 @@ function experimentFile(folder: string): string | null {
   }
 }
 
-const ensembleFile = z.object({ method: z.string(), members: z.array(z.string()).min(1), hook: z.string() });
+const ensembleFile = z.object({
+  method: z.string(),
+  members: z.array(z.string()).min(1),
+  hook: z.string(),
+  /** What trained it says more: an expanded SAE is a single one as such. */
+  provenance: z.looseObject({ method: z.string().optional().catch(undefined) }).optional(),
+});
 const annotationCounts = z
   .object({ features: z.record(z.string(), z.unknown()) })
   .transform(({ features }) => Object.keys(features).length);
@@ -151,7 +157,7 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Om
     replaced: movedAside(name)?.time ?? null,
   };
   try {
-    const { method, members, hook } = ensembleFile.parse(
+    const { method, members, hook, provenance } = ensembleFile.parse(
       JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8")),
     );
     const sizes = members.map(
@@ -159,7 +165,7 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Om
     );
     return {
       ...empty,
-      method,
+      method: provenance?.method ?? method,
       hook,
       members: members.length,
       features: sizes.reduce((sum, size) => sum + size, 0),

@@ -33,6 +33,7 @@ const contentSchema = z.object({
   tokens: count,
   cursor: z.record(z.string(), z.unknown()),
   scaling_factor: z.number().nullable(),
+  engine: z.string().optional(),
   members: z.array(z.object({ step: count, topk_threshold: z.number() })).min(1),
   finished: z.array(z.object({ topk_threshold: z.number() })),
   /** SHA-256 of each tensor's bytes. */
@@ -64,6 +65,7 @@ export async function saveCheckpoint(folder: string, state: TrainingState): Prom
     tokens: state.tokens,
     cursor: state.cursor,
     scaling_factor: state.scaling_factor,
+    ...(state.engine === undefined ? {} : { engine: state.engine }),
     members: state.members.map(({ step, topk_threshold }) => ({ step, topk_threshold })),
     finished: state.finished.map(({ topk_threshold }) => ({ topk_threshold })),
     tensors: Object.fromEntries(
@@ -195,8 +197,9 @@ async function readCheckpoint(path: string): Promise<TrainingState> {
     const weights = required(await readWeights(file, `finished.${j}`, read), file, `finished.${j}`);
     finished.push({ weights, topk_threshold });
   }
-  const { fingerprint, member, step, tokens, cursor, scaling_factor } = content;
-  return { fingerprint, members, member, finished, step, tokens, cursor, scaling_factor };
+  const { fingerprint, member, step, tokens, cursor, scaling_factor, engine } = content;
+  const base = { fingerprint, members, member, finished, step, tokens, cursor, scaling_factor };
+  return engine === undefined ? base : { ...base, engine };
 }
 
 async function readText(path: string): Promise<string> {

@@ -248,6 +248,7 @@ async function currentState(run: Run, state: Phase): Promise<TrainingState> {
     tokens: state.tokens,
     cursor: await state.source.cursor(),
     scaling_factor: run.scaling_factor,
+    engine: run.engine.name,
   };
 }
 

@@ -72,6 +72,8 @@ export interface TrainingState {
   readonly cursor: ActivationCursor;
   /** √d / mean‖x‖ of expected_average_only_in, else null. */
   readonly scaling_factor: number | null;
+  /** Name of the engine that it was trained on last; unknown for checkpoints of before. */
+  readonly engine?: string;
 }
 
 export interface TrainingHooks {

@@ -35,7 +35,7 @@ export class SaeLongWork extends LitElement {
       }
       .track {
         height: 4px;
-        background: var(--hairline);
+        background: var(--track);
         border-radius: 2px;
         overflow: hidden;
       }

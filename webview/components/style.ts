@@ -8,6 +8,8 @@ export const palette = css`
     --negative: var(--vscode-charts-purple);
     --flag: var(--vscode-editorWarning-foreground, var(--vscode-charts-orange));
     --hairline: var(--vscode-widget-border, var(--vscode-contrastBorder, rgba(128, 128, 128, 0.3)));
+    /* What a bar has not filled: never as loud as a border may be. */
+    --track: rgba(128, 128, 128, 0.25);
     --mono: var(--vscode-editor-font-family, monospace);
     --dim: var(--vscode-descriptionForeground);
   }

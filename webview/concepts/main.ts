@@ -113,7 +113,7 @@ class SaeConcepts extends LitElement {
         height: 5px;
         width: 84px;
         margin-top: 2px;
-        background: var(--hairline);
+        background: var(--track);
       }
       .bar div {
         height: 100%;

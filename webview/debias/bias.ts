@@ -38,7 +38,7 @@ export class SaeBias extends LitElement {
       td .bar {
         height: 4px;
         margin-top: 3px;
-        background: var(--hairline);
+        background: var(--track);
       }
       td .bar div {
         height: 100%;

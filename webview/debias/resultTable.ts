@@ -65,7 +65,7 @@ export class SaeResultTable extends LitElement {
       .bar {
         height: 5px;
         margin-top: 2px;
-        background: var(--hairline);
+        background: var(--track);
         position: relative;
       }
       .bar .fill {

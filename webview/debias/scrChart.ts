@@ -48,7 +48,7 @@ export class SaeScrChart extends LitElement {
         font-size: 11px;
       }
       .grid {
-        stroke: var(--hairline);
+        stroke: var(--track);
       }
       .zero {
         stroke: var(--dim);

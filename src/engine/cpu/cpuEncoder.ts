@@ -1,6 +1,7 @@
 // The CPU engine's Encoder: members one after the other over chunks of rows, boosting along its residuals.
 import { type Ensemble, ensembleWidth, memberOffsets } from "../../sae/ensemble.ts";
 import { type Encoded, type Encoder, EngineError } from "../engine.ts";
+import { type CodePart, joinCodes } from "../joinCodes.ts";
 import { BLOCK_ROWS } from "./layout.ts";
 import type { Memories } from "./memories.ts";
 import type { Team } from "./team.ts";
@@ -9,13 +10,6 @@ import type { Team } from "./team.ts";
 const MOST_ROWS = 2048;
 /** Pairs that a list may hold where nothing bounds the number of active latents. */
 const MOST_PAIRS = 16e6;
-
-/** Codes of some rows by one member. */
-interface Part {
-  readonly counts: Uint32Array;
-  readonly indices: Uint32Array;
-  readonly values: Float32Array;
-}
 
 export class CpuEncoder implements Encoder {
   readonly #ensemble: Ensemble;
@@ -53,14 +47,14 @@ export class CpuEncoder implements Encoder {
     if (x.length !== rows * d) throw new EngineError(`${x.length} values are not ${rows} rows of d_in ${d}`);
     const reconstruction = new Float32Array(rows * d);
     const chunkRows = this.#chunkRows();
-    const chunks: Part[][] = [];
+    const chunks: CodePart[][] = [];
     for (let first = 0; first < rows; first += chunkRows) {
       const n = Math.min(chunkRows, rows - first);
       const range: [number, number] = [first * d, (first + n) * d];
       chunks.push(await this.#encodeChunk(x.slice(...range), n, d, reconstruction.subarray(...range)));
     }
     return {
-      codes: { ...join(chunks, memberOffsets(this.#ensemble), rows), rows, width: ensembleWidth(this.#ensemble) },
+      codes: { ...joinCodes(chunks, memberOffsets(this.#ensemble), rows), rows, width: ensembleWidth(this.#ensemble) },
       reconstruction,
     };
   }
@@ -73,10 +67,10 @@ export class CpuEncoder implements Encoder {
     return Math.max(BLOCK_ROWS, Math.floor(rows / BLOCK_ROWS) * BLOCK_ROWS);
   }
 
-  async #encodeChunk(x: Float32Array, rows: number, d: number, out: Float32Array): Promise<Part[]> {
+  async #encodeChunk(x: Float32Array, rows: number, d: number, out: Float32Array): Promise<CodePart[]> {
     const { members, method, weights } = this.#ensemble;
     await this.#memories.lay(rows, this.#team, this.#job);
-    const parts: Part[] = [];
+    const parts: CodePart[] = [];
     for (const [m, member] of members.entries()) {
       this.#memories.putBatch(x, rows, d, member.config.normalize_activations);
       const outcomes = await this.#team.call({ kind: "encode", job: this.#job, member: m });
@@ -109,7 +103,7 @@ export class CpuEncoder implements Encoder {
     }
   }
 
-  #readCodes(m: number, rows: number): Part {
+  #readCodes(m: number, rows: number): CodePart {
     const weight = this.#ensemble.weights[m]!;
     const lists = this.#memories.saes[m]!.slabs.map((slab) => {
       const { a } = this.#memories.scratch(slab.bank);
@@ -137,32 +131,4 @@ export class CpuEncoder implements Encoder {
     }
     return { counts, indices, values };
   }
-}
-
-/** Members side by side in each row, chunks one below the other. */
-function join(
-  chunks: readonly (readonly Part[])[],
-  memberOffsets: readonly number[],
-  rows: number,
-): { offsets: Uint32Array; indices: Uint32Array; values: Float32Array } {
-  let total = 0;
-  for (const parts of chunks) for (const part of parts) total += part.indices.length;
-  const offsets = new Uint32Array(rows + 1);
-  const indices = new Uint32Array(total);
-  const values = new Float32Array(total);
-  let at = 0;
-  let row = 0;
-  for (const parts of chunks) {
-    const cursors = parts.map(() => 0);
-    for (let t = 0; t < parts[0]!.counts.length; t++) {
-      for (const [m, part] of parts.entries()) {
-        for (let end = cursors[m]! + part.counts[t]!; cursors[m]! < end; cursors[m]!++) {
-          indices[at] = memberOffsets[m]! + part.indices[cursors[m]!]!;
-          values[at++] = part.values[cursors[m]!]!;
-        }
-      }
-      offsets[++row] = at;
-    }
-  }
-  return { offsets, indices, values };
 }

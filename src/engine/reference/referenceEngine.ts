@@ -1,15 +1,24 @@
 // The reference engine: slow, obvious and right, and meant to stay so. Other engines are checked against it.
 import { encodeEnsemble } from "../../sae/encodeEnsemble.ts";
 import { type Ensemble, ensembleWidth } from "../../sae/ensemble.ts";
+import { withCurrentMoments } from "../currentMoments.ts";
 import { checkEncodable, type Encoded, type Encoder, type Engine } from "../engine.ts";
+import type { Batch } from "./linear.ts";
+import { computeGradients, type LossGradients } from "./lossGradients.ts";
 import { ReferenceTrainer } from "./referenceTrainer.ts";
 
-/** Plain loops on one thread, sums in float64. */
-export function createReferenceEngine(): Engine {
+/** Plain loops on one thread, sums in float64. `gradients`: another way to losses and gradients, the rest of a step being the same. */
+export function createReferenceEngine(gradients: (batch: Batch) => LossGradients = computeGradients): Engine {
   return {
     name: "reference",
     description: "plain loops in float64 on one thread, for checking other engines",
-    createTrainer: async (config, members, frozen) => new ReferenceTrainer(config, members, frozen),
+    createTrainer: async (config, members, frozen) =>
+      new ReferenceTrainer(
+        config,
+        members.map((state) => withCurrentMoments(state, config)),
+        frozen,
+        gradients,
+      ),
     createEncoder: async (ensemble) => {
       checkEncodable(ensemble);
       return new ReferenceEncoder(ensemble);

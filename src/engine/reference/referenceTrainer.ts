@@ -10,18 +10,26 @@ import {
   type TrainerConfig,
 } from "../engine.ts";
 import { copyMemberState } from "../memberState.ts";
-import { computeGradients, type LossGradients } from "./lossGradients.ts";
+import type { Batch } from "./linear.ts";
+import type { LossGradients } from "./lossGradients.ts";
 import { adam, clipGlobalNorm, removeParallelPart, renormaliseRows } from "./update.ts";
 
 export class ReferenceTrainer implements Trainer {
   readonly #config: TrainerConfig;
   readonly #members: MemberState[];
   readonly #frozen: Ensemble | undefined;
+  readonly #gradients: (batch: Batch) => LossGradients;
 
-  constructor(config: TrainerConfig, members: MemberState[], frozen: Ensemble | undefined) {
+  constructor(
+    config: TrainerConfig,
+    members: MemberState[],
+    frozen: Ensemble | undefined,
+    gradients: (batch: Batch) => LossGradients,
+  ) {
     this.#config = config;
     this.#members = members;
     this.#frozen = frozen;
+    this.#gradients = gradients;
   }
 
   async step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {
@@ -29,7 +37,7 @@ export class ReferenceTrainer implements Trainer {
       throw new EngineError(`a batch of ${x.length} values is not ${rows} rows of d_in ${this.#config.sae.d_in}`);
     }
     const target = this.#frozen ? residual(this.#frozen, x, rows) : x;
-    return this.#members.map((state) => stepMember(this.#config, state, target, rows, input));
+    return this.#members.map((state) => stepMember(this.#config, state, target, rows, input, this.#gradients));
   }
 
   async state(): Promise<MemberState[]> {
@@ -51,6 +59,7 @@ function stepMember(
   x: Float32Array,
   rows: number,
   input: StepInput,
+  gradientsOf: (batch: Batch) => LossGradients,
 ): StepReport {
   const { threshold } = state.weights;
   // SAELens' projection: the estimator needs θ ≥ 0, and the stored value may have gone below.
@@ -60,7 +69,7 @@ function stepMember(
   );
 
   const batch = { config, weights: state.weights, x, rows, sparsity_coefficient: input.sparsity_coefficient, dead };
-  const result = computeGradients(batch);
+  const result = gradientsOf(batch);
   const active = countFired(result.codes, state.n_forward_passes_since_fired);
   if (config.sae.architecture === "batchtopk") updateThreshold(state, result.codes, config.topk_threshold_lr);
 

@@ -1,5 +1,5 @@
 // "New Experiment": a few questions, then a commented experiment file that is ready to run.
-import { isAbsolute } from "node:path";
+import { basename, isAbsolute } from "node:path";
 import * as vscode from "vscode";
 import { type ExperimentSize, experimentText, sizes } from "../../jobs/newExperiment.ts";
 import type { ServiceClient } from "../serviceClient.ts";
@@ -9,9 +9,22 @@ interface Choice<T extends string = string> extends vscode.QuickPickItem {
   readonly value: T;
 }
 
-export async function newExperiment({ service }: Parts): Promise<void> {
+export async function newExperiment({ context, service }: Parts): Promise<void> {
   const folder = vscode.workspace.workspaceFolders?.[0];
   if (!folder) throw new Error("Open a folder first: the experiment file and its run go there.");
+  const stepByStep = { label: "Step by step", description: "model, text, hook, method, architecture, size", value: "" };
+  const preset = await choose("New experiment", [
+    stepByStep,
+    { label: "From a preset", kind: vscode.QuickPickItemKind.Separator, value: "" },
+    ...(await presets(context.extensionUri)),
+  ]);
+  if (preset === undefined) return;
+  if (preset !== "") {
+    const uri = await freeName(folder.uri, basename(preset, ".sae.jsonc"));
+    await vscode.workspace.fs.copy(vscode.Uri.file(preset), uri);
+    await vscode.window.showTextDocument(uri);
+    return;
+  }
   const model = await chooseModel();
   if (!model) return;
   const dataset = await chooseText();
@@ -48,11 +61,27 @@ export async function newExperiment({ service }: Parts): Promise<void> {
   if (!size) return;
   const named = (path: string) => (isAbsolute(path) ? vscode.workspace.asRelativePath(path, false) : path);
   const text = experimentText({ model: named(model), dataset: named(dataset), hook, method, architecture, size });
-  const uri = await freeName(folder.uri);
+  const uri = await freeName(folder.uri, "experiment");
   const problem = await service.request("check", { file: uri.fsPath, text });
   await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
   await vscode.window.showTextDocument(uri);
   if (problem) void vscode.window.showWarningMessage(problem.message);
+}
+
+/** Experiment files that come along: the demo, settings of the paper, and smaller ones, each with its first comment. */
+async function presets(extension: vscode.Uri): Promise<Choice[]> {
+  const media = vscode.Uri.joinPath(extension, "media");
+  const folder = vscode.Uri.joinPath(media, "presets");
+  const names = (await vscode.workspace.fs.readDirectory(folder)).map(([name]) => name).sort();
+  const files = [vscode.Uri.joinPath(media, "demo", "demo.sae.jsonc")];
+  files.push(...names.map((name) => vscode.Uri.joinPath(folder, name)));
+  return Promise.all(
+    files.map(async ({ fsPath }) => {
+      const text = Buffer.from(await vscode.workspace.fs.readFile(vscode.Uri.file(fsPath))).toString("utf8");
+      const detail = /^\/\/ (.*)$/m.exec(text)?.[1];
+      return { label: basename(fsPath, ".sae.jsonc"), ...(detail && { detail }), value: fsPath };
+    }),
+  );
 }
 
 function sizeWords(size: ExperimentSize): string {
@@ -130,9 +159,9 @@ async function open(title: string, filters: Record<string, string[]>, folders: b
   return chosen?.[0]?.fsPath;
 }
 
-async function freeName(folder: vscode.Uri): Promise<vscode.Uri> {
+async function freeName(folder: vscode.Uri, stem: string): Promise<vscode.Uri> {
   for (let n = 1; ; n++) {
-    const uri = vscode.Uri.joinPath(folder, n === 1 ? "experiment.sae.jsonc" : `experiment-${n}.sae.jsonc`);
+    const uri = vscode.Uri.joinPath(folder, `${stem}${n === 1 ? "" : `-${n}`}.sae.jsonc`);
     const taken = await vscode.workspace.fs.stat(uri).then(
       () => true,
       () => false,

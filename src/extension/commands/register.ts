@@ -1,16 +1,35 @@
 // The table of commands: every command of package.json and what it calls.
 import * as vscode from "vscode";
+import type { TextInspector } from "../editor/textInspector.ts";
 import { commands } from "../ids.ts";
 import type { EnsemblePanels } from "../panels/ensemblePanels.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
+import type { NextTokenPanel } from "../panels/nextTokenPanel.ts";
 import type { RunDashboards } from "../panels/runDashboardPanel.ts";
 import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
+import type { FeaturesHereTree } from "../trees/featuresHereTree.ts";
 import type { FeaturesTree } from "../trees/featuresTree.ts";
 import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
+import {
+  ablateFeature,
+  chooseEnsemble,
+  compareTexts,
+  flagFeature,
+  inspectionMenu,
+  inspectText,
+  labelFeature,
+  nextToken,
+  pinFeature,
+  rankFeaturesHere,
+  steerFeature,
+  stopInspecting,
+  tintByFeature,
+  tintByStrongest,
+} from "./inspecting.ts";
 import { labelWithModel } from "./labelFeatures.ts";
 import { browseFeatures, clearFeatureFilter, debias, filterFeatures, openConcepts, openReport } from "./looking.ts";
 import { newExperiment } from "./newExperiment.ts";
@@ -36,11 +55,14 @@ export interface Parts {
   readonly browsers: FeatureBrowsers;
   readonly features: FeaturesTree;
   readonly dashboards: RunDashboards;
+  readonly inspector: TextInspector;
+  readonly here: FeaturesHereTree;
+  readonly nextToken: NextTokenPanel;
   readonly debiasings: EnsemblePanels;
   readonly concepts: EnsemblePanels;
 }
 
-type Command = (parts: Parts, ...args: never[]) => Promise<void> | void;
+type Command = (parts: Parts, ...args: never[]) => unknown;
 
 const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.runDemo]: runDemo,
@@ -67,13 +89,27 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.refresh]: ({ store }) => store.watch(),
   [commands.doctor]: doctor,
   [commands.setHubToken]: setHubToken,
+  [commands.inspectText]: inspectText,
+  [commands.stopInspecting]: stopInspecting,
+  [commands.chooseEnsemble]: chooseEnsemble,
+  [commands.inspectionMenu]: inspectionMenu,
+  [commands.rankFeaturesHere]: rankFeaturesHere,
+  [commands.tintByFeature]: tintByFeature,
+  [commands.tintByStrongest]: tintByStrongest,
+  [commands.pinFeature]: pinFeature,
+  [commands.flagFeature]: flagFeature,
+  [commands.labelFeature]: labelFeature,
+  [commands.nextToken]: nextToken,
+  [commands.ablateFeature]: ablateFeature,
+  [commands.steerFeature]: steerFeature,
+  [commands.compareTexts]: compareTexts,
 };
 
 export function registerCommands(parts: Parts): vscode.Disposable[] {
   return Object.entries(table).map(([id, command]) =>
     vscode.commands.registerCommand(id, async (...args: unknown[]) => {
       try {
-        await (command as (parts: Parts, ...args: unknown[]) => Promise<void> | void)(parts, ...args);
+        await (command as (parts: Parts, ...args: unknown[]) => unknown)(parts, ...args);
       } catch (error) {
         parts.output.error(error instanceof Error ? error : String(error));
         void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));

@@ -15,7 +15,7 @@ export class SourceTexts implements vscode.TextDocumentContentProvider, vscode.D
     this.#registration = vscode.workspace.registerTextDocumentContentProvider(scheme, this);
   }
 
-  /** Opens the text beside the panel, the token selected. */
+  /** Opens the text beside the panel, the token selected. The keys stay the panel's: who goes on with j means no edit of a text that runs depend on. */
   async open(ensemble: string, question: SourceQuestion): Promise<void> {
     const place = await this.#ask(ensemble, question);
     const uri = place.plain
@@ -26,7 +26,12 @@ export class SourceTexts implements vscode.TextDocumentContentProvider, vscode.D
           query: JSON.stringify({ ensemble, ...question }),
         });
     const selection = new vscode.Range(place.from.line, place.from.character, place.to.line, place.to.character);
-    await vscode.window.showTextDocument(uri, { selection, viewColumn: vscode.ViewColumn.Beside, preview: true });
+    await vscode.window.showTextDocument(uri, {
+      selection,
+      viewColumn: vscode.ViewColumn.Beside,
+      preview: true,
+      preserveFocus: true,
+    });
     if (place.changed)
       void vscode.window.showWarningMessage(
         `${basename(place.file)} has changed since it was indexed: this may be another place.`,

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { FeatureRow } from "../../protocol/featureBrowser.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
+import { featureWords } from "../words.ts";
 
 /** A row of the view; a feature names its ensemble for the commands on it. */
 export type FeatureNode =
@@ -91,13 +92,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
     const { row } = node;
     const item = new vscode.TreeItem(`${row.member}/${row.index}`);
     const dots = row.foundIn.length > 1 ? ` ${row.foundIn.map((there) => (there ? "●" : "○")).join("")}` : "";
-    const name =
-      row.label ||
-      row.tokens
-        .slice(0, 3)
-        .map((token) => token.text.trim() || JSON.stringify(token.text).slice(1, -1))
-        .join(" ");
-    item.description = `${name}${dots}`;
+    item.description = `${featureWords(row)}${dots}`;
     if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
     item.contextValue = row.flagged ? "feature:flagged" : "feature";
     item.command = { command: commands.showFeature, title: "Show Feature", arguments: [this.#ensemble, row.feature] };

@@ -9,11 +9,17 @@ import { badgeOf, RunsTree } from "./runsTree.ts";
 
 export function createViews(store: RunStore, features: FeaturesTree, browsers: FeatureBrowsers): vscode.Disposable[] {
   const runs = vscode.window.createTreeView(views.runs, { treeDataProvider: new RunsTree(store) });
-  const ensembles = new EnsemblesTree(store);
+  const ensembles = vscode.window.createTreeView(views.ensembles, {
+    treeDataProvider: new EnsemblesTree(store),
+    canSelectMany: true,
+  });
   const shown = vscode.window.createTreeView(views.features, { treeDataProvider: features, canSelectMany: true });
   return [
     runs,
-    vscode.window.createTreeView(views.ensembles, { treeDataProvider: ensembles, canSelectMany: true }),
+    ensembles,
+    ensembles.onDidChangeSelection(({ selection }) => {
+      store.selectedEnsembles = selection;
+    }),
     shown,
     store.onChanged(() => {
       runs.badge = badgeOf(store);

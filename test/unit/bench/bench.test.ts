@@ -22,10 +22,14 @@ test("--list names every claim with its unit and goal", () => {
       "gemm-share-small",
       "train-step-large",
       "gemm-share-large",
+      "train-step-dense",
       "bagging-8",
       "harvest",
       "index-build",
       "index-query",
+      "inspect-first",
+      "inspect-edit",
+      "generate",
     ],
   );
   for (const { name, unit, goal, against } of claims) assert.ok(unit && goal > 0 && against, name);

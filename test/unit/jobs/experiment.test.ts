@@ -100,7 +100,7 @@ describe("one line says what is wrong, where, and what would be right", () => {
       /10:3, sed: found an unknown key \(did you mean "seed"\?\)/,
     ],
     ["another spelling", { ...base, contextSize: 64 }, "contextSize", /did you mean "context_size"\?/],
-    ["key that SAELens has", { ...base, device: "cuda" }, "device", /is called "engine" here/],
+    ["key that SAELens has", { ...base, logger: {} }, "logger", /events.jsonl in the run folder/],
     ["key that belongs in sae", { ...base, l1_coefficient: 3 }, "l1_coefficient", /it belongs in sae/],
     ["SAELens' key without a place", { ...base, seqpos_slice: [0, 8] }, "seqpos_slice", /every position/],
     [

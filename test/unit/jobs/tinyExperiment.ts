@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
-import { STATE_VARIABLE } from "../../../src/jobs/deviceQueue.ts";
+import { STATE_VARIABLE } from "../../../src/jobs/stateFolder.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 
 /** A queue of these tests alone, or they would wait for each other and for the runs of whoever runs them. */

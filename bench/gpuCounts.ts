@@ -1,0 +1,127 @@
+// What a training step on the GPU moves and computes, counted from its plan and kernels, without a clock: `node bench/gpuCounts.ts` prints the table of bench/gpu.md.
+import { pathToFileURL } from "node:url";
+import Table from "cli-table3";
+import type { TrainerConfig } from "../src/engine/engine.ts";
+import { DEFAULT_TILE, vec4s, WIDTH } from "../src/engine/webgpu/kernels.ts";
+import { HEADER_BYTES, planBatch, ROW_BYTES, saeSizes } from "../src/engine/webgpu/memoryPlan.ts";
+import type { Architecture } from "../src/sae/sae.ts";
+import { stepConfig } from "./trainStep.ts";
+
+export interface GpuShape {
+  readonly architecture: Architecture;
+  readonly d_in: number;
+  readonly d_sae: number;
+  /** Active latents a token: k, or what is expected of a ReLU. */
+  readonly active: number;
+  readonly rows: number;
+}
+
+export interface StepCounts {
+  /** Of one member; the whole batch in one piece. */
+  readonly dispatches: number;
+  /** To the device: activations (for all members once) and numbers. */
+  readonly uploaded: number;
+  /** From the device: sums of each row, and of each column once. */
+  readonly downloaded: number;
+  readonly gemmOperations: number;
+  /** Decode, code gradients, both gradient rows: 8·d a pair. */
+  readonly sparseOperations: number;
+  /** Through the device's memory, if nothing stays in a cache between kernels and everything within one. */
+  readonly memoryBytes: number;
+  /** Buffers of one member, and those that members share. */
+  readonly memberBuffers: number;
+  readonly sharedBuffers: number;
+}
+
+/** SAELens' defaults, no dead latents. */
+export const goalShapes: readonly GpuShape[] = [4096, 10_000].flatMap((rows) => [
+  { architecture: "topk", d_in: 512, d_sae: 16_384, active: 32, rows },
+  { architecture: "topk", d_in: 768, d_sae: 16_128, active: 128, rows },
+  { architecture: "jumprelu", d_in: 2304, d_sae: 16_128, active: 64, rows },
+]);
+
+/** begin, centre, gemm, decode, four of the counting sort, gradient, bias, clip, Adam, Adam of the bias. */
+const COMMON = 13;
+const OF_ARCHITECTURE: Partial<Record<Architecture, number>> = {
+  // selectRows and the weight of AuxK
+  topk: 2,
+  // those, four bytes of the cut by two kernels, ties and their shares
+  batchtopk: 12,
+};
+const NUMBERS_BYTES = 96;
+
+export function configOf({ architecture, d_in, d_sae, active }: GpuShape): TrainerConfig {
+  return stepConfig({ architecture, d_in, d_sae, k: active });
+}
+
+/** `largestBuffer`: what the GPU allows one buffer to have; beyond it micro-batches would add to this. */
+export function countStep(shape: GpuShape, largestBuffer = 2 ** 31): StepCounts {
+  const { architecture, d_in, d_sae: F, active, rows } = shape;
+  const config = configOf(shape);
+  const row = vec4s(d_in) * 16;
+  const plan = planBatch({ saes: [config.sae], rows, training: config, keepsGradients: true, largestBuffer });
+  const pairs = rows * active;
+  const matrices = 2 * F * row;
+  const pre = rows * F * 4;
+  const activations = rows * row;
+  // A selection reads its row once from memory and byte by byte from the cache.
+  const selection = architecture === "topk" || architecture === "batchtopk" ? pre : 0;
+  const memoryBytes =
+    matrices / 2 + // norms
+    2 * activations + // centred input
+    activations +
+    matrices / 2 +
+    pre + // product
+    selection +
+    pre +
+    3 * activations + // decode; decoder rows come from the cache as often as it holds them
+    2 * pre +
+    pairs * 8 + // counting sort
+    pairs * 8 +
+    2 * activations +
+    matrices +
+    matrices + // gradients: both weight rows in, both gradients out
+    2 * activations + // bias
+    7 * matrices; // Adam: parameters, both moments and the gradient in, the first three out
+  const sum = (sizes: Readonly<Record<string, number>>) =>
+    Object.values(sizes).reduce((total, size) => total + size, 0);
+  return {
+    dispatches: COMMON + (OF_ARCHITECTURE[architecture] ?? 0) + 1,
+    uploaded: activations + NUMBERS_BYTES,
+    downloaded: rows * ROW_BYTES + HEADER_BYTES + row,
+    gemmOperations: 2 * rows * d_in * F,
+    sparseOperations: 8 * d_in * pairs,
+    memoryBytes,
+    memberBuffers: sum(saeSizes(config.sae, config)),
+    sharedBuffers: sum(plan.sizes),
+  };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const table = new Table({
+    head: ["SAE", "B", "GEMM", "rest", "memory", "up", "down", "dispatches", "a member", "shared"],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const shape of goalShapes) {
+    const counts = countStep(shape);
+    const { architecture, d_in, d_sae, active, rows } = shape;
+    const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 2 : 0)} MiB`;
+    table.push([
+      `${architecture} d=${d_in} F=${d_sae} ${active} active`,
+      rows,
+      `${(counts.gemmOperations / 1e9).toFixed(0)} GFLOP`,
+      `${((100 * counts.sparseOperations) / counts.gemmOperations).toFixed(1)} %`,
+      mib(counts.memoryBytes),
+      mib(counts.uploaded),
+      mib(counts.downloaded),
+      counts.dispatches,
+      mib(counts.memberBuffers),
+      mib(counts.sharedBuffers),
+    ]);
+  }
+  console.log(table.toString());
+  const { side, rows, latents, depth } = DEFAULT_TILE;
+  console.log(
+    `Workgroup memory: product ${side * (rows + latents) * (depth + 1) * 16} bytes for ${side * side} threads, decode ${4 * (WIDTH / 4) + 8 * WIDTH * 8 + 16 * WIDTH}, for ${WIDTH}.`,
+  );
+}

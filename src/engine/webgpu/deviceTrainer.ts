@@ -1,0 +1,226 @@
+// A trainer on the device: one batch after the other through all members, reports read back while the next step may already be under way.
+import type { Ensemble } from "../../sae/ensemble.ts";
+import { EngineError, type MemberState, type StepInput, type StepReport, type TrainerConfig } from "../engine.ts";
+import { allocateBatch } from "./batchMemory.ts";
+import type { Gpu } from "./gpu.ts";
+import { constantsFor, vec4s } from "./kernels.ts";
+import type { Layouts } from "./layouts.ts";
+import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
+import { HEADER_BYTES, ROW_BYTES } from "./memoryPlan.ts";
+import { padded, SaeBuffers } from "./saeBuffers.ts";
+
+/** Words of a Row and of the header in shared.wgsl. */
+const ROW_WORDS = ROW_BYTES / 4;
+const ERROR = 6;
+const AUX_ERROR = 7;
+const ACTIVE = 8;
+const PENALTY = 9;
+const LEAST = 10;
+const DEAD_COUNT = 0;
+const GRADIENT_NORM = 2;
+const AUX_FACTOR = 3;
+/** What `least` is where nothing is active. */
+const NOTHING = 1e38;
+
+interface Member {
+  readonly sae: SaeBuffers;
+  step: number;
+  topk_threshold: number;
+  pass: MemberPass | undefined;
+}
+
+export class DeviceTrainer {
+  readonly #gpu: Gpu;
+  readonly #config: TrainerConfig;
+  readonly #largestBuffer: number;
+  readonly #layouts: Layouts;
+  readonly #members: Member[] = [];
+  readonly #frozen: { readonly sae: SaeBuffers; pass: MemberPass | undefined }[] = [];
+  readonly #stagings: GPUBuffer[] = [];
+  #batch: BatchBuffers | undefined;
+  /** Work is given to the device in order, and read in the same order. */
+  #issued: Promise<unknown> = Promise.resolve();
+  #read: Promise<unknown> = Promise.resolve();
+
+  constructor(gpu: Gpu, config: TrainerConfig, largestBuffer: number, layouts: Layouts) {
+    this.#gpu = gpu;
+    this.#config = config;
+    this.#largestBuffer = largestBuffer;
+    this.#layouts = layouts;
+  }
+
+  /** The finished members of a boosting run, on whose residual this one trains. */
+  async freeze(ensemble: Ensemble): Promise<void> {
+    for (const member of ensemble.members) {
+      this.#frozen.push({ sae: await SaeBuffers.ofSae(this.#gpu, member, this.#largestBuffer), pass: undefined });
+    }
+  }
+
+  async add(state: MemberState): Promise<void> {
+    const sae = await SaeBuffers.ofState(this.#gpu, this.#config, state, this.#largestBuffer);
+    this.#members.push({ sae, step: state.step, topk_threshold: state.topk_threshold, pass: undefined });
+  }
+
+  step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {
+    const before = this.#read;
+    const issued = this.#issued.then(() => this.#issue(x, rows, input, before));
+    this.#issued = issued.catch(() => {});
+    const reports = issued.then(async (staging) => {
+      await before;
+      return this.#reports(staging, rows, input);
+    });
+    this.#read = reports.catch(() => {});
+    return reports;
+  }
+
+  async state(member: number): Promise<MemberState> {
+    await this.#issued;
+    await this.#read;
+    const { sae, step, topk_threshold } = this.#members[member]!;
+    return { ...(await sae.state(this.#config)), topk_threshold, step };
+  }
+
+  async close(): Promise<void> {
+    await this.#issued;
+    await this.#read;
+    for (const { sae, pass } of [...this.#members, ...this.#frozen]) {
+      pass?.destroy();
+      sae.destroy();
+    }
+    for (const buffer of Object.values(this.#batch?.buffers ?? {})) buffer.destroy();
+    for (const staging of this.#stagings) staging.destroy();
+  }
+
+  /** `before`: the reports of the step before. */
+  async #issue(x: Float32Array, rows: number, input: StepInput, before: Promise<unknown>): Promise<GPUBuffer> {
+    const { d_in } = this.#config.sae;
+    if (x.length !== rows * d_in || rows === 0) {
+      throw new EngineError(`a batch of ${x.length} values is not ${rows} rows of d_in ${d_in}`);
+    }
+    if (this.#batch?.rows !== rows) {
+      await before;
+      await this.#lay(rows);
+    }
+    const { buffers } = this.#batch!;
+    this.#gpu.write(buffers["activations"]!, padded(x, d_in));
+    for (const { pass } of this.#frozen) {
+      pass!.prepare();
+      this.#gpu.submit([...pass!.begin(), ...pass!.microBatches.flatMap((_, part) => pass!.encode(part))]);
+    }
+    const staging = this.#stagings.pop() ?? this.#gpu.staging(this.#stagingBytes(rows));
+    const own = this.#memberBytes(rows);
+    for (const [m, member] of this.#members.entries()) {
+      member.step += 1;
+      member.pass!.prepare({ input, count: member.step });
+      const bias = member.sae.buffers["bias"]!;
+      this.#gpu.submit([
+        ...(m === 0 ? [member.pass!.targetDeviations()] : []),
+        ...member.pass!.step(),
+        (encoder) => {
+          encoder.copyBufferToBuffer(buffers["rows"]!, 0, staging, m * own, rows * ROW_BYTES);
+          encoder.copyBufferToBuffer(bias, 0, staging, m * own + rows * ROW_BYTES, HEADER_BYTES);
+          if (m > 0) return;
+          const V = vec4s(d_in);
+          encoder.copyBufferToBuffer(bias, HEADER_BYTES + 4 * V * 16, staging, this.#members.length * own, V * 16);
+        },
+      ]);
+    }
+    return staging;
+  }
+
+  #memberBytes(rows: number): number {
+    return rows * ROW_BYTES + HEADER_BYTES;
+  }
+
+  #stagingBytes(rows: number): number {
+    return this.#members.length * this.#memberBytes(rows) + vec4s(this.#config.sae.d_in) * 16;
+  }
+
+  async #lay(rows: number): Promise<void> {
+    for (const { pass } of [...this.#members, ...this.#frozen]) pass?.destroy();
+    for (const buffer of Object.values(this.#batch?.buffers ?? {})) buffer.destroy();
+    for (const staging of this.#stagings.splice(0)) staging.destroy();
+    this.#batch = undefined;
+    const { sae, max_grad_norm } = this.#config;
+    const frozen = this.#frozen.map((one) => one.sae);
+    const batch = await allocateBatch(this.#gpu, {
+      saes: [sae, ...configsOf(frozen)],
+      rows,
+      training: this.#config,
+      keepsGradients: max_grad_norm !== null,
+      largestBuffer: this.#largestBuffer,
+    });
+    const fused = batch.buffers["gradients"] === undefined;
+    const constants = constantsFor(sae, { training: this.#config, fused });
+    const layout = await this.#layouts.for(sae, rows);
+    for (const member of this.#members)
+      member.pass = new MemberPass(this.#gpu, member.sae, batch, constants, layout, this.#config);
+    for (const one of this.#frozen) {
+      const chain = constantsFor(one.sae.config, { chain: true });
+      one.pass = new MemberPass(this.#gpu, one.sae, batch, chain, layout);
+    }
+    this.#batch = batch;
+  }
+
+  async #reports(staging: GPUBuffer, rows: number, input: StepInput): Promise<StepReport[]> {
+    const bytes = await this.#gpu.read(staging, this.#stagingBytes(rows));
+    this.#stagings.push(staging);
+    const own = this.#memberBytes(rows);
+    const columns = new Float32Array(bytes, this.#members.length * own);
+    const deviation = columns.reduce((sum, value) => sum + value, 0);
+    return this.#members.map((member, m) => {
+      const known = new Float32Array(bytes, m * own, rows * ROW_WORDS);
+      const header = new Float32Array(bytes, m * own + rows * ROW_BYTES, HEADER_BYTES / 4);
+      const n_dead = new Uint32Array(bytes, m * own + rows * ROW_BYTES, 1)[DEAD_COUNT]!;
+      return this.#report(member, known, header, n_dead, deviation, rows, input);
+    });
+  }
+
+  #report(
+    member: Member,
+    known: Float32Array,
+    header: Float32Array,
+    n_dead: number,
+    deviation: number,
+    rows: number,
+    input: StepInput,
+  ): StepReport {
+    const { sae, max_grad_norm, topk_threshold_lr: rate } = this.#config;
+    let [error, auxError, active, penalty, least] = [0, 0, 0, 0, Number.POSITIVE_INFINITY];
+    for (let at = 0; at < known.length; at += ROW_WORDS) {
+      error += known[at + ERROR]!;
+      auxError += known[at + AUX_ERROR]!;
+      active += known[at + ACTIVE]!;
+      penalty += known[at + PENALTY]!;
+      least = Math.min(least, known[at + LEAST]!);
+    }
+    if (sae.architecture === "batchtopk" && least < NOTHING)
+      member.topk_threshold = (1 - rate) * member.topk_threshold + rate * least;
+    const coefficient = input.sparsity_coefficient / rows;
+    const losses: Record<string, number> = { mse_loss: error / rows };
+    switch (sae.architecture) {
+      case "standard":
+        losses["l1_loss"] = coefficient * penalty;
+        break;
+      case "jumprelu":
+        losses["l0_loss"] = coefficient * active;
+        break;
+      case "gated":
+        losses["l1_loss"] = coefficient * penalty;
+        losses["auxiliary_reconstruction_loss"] = auxError / rows;
+        break;
+      default: {
+        const factor = header[AUX_FACTOR]!;
+        losses["auxiliary_reconstruction_loss"] = factor === 0 ? 0 : (factor * auxError) / rows;
+      }
+    }
+    return {
+      loss: Object.values(losses).reduce((sum, loss) => sum + loss, 0),
+      losses,
+      l0: active / rows,
+      explained_variance: deviation > 0 ? 1 - error / deviation : Number.NaN,
+      grad_norm: max_grad_norm === null ? Number.NaN : header[GRADIENT_NORM]!,
+      n_dead,
+    };
+  }
+}

@@ -1,0 +1,240 @@
+// One WebGPU device of Dawn, inside the device's own process: adapters, buffers, pipelines, runs of kernels, readback, and what went wrong in the driver.
+import { create, globals } from "webgpu";
+import { EngineError } from "../engine.ts";
+import { type Constants, type KernelName, kernels, sourceOf } from "./kernels.ts";
+import type { AdapterDescription } from "./protocol.ts";
+
+/** Dawn's instance has to be kept for as long as anything made from it lives. */
+const instance = create([]);
+Object.assign(globalThis, globals);
+
+/** Workgroups in x; more go to y, since no device promises more than 65,535 in one direction. */
+const MOST_IN_X = 32_768;
+
+/** What one pass counted: for measurements without a clock. */
+export interface Counts {
+  dispatches: number;
+  /** Bytes sent to and read from the device. */
+  uploaded: number;
+  downloaded: number;
+}
+
+export interface Run {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The adapters that there are: the one preferred for speed, the one for battery, and software's, each once. */
+export async function findAdapters(): Promise<{ adapter: GPUAdapter; description: AdapterDescription }[]> {
+  const found: { adapter: GPUAdapter; description: AdapterDescription }[] = [];
+  for (const options of [
+    { powerPreference: "high-performance" },
+    { powerPreference: "low-power" },
+    { forceFallbackAdapter: true },
+  ] as const) {
+    const adapter = await instance.requestAdapter(options).catch(() => null);
+    if (!adapter) continue;
+    const description = describe(adapter);
+    if (!found.some((other) => other.description.key === description.key)) found.push({ adapter, description });
+  }
+  return found;
+}
+
+/** Whose names a software rasteriser goes by where the flag says nothing. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
+
+function describe(adapter: GPUAdapter): AdapterDescription {
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
+  const name = [description || device, vendor, architecture].filter(Boolean).join(", ");
+  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
+  return {
+    key: [vendor, architecture, device, description].join("|"),
+    name: name || "a GPU without a name",
+    software: isFallbackAdapter === true || SOFTWARE.test(name),
+    features: [...adapter.features].filter((feature) => /shader-f16|subgroup|timestamp/.test(feature)).sort(),
+    maxBufferSize,
+    maxStorageBufferBindingSize,
+    maxComputeWorkgroupStorageSize,
+  };
+}
+
+export class Gpu {
+  readonly description: AdapterDescription;
+  readonly counts: Counts = { dispatches: 0, uploaded: 0, downloaded: 0 };
+  readonly #device: GPUDevice;
+  readonly #layouts = new Map<KernelName, GPUBindGroupLayout>();
+  readonly #pipelines = new Map<string, GPUComputePipeline>();
+  #failure: string | undefined;
+  #closing = false;
+
+  private constructor(device: GPUDevice, description: AdapterDescription) {
+    this.#device = device;
+    this.description = description;
+    device.addEventListener("uncapturederror", (event) => {
+      this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
+    });
+    void device.lost.then(({ reason, message }) => {
+      if (!this.#closing) this.#failure = `the device was lost (${reason || "no reason given"}): ${message}`;
+    });
+  }
+
+  /** Opens an adapter with all that it allows. An adapter serves once: find it anew for another device. */
+  static async open({ adapter, description }: Awaited<ReturnType<typeof findAdapters>>[number]): Promise<Gpu> {
+    const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+    const device = await adapter.requestDevice({ requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+    return new Gpu(device, description);
+  }
+
+  /** Bytes that one buffer may have. */
+  get largestBuffer(): number {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
+    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  }
+
+  /** Throws what went wrong in the driver since the device was opened. */
+  check(): void {
+    if (this.#failure !== undefined) throw new EngineError(`the GPU failed: ${this.#failure}`);
+  }
+
+  /** Makes buffers, all or none; null where memory ran out. Zeros at first. */
+  async allocate(sizes: Readonly<Record<string, number>>): Promise<Record<string, GPUBuffer> | null> {
+    this.#device.pushErrorScope("out-of-memory");
+    const buffers: Record<string, GPUBuffer> = {};
+    let refused = false;
+    for (const [label, size] of Object.entries(sizes)) {
+      try {
+        buffers[label] = this.#device.createBuffer({
+          label,
+          size: Math.max(16, Math.ceil(size / 16) * 16),
+          usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+        });
+      } catch {
+        refused = true;
+        break;
+      }
+    }
+    const error = await this.#device.popErrorScope();
+    this.check();
+    if (!error && !refused) return buffers;
+    for (const buffer of Object.values(buffers)) buffer.destroy();
+    return null;
+  }
+
+  /** A buffer of a kernel's numbers. */
+  uniform(size: number): GPUBuffer {
+    return this.#device.createBuffer({ size, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+  }
+
+  staging(size: number): GPUBuffer {
+    return this.#device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  }
+
+  write(buffer: GPUBuffer, data: ArrayBufferView, offset = 0): void {
+    this.#device.queue.writeBuffer(buffer, offset, data as ArrayBufferView<ArrayBuffer>);
+    this.counts.uploaded += data.byteLength;
+  }
+
+  pipeline(name: KernelName, constants: Constants): GPUComputePipeline {
+    const code = sourceOf(name, constants);
+    const key = `${kernels[name].entry} ${code}`;
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      pipeline = this.#device.createComputePipeline({
+        label: name,
+        layout: this.#device.createPipelineLayout({ bindGroupLayouts: [this.#layout(name)] }),
+        compute: { module: this.#device.createShaderModule({ label: name, code }), entryPoint: kernels[name].entry },
+      });
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  /** A kernel with its buffers, `groups` workgroups (or a grid of them). */
+  bind(
+    name: KernelName,
+    constants: Constants,
+    buffers: readonly GPUBuffer[],
+    groups: number | readonly [number, number],
+  ): Run {
+    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const [x, y] = typeof groups === "number" ? [Math.min(groups, MOST_IN_X), Math.ceil(groups / MOST_IN_X)] : groups;
+    const pipeline = this.pipeline(name, constants);
+    return {
+      pipeline,
+      group: this.#device.createBindGroup({ label: name, layout: this.#layout(name), entries }),
+      x,
+      y,
+    };
+  }
+
+  /** One after the other in one submission; what stands between them is copied or cleared in its place. */
+  submit(work: readonly (Run | ((encoder: GPUCommandEncoder) => void))[]): void {
+    this.check();
+    const encoder = this.#device.createCommandEncoder();
+    let pass: GPUComputePassEncoder | undefined;
+    for (const item of work) {
+      if (typeof item === "function") {
+        pass?.end();
+        pass = undefined;
+        item(encoder);
+        continue;
+      }
+      if (item.x === 0 || item.y === 0) continue;
+      pass ??= encoder.beginComputePass();
+      pass.setPipeline(item.pipeline);
+      pass.setBindGroup(0, item.group);
+      pass.dispatchWorkgroups(item.x, item.y);
+      this.counts.dispatches += 1;
+    }
+    pass?.end();
+    this.#device.queue.submit([encoder.finish()]);
+  }
+
+  /** The bytes of a staging buffer once all that was submitted is done. */
+  async read(staging: GPUBuffer, size: number): Promise<ArrayBuffer> {
+    try {
+      await staging.mapAsync(GPUMapMode.READ, 0, size);
+    } catch (error) {
+      this.check();
+      throw new EngineError(`the GPU failed: ${(error as Error).message}`);
+    }
+    this.check();
+    const copy = staging.getMappedRange(0, size).slice(0);
+    staging.unmap();
+    this.counts.downloaded += size;
+    return copy;
+  }
+
+  /** The bytes of a part of any buffer. */
+  async readBuffer(buffer: GPUBuffer, offset: number, size: number): Promise<ArrayBuffer> {
+    const staging = this.staging(size);
+    this.submit([(encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, size)]);
+    const bytes = await this.read(staging, size);
+    staging.destroy();
+    return bytes;
+  }
+
+  close(): void {
+    this.#closing = true;
+    this.#device.destroy();
+  }
+
+  #layout(name: KernelName): GPUBindGroupLayout {
+    let layout = this.#layouts.get(name);
+    if (!layout) {
+      const types = { numbers: "uniform", read: "read-only-storage", write: "storage" } as const;
+      layout = this.#device.createBindGroupLayout({
+        label: name,
+        entries: kernels[name].bindings.map((use, binding) => ({
+          binding,
+          visibility: GPUShaderStage.COMPUTE,
+          buffer: { type: types[use] },
+        })),
+      });
+      this.#layouts.set(name, layout);
+    }
+    return layout;
+  }
+}

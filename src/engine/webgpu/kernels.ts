@@ -1,0 +1,160 @@
+// The WGSL kernels: which file and entry point each is, what it binds, and its text with the constants that it is compiled for.
+import { readFileSync } from "node:fs";
+import type { Architecture, SaeConfig } from "../../sae/sae.ts";
+import { EngineError, type TrainerConfig } from "../engine.ts";
+
+/** How a binding is used: the kernel's numbers, or a buffer that it reads, or also writes. */
+type Use = "numbers" | "read" | "write";
+
+interface Kernel {
+  readonly file: string;
+  readonly entry: string;
+  readonly includes: readonly string[];
+  readonly bindings: readonly Use[];
+}
+
+const n: Use = "numbers";
+const r: Use = "read";
+const w: Use = "write";
+
+function kernel(file: string, entry: string, bindings: readonly Use[], ...includes: string[]): Kernel {
+  return { file, entry, bindings, includes };
+}
+
+const ofPairs = [n, r, w, r, r, w, w] as const;
+const ofBatch = [n, r, r, w, w, w] as const;
+const ofCodes = [n, r, r, r, r, w, w] as const;
+
+/** At most eight buffers each: what every WebGPU device can bind. */
+export const kernels = {
+  begin: kernel("begin", "main", [n, r, w, w, w]),
+  centre: kernel("centre", "main", [n, w, w, r]),
+  gemm: kernel("gemm", "main", [n, r, r, r, w]),
+  batchHistogram: kernel("batchCut", "histogram", ofBatch, "activity"),
+  batchChoose: kernel("batchCut", "choose", ofBatch, "activity"),
+  batchTies: kernel("batchCut", "ties", ofBatch, "activity"),
+  batchShare: kernel("batchCut", "share", ofBatch, "activity"),
+  selectRows: kernel("selectRows", "main", [n, r, r, w, r], "activity"),
+  decode: kernel("decode", "main", [n, r, w, r, r, r, w, r], "activity"),
+  pairCount: kernel("pairs", "count", ofPairs, "activity"),
+  pairWithin: kernel("pairs", "within", ofPairs, "activity"),
+  pairBetween: kernel("pairs", "between", ofPairs, "activity"),
+  pairPlace: kernel("pairs", "place", ofPairs, "activity"),
+  latentGradient: kernel("latentGradient", "main", [n, w, w, r, r, w, w, w, w], "adamStep"),
+  adam: kernel("adam", "main", [n, w, w, r, r, r, w, w], "adamStep"),
+  targetDeviations: kernel("columns", "ofTarget", [n, r, w]),
+  residualDeviations: kernel("columns", "ofResidual", [n, r, w]),
+  biasGradient: kernel("columns", "ofBias", [n, r, w]),
+  auxFactor: kernel("finish", "auxFactor", [n, r, w], "adamStep"),
+  clip: kernel("finish", "clip", [n, r, w], "adamStep"),
+  stepBias: kernel("finish", "stepBias", [n, r, w], "adamStep"),
+  rowOffsets: kernel("rowCodes", "offsets", ofCodes, "activity"),
+  rowCodes: kernel("rowCodes", "write", ofCodes, "activity"),
+} satisfies Record<string, Kernel>;
+
+export type KernelName = keyof typeof kernels;
+
+/** Register tile of the matrix product: side² threads, rows and latents a thread, vec4s of depth. */
+export interface GemmTile {
+  readonly side: number;
+  readonly rows: number;
+  readonly latents: number;
+  readonly depth: number;
+}
+
+/** Fits the 16 KiB of workgroup memory that every device has. */
+export const DEFAULT_TILE: GemmTile = { side: 16, rows: 4, latents: 4, depth: 4 };
+
+/** How kernels are laid out on an adapter: threads of a workgroup, and the matrix product's tile. */
+export interface Layout {
+  readonly width: number;
+  readonly tile: GemmTile;
+}
+
+/** Threads of a workgroup. Software runs them one after the other, and few of them quicker. */
+export const WIDTH = 128;
+export const SOFTWARE_WIDTH = 32;
+export const SOFTWARE_TILE: GemmTile = { side: 4, rows: 4, latents: 4, depth: 4 };
+
+/** The constants of a layout. */
+export function layoutConstants({ width, tile }: Layout, d_in: number): Constants {
+  return {
+    WIDTH: `${width}u`,
+    VECS: `${Math.ceil(vec4s(d_in) / width)}u`,
+    SIDE: `${tile.side}u`,
+    ROWS: `${tile.rows}u`,
+    LATENTS: `${tile.latents}u`,
+    DEPTH: `${tile.depth}u`,
+  };
+}
+
+/** Latents that a workgroup of latentGradient.wgsl goes through. */
+export const LATENTS_EACH = 16;
+
+const ARCHITECTURES: Partial<Record<Architecture, number>> = {
+  standard: 0,
+  topk: 1,
+  batchtopk: 2,
+  jumprelu: 3,
+  gated: 4,
+};
+const NORMALISE = { none: 0, expected_average_only_in: 0, constant_norm_rescale: 1, layer_norm: 2 } as const;
+
+/** Constants by name, as WGSL wants them. */
+export type Constants = Readonly<Record<string, string>>;
+
+/** What kernels are compiled for: one SAE's shape, and how it is trained or encodes. */
+export function constantsFor(
+  sae: SaeConfig,
+  use: { readonly training?: TrainerConfig; readonly chain?: boolean; readonly fused?: boolean },
+): Constants {
+  const { training } = use;
+  const architecture = ARCHITECTURES[sae.architecture];
+  if (architecture === undefined) throw new EngineError(`a ${sae.architecture} SAE can be read, not trained`);
+  const family = sae.architecture === "topk" || sae.architecture === "batchtopk";
+  const aux = training !== undefined && family && training.aux_loss_coefficient !== 0;
+  const second = aux || (training !== undefined && sae.architecture === "gated");
+  return {
+    ARCHITECTURE: `${architecture}u`,
+    TRAINING: `${training !== undefined}`,
+    CHAIN: `${use.chain ?? false}`,
+    NORMALISE: `${NORMALISE[sae.normalize_activations]}u`,
+    APPLY_B_DEC: `${sae.apply_b_dec_to_input}`,
+    ENCODER_BIAS: `${sae.architecture !== "gated"}`,
+    NORM_IS_ONE: `${family && sae.rescale_acts_by_decoder_norm !== true}`,
+    AUX: `${aux}`,
+    AUX_POSITIVE: `${aux && training.aux_loss_form === "dictionary_learning"}`,
+    SECOND: `${second}`,
+    LP_IS_ONE: `${(training?.lp_norm ?? 1) === 1}`,
+    UNIT: `${training?.decoder_norm === "unit"}`,
+    MOMENTUM: `${(training?.adam_beta1 ?? 0) > 0}`,
+    FUSED: `${use.fused ?? false}`,
+    LATENTS_EACH: `${LATENTS_EACH}u`,
+    PASS: "0u",
+  };
+}
+
+/** vec4s of a row of d floats. */
+export function vec4s(d: number): number {
+  return Math.ceil(d / 4);
+}
+
+const files = new Map<string, string>();
+
+function text(name: string): string {
+  let found = files.get(name);
+  if (found === undefined) {
+    // Beside this file in the sources, beside the bundle in dist/.
+    found = readFileSync(new URL(`./kernels/${name}.wgsl`, import.meta.url), "utf8");
+    files.set(name, found);
+  }
+  return found;
+}
+
+/** A kernel's whole text. Constants that its files don't name are left out, so that pipelines are shared. */
+export function sourceOf(name: KernelName, constants: Constants): string {
+  const { file, includes } = kernels[name];
+  const body = ["shared", ...includes, file].map(text).join("\n");
+  const used = Object.entries(constants).filter(([constant]) => new RegExp(`\\b${constant}\\b`).test(body));
+  return `${used.map(([constant, value]) => `const ${constant} = ${value};`).join("\n")}\n${body}`;
+}

@@ -1,0 +1,107 @@
+// batchtopk over the whole batch: byte by byte the value of its keep-th largest pre-activation (histogram, then choose), then how many ties each row keeps (ties, then share), first rows first.
+@group(0) @binding(0) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> pre: array<f32>;
+@group(0) @binding(2) var<storage, read> latents: array<Latent>;
+@group(0) @binding(3) var<storage, read_write> rowsKnown: array<Row>;
+@group(0) @binding(4) var<storage, read_write> header: array<u32>;
+@group(0) @binding(5) var<storage, read_write> bins: array<atomic<u32>>;
+
+const BINS = 256u;
+var<workgroup> own: array<atomic<u32>, BINS>;
+var<workgroup> sums: array<u32, WIDTH>;
+
+// A workgroup a row: adds the row's digits of this pass to the batch's bins.
+@compute @workgroup_size(WIDTH)
+fn histogram(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let row = flat(group, groups);
+  if (row >= numbers.count) { return; }
+  let cut = header[CUT];
+  for (var b = me; b < BINS; b += WIDTH) { atomicStore(&own[b], 0u); }
+  workgroupBarrier();
+  for (var i = me; i < numbers.F; i += WIDTH) {
+    let key = positiveKey(pre[row * numbers.F + i] * latents[i].norm);
+    if (key == 0u) { continue; }
+    if (PASS == 0u || (key >> (32u - 8u * PASS)) == cut) { atomicAdd(&own[(key >> (24u - 8u * PASS)) & 255u], 1u); }
+  }
+  workgroupBarrier();
+  for (var b = me; b < BINS; b += WIDTH) {
+    let count = atomicLoad(&own[b]);
+    if (count > 0u) { atomicAdd(&bins[b], count); }
+  }
+}
+
+// One workgroup: the bin in which the keep-th largest lies; empties the bins for the next pass.
+@compute @workgroup_size(WIDTH)
+fn choose(@builtin(local_invocation_index) me: u32) {
+  const each = BINS / WIDTH;
+  var sum = 0u;
+  for (var b = me * each; b < (me + 1u) * each; b++) { sum += atomicLoad(&bins[b]); }
+  sums[me] = sum;
+  storageBarrier();
+  workgroupBarrier();
+  if (me == 0u) {
+    if (PASS == 0u) { header[REMAINING] = numbers.keep; header[CUT] = 0u; header[TOTAL] = 0u; }
+    var rest = header[REMAINING];
+    var part = WIDTH;
+    loop {
+      part -= 1u;
+      if (sums[part] >= rest || part == 0u) { break; }
+      rest -= sums[part];
+    }
+    var bin = (part + 1u) * each;
+    var count = 0u;
+    loop {
+      bin -= 1u;
+      count = atomicLoad(&bins[bin]);
+      if (count >= rest || bin == part * each) { break; }
+      rest -= count;
+    }
+    // Fewer positive ones than are kept: all stay, at a cut of 0.
+    if (PASS == 0u && count < rest) { header[TOTAL] = 1u; }
+    header[REMAINING] = rest;
+    header[CUT] = (header[CUT] << 8u) | bin;
+    if (header[TOTAL] == 1u) { header[CUT] = 0u; }
+  }
+  storageBarrier();
+  workgroupBarrier();
+  for (var b = me * each; b < (me + 1u) * each; b++) { atomicStore(&bins[b], 0u); }
+}
+
+// A workgroup a row: how many of its values equal the cut.
+@compute @workgroup_size(WIDTH)
+fn ties(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let row = flat(group, groups);
+  if (row >= numbers.count) { return; }
+  let cut = header[CUT];
+  var count = 0u;
+  for (var i = me; i < numbers.F; i += WIDTH) {
+    let key = positiveKey(pre[row * numbers.F + i] * latents[i].norm);
+    if (key > 0u && key == cut) { count += 1u; }
+  }
+  sums[me] = count;
+  workgroupBarrier();
+  if (me != 0u) { return; }
+  var all = 0u;
+  for (var k = 0u; k < WIDTH; k++) { all += sums[k]; }
+  rowsKnown[numbers.first + row].ties = all;
+}
+
+// One workgroup: the ties that each row keeps, into its limit.
+@compute @workgroup_size(WIDTH)
+fn share(@builtin(local_invocation_index) me: u32) {
+  let each = (numbers.rows + WIDTH - 1u) / WIDTH;
+  let origin = min(me * each, numbers.rows);
+  let to = min(origin + each, numbers.rows);
+  var sum = 0u;
+  for (var t = origin; t < to; t++) { sum += rowsKnown[t].ties; }
+  sums[me] = sum;
+  workgroupBarrier();
+  var before = 0u;
+  for (var other = 0u; other < me; other++) { before += sums[other]; }
+  var rest = header[REMAINING] - min(header[REMAINING], before);
+  for (var t = origin; t < to; t++) {
+    let own_ = min(rest, rowsKnown[t].ties);
+    rowsKnown[t].limit = own_;
+    rest -= own_;
+  }
+}

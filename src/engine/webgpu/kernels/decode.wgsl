@@ -1,0 +1,148 @@
+// A workgroup a row: finds the row's active latents in order, adds up their decoder rows, and leaves the residual's gradient (training) or the reconstruction (encoding), and the row's sums.
+@group(0) @binding(0) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> parameters: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> activations: array<vec4f>;
+@group(0) @binding(3) var<storage, read> pre: array<f32>;
+@group(0) @binding(4) var<storage, read> latents: array<Latent>;
+@group(0) @binding(5) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> rowsKnown: array<Row>;
+@group(0) @binding(7) var<storage, read> bias: array<vec4f>;
+
+// latents looked through together, by a thread and in all, and words of their mask
+const EACH = 8u;
+const SPAN = EACH * WIDTH;
+const WORDS = SPAN / 32u;
+var<workgroup> mask: array<atomic<u32>, WORDS>;
+var<workgroup> listed: array<u32, SPAN>;
+var<workgroup> listedMain: array<f32, SPAN>;
+var<workgroup> listedSecond: array<f32, select(1u, SPAN, SECOND)>;
+var<workgroup> sums: array<vec4f, WIDTH>;
+var<workgroup> leasts: array<f32, select(1u, WIDTH, ARCHITECTURE == BATCHTOPK)>;
+
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let row = flat(group, groups);
+  if (row >= numbers.count) { return; }
+  let t = numbers.first + row;
+  let V = numbers.V;
+  let known = rowsKnown[t];
+  var out: array<vec4f, VECS>;
+  var second: array<vec4f, VECS>;
+  for (var v = 0u; v < VECS; v++) {
+    let c = me + v * WIDTH;
+    if (c < V) { out[v] = bias[HEADER + c]; }
+    if (ARCHITECTURE == GATED) { second[v] = out[v]; }
+  }
+  var firing = 0.0;
+  var penalty = 0.0;
+  var smallest = 3.0e38;
+  for (var base = 0u; base < numbers.F; base += SPAN) {
+    if (me < WORDS) { atomicStore(&mask[me], 0u); }
+    workgroupBarrier();
+    var mains: array<f32, EACH>;
+    var seconds: array<f32, EACH>;
+    for (var e = 0u; e < EACH; e++) {
+      let i = base + e * WIDTH + me;
+      mains[e] = 0.0;
+      seconds[e] = 0.0;
+      if (i >= numbers.F) { continue; }
+      let p = pre[row * numbers.F + i];
+      let latent = latents[i];
+      let vector = vectors[i];
+      let code = mainCode(p, vector, latent.norm, i, known);
+      var other = 0.0;
+      if (SECOND && isSecond(p, vector, latent.norm, latent.dead == 1u, i, known)) { other = secondCode(p, vector); }
+      mains[e] = code;
+      seconds[e] = other;
+      if (code != 0.0) {
+        firing += 1.0;
+        if (ARCHITECTURE == BATCHTOPK) { smallest = min(smallest, p * latent.norm); }
+        if (ARCHITECTURE == STANDARD) {
+          let weighted = code * latent.norm;
+          if (LP_IS_ONE) { penalty += weighted; } else if (weighted > 0.0) { penalty += pow(weighted, numbers.lpNorm); }
+        }
+      }
+      if (ARCHITECTURE == GATED) { penalty += other * latent.norm; }
+      if (code != 0.0 || other != 0.0) { atomicOr(&mask[e * (WIDTH / 32u) + me / 32u], 1u << (me % 32u)); }
+    }
+    workgroupBarrier();
+    var before = 0u;
+    var word = 0u;
+    for (var e = 0u; e < EACH; e++) {
+      if (mains[e] == 0.0 && seconds[e] == 0.0) { continue; }
+      let own = e * (WIDTH / 32u) + me / 32u;
+      for (; word < own; word++) { before += countOneBits(atomicLoad(&mask[word])); }
+      let place = before + countOneBits(atomicLoad(&mask[own]) & ((1u << (me % 32u)) - 1u));
+      listed[place] = base + e * WIDTH + me;
+      listedMain[place] = mains[e];
+      if (SECOND) { listedSecond[place] = seconds[e]; }
+    }
+    var length = 0u;
+    for (var w = 0u; w < WORDS; w++) { length += countOneBits(atomicLoad(&mask[w])); }
+    workgroupBarrier();
+    for (var q = 0u; q < length; q++) {
+      let origin = (numbers.F + listed[q]) * V;
+      let a = listedMain[q];
+      var b = 0.0;
+      if (SECOND) { b = listedSecond[q]; }
+      for (var v = 0u; v < VECS; v++) {
+        let c = me + v * WIDTH;
+        if (c >= V) { continue; }
+        let w = parameters[origin + c];
+        out[v] += a * w;
+        if (SECOND) { second[v] += b * w; }
+      }
+    }
+    workgroupBarrier();
+  }
+
+  var error = 0.0;
+  var otherError = 0.0;
+  let doubled = 2.0 / f32(numbers.rows);
+  for (var v = 0u; v < VECS; v++) {
+    let c = me + v * WIDTH;
+    if (c >= V) { continue; }
+    let at = t * V + c;
+    let section = numbers.rows * V;
+    let x = activations[TARGET * section + at];
+    let within = vec4u(4u * c) + vec4u(0u, 1u, 2u, 3u) < vec4u(numbers.d);
+    let restored = select(vec4f(0.0), out[v] * known.scale + known.shift, within);
+    if (!TRAINING) {
+      activations[GRADIENT * section + at] += numbers.weight * restored;
+      // Boosting: the next member sees what this one leaves over.
+      if (CHAIN) { activations[TARGET * section + at] = x - restored; }
+      continue;
+    }
+    let e = restored - x;
+    error += squareOf(e);
+    activations[GRADIENT * section + at] = doubled * known.scale * e;
+    if (!SECOND) { continue; }
+    // AuxK reconstructs the residual x − x̂, a gate x itself.
+    var f = second[v] + e;
+    if (ARCHITECTURE == GATED) { f = select(vec4f(0.0), second[v] * known.scale + known.shift, within) - x; }
+    otherError += squareOf(f);
+    activations[SECOND_GRADIENT * section + at] = doubled * known.scale * f;
+  }
+  sums[me] = vec4f(firing, error, penalty, otherError);
+  if (ARCHITECTURE == BATCHTOPK) { leasts[me] = smallest; }
+  workgroupBarrier();
+  if (me != 0u) { return; }
+  var all = vec4f(0.0);
+  for (var k = 0u; k < WIDTH; k++) {
+    all += sums[k];
+    if (ARCHITECTURE == BATCHTOPK) { smallest = min(smallest, leasts[k]); }
+  }
+  rowsKnown[t].firing = all.x;
+  rowsKnown[t].error = all.y;
+  rowsKnown[t].penalty = all.z;
+  rowsKnown[t].auxError = all.w;
+  rowsKnown[t].least = smallest;
+  if (ARCHITECTURE == STANDARD && !LP_IS_ONE) {
+    rowsKnown[t].penalty = select(0.0, pow(all.z, 1.0 / numbers.lpNorm), all.z > 0.0);
+    if (TRAINING) {
+      // The p-norm's derivative by the row's own norm, where the gradient of the latents will look for it: this architecture has no second gradient.
+      let factor = select(1.0, pow(all.z, 1.0 / numbers.lpNorm - 1.0), all.z > 0.0);
+      activations[(SECOND_GRADIENT * numbers.rows + t) * V] = vec4f(factor);
+    }
+  }
+}

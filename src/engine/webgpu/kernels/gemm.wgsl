@@ -1,0 +1,58 @@
+// Pre-activations of a micro-batch: pre[t, i] = Σ_j centred[t, j] W_enc[i, j] + b_enc[i]. A tile of TILE_ROWS × TILE_LATENTS a workgroup, ROWS × LATENTS registers a thread, vec4s along j.
+@group(0) @binding(0) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> activations: array<vec4f>;
+@group(0) @binding(2) var<storage, read> parameters: array<vec4f>;
+@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> pre: array<f32>;
+
+const TILE_ROWS = SIDE * ROWS;
+const TILE_LATENTS = SIDE * LATENTS;
+// vec4s along j at a time; one more between rows keeps threads off each other's banks
+const STRIDE = DEPTH + 1u;
+var<workgroup> left: array<vec4f, TILE_ROWS * STRIDE>;
+var<workgroup> right: array<vec4f, TILE_LATENTS * STRIDE>;
+
+@compute @workgroup_size(SIDE, SIDE)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: vec3u, @builtin(local_invocation_index) me: u32) {
+  let row0 = group.y * TILE_ROWS;
+  let latent0 = group.x * TILE_LATENTS;
+  let V = numbers.V;
+  let base = (CENTRED * numbers.rows + numbers.first) * V;
+  var sums: array<array<f32, LATENTS>, ROWS>;
+  for (var c0 = 0u; c0 < V; c0 += DEPTH) {
+    for (var at = me; at < TILE_ROWS * DEPTH; at += SIDE * SIDE) {
+      let r = at / DEPTH;
+      let c = at % DEPTH;
+      var value = vec4f(0.0);
+      if (row0 + r < numbers.count && c0 + c < V) { value = activations[base + (row0 + r) * V + c0 + c]; }
+      left[r * STRIDE + c] = value;
+    }
+    for (var at = me; at < TILE_LATENTS * DEPTH; at += SIDE * SIDE) {
+      let r = at / DEPTH;
+      let c = at % DEPTH;
+      var value = vec4f(0.0);
+      if (latent0 + r < numbers.F && c0 + c < V) { value = parameters[(latent0 + r) * V + c0 + c]; }
+      right[r * STRIDE + c] = value;
+    }
+    workgroupBarrier();
+    for (var c = 0u; c < DEPTH; c++) {
+      var b: array<vec4f, LATENTS>;
+      for (var n = 0u; n < LATENTS; n++) { b[n] = right[(at.x + n * SIDE) * STRIDE + c]; }
+      for (var m = 0u; m < ROWS; m++) {
+        let a = left[(at.y + m * SIDE) * STRIDE + c];
+        for (var n = 0u; n < LATENTS; n++) { sums[m][n] += dot(a, b[n]); }
+      }
+    }
+    workgroupBarrier();
+  }
+  for (var m = 0u; m < ROWS; m++) {
+    let t = row0 + at.y + m * SIDE;
+    for (var n = 0u; n < LATENTS; n++) {
+      let i = latent0 + at.x + n * SIDE;
+      if (t >= numbers.count || i >= numbers.F) { continue; }
+      // A gate and its magnitude have biases of their own.
+      let bias = select(0.0, vectors[i].x, ENCODER_BIAS);
+      pre[t * numbers.F + i] = sums[m][n] + bias;
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// topk and AuxK by exact radix select, a workgroup a row: the value that the k-th largest has, and where ties with it end. Byte by byte of the value, then of the index, lowest index first.
+@group(0) @binding(0) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> pre: array<f32>;
+@group(0) @binding(2) var<storage, read> latents: array<Latent>;
+@group(0) @binding(3) var<storage, read_write> rowsKnown: array<Row>;
+@group(0) @binding(4) var<storage, read> bias: array<vec4f>;
+
+const BINS = 256u;
+var<workgroup> histogram: array<atomic<u32>, BINS>;
+var<workgroup> chosen: u32;
+var<workgroup> remaining: u32;
+var<workgroup> ending: u32;
+
+// Bytes 0 to 3 are the value's, 4 to 6 the index', inverted so that the lowest comes first.
+fn byteOf(key: u32, i: u32, place: u32) -> u32 {
+  return select((~i >> (48u - 8u * place)) & 255u, (key >> (24u - 8u * place)) & 255u, place < 4u);
+}
+
+// Whether the bytes before `place` are those that have been chosen.
+fn goesOn(key: u32, i: u32, place: u32, cut: u32, index: u32) -> bool {
+  if (place == 0u) { return true; }
+  if (place < 4u) { return (key >> (32u - 8u * place)) == cut; }
+  return key == cut && (place == 4u || ((~i & 0xffffffu) >> (56u - 8u * place)) == index);
+}
+
+fn keyOf(p: f32, i: u32, aux: bool) -> u32 {
+  let s = p * latents[i].norm;
+  if (!aux) { return positiveKey(s); }
+  return select(0u, auxKey(s), latents[i].dead == 1u);
+}
+
+// (cut, limit) of the `wanted` largest keys of a row; keys of 0 don't take part. From byte 4 on the cut is known and `wanted` of its ties are kept.
+fn selectLargest(row: u32, aux: bool, wanted: u32, me: u32, first: u32, knownCut: u32) -> vec2u {
+  var cut = knownCut;
+  var index = 0u;
+  var left = wanted;
+  for (var place = first; place < 7u; place++) {
+    for (var b = me; b < BINS; b += WIDTH) { atomicStore(&histogram[b], 0u); }
+    workgroupBarrier();
+    for (var i = me; i < numbers.F; i += WIDTH) {
+      let key = keyOf(pre[row * numbers.F + i], i, aux);
+      if (key > 0u && goesOn(key, i, place, cut, index)) { atomicAdd(&histogram[byteOf(key, i, place)], 1u); }
+    }
+    workgroupBarrier();
+    if (me == 0u) {
+      var rest = left;
+      var bin = BINS;
+      var count = 0u;
+      loop {
+        bin -= 1u;
+        count = atomicLoad(&histogram[bin]);
+        if (count >= rest || bin == 0u) { break; }
+        rest -= count;
+      }
+      chosen = bin;
+      remaining = rest;
+      // 1: fewer than wanted in all, so everything stays; 2: all ties stay.
+      ending = select(select(0u, 2u, place == 3u && count == rest), 1u, count < rest);
+    }
+    let bin = workgroupUniformLoad(&chosen);
+    left = workgroupUniformLoad(&remaining);
+    let ended = workgroupUniformLoad(&ending);
+    if (ended == 1u) { return vec2u(0u, numbers.F); }
+    if (place < 4u) { cut = (cut << 8u) | bin; } else { index = (index << 8u) | bin; }
+    if (ended == 2u) { return vec2u(cut, numbers.F); }
+  }
+  return vec2u(cut, (~index & 0xffffffu) + 1u);
+}
+
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let row = flat(group, groups);
+  if (row >= numbers.count) { return; }
+  let t = numbers.first + row;
+  if (ARCHITECTURE == TOPK && numbers.k < numbers.F) {
+    let bounds = selectLargest(row, false, numbers.k, me, 0u, 0u);
+    if (me == 0u) { rowsKnown[t].cut = bounds.x; rowsKnown[t].limit = bounds.y; }
+  }
+  if (ARCHITECTURE == BATCHTOPK) {
+    // The batch's cut stands in the header, and how many of its ties this row keeps in `limit`.
+    if (me == 0u) { chosen = rowsKnown[t].limit; remaining = rowsKnown[t].ties; }
+    let share = workgroupUniformLoad(&chosen);
+    let ties = workgroupUniformLoad(&remaining);
+    let cut = bitcast<u32>(bias[CUT / 4u][CUT % 4u]);
+    var limit = select(0u, numbers.F, share == ties);
+    if (share > 0u && share < ties) { limit = selectLargest(row, false, share, me, 4u, cut).y; }
+    if (me == 0u) { rowsKnown[t].cut = cut; rowsKnown[t].limit = limit; }
+  }
+  if (AUX) {
+    let dead = bitcast<u32>(bias[DEAD_COUNT / 4u][DEAD_COUNT % 4u]);
+    if (dead > numbers.d / 2u) {
+      let bounds = selectLargest(row, true, numbers.d / 2u, me, 0u, 0u);
+      if (me == 0u) { rowsKnown[t].auxCut = bounds.x; rowsKnown[t].auxLimit = bounds.y; }
+    }
+  }
+}

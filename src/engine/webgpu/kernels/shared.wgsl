@@ -1,0 +1,80 @@
+// What every kernel starts with: its numbers, where things lie in the shared buffers, and small reductions. Constants in capitals are put before it by pipelines.ts.
+// The definitions that these kernels follow are engine/reference/ and sae/encode.ts.
+
+struct Numbers {
+  // rows of the whole batch, and those of this micro-batch: [first, first + count)
+  rows: u32, first: u32, count: u32,
+  // latents F; vec4s V of a row of d floats (padded by zeros); d
+  F: u32, V: u32, d: u32,
+  // topk: latents kept in a row; batchtopk: latents kept in the batch
+  k: u32, keep: u32,
+  // latents counting as dead have been silent for more steps
+  window: u32,
+  // rows of a segment of the counting sort
+  segmentRows: u32, segments: u32,
+  // 1 where the first, the last micro-batch
+  isFirst: u32, isLast: u32,
+  // Adam, bias corrections folded into lr and eps
+  lr: f32, eps: f32, beta1: f32, beta2: f32,
+  // λ over the rows of the batch
+  lambda: f32,
+  lpNorm: f32, bandwidth: f32, maxNorm: f32, auxCoefficient: f32,
+  // encoding: α of the member
+  weight: f32,
+  unused: f32,
+}
+
+struct Latent {
+  norm: f32,
+  since: u32,
+  dead: u32,
+  // 1 where the gradient buffer holds this latent's gradient
+  touched: u32,
+  // its pairs in the list
+  start: u32,
+  count: u32,
+  // Σ gradient²
+  squares: f32,
+  unused: u32,
+}
+
+// What is known of a row: bounds of the selections (a pair is kept above the cut, and at it below the limit), what undoes the normalisation, sums.
+struct Row {
+  cut: u32, limit: u32,
+  auxCut: u32, auxLimit: u32,
+  scale: f32, shift: f32,
+  error: f32, auxError: f32,
+  firing: f32, penalty: f32,
+  least: f32,
+  ties: u32,
+}
+
+// Sections of the activations' buffer, each [rows, V].
+const TARGET = 0u;
+const CENTRED = 1u;
+const GRADIENT = 2u;
+const SECOND_GRADIENT = 3u;
+
+// The bias' buffer: a header of single numbers, then b_dec, its moments and its gradient, sums by column, and partial sums.
+const HEADER = 4u;
+const DEAD_COUNT = 0u;
+const CLIP = 1u;
+const GRADIENT_NORM = 2u;
+const AUX_FACTOR = 3u;
+const CUT = 4u;
+const REMAINING = 5u;
+const TOTAL = 6u;
+
+const STANDARD = 0u;
+const TOPK = 1u;
+const BATCHTOPK = 2u;
+const JUMPRELU = 3u;
+const GATED = 4u;
+
+fn flat(group: vec3u, groups: vec3u) -> u32 {
+  return group.x + group.y * groups.x;
+}
+
+fn squareOf(v: vec4f) -> f32 {
+  return dot(v, v);
+}

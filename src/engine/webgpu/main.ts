@@ -1,0 +1,94 @@
+// The device's own process: opens an adapter and does what the engine asks for. A driver that faults ends this process and no other.
+import { EngineError } from "../engine.ts";
+import { DeviceEncoder } from "./deviceEncoder.ts";
+import { DeviceTrainer } from "./deviceTrainer.ts";
+import { findAdapters, Gpu } from "./gpu.ts";
+import { LargeReceiver, sendLarge } from "./largeMessages.ts";
+import { type Layouts, plainLayout } from "./layouts.ts";
+import { measureDevice } from "./measureDevice.ts";
+import type { Call, Reply, Request } from "./protocol.ts";
+import { tunedLayouts } from "./tuning.ts";
+
+let gpu: Gpu | undefined;
+let largestBuffer = 0;
+let layouts: Layouts;
+const objects = new Map<number, DeviceTrainer | DeviceEncoder>();
+let count = 0;
+
+async function answer(call: Call): Promise<unknown> {
+  switch (call.kind) {
+    case "adapters":
+      return (await findAdapters()).map(({ description }) => description);
+    case "open": {
+      const found = (await findAdapters()).find(({ description }) => description.key === call.adapter);
+      if (!found) throw new EngineError(`the GPU is no longer there: ${call.adapter}`);
+      gpu = await Gpu.open(found);
+      largestBuffer = Math.min(gpu.largestBuffer, call.options.largestBuffer ?? Number.POSITIVE_INFINITY);
+      const layout = plainLayout(gpu.description);
+      const { tuningFile } = call.options;
+      layouts = tuningFile === undefined ? { for: async () => layout } : tunedLayouts(gpu, tuningFile);
+      return gpu.description;
+    }
+    case "trainer": {
+      const trainer = new DeviceTrainer(opened(), call.config, largestBuffer, layouts);
+      if (call.frozen) await trainer.freeze(call.frozen);
+      objects.set(++count, trainer);
+      return count;
+    }
+    case "member":
+      return object(call.trainer, DeviceTrainer).add(call.state);
+    case "step":
+      return object(call.trainer, DeviceTrainer).step(call.x, call.rows, call.input);
+    case "state":
+      return object(call.trainer, DeviceTrainer).state(call.member);
+    case "encoder":
+      objects.set(++count, await DeviceEncoder.open(opened(), call.ensemble, largestBuffer, layouts));
+      return count;
+    case "encode":
+      return object(call.encoder, DeviceEncoder).encode(call.x, call.rows);
+    case "close": {
+      const object = objects.get(call.object);
+      objects.delete(call.object);
+      return object?.close();
+    }
+    case "measure":
+      return measureDevice(opened(), layouts);
+    case "counts":
+      return { ...opened().counts };
+  }
+}
+
+function opened(): Gpu {
+  if (!gpu) throw new EngineError("no GPU has been opened");
+  return gpu;
+}
+
+function object<T>(id: number, type: { readonly prototype: T; [Symbol.hasInstance](value: unknown): boolean }): T {
+  const found = objects.get(id);
+  if (!(found instanceof type)) throw new EngineError("what this call is for has been closed");
+  return found as T;
+}
+
+const receiver = new LargeReceiver();
+let sending: Promise<unknown> = Promise.resolve();
+
+function send(message: unknown): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.send!(message, (error: Error | null) => (error ? reject(error) : resolve()));
+  });
+}
+
+process.on("message", async (message) => {
+  const request = receiver.receive(message) as Request | undefined;
+  if (!request) return;
+  const { id, call } = request;
+  let reply: Reply;
+  try {
+    reply = { id, result: await answer(call) };
+  } catch (error) {
+    reply = { id, error: error instanceof EngineError ? error.message : String((error as Error).stack ?? error) };
+  }
+  sending = sending.then(() => sendLarge(send, reply)).catch(() => process.exit(1));
+});
+// The engine is gone: nobody wants anything any more.
+process.on("disconnect", () => process.exit(0));

@@ -1,0 +1,279 @@
+// The kernels of one SAE over one batch, bound to their buffers: forward over micro-batches, and the training step around it.
+import type { SaeConfig } from "../../sae/sae.ts";
+import type { StepInput, TrainerConfig } from "../engine.ts";
+import type { Gpu, Run } from "./gpu.ts";
+import { type Constants, LATENTS_EACH, type Layout, layoutConstants, vec4s } from "./kernels.ts";
+import { type BatchPlan, HEADER_BYTES, type MicroBatch } from "./memoryPlan.ts";
+import { NUMBERS_BYTES, type Numbers, packNumbers } from "./numbers.ts";
+import type { SaeBuffers } from "./saeBuffers.ts";
+
+/** What is shared by the members of a batch, which go one after the other. */
+export interface BatchBuffers {
+  readonly rows: number;
+  readonly plan: BatchPlan;
+  readonly buffers: Readonly<Record<string, GPUBuffer>>;
+}
+
+/** A piece of work for Gpu.submit. */
+export type Work = Run | ((encoder: GPUCommandEncoder) => void);
+
+type Kernels = Readonly<Record<string, Run>>;
+
+export class MemberPass {
+  readonly #gpu: Gpu;
+  readonly #sae: SaeBuffers;
+  readonly #batch: BatchBuffers;
+  readonly #constants: Constants;
+  readonly #training: TrainerConfig | undefined;
+  readonly #numbers: readonly GPUBuffer[];
+  readonly #parts: readonly { readonly micro: MicroBatch; readonly kernels: Kernels }[];
+  /** The micro-batch whose pre-activations are at hand while work is laid out. */
+  #resident = -1;
+
+  constructor(
+    gpu: Gpu,
+    sae: SaeBuffers,
+    batch: BatchBuffers,
+    constants: Constants,
+    layout: Layout,
+    training?: TrainerConfig,
+  ) {
+    this.#gpu = gpu;
+    this.#sae = sae;
+    this.#batch = batch;
+    this.#constants = {
+      ...constants,
+      ...layoutConstants(layout, sae.config.d_in),
+    };
+    this.#training = training;
+    this.#numbers = batch.plan.microBatches.map(() => gpu.uniform(NUMBERS_BYTES));
+    this.#parts = batch.plan.microBatches.map((micro, part) => ({ micro, kernels: this.#bind(micro, part, layout) }));
+  }
+
+  destroy(): void {
+    for (const buffer of this.#numbers) buffer.destroy();
+  }
+
+  /** Sends the numbers of the next pass. `count`: training steps taken once it is done. */
+  prepare(step?: { readonly input: StepInput; readonly count: number }, weight = 1): void {
+    const parts = this.microBatches;
+    for (const [part, micro] of parts.entries()) {
+      const numbers: Numbers = {
+        ...this.#shape(micro),
+        isFirst: Number(part === 0),
+        isLast: Number(part === parts.length - 1),
+        weight,
+        ...(step && this.#training ? adamNumbers(this.#training, step.input, step.count, this.#batch.rows) : {}),
+      };
+      this.#gpu.write(this.#numbers[part]!, packNumbers(numbers));
+    }
+  }
+
+  get microBatches(): readonly MicroBatch[] {
+    return this.#batch.plan.microBatches;
+  }
+
+  /** Before the micro-batches of an encoding. */
+  begin(): Work[] {
+    return [this.#first("begin"), this.#first("centre")];
+  }
+
+  /** Encodes a micro-batch: its reconstruction is added up in the activations' buffer. */
+  encode(part: number): Work[] {
+    const { gemm, selectRows, decode } = this.#parts[part]!.kernels;
+    return [gemm!, ...(selectRows ? [selectRows] : []), decode!];
+  }
+
+  /** The codes of the micro-batch that was encoded last, as compressed rows. */
+  codes(part: number): Work[] {
+    const { rowOffsets, rowCodes } = this.#parts[part]!.kernels;
+    return [rowOffsets!, rowCodes!];
+  }
+
+  /** Σ(x − x̄)² of the targets, into this member's buffer. */
+  targetDeviations(): Work {
+    return this.#first("targetDeviations");
+  }
+
+  /** A training step, all but reading its numbers. */
+  *step(): Generator<Work> {
+    this.#resident = -1;
+    const { bias } = this.#sae.buffers;
+    const training = this.#training!;
+    const hasAux = this.#constants["AUX"] === "true";
+    // dictionary_learning's AuxK is divided by the variance of the whole batch's residual.
+    const waits = this.#constants["AUX_POSITIVE"] === "true";
+    yield (encoder) => encoder.clearBuffer(bias!, 0, HEADER_BYTES);
+    yield this.#first("begin");
+    yield this.#first("centre");
+    if (hasAux && !waits) yield this.#first("auxFactor");
+    if (training.sae.architecture === "batchtopk") yield* this.#batchCut();
+    for (const [part, { kernels }] of this.#parts.entries()) {
+      yield* this.#pre(part);
+      if (kernels["selectRows"]) yield kernels["selectRows"];
+      yield kernels["decode"]!;
+      if (!waits) yield* this.#gradients(part);
+    }
+    if (waits) {
+      yield this.#first("residualDeviations");
+      yield this.#first("auxFactor");
+      for (const part of this.#parts.keys()) {
+        yield* this.#pre(part);
+        yield* this.#gradients(part);
+      }
+    }
+    yield this.#first("biasGradient");
+    yield this.#first("clip");
+    if (!this.#isFused) yield this.#first("adam");
+    yield this.#first("stepBias");
+  }
+
+  get #isFused(): boolean {
+    return this.#constants["FUSED"] === "true";
+  }
+
+  #first(name: string): Run {
+    return this.#parts[0]!.kernels[name]!;
+  }
+
+  *#pre(part: number): Generator<Work> {
+    if (this.#resident === part) return;
+    this.#resident = part;
+    yield this.#parts[part]!.kernels["gemm"]!;
+  }
+
+  *#gradients(part: number): Generator<Work> {
+    const { kernels } = this.#parts[part]!;
+    for (const name of ["pairCount", "pairWithin", "pairBetween", "pairPlace", "latentGradient"]) yield kernels[name]!;
+  }
+
+  *#batchCut(): Generator<Work> {
+    for (const pass of [0, 1, 2, 3]) {
+      for (const [part, { kernels }] of this.#parts.entries()) {
+        yield* this.#pre(part);
+        yield kernels[`batchHistogram${pass}`]!;
+      }
+      yield this.#first(`batchChoose${pass}`);
+    }
+    for (const [part, { kernels }] of this.#parts.entries()) {
+      yield* this.#pre(part);
+      yield kernels["batchTies"]!;
+    }
+    yield this.#first("batchShare");
+  }
+
+  #shape(micro: MicroBatch): Numbers {
+    const { config } = this.#sae;
+    return {
+      rows: this.#batch.rows,
+      ...micro,
+      F: config.d_sae,
+      V: vec4s(config.d_in),
+      d: config.d_in,
+      k: Math.floor(config.k ?? 0),
+      keep: Math.floor((config.k ?? 0) * this.#batch.rows),
+    };
+  }
+
+  #bind({ count, segments }: MicroBatch, part: number, { width, tile }: Layout): Kernels {
+    const { config, buffers: sae } = this.#sae;
+    const { buffers: batch, rows } = this.#batch;
+    const F = config.d_sae;
+    const numbers = this.#numbers[part]!;
+    const parameters = sae["parameters"]!;
+    const vectors = sae["vectors"]!;
+    const latents = sae["latents"]!;
+    const bias = sae["bias"]!;
+    const activations = batch["activations"]!;
+    const known = batch["rows"]!;
+    const pre = batch["pre"]!;
+    const bind = (
+      name: Parameters<Gpu["bind"]>[0],
+      buffers: readonly GPUBuffer[],
+      groups: number | readonly [number, number],
+      constants: Constants = this.#constants,
+    ) => this.#gpu.bind(name, constants, [numbers, ...buffers], groups);
+    const { architecture } = config;
+    const selects =
+      (architecture === "topk" && config.k! < F) ||
+      (this.#training && architecture === "batchtopk") ||
+      this.#constants["AUX"] === "true";
+    const forward: Record<string, Run> = {
+      begin: bind("begin", [parameters, latents, vectors, bias], F),
+      centre: bind("centre", [activations, known, bias], rows),
+      gemm: bind(
+        "gemm",
+        [activations, parameters, vectors, pre],
+        [Math.ceil(F / (tile.side * tile.latents)), Math.ceil(count / (tile.side * tile.rows))],
+      ),
+      decode: bind("decode", [parameters, activations, pre, latents, vectors, known, bias], count),
+      ...(selects ? { selectRows: bind("selectRows", [pre, latents, known, bias], count) } : {}),
+    };
+    if (!this.#training) {
+      // A chain within training is not read.
+      if (!batch["codes"]) return forward;
+      const codes = [pre, latents, vectors, known, batch["starts"]!, batch["codes"]];
+      return { ...forward, rowOffsets: bind("rowOffsets", codes, 1), rowCodes: bind("rowCodes", codes, count) };
+    }
+    const pairs = [pre, latents, vectors, known, batch["counts"]!, batch["pairs"]!];
+    const columns = Math.ceil(vec4s(config.d_in) / 4);
+    const across = Math.ceil(F / width);
+    // Where no first moments are kept the kernel doesn't touch them; something has to be bound.
+    const firsts = sae["firsts"] ?? batch["bins"]!;
+    const [rowsA, rowsB] = this.#isFused ? [firsts, sae["seconds"]!] : [batch["gradients"]!, batch["bins"]!];
+    const training: Record<string, Run> = {
+      pairCount: bind("pairCount", pairs, [across, segments]),
+      pairWithin: bind("pairWithin", pairs, [across, 1]),
+      pairBetween: bind("pairBetween", pairs, 1),
+      pairPlace: bind("pairPlace", pairs, [across, segments]),
+      latentGradient: bind(
+        "latentGradient",
+        [parameters, vectors, activations, batch["pairs"]!, latents, bias, rowsA, rowsB],
+        Math.ceil(F / LATENTS_EACH),
+      ),
+      targetDeviations: bind("targetDeviations", [activations, bias], [columns, 1]),
+      residualDeviations: bind("residualDeviations", [activations, bias], [columns, 1]),
+      biasGradient: bind("biasGradient", [activations, bias], [columns, 1]),
+      auxFactor: bind("auxFactor", [latents, bias], 1),
+      clip: bind("clip", [latents, bias], 1),
+      stepBias: bind("stepBias", [latents, bias], 1),
+    };
+    if (!this.#isFused) {
+      const buffers = [parameters, vectors, batch["gradients"]!, latents, bias, firsts, sae["seconds"]!];
+      training["adam"] = bind("adam", buffers, F);
+    }
+    if (architecture === "batchtopk") {
+      const cut = [pre, latents, known, bias, batch["bins"]!];
+      for (const pass of [0, 1, 2, 3]) {
+        const constants = { ...this.#constants, PASS: `${pass}u` };
+        training[`batchHistogram${pass}`] = bind("batchHistogram", cut, count, constants);
+        training[`batchChoose${pass}`] = bind("batchChoose", cut, 1, constants);
+      }
+      training["batchTies"] = bind("batchTies", cut, count);
+      training["batchShare"] = bind("batchShare", cut, 1);
+    }
+    return { ...forward, ...training };
+  }
+}
+
+/** Adam's numbers at this step, bias corrections folded into lr and ε, and what the losses are weighted by. */
+function adamNumbers(config: TrainerConfig, input: StepInput, count: number, rows: number): Numbers {
+  const root = Math.sqrt(1 - config.adam_beta2 ** count);
+  return {
+    window: config.dead_feature_window,
+    lr: (input.lr * root) / (1 - config.adam_beta1 ** count),
+    eps: config.adam_eps * root,
+    beta1: config.adam_beta1,
+    beta2: config.adam_beta2,
+    lambda: input.sparsity_coefficient / rows,
+    lpNorm: config.lp_norm,
+    bandwidth: config.jumprelu_bandwidth,
+    maxNorm: config.max_grad_norm ?? 0,
+    auxCoefficient: config.aux_loss_coefficient,
+  };
+}
+
+/** The widths that a batch is planned for. */
+export function configsOf(saes: readonly SaeBuffers[]): SaeConfig[] {
+  return saes.map(({ config }) => config);
+}

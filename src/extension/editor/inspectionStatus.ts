@@ -1,0 +1,73 @@
+// The status bar item of inspection: which ensemble and feature tint the active editor, what is going on, what went wrong; a click is the way out.
+import { basename, dirname } from "node:path";
+import * as vscode from "vscode";
+import { commands } from "../ids.ts";
+import { featureWords } from "../words.ts";
+import type { TextInspector } from "./textInspector.ts";
+
+/** Share of unknown characters from which the numbers mean little. */
+const mostUnknown = 0.3;
+
+export class InspectionStatus implements vscode.Disposable {
+  readonly #item = vscode.window.createStatusBarItem("saeEnsembles.inspection", vscode.StatusBarAlignment.Right, 90);
+  readonly #subscription: vscode.Disposable;
+
+  constructor(inspector: TextInspector) {
+    this.#item.name = "SAE Ensembles: inspection";
+    this.#item.command = commands.inspectionMenu;
+    this.#subscription = inspector.onChanged(() => this.#show(inspector));
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(this.#item, this.#subscription).dispose();
+  }
+
+  #show(inspector: TextInspector): void {
+    const document = vscode.window.activeTextEditor?.document;
+    const phase = document && inspector.phase(document);
+    if (!document || !phase) {
+      this.#item.hide();
+      return;
+    }
+    const { ensemble } = inspector;
+    const inspected = inspector.of(document);
+    const name = ensemble ? `${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}` : "no ensemble";
+    const pinned = inspector.pinned.map((feature) => {
+      const row = inspected?.rows.get(feature);
+      return row ? `${row.member}/${row.index} ${featureWords(row)}` : String(feature);
+    });
+    const unknown = (inspected?.result.unknown ?? 0) > mostUnknown;
+    this.#item.backgroundColor =
+      phase.state === "failed"
+        ? new vscode.ThemeColor("statusBarItem.errorBackground")
+        : unknown
+          ? new vscode.ThemeColor("statusBarItem.warningBackground")
+          : undefined;
+    const icon =
+      phase.state === "reading"
+        ? "$(sync~spin)"
+        : phase.state === "failed"
+          ? "$(error)"
+          : unknown
+            ? "$(warning)"
+            : "$(eye)";
+    this.#item.text = `${icon} ${phase.state === "failed" ? `${name}: failed` : (pinned.at(-1) ?? name)}`;
+    const lines = [`Inspecting through ${name}`];
+    if (phase.state === "failed") lines.push(phase.reason);
+    if (phase.state === "reading") lines.push(inspected ? "Reading what changed…" : "Opening the model and reading…");
+    if (pinned.length > 0) lines.push(`Tinted by ${pinned.join(", ")}`);
+    else lines.push("Every token is tinted by its strongest feature");
+    if (unknown)
+      lines.push(
+        `The model's tokenizer has no names for ${Math.round(100 * inspected!.result.unknown)}% of these characters: it reads them byte by byte, and features say little about them.`,
+      );
+    const read = inspected?.result.read;
+    if (read && inspected) {
+      lines.push(
+        `${inspected.result.tokens.length.toLocaleString("en-US")} tokens read, characters ${(inspected.base + read.start).toLocaleString("en-US")} to ${(inspected.base + read.end).toLocaleString("en-US")}`,
+      );
+    }
+    this.#item.tooltip = lines.join("\n");
+    this.#item.show();
+  }
+}

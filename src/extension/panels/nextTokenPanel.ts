@@ -1,0 +1,218 @@
+// The next-token panel's host: follows the cursor of the editor used last, passes questions on to the service, keeps the list of interventions.
+import { basename, dirname } from "node:path";
+import * as vscode from "vscode";
+import { type Intervention, nextTokenHost, nextTokenView, type ShownIntervention } from "../../protocol/inspection.ts";
+import { answer, notify } from "../../protocol/rpc.ts";
+import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
+import { commands } from "../ids.ts";
+import type { ServiceClient } from "../serviceClient.ts";
+import { featureWords } from "../words.ts";
+import { fillPanel } from "./webviewPanel.ts";
+
+const viewType = "saeEnsembles.nextToken";
+/** Milliseconds of quiet before a moved cursor is followed. */
+const quiet = 200;
+const patience = 10 * 60_000;
+/** Tokens of the distribution, and features of "what pushes this token". */
+const shownTokens = 12;
+const shownFeatures = 8;
+
+type Line = ReturnType<typeof fillPanel>;
+
+export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Disposable {
+  readonly #extension: vscode.ExtensionContext;
+  readonly #service: ServiceClient;
+  readonly #inspector: TextInspector;
+  readonly #subscriptions: vscode.Disposable[];
+  #open: { panel: vscode.WebviewPanel; line: Line } | undefined;
+  #editor: vscode.TextEditor | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #streams = 0;
+
+  constructor(extension: vscode.ExtensionContext, service: ServiceClient, inspector: TextInspector) {
+    this.#extension = extension;
+    this.#service = service;
+    this.#inspector = inspector;
+    this.#editor = followed(vscode.window.activeTextEditor);
+    this.#subscriptions = [
+      vscode.window.registerWebviewPanelSerializer(viewType, this),
+      vscode.window.onDidChangeActiveTextEditor((editor) => {
+        if (!followed(editor)) return;
+        this.#editor = editor;
+        this.#soon();
+      }),
+      vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
+        if (textEditor === this.#editor) this.#soon();
+      }),
+      vscode.workspace.onDidChangeTextDocument(({ document }) => {
+        if (document === this.#editor?.document) this.#soon();
+      }),
+      service.on("annotationsChanged", ({ ensemble }) => {
+        if (this.#open && ensemble === inspector.ensemble)
+          notify(this.#open.line, nextTokenView, "annotationsChanged", {});
+      }),
+    ];
+  }
+
+  dispose(): void {
+    clearTimeout(this.#timer);
+    vscode.Disposable.from(...this.#subscriptions).dispose();
+  }
+
+  /** Opens the panel beside the editor, or brings it to the front without taking the focus. */
+  show(): void {
+    if (this.#open) {
+      this.#open.panel.reveal(undefined, true);
+      return;
+    }
+    const place = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+    this.#fill(vscode.window.createWebviewPanel(viewType, "Next Token", place, { enableScripts: true }));
+  }
+
+  /** Opens it with one more intervention. */
+  async add(features: readonly number[], kind: Intervention["kind"], value: number): Promise<void> {
+    if (this.#open) {
+      notify(this.#open.line, nextTokenView, "add", { features: [...features], kind, value });
+    } else {
+      const added: ShownIntervention = {
+        features: [...features],
+        flagged: false,
+        kind,
+        value,
+        from: "everywhere",
+        on: true,
+      };
+      await this.#keep([...this.#kept(), added]);
+    }
+    this.show();
+  }
+
+  async deserializeWebviewPanel(panel: vscode.WebviewPanel): Promise<void> {
+    this.#fill(panel);
+  }
+
+  #kept(): ShownIntervention[] {
+    const { ensemble } = this.#inspector;
+    return this.#extension.workspaceState.get(`interventions ${ensemble}`, []);
+  }
+
+  async #keep(interventions: readonly ShownIntervention[]): Promise<void> {
+    await this.#extension.workspaceState.update(`interventions ${this.#inspector.ensemble}`, interventions);
+  }
+
+  #ensemble(): string {
+    const { ensemble } = this.#inspector;
+    if (!ensemble) throw new Error("No ensemble is chosen: use the command “Choose Ensemble to Inspect With”.");
+    return ensemble;
+  }
+
+  #title(): string {
+    const { ensemble } = this.#inspector;
+    return ensemble ? `${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}` : "no ensemble chosen";
+  }
+
+  /** The text before the cursor, or why there is none. */
+  async #cursor(): Promise<{ text: string | null; reason: string; title: string }> {
+    const title = this.#title();
+    const editor = this.#editor;
+    if (!editor) return { text: null, reason: "Put the cursor into a text.", title };
+    const { document, selection } = editor;
+    const { text, base } = sentPart(document, selection.active);
+    const offset = document.offsetAt(selection.active) - base;
+    const before = await this.#service.request("textBefore", { kind: kindOf(document), text, offset });
+    const reason = before.text === null ? "Put the cursor into a cell: the model goes on from the cell's text." : "";
+    return { text: before.text, reason, title };
+  }
+
+  async #text(): Promise<string> {
+    const { text, reason } = await this.#cursor();
+    if (text === null) throw new Error(reason);
+    return text;
+  }
+
+  #soon(): void {
+    if (!this.#open) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(async () => {
+      const cursor = await this.#cursor().catch(() => undefined);
+      if (this.#open && cursor) notify(this.#open.line, nextTokenView, "cursor", cursor);
+    }, quiet);
+  }
+
+  #fill(panel: vscode.WebviewPanel): void {
+    panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
+    const line = fillPanel(panel, this.#extension.extensionUri, {
+      bundle: "next-token",
+      element: "sae-next-token",
+      title: "Next Token",
+    });
+    const service = this.#service;
+    answer(line, nextTokenHost, {
+      ready: async () => ({ ...(await this.#cursor()), interventions: this.#kept() }),
+      nextToken: async ({ interventions }, signal) =>
+        service.request(
+          "nextToken",
+          { ensemble: this.#ensemble(), text: await this.#text(), interventions, count: shownTokens },
+          { signal, timeout: patience },
+        ),
+      pushing: async ({ token }, signal) =>
+        service.request(
+          "pushing",
+          { ensemble: this.#ensemble(), text: await this.#text(), token, count: shownFeatures },
+          { signal, timeout: patience },
+        ),
+      generate: async ({ interventions, options }, signal) => {
+        const stream = `${process.pid} ${this.#streams++}`;
+        const listening = service.on("generated", ({ stream: of, ...generated }) => {
+          if (of === stream) notify(line, nextTokenView, "generated", generated);
+        });
+        try {
+          const text = await this.#text();
+          return await service.request(
+            "generate",
+            { ensemble: this.#ensemble(), text, interventions, options, stream },
+            { signal, timeout: patience },
+          );
+        } finally {
+          listening.dispose();
+        }
+      },
+      keep: async ({ interventions }) => {
+        await this.#keep(interventions);
+        return {};
+      },
+      choose: () => this.#choose(),
+      show: async ({ feature }) => {
+        await vscode.commands.executeCommand(commands.showFeature, this.#ensemble(), feature);
+        return {};
+      },
+    });
+    this.#open = { panel, line };
+    panel.onDidDispose(() => {
+      if (this.#open?.panel === panel) this.#open = undefined;
+    });
+  }
+
+  /** Features by their name or their tokens, those that are flagged first. */
+  async #choose(): Promise<{ features: number[] } | null> {
+    const ensemble = this.#ensemble();
+    const { rows } = await this.#service.request("outline", { ensemble, filter: "", limit: 500 });
+    const items = rows.map((row) => ({
+      label: `${row.flagged ? "$(flag) " : ""}${row.member}/${row.index}`,
+      description: featureWords(row),
+      feature: row.feature,
+    }));
+    const chosen = await vscode.window.showQuickPick(items, {
+      title: "Intervene on which features?",
+      placeHolder: "A feature's name, its label or a token that fires it",
+      matchOnDescription: true,
+      canPickMany: true,
+    });
+    return chosen && chosen.length > 0 ? { features: chosen.map(({ feature }) => feature) } : null;
+  }
+}
+
+/** Editors of texts, not of output channels and the like. */
+function followed(editor: vscode.TextEditor | undefined): vscode.TextEditor | undefined {
+  return editor && editor.document.uri.scheme !== "output" ? editor : undefined;
+}

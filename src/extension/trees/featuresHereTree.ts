@@ -1,0 +1,96 @@
+// The view "Features Here": features that fire in the selection of the active editor, or in all that was read of it; a click tints by one.
+import * as vscode from "vscode";
+import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
+import type { TextInspector } from "../editor/textInspector.ts";
+import { commands, views } from "../ids.ts";
+import type { ServiceClient } from "../serviceClient.ts";
+import { featureWords } from "../words.ts";
+
+const shown = 100;
+/** Milliseconds of quiet before a moved selection is asked about. */
+const quiet = 150;
+
+export const rankings: Readonly<Record<Ranking, string>> = {
+  specificity: "rare in the corpus and strong here",
+  sum: "sum of activations",
+  max: "largest activation",
+};
+
+export class FeaturesHereTree implements vscode.TreeDataProvider<FeatureHere>, vscode.Disposable {
+  readonly #inspector: TextInspector;
+  readonly #service: ServiceClient;
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly onDidChangeTreeData = this.#changed.event;
+  readonly #view: vscode.TreeView<FeatureHere>;
+  readonly #subscriptions: vscode.Disposable[];
+  #ranking: Ranking = "specificity";
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(inspector: TextInspector, service: ServiceClient) {
+    this.#inspector = inspector;
+    this.#service = service;
+    this.#view = vscode.window.createTreeView(views.here, { treeDataProvider: this });
+    this.#subscriptions = [
+      this.#view,
+      inspector.onChanged(() => this.#soon()),
+      vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
+        if (inspector.isOn(textEditor.document)) this.#soon();
+      }),
+    ];
+  }
+
+  get ranking(): Ranking {
+    return this.#ranking;
+  }
+
+  rankBy(ranking: Ranking): void {
+    this.#ranking = ranking;
+    this.#changed.fire();
+  }
+
+  dispose(): void {
+    clearTimeout(this.#timer);
+    vscode.Disposable.from(this.#changed, ...this.#subscriptions).dispose();
+  }
+
+  async getChildren(node?: FeatureHere): Promise<FeatureHere[]> {
+    const editor = vscode.window.activeTextEditor;
+    const inspected = editor && this.#inspector.of(editor.document);
+    const { ensemble } = this.#inspector;
+    if (node || !editor || !inspected || !ensemble) {
+      if (!node) this.#view.message = "";
+      return [];
+    }
+    const { document, selection } = editor;
+    const at = (position: vscode.Position) => Math.max(0, document.offsetAt(position) - inspected.base);
+    const { features, total, tokens } = await this.#service.request("featuresHere", {
+      ensemble,
+      document: document.uri.toString(),
+      span: { start: at(selection.start), end: at(selection.end) },
+      ranking: this.#ranking,
+      limit: shown,
+    });
+    const where = selection.isEmpty ? "what was read" : "the selection";
+    this.#view.message = `${features.length} of ${total.toLocaleString("en-US")} features in ${where} (${tokens.toLocaleString("en-US")} tokens), by ${rankings[this.#ranking]}`;
+    return features;
+  }
+
+  getTreeItem({ row, count, sum, max, specificity }: FeatureHere): vscode.TreeItem {
+    const item = new vscode.TreeItem(`${row.member}/${row.index}`);
+    const number = { sum, max, specificity }[this.#ranking];
+    item.description = `${featureWords(row)} · ${number.toPrecision(3)}`;
+    const density = row.density === null ? "" : ` It fires on ${(100 * row.density).toPrecision(2)}% of the corpus.`;
+    item.tooltip = `On ${count} tokens here, at most ${max.toPrecision(3)}, in sum ${sum.toPrecision(3)}; ${specificity.toPrecision(3)} nats specific.${density}`;
+    const pinned = this.#inspector.pinned.includes(row.feature);
+    if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
+    else if (pinned) item.iconPath = new vscode.ThemeIcon("pinned");
+    item.contextValue = `here${row.flagged ? ":flagged" : ""}${pinned ? ":pinned" : ""}`;
+    item.command = { command: commands.tintByFeature, title: "Tint by This Feature", arguments: [row.feature] };
+    return item;
+  }
+
+  #soon(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#changed.fire(), quiet);
+  }
+}

@@ -1,0 +1,52 @@
+// Where a run's arithmetic is done: what the experiment or the user's setting asks for, and for "auto" a real GPU where there is one that proves itself.
+import { join } from "node:path";
+import { AutoEngine, type Say } from "../engine/auto/autoEngine.ts";
+import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
+import type { Engine } from "../engine/engine.ts";
+import { createReferenceEngine } from "../engine/reference/referenceEngine.ts";
+import { createTensorflowEngine, TENSORFLOW_VARIABLE } from "../engine/tensorflow/tensorflowEngine.ts";
+import { createWebgpuEngine } from "../engine/webgpu/webgpuEngine.ts";
+import { InputError } from "../formats/inputError.ts";
+import type { ExperimentSettings } from "./experimentSchema.ts";
+import { stateFolder } from "./stateFolder.ts";
+
+/** Set by the user's setting: the device of runs whose experiment leaves it to "auto". */
+export const DEVICE_VARIABLE = "SAE_ENSEMBLES_DEVICE";
+
+const devices = ["auto", "cpu", "webgpu"] as const;
+type Device = (typeof devices)[number];
+
+type DeviceSettings = Pick<ExperimentSettings, "device" | "engine" | "threads">;
+
+/** The device that settings and environment come to. An experiment's own word counts before the user's setting. */
+export function deviceFor(settings: DeviceSettings): Device {
+  if (settings.engine !== undefined) return "cpu";
+  if (settings.device !== "auto") return settings.device;
+  const wish = process.env[DEVICE_VARIABLE] || "auto";
+  if (!(devices as readonly string[]).includes(wish))
+    throw new InputError({ file: `the variable ${DEVICE_VARIABLE}`, found: wish, expected: devices.join(", ") });
+  return wish as Device;
+}
+
+/** The engine of a run. `say` hears which device was taken and why; without it (a text tried in the editor) "auto" is the processor, which has no start to wait for. */
+export async function openEngine(settings: DeviceSettings, say?: Say): Promise<Engine> {
+  if (settings.engine === "reference") return createReferenceEngine();
+  if (settings.engine === "tensorflow") return createTensorflowEngine(process.env[TENSORFLOW_VARIABLE]);
+  const cpu = () => createCpuEngine(settings.threads === undefined ? {} : { threads: settings.threads });
+  const device = deviceFor(settings);
+  if (device === "cpu" || (device === "auto" && !say)) return cpu();
+  const options = { tuningFile: join(stateFolder(), "gpu-tiles.json") };
+  if (device === "webgpu") {
+    const engine = await createWebgpuEngine(options);
+    say?.("info", `device webgpu (${engine.description}): asked for`);
+    return engine;
+  }
+  try {
+    const gpu = await createWebgpuEngine(options);
+    return new AutoEngine(await cpu(), gpu, say!);
+  } catch (error) {
+    const engine = await cpu();
+    say!("info", `device cpu (${engine.description}): ${(error as Error).message}`);
+    return engine;
+  }
+}

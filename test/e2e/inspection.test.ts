@@ -1,0 +1,267 @@
+// Debugging a model in the editor, in a real VS Code with the packaged VSIX: open a text → inspect → hover → tint by a feature → ablate it → read the changed next token → switch it off → generate → undo.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Frame, Page } from "playwright-core";
+import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const minutes = 60_000;
+
+const story = `She was a nurse in a small village. 🌧️ Her mother said that she was happy.
+He was a doctor, and his brother was a soldier. Élan.
+`;
+
+/** The demo with just enough training that features fire. */
+const experiment = {
+  model_name: "demo",
+  hook_name: "blocks.2.hook_resid_post",
+  dataset_path: "demo",
+  context_size: 128,
+  exclude_special_tokens: true,
+  training_tokens: 40_000,
+  train_batch_size_tokens: 1024,
+  lr: 2e-3,
+  sae: { architecture: "topk", expansion_factor: 2, k: 16 },
+  ensembles: { methods: ["bagging"], n_members: 2 },
+  index: { methods: ["bagging"], tokens: 20_000 },
+};
+
+describe("debugging a model in the editor", {
+  skip: unavailable && `SKIPPED: ${unavailable}`,
+  timeout: 15 * minutes,
+}, () => {
+  const state = mkdtempSync(join(tmpdir(), "sae-e2e-"));
+  const workspace = join(state, "workspace");
+  let server: RunningVsCode;
+  let browser: Browser;
+  let workbench: Workbench;
+  let page: Page;
+
+  before(async () => {
+    await prepareRealVsCode();
+    mkdirSync(workspace, { recursive: true });
+    writeFileSync(join(workspace, "tiny.sae.jsonc"), JSON.stringify(experiment));
+    writeFileSync(join(workspace, "story.txt"), story);
+    writeFileSync(
+      join(workspace, "rows.jsonl"),
+      '{"id": 7, "text": "She was a \\u201cnurse\\u201d."}\n{"id": 8, "text": "He was a doctor."}\n',
+    );
+    const program = join(root, "dist", "sae-ensembles.js");
+    for (const job of ["harvest", "train", "index"])
+      execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: workspace, stdio: "ignore" });
+    execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
+    const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
+    assert.ok(vsix);
+    server = await startVsCode({ vsix: join(root, vsix), state });
+    browser = await launchBrowser();
+    workbench = await Workbench.open(browser, server.url, workspace);
+    page = workbench.page;
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    rmSync(state, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  });
+
+  const picture = (name: string) => page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
+  /** Backgrounds of the editor's decorated pieces: how many there are of each colour. */
+  const tints = () =>
+    page.evaluate(() => {
+      const counts: Record<string, number> = {};
+      for (const piece of document.querySelectorAll(".editor-instance .cdr")) {
+        const { backgroundColor } = getComputedStyle(piece);
+        if (/^rgba\(55, 148, 255/.test(backgroundColor)) counts[backgroundColor] = (counts[backgroundColor] ?? 0) + 1;
+      }
+      return counts;
+    });
+  const word = (text: string) => page.locator(".editor-instance .view-line span span", { hasText: text }).first();
+
+  /** Points at a word until the hover is there. */
+  async function hover(text: string): Promise<void> {
+    const card = page.locator(".monaco-hover:visible", { hasText: "rank" });
+    for (;;) {
+      await page.mouse.move(5, 5);
+      const box = (await word(text).boundingBox())!;
+      const lineStart = await word(text).evaluate((span, part) => {
+        const range = document.createRange();
+        const node = span.firstChild!;
+        const at = node.textContent!.indexOf(part);
+        range.setStart(node, at);
+        range.setEnd(node, at + part.length);
+        return range.getBoundingClientRect().toJSON() as DOMRect;
+      }, text);
+      await page.mouse.move(lineStart.x + lineStart.width / 2, box.y + box.height / 2, { steps: 4 });
+      const there = await card
+        .first()
+        .waitFor({ timeout: 5000 })
+        .then(
+          () => true,
+          () => false,
+        );
+      if (there) return;
+    }
+  }
+
+  test("a text is inspected: tokens are tinted, the status bar says through what", async () => {
+    await workbench.openFile("story.txt");
+    await word("nurse").waitFor();
+    await workbench.command("SAE Ensembles: Inspect Text");
+    await workbench.statusBarItem(/tiny · bagging/).waitFor({ timeout: 2 * minutes });
+    await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 20);
+    assert.ok(Object.keys(await tints()).length > 2, "several strengths");
+    await picture("inspect-dark");
+  });
+
+  test("an edit is read again: the new words are tinted too", async () => {
+    const before = Object.values(await tints()).reduce((sum, n) => sum + n, 0);
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("The nurse said that");
+    await page.waitForFunction(
+      (least) =>
+        [...document.querySelectorAll(".editor-instance .cdr")].filter((piece) =>
+          getComputedStyle(piece).backgroundColor.startsWith("rgba(55, 148, 255"),
+        ).length > least,
+      before,
+    );
+  });
+
+  test("a hover names the features of a token, the token's id, probability and rank", async () => {
+    await hover("doctor");
+    const card = page.locator(".monaco-hover:visible", { hasText: "rank" }).first();
+    const text = await card.innerText();
+    assert.match(text, /[01]\/\d+/);
+    assert.match(text, /flag · label · tint · pin · ablate · steer/);
+    assert.match(text, /id \d+ · p .*rank [\d,]+/s);
+    await picture("inspect-hover-dark");
+  });
+
+  test("tint by a feature: only where it fires", async () => {
+    const all = Object.values(await tints()).reduce((sum, n) => sum + n, 0);
+    await page.locator(".monaco-hover:visible a", { hasText: "tint" }).first().click();
+    await workbench
+      .statusBarItem(/[01]\/\d+ /)
+      .first()
+      .waitFor();
+    await page.waitForFunction((most) => {
+      const tinted = [...document.querySelectorAll(".editor-instance .cdr")].filter((piece) =>
+        getComputedStyle(piece).backgroundColor.startsWith("rgba(55, 148, 255"),
+      ).length;
+      return tinted > 0 && tinted < most;
+    }, all);
+    await picture("inspect-tint-dark");
+  });
+
+  test("Features Here lists what fires in the selection, and flags live", async () => {
+    await workbench.icon.click();
+    const header = page.locator('.pane-header[aria-label^="Features Here"]');
+    await header.waitFor();
+    if ((await header.getAttribute("aria-expanded")) === "false") await header.click();
+    const pane = page.locator(".pane", { has: header });
+    await pane.getByText(/features in what was read/).waitFor();
+    const first = pane.locator(".monaco-list-row").first();
+    await first.hover();
+    await first.locator('.action-label[aria-label^="Flag"]').click();
+    await page.waitForFunction(() => document.querySelectorAll(".pane .monaco-list-row .codicon-flag").length > 0);
+    const [file] = globSync("runs/tiny/ensembles/*/annotations.json", { cwd: workspace });
+    assert.match(readFileSync(join(workspace, file!), "utf8"), /"flagged":\s*true/);
+    await picture("features-here-dark");
+  });
+
+  const panel = (): Promise<Frame> => workbench.webview("sae-next-token");
+  const probabilities = async (frame: Frame) =>
+    (await frame.locator("sae-probability-bars td.number").allInnerTexts()).join(" ");
+
+  /** Without the pointer: where it goes, a hover of the editor may open over the panel. */
+  const toggle = (frame: Frame) =>
+    frame
+      .locator('sae-intervention-list input[type="checkbox"]')
+      .first()
+      .evaluate((box) => (box as HTMLInputElement).click());
+
+  test("ablating a feature changes the next token; switching it off gives the original back", async () => {
+    await hover("said");
+    await page.locator(".monaco-hover:visible a", { hasText: "ablate" }).first().click();
+    const frame = await panel();
+    await frame
+      .locator("sae-probability-bars td.number")
+      .first()
+      .waitFor({ timeout: 2 * minutes });
+    await frame.getByText(/KL/).waitFor();
+    const kl = Number(/KL ([\d.e−-]+)/.exec(await frame.locator(".summary").innerText())?.[1]);
+    assert.ok(kl > 0, "the ablation changes the distribution");
+    await picture("next-token-beside-dark");
+    await toggle(frame);
+    await frame.locator(".summary").waitFor({ state: "detached" });
+    const original = await probabilities(frame);
+    await toggle(frame);
+    await frame.locator(".summary").waitFor();
+    await frame
+      .locator('sae-intervention-list button[aria-label^="Remove"]')
+      .first()
+      .evaluate((button) => (button as HTMLButtonElement).click());
+    await frame.locator(".summary").waitFor({ state: "detached" });
+    await frame.waitForFunction(() => !document.querySelector("sae-next-token")?.shadowRoot?.querySelector(".stale"));
+    assert.equal(await probabilities(frame), original);
+  });
+
+  test("which features push a token, and 50 tokens with the flagged features ablated and without", async () => {
+    const frame = await panel();
+    await frame.locator("sae-probability-bars tbody button").first().click();
+    await frame.locator("sae-pushing-features tbody tr").first().waitFor({ timeout: minutes });
+    await frame.getByRole("button", { name: "Ablate the flagged ones" }).click();
+    await frame.locator(".summary").waitFor();
+    await frame.getByText("Generate with and without").click();
+    await frame.waitForFunction(() => {
+      const sides = document.querySelector("sae-next-token")?.shadowRoot?.querySelectorAll(".side p") ?? [];
+      return sides.length === 2 && [...sides].every((side) => (side.textContent ?? "").length > 20);
+    });
+    await frame.locator("vscode-button", { hasText: "Generate" }).waitFor({ timeout: minutes });
+    workbench.theme("light");
+    await frame.locator("body.vscode-light").waitFor();
+    await picture("next-token-beside-light");
+  });
+
+  test("jsonl is read cell by cell: keys and numbers stay untinted", async () => {
+    await workbench.openFile("rows.jsonl");
+    await word("doctor").waitFor();
+    await workbench.command("SAE Ensembles: Tint by Strongest Feature");
+    await workbench.command("SAE Ensembles: Inspect Text");
+    await page.waitForFunction(
+      () => document.querySelectorAll(".editor-group-container.active .editor-instance .cdr").length > 8,
+    );
+    await picture("inspect-jsonl-light");
+    const tinted = await page.evaluate(() => {
+      const editor = document.querySelector(".editor-group-container.active .editor-instance")!;
+      const line = editor.querySelector(".view-line")!.getBoundingClientRect();
+      const lefts = [...editor.querySelectorAll(".cdr")]
+        .filter((piece) => getComputedStyle(piece).backgroundColor.startsWith("rgba(0, 102, 210"))
+        .map((piece) => piece.getBoundingClientRect().left - line.left);
+      return Math.min(...lefts);
+    });
+    assert.ok(tinted > 60, "nothing before the cell is tinted");
+  });
+
+  test("an ensemble whose model is gone: the status bar says so, the way out is there", async () => {
+    const record = join(workspace, "runs", "tiny", "experiment.json");
+    const text = readFileSync(record, "utf8");
+    const { paths } = JSON.parse(text) as { paths: { model: string } };
+    writeFileSync(record, text.replaceAll(JSON.stringify(paths.model), JSON.stringify("/nowhere/model")));
+    await page.reload();
+    await workbench.icon.waitFor();
+    await workbench.openFile("story.txt");
+    await word("nurse").waitFor();
+    await workbench.command("SAE Ensembles: Inspect Text");
+    await workbench.statusBarItem(/failed/).waitFor({ timeout: minutes });
+    await workbench.statusBarItem(/failed/).click();
+    await page.locator(".quick-input-widget", { hasText: "/nowhere/model" }).waitFor();
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: "Choose Another Ensemble" }).waitFor();
+    await picture("inspect-failed-light");
+    await page.keyboard.press("Escape");
+  });
+});

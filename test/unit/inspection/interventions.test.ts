@@ -1,0 +1,237 @@
+// Interventions: by delta they are what changing the codes is, the error term stays, nothing changes nothing to the bit, and through the model they are Python's.
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import type { SparseCodes } from "../../../src/engine/engine.ts";
+import { tensorFloat32 } from "../../../src/formats/safetensors.ts";
+import { generate } from "../../../src/inspection/generate.ts";
+import { type Intervention, Interventions } from "../../../src/inspection/interventions.ts";
+import { changedLogits, nextToken, pushingFeatures } from "../../../src/inspection/nextToken.ts";
+import { decode, encode } from "../../../src/sae/encode.ts";
+import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
+import type { Ensemble } from "../../../src/sae/ensemble.ts";
+import { oneRow, reference } from "../model/references.ts";
+import { hook, openWorld, randomEnsemble, width } from "./world.ts";
+
+const none = new Set<number>();
+
+function sparse(codes: Float32Array, rows: number): Pick<SparseCodes, "offsets" | "indices" | "values"> {
+  const [offsets, indices, values]: [number[], number[], number[]] = [[0], [], []];
+  const n = codes.length / rows;
+  for (let t = 0; t < rows; t++) {
+    for (let i = 0; i < n; i++) {
+      if (codes[t * n + i] === 0) continue;
+      indices.push(i);
+      values.push(codes[t * n + i]!);
+    }
+    offsets.push(indices.length);
+  }
+  return {
+    offsets: Uint32Array.from(offsets),
+    indices: Uint32Array.from(indices),
+    values: Float32Array.from(values),
+  };
+}
+
+/** Codes changed by hand, decoded by definition, and the error x − x̂ of the unchanged codes added. */
+function byCodes(ensemble: Ensemble, x: Float32Array, rows: number, change: (code: number, i: number) => number) {
+  const { reconstruction } = encodeEnsemble(ensemble, x, rows);
+  const changed = new Float64Array(x.length);
+  for (const [j, member] of ensemble.members.entries()) {
+    const own = encode(member, x, rows);
+    const weight = ensemble.weights[j]!;
+    const codes = own.map((code, at) => change(weight * code, j * width + (at % width)) / weight);
+    const out = decode(member, codes, rows, x);
+    for (const [at, value] of out.entries()) changed[at]! += weight * value;
+  }
+  return x.map((value, at) => value - reconstruction[at]! + changed[at]!);
+}
+
+describe("on activations", () => {
+  const [rows, d] = [5, 12];
+  const x = Float32Array.from({ length: rows * d }, (_, i) => Math.sin(i * 1.7) * 2);
+  const features = [3, 40, width + 3];
+  const kinds: [Omit<Intervention, "features" | "from">, (code: number) => number][] = [
+    [{ kind: "ablate", value: 9 }, () => 0],
+    [{ kind: "scale", value: -1.5 }, (code) => -1.5 * code],
+    [{ kind: "set", value: 0.75 }, () => 0.75],
+    [{ kind: "add", value: 2 }, (code) => code + 2],
+  ];
+  for (const normalize of ["none", "constant_norm_rescale", "layer_norm"] as const) {
+    test(`by delta equals in codes, the error kept, normalize_activations ${normalize}`, () => {
+      const ensemble = randomEnsemble(d, "bagging", normalize);
+      const { codes } = encodeEnsemble(ensemble, x, rows);
+      const tokens = { ids: new Int32Array(rows), x, ...sparse(codes, rows) };
+      for (const [kind, change] of kinds) {
+        const expected = byCodes(ensemble, x, rows, (code, i) => (features.includes(i) ? change(code) : code));
+        const list = [{ ...kind, features, from: "everywhere" as const }];
+        const { x: got, firstChanged } = new Interventions(ensemble, list, none).apply(tokens, rows - 1);
+        assert.equal(firstChanged, 0);
+        for (const [at, value] of got.entries())
+          assert.ok(Math.abs(value - expected[at]!) < 2e-5, `${kind.kind}: ${value} for ${expected[at]}`);
+      }
+    });
+  }
+
+  test("one after the other, from here on, and never on special tokens", () => {
+    const ensemble = randomEnsemble(d, "bagging");
+    const { codes } = encodeEnsemble(ensemble, x, rows);
+    const tokens = { ids: Int32Array.of(7, 1, 1, 7, 1), x, ...sparse(codes, rows) };
+    const list: Intervention[] = [
+      { features: [40], kind: "set", value: 1, from: "everywhere" },
+      { features: [40, 40], kind: "scale", value: 3, from: "here" },
+    ];
+    const { x: got } = new Interventions(ensemble, list, new Set([7])).apply(tokens, 2);
+    const one = byCodes(ensemble, x, rows, (code, i) => (i === 40 ? 1 : code));
+    const three = byCodes(ensemble, x, rows, (code, i) => (i === 40 ? 3 : code));
+    for (const [t, expected] of [x, one, three, x, three].entries())
+      for (let j = 0; j < d; j++) assert.ok(Math.abs(got[t * d + j]! - expected[t * d + j]!) < 2e-5, `token ${t}`);
+  });
+
+  test("nothing to do gives the very same values, and nonsense is refused", () => {
+    const ensemble = randomEnsemble(d, "bagging");
+    const { codes } = encodeEnsemble(ensemble, x, rows);
+    const silent = Array.from({ length: 2 * width }, (_, i) => i).find((i) =>
+      Array.from({ length: rows }, (_, t) => codes[t * 2 * width + i]).every((code) => code === 0),
+    );
+    const tokens = { ids: new Int32Array(rows), x, ...sparse(codes, rows) };
+    const ablate = (i: number): Intervention => ({ features: [i], kind: "ablate", value: 0, from: "everywhere" });
+    assert.equal(new Interventions(ensemble, [], none).apply(tokens, 0).x, x);
+    if (silent !== undefined) assert.equal(new Interventions(ensemble, [ablate(silent)], none).apply(tokens, 0).x, x);
+    assert.throws(() => new Interventions(ensemble, [ablate(2 * width)], none), RangeError);
+    assert.throws(
+      () => new Interventions(ensemble, [{ ...ablate(1), kind: "scale", value: Number.NaN }], none),
+      RangeError,
+    );
+    const normalised = randomEnsemble(d, "boosting", "layer_norm");
+    assert.throws(() => new Interventions(normalised, [ablate(1)], none), RangeError);
+  });
+});
+
+describe("through the model", async () => {
+  const { model, ensemble, inspection } = await openWorld();
+  after(() => model.close());
+  const text = "She was a nurse, and he said that";
+  const ablate = (feature: number): Intervention => ({
+    features: [feature],
+    kind: "ablate",
+    value: 0,
+    from: "everywhere",
+  });
+
+  test("an intervention is its delta at the hook, as transformers' hooks add it", async () => {
+    // The reference added a delta at this hook in Python; the delta of an intervention goes the same way.
+    const file = await reference("llama3_rope");
+    const ids = Int32Array.from(Array.from((await referenceRow(file)) as ArrayLike<number>, Number));
+    const delta = await tensorFloat32(file, "delta");
+    const expected = await tensorFloat32(file, "logits.add_delta");
+    const d = model.info.dModel;
+    const V = model.info.dVocab;
+    const values = await model.readTo(hook).append(ids);
+    const changed = values.map((value, at) => value + delta[at]!);
+    const { logits } = await model.goOnFrom(hook).append(ids, changed, { logits: true });
+    for (let i = 0; i < V; i++) assert.ok(Math.abs(logits[i]! - expected[(ids.length - 1) * V + i]!) < 7.5e-5);
+    // And an intervention's logits are those of its delta over the whole batch.
+    const row = await inspection.readPrompt(text, 0);
+    const list = [ablate(5), { ...ablate(width + 7), kind: "add" as const, value: 1.5, from: "here" as const }];
+    const { x } = new Interventions(ensemble, list, model.tokenizer.specialIds).apply(row, row.ids.length - 1);
+    const own = await model.capture(oneRow(row.ids), hook);
+    const whole = await model.logits(oneRow(row.ids), {
+      hookName: hook,
+      delta: x.map((value, at) => value - own[at]!),
+    });
+    const got = await changedLogits(inspection, row, list);
+    for (let i = 0; i < V; i++) assert.ok(Math.abs(got[i]! - whole[(row.ids.length - 1) * V + i]!) < 7.5e-5);
+    assert.ok(x.length === row.ids.length * d);
+  });
+
+  test("an empty list changes nothing to the bit", async () => {
+    const row = await inspection.readPrompt(text, 0);
+    assert.equal(await changedLogits(inspection, row, []), row.logits);
+    const unchanged = await nextToken(inspection, text, [], 5);
+    assert.equal(unchanged.kl, 0);
+    assert.ok(unchanged.tokens.every(({ original, changed }) => original === changed));
+    assert.deepEqual([unchanged.gains, unchanged.loses], [null, null]);
+    // The same through the whole path: values taken out and put back in.
+    const same = await model.goOnFrom(hook).append(row.ids, row.x, { logits: true });
+    assert.deepEqual(same.logits, row.logits);
+    const scaled = await changedLogits(inspection, row, [{ ...ablate(5), kind: "scale", value: 1 }]);
+    assert.deepEqual(scaled, row.logits);
+  });
+
+  test("what pushes a token is what ablating it changes", async () => {
+    const { tokens } = await nextToken(inspection, text, [], 1);
+    const { features, probability } = await pushingFeatures(inspection, text, tokens[0]!.id, 6);
+    assert.ok(Math.abs(probability - tokens[0]!.original) < 1e-6);
+    assert.equal(features.length, 6);
+    for (const { feature, probability: without } of features) {
+      const { tokens: ablated } = await nextToken(inspection, text, [{ ...ablate(feature), from: "here" }], 300);
+      const same = ablated.find(({ id }) => id === tokens[0]!.id)!;
+      assert.ok(Math.abs(same.changed - without) < 1e-6);
+    }
+    const direct = features.map((feature) => Math.abs(feature.direct!));
+    assert.deepEqual(
+      direct,
+      direct.toSorted((a, b) => b - a),
+    );
+  });
+
+  test("generation: greedy is what asking for the next token again and again gives, on both sides", async () => {
+    const list = [{ ...ablate(5), kind: "add" as const, value: 3 }];
+    const said = { original: [] as number[], changed: [] as number[] };
+    for await (const { side, id } of generate(inspection, text, list, { tokens: 6, temperature: 0, seed: 1 }))
+      said[side].push(id);
+    const row = await inspection.readPrompt(text, 6);
+    for (const [side, interventions] of [
+      ["original", []],
+      ["changed", list],
+    ] as const) {
+      const ids = [...row.ids];
+      for (const expected of said[side]) {
+        const values = await model.readTo(hook).append(Int32Array.from(ids));
+        const { codes } = await inspection.encoder.encode(values, ids.length);
+        const tokens = { ids: Int32Array.from(ids), x: values, ...codes };
+        const { x } = new Interventions(ensemble, interventions, model.tokenizer.specialIds).apply(tokens, 0);
+        const { logits } = await model.goOnFrom(hook).append(Int32Array.from(ids), x, { logits: true });
+        const best = logits.reduce((most, value, i) => (value > logits[most]! ? i : most), 0);
+        assert.ok(logits[best]! - logits[expected]! < 1e-4, `${side}: ${expected} for ${best}`);
+        ids.push(expected);
+      }
+    }
+  });
+
+  test("generation: the same seed says the same, another one something else; a signal ends it", async () => {
+    const draw = async (seed: number) => {
+      const ids: number[] = [];
+      for await (const { id } of generate(inspection, text, [], { tokens: 20, temperature: 1, seed })) ids.push(id);
+      return ids;
+    };
+    assert.deepEqual(await draw(3), await draw(3));
+    assert.notDeepEqual(await draw(3), await draw(4));
+    const abort = new AbortController();
+    const heard: string[] = [];
+    await assert.rejects(
+      async () => {
+        for await (const { text: said } of generate(
+          inspection,
+          text,
+          [],
+          { tokens: 20, temperature: 1, seed: 3 },
+          abort.signal,
+        )) {
+          heard.push(said);
+          if (heard.length === 3) abort.abort();
+        }
+      },
+      { name: "AbortError" },
+    );
+    assert.equal(heard.length, 3);
+    await assert.rejects(async () => {
+      for await (const _ of generate(inspection, text, [], { tokens: 5000, temperature: 0, seed: 1 }));
+    }, RangeError);
+  });
+});
+
+async function referenceRow(file: Awaited<ReturnType<typeof reference>>): Promise<ArrayLike<number | bigint>> {
+  const { tensorData } = await import("../../../src/formats/safetensors.ts");
+  return ((await tensorData(file, "input_ids")) as BigInt64Array).slice(0, 12) as unknown as ArrayLike<number>;
+}

@@ -1,0 +1,210 @@
+// The service's answers to the debias and the concept view on a real tiny run: the numbers are the job's, flags come from annotations.json, cancelling and wrong data change nothing.
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { before, test } from "node:test";
+import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import { debias } from "../../../src/jobs/debias.ts";
+import { readExperiment } from "../../../src/jobs/experiment.ts";
+import { runJobs } from "../../../src/jobs/runJobs.ts";
+import { spread } from "../../../src/probing/spread.ts";
+import type { DebiasChoice } from "../../../src/protocol/debias.ts";
+import type { ProbingProgress } from "../../../src/protocol/labelledData.ts";
+import { jobOptions } from "../../../src/service/debiasSession.ts";
+import { annotationFile, OpenEnsemble } from "../../../src/service/openEnsembles.ts";
+import { Probing } from "../../../src/service/probing.ts";
+import { temporaryFolder } from "../fixtures.ts";
+import { writeTinyExperiment } from "../jobs/tinyExperiment.ts";
+
+const folder = temporaryFolder();
+const data = join(folder, "bios.jsonl");
+let run = "";
+let ensemble = "";
+let open: Promise<OpenEnsemble>;
+const told: ProbingProgress[] = [];
+const probing = new Probing(
+  () => open,
+  (_, progress) => told.push(progress),
+);
+const { answers } = probing;
+const never = new AbortController().signal;
+
+const choice: DebiasChoice = {
+  trainFile: data,
+  testFile: null,
+  columns: { text: "text", label: "job", attribute: "gender" },
+  label: { positive: ["king"], negative: ["nurse"] },
+  attribute: { positive: ["f"], negative: ["m"] },
+  seeds: [0, 1],
+  perCell: null,
+};
+
+/** Texts in which one word tells the job and others the gender. */
+function biographies(each: number): string {
+  const random = SeededRandom.derive(3, "bios");
+  const lines: string[] = [];
+  for (const job of ["nurse", "king"])
+    for (const gender of ["f", "m"])
+      for (let n = 0; n < each; n++) {
+        const words = Array.from({ length: 6 + random.integer(30) }, () =>
+          random.uniform() < 0.5
+            ? gender === "f"
+              ? "she"
+              : "he"
+            : ["river", "house", "saw", "ran", "old", "red", job][random.integer(7)],
+        );
+        lines.push(JSON.stringify({ text: `${words.join(" ")} ${lines.length}`, job, gender }));
+      }
+  return `${lines.join("\n")}\n`;
+}
+
+before(async () => {
+  writeFileSync(data, biographies(60));
+  const experiment = readExperiment(writeTinyExperiment(folder, { training_tokens: 2560 }));
+  await runJobs(experiment, ["harvest", "train", "index"]);
+  run = experiment.paths.runFolder;
+  ensemble = join(run, "ensembles", "bagging");
+  open = OpenEnsemble.open(ensemble);
+});
+
+test("a file is described by its columns and the texts of each pair of values", async () => {
+  const question = { trainFile: data, testFile: null, columns: null, attribute: true };
+  const described = await answers.describeLabelled(question, never);
+  assert.deepEqual(described.names, ["text", "job", "gender"]);
+  assert.deepEqual(described.columns, choice.columns);
+  assert.deepEqual(
+    described.counts.map(({ train, test: held }) => [train, held]),
+    Array(4).fill([60, null]),
+  );
+  await assert.rejects(
+    async () => answers.describeLabelled({ ...question, trainFile: join(folder, "none.csv") }, never),
+    /none\.csv.*no such file/s,
+  );
+});
+
+test("cancelled while it pools: nothing is prepared", async () => {
+  const stop = new AbortController();
+  stop.abort(new Error("stopped"));
+  await assert.rejects(async () => answers.debiasPrepare({ ensemble, choice }, stop.signal), /stopped/);
+  await assert.rejects(async () => answers.debiasVerdict({ ensemble }, never), /Nothing is prepared yet/);
+});
+
+test("the state is the job's: base, oracle, controls, curves; then flags and retraining", async () => {
+  const state = await answers.debiasPrepare({ ensemble, choice }, never);
+  assert.ok(told.some(({ stage, unit }) => stage === "pooling" && unit === "texts"));
+  const names = ["0/3", "1/47"];
+  const report = await debias(run, join(folder, "job"), {
+    ...jobOptions(choice),
+    ensembles: ["bagging"],
+    shift_n: 4,
+    flags: names,
+    command: "test",
+  });
+  const bySeed = report.baselines[0]!;
+  const mean = (values: readonly number[]) => spread(values).mean;
+  for (const key of ["base", "oracle", "mean_difference", "mean_difference_retrained"] as const) {
+    assert.equal(state[key].worst_group.mean, mean(bySeed.map((one) => one[key].worst_group)));
+    assert.equal(state[key].accuracy.mean, mean(bySeed.map((one) => one[key].accuracy)));
+    assert.deepEqual(
+      state[key].cells.map((cell) => cell.mean),
+      [0, 1, 2, 3].map((cell) => mean(bySeed.map((one) => one[key].cells[cell]!))),
+    );
+  }
+  const runs = report.ensembles[0]!.runs[0]!;
+  assert.deepEqual(
+    state.curves[0]!.points.map(({ n, scr, random }) => [n, scr.mean, random.mean]),
+    runs[0]!.scr.points.map(({ n }, at) => [
+      n,
+      mean(runs.map(({ scr }) => scr.points[at]!.dir1)),
+      mean(runs.map(({ scr_random }) => scr_random[at]!)),
+    ]),
+  );
+  assert.deepEqual(state.verdict.flags, []);
+  assert.deepEqual(state.verdict.ablated, state.base);
+
+  await (await open).annotate({ features: [3, 95], flagged: true });
+  const verdict = await answers.debiasVerdict({ ensemble }, never);
+  assert.deepEqual(verdict.flags, [3, 95]);
+  assert.deepEqual(
+    verdict.ablated.cells.map((cell) => cell.mean),
+    [0, 1, 2, 3].map((cell) => mean(runs.map(({ shift_flagged }) => shift_flagged!.ablated.cells[cell]!))),
+  );
+  const retrained = await answers.debiasRetrain({ ensemble }, never);
+  assert.deepEqual(retrained.retrained!.flags, [3, 95]);
+  assert.equal(
+    retrained.retrained!.scores.worst_group.mean,
+    mean(runs.map(({ shift_flagged }) => shift_flagged!.retrained.worst_group)),
+  );
+});
+
+test("suggestions come by effect, with their tokens, and flag nothing", async () => {
+  const before = readFileSync(join(ensemble, annotationFile), "utf8");
+  const { rows, total, largest } = await answers.debiasSuggestions({ ensemble, offset: 0, limit: 10 }, never);
+  assert.ok(total >= rows.length && rows.length > 2);
+  assert.equal(rows[0]!.effect, largest);
+  assert.deepEqual(
+    rows.map(({ effect }) => effect),
+    rows.map(({ effect }) => effect).sort((a, b) => b - a),
+  );
+  assert.ok(rows.some(({ row }) => row.tokens.length > 0));
+  assert.equal(readFileSync(join(ensemble, annotationFile), "utf8"), before);
+});
+
+test("flags that someone else writes to annotations.json are those that are scored", async () => {
+  writeFileSync(
+    join(ensemble, annotationFile),
+    '{ "format_version": 1, "features": { "0/5": { "flagged": true } } }\n',
+  );
+  assert.equal(await (await open).refresh(), true);
+  assert.deepEqual((await answers.debiasVerdict({ ensemble }, never)).flags, [5]);
+});
+
+test("every trained ensemble gets its curve; the report names data, seeds and flags", async () => {
+  const state = await answers.debiasCompare({ ensemble }, never);
+  assert.deepEqual(
+    state.curves.map((curve) => [curve.ensemble, curve.own]),
+    ["single", "bagging", "boosting", "expanded"].map((name) => [name, name === "bagging"]),
+  );
+  const path = join(folder, "saved");
+  const { file } = await answers.debiasReport({ ensemble, path }, never);
+  assert.equal(basename(file), "saved.md");
+  const json = JSON.parse(readFileSync(`${path}.json`, "utf8"));
+  assert.deepEqual(json.seeds, [0, 1]);
+  assert.equal(json.data.train, data);
+  assert.match(json.command, /--labels king\/nurse --attributes f\/m/);
+  assert.match(readFileSync(file, "utf8"), /Flagged features of bagging.*0\/5/);
+});
+
+test("too few texts in a cell are refused by name, and what was prepared stays", async () => {
+  const few = { ...choice, trainFile: join(folder, "few.jsonl") };
+  writeFileSync(few.trainFile, biographies(4));
+  await assert.rejects(async () => answers.debiasPrepare({ ensemble, choice: few }, never), /too few texts.*king · f/s);
+  assert.equal((await answers.debiasOpen({ ensemble }, never)).state!.choice.trainFile, data);
+  probing.forget(run);
+  assert.equal((await answers.debiasOpen({ ensemble }, never)).state, null);
+});
+
+test("concepts: each class with its features, beside raw activations; the report is written", async () => {
+  const held = join(folder, "held.jsonl");
+  writeFileSync(held, biographies(60).replaceAll(" ran ", " sang "));
+  const wanted = {
+    trainFile: data,
+    testFile: held,
+    columns: { text: "text", label: "job" },
+    seeds: [0],
+    perClass: 40,
+  };
+  const result = await answers.conceptsDetect({ ensemble, choice: wanted }, never);
+  assert.deepEqual(
+    result.classes.map(({ name }) => name),
+    ["king", "nurse"],
+  );
+  assert.deepEqual(result.k, [1, 2, 5, null]);
+  assert.deepEqual(
+    result.means.map(({ name }) => name),
+    ["raw activations", "bagging"],
+  );
+  assert.equal(result.classes[0]!.features.length, 5);
+  const { file } = await answers.conceptsReport({ ensemble, path: join(folder, "classes") }, never);
+  assert.match(readFileSync(file, "utf8"), /\| king \(/);
+});

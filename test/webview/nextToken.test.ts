@@ -1,0 +1,243 @@
+// The next-token panel's bundle in a real Chromium, its host a stand-in with made-up numbers: interventions, switches, what pushes a token, streaming and stopping, errors, safety, accessibility.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import type { MessageConnection } from "vscode-jsonrpc/node";
+import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser } from "../../scripts/workbench.ts";
+import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
+import {
+  type Intervention,
+  nextTokenHost,
+  nextTokenView,
+  type ShownIntervention,
+} from "../../src/protocol/inspection.ts";
+import { answer, notify } from "../../src/protocol/rpc.ts";
+import { inEveryTheme, openWebview } from "./webviewPage.ts";
+
+const texts = [" she", " he", " the", "\n", "<img src=x onerror=alert(1)>", "⟨E2⟩", ' "', " nurse"];
+
+const row = (feature: number): FeatureRow => ({
+  feature,
+  member: feature % 4,
+  index: Math.floor(feature / 4),
+  label: feature === 9 ? "female pronouns" : "",
+  labelSource: null,
+  note: "",
+  flagged: feature === 9,
+  tokens: texts.slice(0, 4).map((text) => ({ text, count: 3, strength: 0.5, share: 0.2 })),
+  density: 0.01,
+  max: 12,
+  mean: 3,
+  histogram: [4, 2, 1],
+  foundIn: [true, false, true, true],
+});
+
+const intervention = (features: number[], on = true): ShownIntervention => ({
+  features,
+  flagged: false,
+  kind: "ablate",
+  value: 0,
+  from: "everywhere",
+  on,
+});
+
+/** A host that remembers what it was asked. */
+class StandInHost {
+  line: MessageConnection | undefined;
+  asked: Intervention[][] = [];
+  kept: readonly ShownIntervention[] = [];
+  cancelled = 0;
+  shown: number[] = [];
+  fail = "";
+
+  readonly handlers: Parameters<typeof answer<typeof nextTokenHost>>[2] = {
+    ready: () => ({
+      title: "demo · bagging",
+      text: "She was a nurse. Her mother said that",
+      reason: "",
+      interventions: [intervention([9, 40]), intervention([17], false)],
+    }),
+    nextToken: ({ interventions }) => {
+      this.asked.push(interventions);
+      if (this.fail) throw new Error(this.fail);
+      const changed = interventions.length > 0;
+      const tokens = texts.map((text, id) => ({
+        id,
+        text,
+        original: 0.5 / (id + 1) ** 2,
+        changed: changed ? 0.5 / (texts.length - id) ** 2 : 0.5 / (id + 1) ** 2,
+      }));
+      const features = interventions.flatMap((one) => one.features);
+      return {
+        tokens,
+        kl: changed ? 0.734 : 0,
+        gains: changed ? tokens.at(-1)! : null,
+        loses: changed ? tokens[0]! : null,
+        context: 42,
+        rows: features.map(row),
+      };
+    },
+    pushing: () => ({
+      probability: 0.5,
+      features: [3, 9, 12].map((feature) => ({
+        row: row(feature),
+        value: 4.5,
+        direct: feature === 12 ? null : feature - 5,
+        measured: 0.5,
+        probability: 0.4,
+      })),
+    }),
+    generate: async (_, signal) => {
+      for (const text of [" she", " she was", " she was happy"]) {
+        notify(this.line!, nextTokenView, "generated", { side: "original", text });
+        notify(this.line!, nextTokenView, "generated", { side: "changed", text: text.replace("she", "he") });
+      }
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      this.cancelled++;
+      throw new Error("cancelled");
+    },
+    keep: ({ interventions }) => {
+      this.kept = interventions;
+      return {};
+    },
+    choose: () => ({ features: [21] }),
+    show: ({ feature }) => {
+      this.shown.push(feature);
+      return {};
+    },
+  };
+}
+
+describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}` }, () => {
+  let browser: Browser;
+  before(async () => {
+    await prepareRealVsCode();
+    browser = await launchBrowser();
+  });
+  after(() => browser?.close());
+
+  async function open(host = new StandInHost()): Promise<{ page: Page; host: StandInHost; errors: string[] }> {
+    const errors: string[] = [];
+    const page = await openWebview(browser, {
+      bundle: "next-token",
+      element: "sae-next-token",
+      width: 620,
+      height: 980,
+      connect: (line) => {
+        host.line = line;
+        answer(line, nextTokenHost, host.handlers);
+      },
+    });
+    page.on("pageerror", (error) => errors.push(error.message));
+    page.on("dialog", (dialog) => {
+      errors.push(`dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    await page.locator("sae-probability-bars tbody tr, .error, .notice").first().waitFor();
+    return { page, host, errors };
+  }
+
+  test("shows both distributions, the divergence, and who gains and loses most; tokens are data", async () => {
+    const { page, host, errors } = await open();
+    assert.match(
+      await page.locator(".summary").innerText(),
+      /KL 0\.734 nats.*gains most.*50\.0%.*loses most.*0\.781%/s,
+    );
+    const moved = page.locator(".summary sae-token");
+    assert.deepEqual(
+      await moved.evaluateAll((tokens) => tokens.map((token) => (token as unknown as { text: string }).text)),
+      [" nurse", " she"],
+    );
+    assert.equal(await page.locator("sae-probability-bars tbody tr").count(), texts.length);
+    await page.getByText("<img␣src=x␣onerror=alert(1)>").first().waitFor();
+    assert.equal(await page.locator("sae-token img").count(), 0);
+    assert.deepEqual(host.asked[0], [
+      { features: [9, 40], flagged: false, kind: "ablate", value: 0, from: "everywhere" },
+    ]);
+    assert.deepEqual(errors, []);
+    await page.close();
+  });
+
+  test("a switch, a kind with its value, a place, another feature: each asks anew and is kept", async () => {
+    const { page, host } = await open();
+    const list = page.locator("sae-intervention-list");
+    await list.locator('input[type="checkbox"]').first().click();
+    await page.locator(".summary").waitFor({ state: "detached" });
+    assert.deepEqual(host.asked.at(-1), []);
+    await list.locator('input[type="checkbox"]').first().click();
+    await list.getByLabel("what to do").first().selectOption("scale");
+    await list.locator('input[type="number"]').first().fill("2.5");
+    await list.locator('input[type="number"]').first().press("Tab");
+    await list.getByLabel("where").first().selectOption("here");
+    await page.getByRole("button", { name: "Add feature…" }).click();
+    await list.locator("li").nth(2).waitFor();
+    await page.getByRole("button", { name: "Ablate the flagged ones" }).click();
+    await list.getByText("all flagged features").waitFor();
+    while (host.asked.at(-1)!.length < 3) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.deepEqual(host.asked.at(-1), [
+      { features: [9, 40], flagged: false, kind: "scale", value: 2.5, from: "here" },
+      { features: [21], flagged: false, kind: "ablate", value: 0, from: "everywhere" },
+      { features: [], flagged: true, kind: "ablate", value: 0, from: "everywhere" },
+    ]);
+    assert.equal(host.kept.length, 4);
+    await list.getByRole("button", { name: "Remove flagged features" }).click();
+    await list.locator("li").nth(3).waitFor({ state: "detached" });
+    await page.close();
+  });
+
+  test("a token's button says what pushes it; a feature there can be opened and ablated", async () => {
+    const { page, host } = await open();
+    await page.locator("sae-probability-bars tbody button").nth(1).click();
+    const table = page.locator("sae-pushing-features");
+    await table.getByText("–").first().waitFor();
+    await table.getByText("−2.00").first().waitFor();
+    await table.locator("button.id").nth(1).click();
+    await table.getByRole("button", { name: "ablate" }).first().click();
+    await page.locator("sae-intervention-list li").nth(2).waitFor();
+    assert.deepEqual(host.shown, [9]);
+    await page.close();
+  });
+
+  test("generation streams both sides, and Stop stops it over there", async () => {
+    const { page, host } = await open();
+    await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
+    await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    await page.locator("vscode-button", { hasText: "Stop" }).click();
+    await page.locator("vscode-button", { hasText: "Generate" }).waitFor();
+    while (host.cancelled === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.equal(await page.locator(".error").count(), 0);
+    await page.close();
+  });
+
+  test("the cursor moves: asked anew; outside of any text it says what to do", async () => {
+    const { page, host } = await open();
+    notify(host.line!, nextTokenView, "cursor", { text: "He was", reason: "", title: "demo · bagging" });
+    await page.locator(".before", { hasText: "He was" }).waitFor();
+    notify(host.line!, nextTokenView, "cursor", { text: null, reason: "Put the cursor into a text.", title: "x" });
+    await page.getByText("Put the cursor into a text.").waitFor();
+    assert.equal(await page.locator("sae-probability-bars").count(), 0);
+    await page.close();
+  });
+
+  test("an error is shown where it happened, and goes with the next answer", async () => {
+    const host = new StandInHost();
+    host.fail = "/models/gone: no such file or folder";
+    const { page } = await open(host);
+    await page.locator(".error", { hasText: "/models/gone" }).waitFor();
+    host.fail = "";
+    notify(host.line!, nextTokenView, "annotationsChanged", {});
+    await page.locator("sae-probability-bars tbody tr").first().waitFor();
+    assert.equal(await page.locator(".error").count(), 0);
+    await page.close();
+  });
+
+  inEveryTheme("next-token", async () => {
+    const { page } = await open();
+    await page.locator("sae-probability-bars tbody button").first().click();
+    await page.locator("sae-pushing-features tbody tr").first().waitFor();
+    await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
+    await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    return page;
+  });
+});

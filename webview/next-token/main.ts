@@ -1,0 +1,383 @@
+// The next-token panel: what the model says at the cursor, as it is and under interventions; what pushes a token; text generated both ways.
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import { css, html, LitElement, nothing } from "lit";
+import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
+import {
+  type Generated,
+  type NextTokens,
+  nextTokenHost,
+  nextTokenView,
+  type Pushing,
+  type ShownIntervention,
+  type ShownToken,
+} from "../../src/protocol/inspection.ts";
+import { onNotification, type Params, request } from "../../src/protocol/rpc.ts";
+import { connectToHost } from "../components/host.ts";
+import { significant } from "../components/numbers.ts";
+import { controls, palette } from "../components/style.ts";
+import { probability } from "./probability.ts";
+import "./interventionList.ts";
+import "./probabilityBars.ts";
+import "./pushingFeatures.ts";
+
+const line = connectToHost();
+/** A model that is opened for the first time may take its time. */
+const patience = 10 * 60_000;
+const shownBefore = 120;
+
+type Requests = typeof nextTokenHost;
+
+export class SaeNextToken extends LitElement {
+  static override properties = {
+    text: { state: true },
+    reason: { state: true },
+    ensemble: { state: true },
+    list: { state: true },
+    rows: { state: true },
+    result: { state: true },
+    busy: { state: true },
+    error: { state: true },
+    chosen: { state: true },
+    pushing: { state: true },
+    said: { state: true },
+    generating: { state: true },
+    temperature: { state: true },
+    seed: { state: true },
+  };
+  declare text: string | null;
+  declare reason: string;
+  declare ensemble: string;
+  declare list: readonly ShownIntervention[];
+  declare rows: ReadonlyMap<number, FeatureRow>;
+  declare result: NextTokens | undefined;
+  declare busy: boolean;
+  declare error: string;
+  declare chosen: ShownToken | undefined;
+  declare pushing: Pushing | undefined;
+  declare said: { original: string; changed: string | null } | undefined;
+  declare generating: boolean;
+  declare temperature: number;
+  declare seed: number;
+  #asking = new AbortController();
+  #generating = new AbortController();
+  #pushing = new AbortController();
+
+  constructor() {
+    super();
+    this.text = null;
+    this.reason = "";
+    this.ensemble = "";
+    this.list = [];
+    this.rows = new Map();
+    this.busy = false;
+    this.error = "";
+    this.generating = false;
+    this.temperature = 0;
+    this.seed = 42;
+    onNotification(line, nextTokenView, "cursor", (cursor) => this.#moved(cursor));
+    onNotification(line, nextTokenView, "generated", (generated) => this.#hear(generated));
+    onNotification(line, nextTokenView, "annotationsChanged", () => void this.#ask());
+    onNotification(line, nextTokenView, "add", ({ features, kind, value }) =>
+      this.#setList([...this.list, { features, flagged: false, kind, value, from: "everywhere", on: true }]),
+    );
+    void this.#begin();
+  }
+
+  static override styles = [
+    palette,
+    controls,
+    css`
+      :host {
+        display: block;
+        height: 100vh;
+        overflow: auto;
+        padding: 0 14px 20px;
+        font-family: var(--vscode-font-family);
+        font-size: var(--vscode-font-size);
+        color: var(--vscode-foreground);
+      }
+      h1 {
+        font-size: 1em;
+        font-weight: 600;
+        margin: 10px 0 2px;
+      }
+      h2 {
+        font-size: 1em;
+        font-weight: 600;
+        margin: 18px 0 6px;
+      }
+      .before {
+        font-family: var(--mono);
+        font-size: var(--vscode-editor-font-size, 12px);
+        white-space: pre-wrap;
+        overflow-wrap: anywhere;
+        margin: 0 0 4px;
+      }
+      .cursor {
+        display: inline-block;
+        width: 2px;
+        height: 1.1em;
+        vertical-align: text-bottom;
+        background: var(--vscode-editorCursor-foreground, currentColor);
+      }
+      .summary {
+        margin: 6px 0;
+      }
+      .form {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 6px 12px;
+        align-items: center;
+      }
+      .form input {
+        font: inherit;
+        width: 64px;
+        color: var(--vscode-input-foreground);
+        background: var(--vscode-input-background);
+        border: 1px solid var(--vscode-input-border, var(--hairline));
+        border-radius: 2px;
+        padding: 1px 3px;
+      }
+      .sides {
+        display: grid;
+        grid-template-columns: repeat(auto-fit, minmax(180px, 1fr));
+        gap: 10px;
+        margin-top: 8px;
+      }
+      .side {
+        border: 1px solid var(--hairline);
+        border-top: 3px solid var(--activation);
+        border-radius: 3px;
+        padding: 6px 8px;
+        min-height: 4em;
+      }
+      .side.changed {
+        border-top-color: var(--negative);
+      }
+      .side p {
+        margin: 4px 0 0;
+        font-family: var(--mono);
+        font-size: var(--vscode-editor-font-size, 12px);
+        white-space: pre-wrap;
+        overflow-wrap: anywhere;
+      }
+      .error {
+        margin: 8px 0;
+      }
+      sae-probability-bars {
+        opacity: 1;
+      }
+      .stale {
+        opacity: 0.6;
+      }
+    `,
+  ];
+
+  async #begin(): Promise<void> {
+    try {
+      const { interventions, ...cursor } = await this.#host("ready", {});
+      this.list = interventions;
+      this.#moved(cursor);
+    } catch (error) {
+      this.error = (error as Error).message;
+    }
+  }
+
+  #host<K extends keyof Requests["requests"]>(name: K, params: Params<Requests, K>, signal?: AbortSignal) {
+    return request(line, nextTokenHost, name, params, { timeout: patience, ...(signal && { signal }) });
+  }
+
+  #moved({ text, reason, title }: { text: string | null; reason: string; title: string }): void {
+    const same = text === this.text && title === this.ensemble;
+    this.text = text;
+    this.reason = reason;
+    this.ensemble = title;
+    if (same && this.result) return;
+    this.chosen = undefined;
+    this.pushing = undefined;
+    void this.#ask();
+  }
+
+  #setList(list: readonly ShownIntervention[]): void {
+    this.list = list;
+    void this.#host("keep", { interventions: [...list] }).catch(() => {});
+    void this.#ask();
+  }
+
+  get #active() {
+    return this.list.filter(({ on }) => on).map(({ on: _, ...intervention }) => intervention);
+  }
+
+  /** Asks for the distribution; a question before is cancelled. */
+  async #ask(): Promise<void> {
+    this.#asking.abort();
+    this.#asking = new AbortController();
+    const { signal } = this.#asking;
+    this.error = "";
+    if (this.text === null) {
+      this.result = undefined;
+      return;
+    }
+    this.busy = true;
+    try {
+      const result = await this.#host("nextToken", { interventions: this.#active }, signal);
+      // Features that are switched off keep the names that are known of them.
+      this.rows = new Map([...this.rows, ...result.rows.map((row) => [row.feature, row] as const)]);
+      this.result = result;
+    } catch (error) {
+      if (signal.aborted) return;
+      this.result = undefined;
+      this.error = (error as Error).message;
+    } finally {
+      if (!signal.aborted) this.busy = false;
+    }
+  }
+
+  async #push(token: ShownToken): Promise<void> {
+    this.#pushing.abort();
+    this.#pushing = new AbortController();
+    const { signal } = this.#pushing;
+    this.chosen = token;
+    this.pushing = undefined;
+    try {
+      this.pushing = await this.#host("pushing", { token: token.id }, signal);
+    } catch (error) {
+      if (!signal.aborted) this.error = (error as Error).message;
+    }
+  }
+
+  async #generate(): Promise<void> {
+    this.#generating.abort();
+    this.#generating = new AbortController();
+    const { signal } = this.#generating;
+    this.generating = true;
+    this.error = "";
+    const interventions = this.#active;
+    this.said = { original: "", changed: interventions.length > 0 ? "" : null };
+    try {
+      const options = { tokens: 50, temperature: this.temperature, seed: this.seed };
+      await this.#host("generate", { interventions, options }, signal);
+    } catch (error) {
+      if (!signal.aborted) this.error = (error as Error).message;
+    } finally {
+      if (this.#generating.signal === signal) this.generating = false;
+    }
+  }
+
+  #hear({ side, text }: Generated): void {
+    if (this.said && this.generating) this.said = { ...this.said, [side]: text };
+  }
+
+  override render() {
+    const { text, result } = this;
+    const changed = this.#active.length > 0;
+    return html`<main>
+      <h1>After <span class="dim">· ${this.ensemble}${result ? ` · ${result.context.toLocaleString("en-US")} tokens` : ""}</span></h1>
+      ${
+        text === null
+          ? html`<p class="notice">${this.reason}</p>`
+          : html`<p class="before">${text.length > shownBefore ? "…" : ""}${text.slice(-shownBefore)}<span class="cursor"></span></p>`
+      }
+      ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
+      <h2>Interventions</h2>
+      <sae-intervention-list
+        .list=${this.list}
+        .rows=${this.rows}
+        @changed=${(event: CustomEvent) => this.#setList(event.detail.list)}
+        @open=${(event: CustomEvent) => void this.#host("show", { feature: event.detail.feature })}
+        @pick=${() => void this.#pick()}
+      ></sae-intervention-list>
+      <h2>Next token ${this.busy ? html`<span class="dim" role="status">reading…</span>` : nothing}</h2>
+      ${result ? this.#distribution(result, changed) : text === null || this.error ? nothing : html`<p class="dim">Opening the model…</p>`}
+      ${
+        this.chosen
+          ? html`<h2>What pushes <sae-token .text=${this.chosen.text}></sae-token></h2>
+              ${
+                this.pushing
+                  ? html`<sae-pushing-features
+                      .token=${this.chosen}
+                      .pushing=${this.pushing}
+                      @open=${(event: CustomEvent) => void this.#host("show", { feature: event.detail.feature })}
+                      @ablate=${(event: CustomEvent) => this.#ablate(event.detail.feature)}
+                    ></sae-pushing-features>`
+                  : html`<p class="dim">Ablating one feature after the other…</p>`
+              }`
+          : nothing
+      }
+      ${text === null ? nothing : this.#generation(changed)}
+    </main>`;
+  }
+
+  #distribution(result: NextTokens, changed: boolean) {
+    const moved = (token: ShownToken) =>
+      html`<sae-token .text=${token.text}></sae-token> ${probability(token.original)} → ${probability(token.changed)}`;
+    return html`
+      ${
+        changed
+          ? html`<p class="summary">
+              KL ${significant(result.kl)} nats
+              ${result.gains ? html` · gains most: ${moved(result.gains)}` : nothing}
+              ${result.loses ? html` · loses most: ${moved(result.loses)}` : nothing}
+            </p>`
+          : nothing
+      }
+      <sae-probability-bars
+        class=${this.busy ? "stale" : ""}
+        .tokens=${result.tokens}
+        .changed=${changed}
+        .chosen=${this.chosen?.id}
+        @choose=${(event: CustomEvent) => void this.#push(event.detail.token)}
+      ></sae-probability-bars>
+    `;
+  }
+
+  #generation(changed: boolean) {
+    const number = (label: string, value: number, step: string, set: (value: number) => void) =>
+      html`<label>${label} <input type="number" min="0" step=${step} .value=${String(value)} @change=${(
+        event: Event,
+      ) => {
+        const given = (event.target as HTMLInputElement).valueAsNumber;
+        if (Number.isFinite(given) && given >= 0) set(given);
+      }} /></label>`;
+    return html`<h2>Go on for 50 tokens</h2>
+      <div class="form">
+        ${
+          this.generating
+            ? html`<vscode-button secondary @click=${() => this.#generating.abort()}>Stop</vscode-button>`
+            : html`<vscode-button @click=${() => void this.#generate()}>${changed ? "Generate with and without" : "Generate"}</vscode-button>`
+        }
+        ${number("temperature", this.temperature, "0.1", (value) => {
+          this.temperature = Math.min(5, value);
+        })}
+        ${number("seed", this.seed, "1", (value) => {
+          this.seed = Math.round(value);
+        })}
+      </div>
+      ${
+        this.said
+          ? html`<div class="sides" aria-live="polite">
+              <div class="side"><span class="dim">original</span><p>${this.said.original}</p></div>
+              ${this.said.changed === null ? nothing : html`<div class="side changed"><span class="dim">with the interventions</span><p>${this.said.changed}</p></div>`}
+            </div>`
+          : nothing
+      }`;
+  }
+
+  #ablate(feature: number): void {
+    this.#setList([
+      ...this.list,
+      { features: [feature], flagged: false, kind: "ablate", value: 0, from: "everywhere", on: true },
+    ]);
+  }
+
+  async #pick(): Promise<void> {
+    const picked = await this.#host("choose", {}).catch((error: Error) => {
+      this.error = error.message;
+      return null;
+    });
+    if (!picked) return;
+    const { features } = picked;
+    this.#setList([...this.list, { features, flagged: false, kind: "ablate", value: 0, from: "everywhere", on: true }]);
+  }
+}
+customElements.define("sae-next-token", SaeNextToken);

@@ -1,0 +1,96 @@
+// Which features push a token: direct logit attribution beside what ablating each really does.
+import { css, html, LitElement } from "lit";
+import type { Pushing, ShownToken } from "../../src/protocol/inspection.ts";
+import { significant } from "../components/numbers.ts";
+import { controls, palette } from "../components/style.ts";
+import { probability } from "./probability.ts";
+import "../components/token.ts";
+
+export class SaePushingFeatures extends LitElement {
+  static override properties = { token: { attribute: false }, pushing: { attribute: false } };
+  declare token: ShownToken | undefined;
+  declare pushing: Pushing | undefined;
+
+  static override styles = [
+    palette,
+    controls,
+    css`
+      table {
+        border-collapse: collapse;
+        width: 100%;
+      }
+      th {
+        font-weight: normal;
+        color: var(--dim);
+        text-align: right;
+        padding: 0 8px 4px;
+      }
+      thead td {
+        border: none;
+      }
+      th:first-child {
+        text-align: left;
+        padding-left: 0;
+      }
+      td {
+        padding: 2px 8px;
+        border-top: 1px solid var(--hairline);
+        text-align: right;
+        font-variant-numeric: tabular-nums;
+        white-space: nowrap;
+      }
+      td:first-child {
+        text-align: left;
+        padding-left: 0;
+        white-space: normal;
+      }
+      .id {
+        font-family: var(--mono);
+      }
+    `,
+  ];
+
+  override render() {
+    const { token, pushing } = this;
+    if (!token || !pushing) return html``;
+    if (pushing.features.length === 0)
+      return html`<p class="dim">No feature fires on the last token before the cursor.</p>`;
+    return html`<table>
+      <thead>
+        <tr>
+          <th scope="col">feature at the last token</th>
+          <th scope="col" title="Its activation there">value</th>
+          <th scope="col" title="Direct logit attribution: activation · decoder row through final norm weight and unembedding, less the mean over the vocabulary. The norm's scale is left out: compare features, not sizes.">direct</th>
+          <th scope="col" title="What ablating it at the last token takes from this token's logit (less the mean over the vocabulary)">measured</th>
+          <th scope="col" title="The token's probability without the feature">p without</th>
+          <td></td>
+        </tr>
+      </thead>
+      <tbody>
+        ${pushing.features.map(
+          ({ row, value, direct, measured, probability: without }) => html`<tr>
+            <td>
+              <button class="plain link id" @click=${() => this.#tell("open", row.feature)}>${row.member}/${row.index}</button>
+              ${row.label || row.tokens.slice(0, 3).map(({ text }) => html`<sae-token .text=${text}></sae-token> `)}
+            </td>
+            <td>${significant(value)}</td>
+            <td title=${direct === null ? "This hook doesn't write the residual stream: there is no direct path" : ""}>${signed(direct)}</td>
+            <td>${signed(measured)}</td>
+            <td>${probability(without)}</td>
+            <td><button class="plain outlined" @click=${() => this.#tell("ablate", row.feature)}>ablate</button></td>
+          </tr>`,
+        )}
+      </tbody>
+    </table>`;
+  }
+
+  #tell(what: "open" | "ablate", feature: number): void {
+    this.dispatchEvent(new CustomEvent(what, { detail: { feature } }));
+  }
+}
+customElements.define("sae-pushing-features", SaePushingFeatures);
+
+function signed(value: number | null): string {
+  if (value === null) return "–";
+  return `${value > 0 ? "+" : value < 0 ? "−" : ""}${significant(Math.abs(value))}`;
+}
