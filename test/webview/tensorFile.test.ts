@@ -79,8 +79,8 @@ describe("file of tensors", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     const page = await opened();
     assert.deepEqual(read, [1, 2, 3]);
     assert.match(await page.locator("tbody tr").nth(1).innerText(), /b_enc\s+16,384\s+F32\s+64\.0 KiB\s+41\.7/);
-    await page.getByRole("button", { name: "Read W_enc" }).click();
-    await page.getByRole("button", { name: "Read W_enc" }).waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Read it: W_enc" }).click();
+    await page.getByRole("button", { name: "Read it: W_enc" }).waitFor({ state: "detached" });
     assert.deepEqual(read, [1, 2, 3, 0]);
     assert.match(await page.locator("main").innerText(), /other way round/);
     await page.close();

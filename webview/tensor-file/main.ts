@@ -205,7 +205,7 @@ class SaeTensorFile extends LitElement {
     const state = this.statistics.get(at);
     if (state === "reading") return html`<td colspan="6" class="dim">reading…</td>`;
     if (state === undefined) {
-      return html`<td colspan="6"><button class="plain link" aria-label="Read ${name}" @click=${() => void this.#read(at)}>Read it</button></td>`;
+      return html`<td colspan="6"><button class="plain link" aria-label="Read it: ${name}" @click=${() => void this.#read(at)}>Read it</button></td>`;
     }
     if ("error" in state) return html`<td colspan="6" class="dim">${state.error}</td>`;
     const { norm, mean, min, max, zeros, elements, notFinite, histogram } = state;
