@@ -1,6 +1,7 @@
 // Every claim that can be measured, in the order in which `all` takes them.
 import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
+import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
@@ -14,6 +15,9 @@ export const claims: readonly Claim[] = [
   harvestClaim,
   indexBuildClaim,
   indexQueryClaim,
+  flagsToScoresClaim,
+  poolingClaim,
+  scrClaim,
   inspectFirstClaim,
   inspectEditClaim,
   generateClaim,

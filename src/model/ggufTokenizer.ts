@@ -28,6 +28,7 @@ const LLAMA3 =
 const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
   "gpt-2": BYTE_LEVEL,
   default: BYTE_LEVEL,
+  olmo: BYTE_LEVEL,
   smollm: { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: true }, BYTE_LEVEL] },
   "llama-bpe": splitBy(LLAMA3),
   llama3: splitBy(LLAMA3),

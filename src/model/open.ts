@@ -15,7 +15,7 @@ import type { Decoder, ModelFamily } from "./decoder.ts";
 import { unusedTensors } from "./decoderGraphs.ts";
 import { gemma2Family } from "./gemma2.ts";
 import { openGgufCheckpoint } from "./ggufCheckpoint.ts";
-import { ggufLlamaConfig, ggufLlamaTensors } from "./ggufLlama.ts";
+import { ggufModel } from "./ggufFamilies.ts";
 import { ggufTokenizer } from "./ggufTokenizer.ts";
 import { gpt2Family } from "./gpt2.ts";
 import { gptNeoXFamily } from "./gptNeoX.ts";
@@ -154,17 +154,11 @@ function tokenizerFolder(folder: string, config: Readonly<Record<string, unknown
 
 async function openGgufFile(path: string, options: OpenOptions): Promise<Opened> {
   const file = await readGguf(path);
-  const architecture = file.metadata.get("general.architecture");
-  if (architecture !== "llama") {
-    const found = typeof architecture === "string" ? architecture : "nothing";
-    throw new InputError({ file: path, where: "general.architecture", found, expected: "llama" });
-  }
-  const config = await ggufLlamaConfig(file);
+  const { config, mapping } = await ggufModel(file);
   const tokenizer = ggufTokenizer(file);
-  const mapping = ggufLlamaTensors(file, config["head_dim"] as number);
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
   const checkpoint = await openGgufCheckpoint(file, mapping, cacheFolder, options.onConversion);
-  const decoder = await familyOf(architecture, path, "general.architecture").open(config, path, checkpoint);
+  const decoder = await familyOf(config["model_type"], path, "general.architecture").open(config, path, checkpoint);
   return { decoder, checkpoint, tokenizer };
 }
 

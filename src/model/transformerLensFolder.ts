@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import { readTorch, type TorchFile, TorchTensor } from "../formats/torch.ts";
+import { transposed } from "./arrangements.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { type ConvertedTensor, convertedCheckpoint } from "./convertedCheckpoint.ts";
 import { parseModelConfig, refuseFields } from "./modelConfig.ts";
@@ -128,7 +129,7 @@ function gpt2Tensors(file: TorchFile, c: z.infer<typeof configSchema>): Map<stri
   same("ln_f.weight", "ln_final.w", [d]);
   same("ln_f.bias", "ln_final.b", [d]);
   const W_U = read("unembed.W_U", [d, d_vocab]);
-  put("lm_head.weight", [d_vocab, d], async () => transposed(await W_U(), d, d_vocab));
+  put("lm_head.weight", [d_vocab, d], async () => transposed(await W_U(), [d, d_vocab]));
   same("lm_head.bias", "unembed.b_U", [d_vocab]);
   for (const name of root.keys())
     if (!used.has(String(name)) && !/\.attn\.(mask|IGNORE)$/.test(String(name)))
@@ -146,12 +147,5 @@ function sideBySide(parts: readonly Float32Array[], heads: number, d: number, wi
         const from = (head * d + row) * width;
         out.set(part.subarray(from, from + width), row * columns + (p * heads + head) * width);
       }
-  return out;
-}
-
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) out[column * rows + row] = values[row * columns + column]!;
   return out;
 }

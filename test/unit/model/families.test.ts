@@ -1,6 +1,6 @@
 // Every family of models against transformers' and TransformerLens' numbers: every hook, logits, interventions, padding, batches.
 import assert from "node:assert/strict";
-import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
@@ -298,6 +298,14 @@ describe("what can't be opened is an InputError that names it", () => {
       (f) => moreTokens(f),
       /tokenizer\.json: found a vocabulary of 432 tokens, expected at most 431/,
     ],
+    [
+      "weights cut short",
+      (f) => truncate(join(f, "model.safetensors"), 100_000),
+      /model\.safetensors.*: found .*(an end at byte|bytes)/,
+    ],
+    ["a header of 100 GB", (f) => claimHeader(f, 100_000_000_000n), /header length: found 100000000000 bytes/],
+    ["weights of another type", (f) => retype(f), /dtype I32, expected F32, F16, BF16 or F64/],
+    ["a shard that is missing", (f) => missingShard(f), /model-00002-of-00002\.safetensors: found no such file/],
     ["a text for a number", (f) => edit(f, { num_attention_heads: "4" }), /num_attention_heads: found "4"/],
     ["another activation", (f) => edit(f, { hidden_act: "xielu" }), /hidden_act: found "xielu"/],
     [
@@ -344,4 +352,22 @@ async function moreTokens(folder: string): Promise<void> {
   const tokenizer = JSON.parse(await readFile(path, "utf8"));
   tokenizer.model.vocab["another word"] = 431;
   await writeFile(path, JSON.stringify(tokenizer));
+}
+
+async function claimHeader(folder: string, length: bigint): Promise<void> {
+  const path = join(folder, "model.safetensors");
+  const bytes = await readFile(path);
+  bytes.writeBigUInt64LE(length);
+  await writeFile(path, bytes);
+}
+
+async function retype(folder: string): Promise<void> {
+  const path = join(folder, "model.safetensors");
+  const bytes = await readFile(path);
+  await writeFile(path, Buffer.from(bytes.toString("latin1").replace('"dtype":"F32"', '"dtype":"I32"'), "latin1"));
+}
+
+async function missingShard(folder: string): Promise<void> {
+  await cp(golden("models", "llama_tied_bf16_sharded"), folder, { recursive: true });
+  await rm(join(folder, "model-00002-of-00002.safetensors"));
 }
