@@ -27,6 +27,7 @@ test("--list names every claim with its unit and goal", () => {
       "harvest",
       "index-build",
       "index-query",
+      "import-large",
       "flags-to-scores",
       "pooling",
       "scr",
