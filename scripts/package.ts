@@ -49,8 +49,7 @@ await createVSIX({
   dependencies: false,
   skipLicense: false,
   allowMissingRepository: true,
-  baseContentUrl: "https://example.invalid/",
-  baseImagesUrl: "https://example.invalid/",
+  rewriteRelativeLinks: false,
 });
 const megabytes = statSync(vsix).size / 1e6;
 console.log(`${vsix} (${megabytes.toFixed(1)} MB)`);
@@ -68,9 +67,15 @@ function copyProduct(): void {
     ...kept
   } = manifest;
   writeFileSync(join(stage, "package.json"), JSON.stringify(kept, null, 2));
-  for (const file of ["README.md", "CHANGELOG.md", "LICENSE", ".vscodeignore"])
-    cpSync(join(root, file), join(stage, file));
-  cpSync(join(root, "media"), join(stage, "media"), { recursive: true });
+  for (const file of ["CHANGELOG.md", "LICENSE", ".vscodeignore"]) cpSync(join(root, file), join(stage, file));
+  // The editor shows the README without a network and resolves no paths in it: its pictures travel inside it.
+  const readme = readFileSync(join(root, "README.md"), "utf8").replace(
+    /\]\((media\/pictures\/[\w-]+\.png)\)/g,
+    (_, file: string) => `](data:image/png;base64,${readFileSync(join(root, file)).toString("base64")})`,
+  );
+  writeFileSync(join(stage, "README.md"), readme);
+  const pictures = join(root, "media", "pictures");
+  cpSync(join(root, "media"), join(stage, "media"), { recursive: true, filter: (source) => source !== pictures });
   cpSync(join(root, "dist"), join(stage, "dist"), {
     recursive: true,
     filter: (source) => !source.endsWith(".map"),
