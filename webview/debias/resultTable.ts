@@ -38,6 +38,7 @@ export class SaeResultTable extends LitElement {
       table {
         width: 100%;
         min-width: 480px;
+        table-layout: fixed;
       }
       th,
       td {
@@ -52,9 +53,8 @@ export class SaeResultTable extends LitElement {
       tbody tr {
         border-top: 1px solid var(--hairline);
       }
-      tbody th {
+      thead td {
         width: 27%;
-        min-width: 120px;
       }
       tr.flags th {
         font-weight: 600;
