@@ -58,7 +58,7 @@ const onProgress = (stage: string): void => say(stage);
 
 /** Every task: a kind of text, a grouping, a direction of the bias. */
 const reports: { readonly kind: "full" | "nofirst"; readonly group: string; readonly report: DebiasReport }[] = [];
-for (const kind of ["full", "nofirst"] as const)
+for (const kind of ["nofirst", "full"] as const)
   for (const [group, positive] of Object.entries(GROUPS)) {
     say(`debias ${kind}, six ${group}`);
     const negative = OCCUPATIONS.filter((occupation) => !positive.includes(occupation));

@@ -9,8 +9,8 @@ import { createInterface } from "node:readline";
 import { NotMeasurable } from "./claim.ts";
 
 const benchFolder = import.meta.dirname;
-/** Packages that can't live together: bench/peers/requirements.txt, and SAEDashboard's older TransformerLens. */
-export type PeerEnvironment = "peers" | "dashboard";
+/** Packages that can't live together: bench/peers/requirements.txt, SAEDashboard's older TransformerLens, SAEBench's many. */
+export type PeerEnvironment = "peers" | "dashboard" | "saebench";
 
 const ENVIRONMENTS: Record<PeerEnvironment, { requirements: string; folder: string; variable: string }> = {
   peers: { requirements: "requirements.txt", folder: "python", variable: "SAE_ENSEMBLES_BENCH_PYTHON" },
@@ -18,6 +18,11 @@ const ENVIRONMENTS: Record<PeerEnvironment, { requirements: string; folder: stri
     requirements: "requirements-dashboard.txt",
     folder: "python-dashboard",
     variable: "SAE_ENSEMBLES_BENCH_DASHBOARD_PYTHON",
+  },
+  saebench: {
+    requirements: "requirements-saebench.txt",
+    folder: "python-saebench",
+    variable: "SAE_ENSEMBLES_BENCH_SAEBENCH_PYTHON",
   },
 };
 

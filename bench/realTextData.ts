@@ -15,7 +15,7 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
 export const OCCUPATIONS = [...new Set([...Object.values(GROUPS).flat(), "musician"])].sort();
 
 /** Biographies of each occupation and gender, of the hundred that there are. */
-const BIOGRAPHIES = 50;
+const BIOGRAPHIES = 30;
 
 export interface ConceptSet {
   readonly name: string;

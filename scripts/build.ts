@@ -67,6 +67,7 @@ async function buildWebviews(): Promise<void> {
       "next-token": "webview/next-token/main.ts",
       "ensemble-comparison": "webview/ensemble-comparison/main.ts",
       "run-dashboard": "webview/run-dashboard/main.ts",
+      "tensor-file": "webview/tensor-file/main.ts",
       debias: "webview/debias/main.ts",
       concepts: "webview/concepts/main.ts",
     },

@@ -1,9 +1,11 @@
 // Every claim that can be measured, in the order in which `all` takes them.
 import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
+import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
+import { importLargeClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
@@ -14,6 +16,10 @@ export const claims: readonly Claim[] = [
   harvestClaim,
   indexBuildClaim,
   indexQueryClaim,
+  importLargeClaim,
+  flagsToScoresClaim,
+  poolingClaim,
+  scrClaim,
   inspectFirstClaim,
   inspectEditClaim,
   generateClaim,

@@ -14,6 +14,7 @@ import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
 import { NextTokenPanel } from "./panels/nextTokenPanel.ts";
 import { conceptsPanels, debiasPanels } from "./panels/probingPanels.ts";
 import { RunDashboards } from "./panels/runDashboardPanel.ts";
+import { registerTensorFileEditor } from "./panels/tensorFileEditor.ts";
 import { RunStore } from "./runStore.ts";
 import { ServiceClient } from "./serviceClient.ts";
 import { RunStatusBar } from "./statusBar.ts";
@@ -51,6 +52,7 @@ export function activate(context: vscode.ExtensionContext): void {
     tasks,
     notifications,
     tasks.onStarted((folder) => notifications.follow(folder)),
+    registerTensorFileEditor(context.extensionUri, service),
     ...createViews(store, features, browsers),
     inspector,
     new Tints(inspector),

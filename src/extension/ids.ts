@@ -13,6 +13,7 @@ export const panels = { featureBrowser: "saeEnsembles.featureBrowser" } as const
 export const commands = {
   runDemo: "saeEnsembles.runDemo",
   newExperiment: "saeEnsembles.newExperiment",
+  importSaes: "saeEnsembles.importSaes",
   runExperiment: "saeEnsembles.runExperiment",
   evaluate: "saeEnsembles.evaluate",
   buildIndex: "saeEnsembles.buildIndex",
@@ -50,6 +51,8 @@ export const commands = {
   steerFeature: "saeEnsembles.steerFeature",
   compareTexts: "saeEnsembles.compareTexts",
 } as const;
+
+export const editors = { tensorFile: "saeEnsembles.tensorFile" } as const;
 
 /** Keys of `when` clauses that we set. */
 export const contexts = { featuresFiltered: "saeEnsembles.featuresFiltered" } as const;

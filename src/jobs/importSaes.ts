@@ -42,6 +42,8 @@ export interface ImportRequest {
   readonly onProgress?: (stage: string, done: number, total: number, unit: string) => void;
 }
 
+type HubRequest = Pick<ImportRequest, "signal" | "onProgress">;
+
 export interface ImportedMember {
   readonly path: string;
   readonly layout: string;
@@ -67,8 +69,7 @@ export async function importSaes(request: ImportRequest): Promise<ImportOutcome>
   const folder = resolve(request.folder);
   checkFree(folder);
   const options = request.options ?? {};
-  const paths: string[] = [];
-  for (const path of request.paths) paths.push(await localSae(path, request));
+  const paths = await localSaes(request);
   const sources = await openSources(paths, options);
   const ensemble = importedEnsemble(sources, {
     ...(request.method && { method: request.method }),
@@ -96,15 +97,22 @@ export async function importSaes(request: ImportRequest): Promise<ImportOutcome>
   return { folder, method: ensemble.method, hook: ensemble.hook, members, experiment: experiment ? file : null };
 }
 
+/** The paths of all that is asked for, what is named on the hub fetched. Throws InputError. */
+export async function localSaes(request: Pick<ImportRequest, "paths" | "signal" | "onProgress">): Promise<string[]> {
+  const paths: string[] = [];
+  for (const path of request.paths) paths.push(await localSae(path, request));
+  return paths;
+}
+
 /** The path of an SAE that is named by a path or on the hub. */
-async function localSae(name: string, request: ImportRequest): Promise<string> {
+async function localSae(name: string, request: HubRequest): Promise<string> {
   const reference = existsSync(name) ? null : hubReference(name, "model");
   // A name with an ending is a path with a mistake in it, unless it has a repository before it.
   if (!reference || (reference.path === "" && extname(name) !== "")) return name;
   return obtainSae(reference, hubOptions(request, "download SAE"));
 }
 
-function hubOptions({ signal, onProgress }: ImportRequest, stage: string): HubOptions {
+function hubOptions({ signal, onProgress }: HubRequest, stage: string): HubOptions {
   return {
     ...(signal && { signal }),
     onProgress: (done, total) => onProgress?.(stage, Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), "MiB"),

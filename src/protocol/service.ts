@@ -9,6 +9,7 @@ import { probingProgress } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
 import { jobKinds } from "./runEvents.ts";
+import { tensorFile, tensorStatistics } from "./tensorFile.ts";
 
 const progress = z.object({
   stage: z.string(),
@@ -102,6 +103,27 @@ export const service = {
     },
     /** Layers of the model that an experiment would name so; null where it isn't here or can't be read yet. */
     modelLayers: { params: z.object({ model: z.string() }), result: z.object({ layers: z.number().int().nullable() }) },
+    /** Opens SAEs in any layout: the hook that they name, or null; errors say what can't be read. */
+    describeSaes: {
+      params: z.object({ paths: z.array(z.string()).min(1) }),
+      result: z.object({ hook: z.string().nullable() }),
+    },
+    /** Writes SAEs as one ensemble's folder, and the experiment that evaluates and indexes it. */
+    importSaes: {
+      params: z.object({
+        paths: z.array(z.string()).min(1),
+        folder: z.string(),
+        hook_name: z.string(),
+        model: z.string(),
+        text: z.string(),
+      }),
+      result: z.object({ experiment: z.string(), lines: z.array(z.string()), warnings: z.array(z.string()) }),
+    },
+    describeTensorFile: { params: z.object({ file: z.string() }), result: tensorFile },
+    tensorStatistics: {
+      params: z.object({ file: z.string(), tensor: z.number().int().nonnegative() }),
+      result: tensorStatistics,
+    },
     /** Copies the demo's experiment into a folder; its path. */
     createDemo: { params: z.object({ folder: z.string() }), result: z.object({ experiment: z.string() }) },
     /** The run folder's events from a byte on, as JSON lines. */

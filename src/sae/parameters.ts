@@ -3,10 +3,15 @@ import { InputError } from "../formats/inputError.ts";
 
 /** Throws InputError, with how many values are no numbers and where the first is. */
 export function checkFinite(file: string, name: string, values: Float32Array): void {
-  const first = values.findIndex((value) => !Number.isFinite(value));
-  if (first < 0) return;
+  let first = -1;
   let count = 0;
-  for (const value of values) if (!Number.isFinite(value)) count++;
+  // Indexed, since this looks at every weight of a large SAE.
+  for (let at = 0; at < values.length; at++) {
+    if (Number.isFinite(values[at])) continue;
+    if (first < 0) first = at;
+    count++;
+  }
+  if (first < 0) return;
   throw new InputError({
     file,
     where: `tensor ${name}`,

@@ -9,10 +9,12 @@ import {
   type Safetensors,
   type TensorSource,
   tensorData,
+  tensorEntryOf,
   tensorFloat32,
   writeSafetensors,
 } from "../formats/safetensors.ts";
-import { checkFinite, transposed } from "./parameters.ts";
+import { tensorPieces } from "../formats/tensorPieces.ts";
+import { checkFinite } from "./parameters.ts";
 import { type ParameterName, parameterNames, type Sae, type SaeConfig, type SaeWeights } from "./sae.ts";
 import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
 
@@ -93,12 +95,31 @@ export async function loadSparsity(folder: string): Promise<Float32Array | null>
 async function readWeights(file: Safetensors, config: SaeConfig, skip: boolean): Promise<SaeWeights> {
   const weights: Partial<Record<ParameterName, Float32Array>> = {};
   for (const name of storedNames(config, skip)) {
-    const shape = name === "W_enc" ? [config.d_in, config.d_sae] : shapeOf(name, config);
-    const values = await tensorFloat32(file, name, shape);
+    const values =
+      name === "W_enc" ? await readEncoder(file, config) : await tensorFloat32(file, name, shapeOf(name, config));
     checkFinite(file.path, name, values);
-    weights[name] = name === "W_enc" ? transposed(values, config.d_in, config.d_sae) : values;
+    weights[name] = values;
   }
   return weights as SaeWeights;
+}
+
+/** W_enc, [d, F] in the file, turned to rows of features while it is read: a wide SAE is never in memory twice. */
+async function readEncoder(file: Safetensors, { d_in: d, d_sae: F }: SaeConfig): Promise<Float32Array> {
+  tensorEntryOf(file, "W_enc", [d, F]);
+  const W_enc = new Float32Array(F * d);
+  let row = 0;
+  for await (const piece of tensorPieces(file, "W_enc", { row: F })) {
+    const rows = piece.length / F;
+    // A cache line of features at a time: each line of the piece is read once, and each of the rows that it goes to stays near.
+    for (let i0 = 0; i0 < F; i0 += 16) {
+      const i1 = Math.min(F, i0 + 16);
+      for (let r = 0; r < rows; r++) {
+        for (let i = i0; i < i1; i++) W_enc[i * d + row + r] = piece[r * F + i]!;
+      }
+    }
+    row += rows;
+  }
+  return W_enc;
 }
 
 /** Old files carry a scaling_factor of ones that means nothing; one that isn't all ones would be lost silently. */

@@ -1,7 +1,7 @@
 // The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
 import { copyFileSync, existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { parseLabel } from "../features/labelling.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -9,6 +9,7 @@ import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
+import { importSaes, localSaes } from "../jobs/importSaes.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
 import { examineMachine, findingLines } from "../jobs/machine.ts";
 import { runPaths } from "../jobs/runFolder.ts";
@@ -19,11 +20,13 @@ import { sourcePlace } from "../jobs/sourceText.ts";
 import { layersOfModel } from "../model/layerCount.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
+import { openSources } from "../sae/importEnsemble.ts";
 import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
 import { Probing } from "./probing.ts";
 import { comparisonTables, readReportTable } from "./reportRows.ts";
 import { RunWatcher, readRun, stateOf } from "./runWatcher.ts";
+import { describeTensorFile, statisticsOf } from "./tensorFiles.ts";
 
 /** The command line beside this file, which is what runs in the detached child. */
 const entry = join(import.meta.dirname, "sae-ensembles.js");
@@ -136,6 +139,23 @@ answer(connection, service, {
   modelLayers: async ({ model }) => ({
     layers: await layersOfModel(model === "demo" ? demoPath("model") : model).catch(() => null),
   }),
+  describeSaes: async ({ paths }, signal) => {
+    const members = (await openSources(await localSaes({ paths, signal }))).flatMap((source) => source.members);
+    return { hook: members.map(({ sae }) => sae.config.metadata.hook_name).find((name) => name !== undefined) ?? null };
+  },
+  importSaes: async ({ paths, folder, hook_name, model, text }, signal) => {
+    const { members, experiment } = await importSaes({ paths, folder, model, text, signal, options: { hook_name } });
+    const lines = members.map(
+      ({ path, layout, architecture, d_in, d_sae, explained_variance, l0 }) =>
+        `${basename(path)}: ${layout}, ${architecture}, ${d_in} → ${d_sae}, explained variance ${explained_variance!.toFixed(3)}, L0 ${l0!.toFixed(1)}`,
+    );
+    return { experiment: experiment!, lines, warnings: members.flatMap(({ warnings }) => warnings) };
+  },
+  describeTensorFile: ({ file }) => describeTensorFile(file),
+  tensorStatistics: async ({ file, tensor }, signal) => {
+    const { histogram, ...numbers } = await statisticsOf(file, tensor, signal);
+    return { ...numbers, histogram: [...histogram] };
+  },
   createDemo: ({ folder }) => {
     const experiment = join(folder, "demo.sae.jsonc");
     if (!existsSync(experiment)) copyFileSync(demoPath("experiment"), experiment);

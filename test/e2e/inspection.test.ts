@@ -167,8 +167,9 @@ describe("debugging a model in the editor", {
     const first = pane.locator(".monaco-list-row").first();
     await first.hover();
     await first.locator('.action-label[aria-label^="Flag"]').click();
-    await page.waitForFunction(() => document.querySelectorAll(".pane .monaco-list-row .codicon-flag").length > 0);
-    const [file] = globSync("runs/tiny/ensembles/*/annotations.json", { cwd: workspace });
+    const flags = () => globSync("runs/tiny/ensembles/*/annotations.json", { cwd: workspace });
+    while (flags().length === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    const [file] = flags();
     assert.match(readFileSync(join(workspace, file!), "utf8"), /"flagged":\s*true/);
     await picture("features-here-dark");
   });

@@ -41,7 +41,7 @@ export class SaeInterventionList extends LitElement {
         border-top: 1px solid var(--hairline);
       }
       li.off .what {
-        opacity: 0.55;
+        text-decoration: line-through;
       }
       .what {
         flex: 1 1 160px;

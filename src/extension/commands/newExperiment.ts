@@ -89,7 +89,8 @@ function sizeWords(size: ExperimentSize): string {
   return `${n_members} members of ${expansion_factor} × the width, ${training_tokens.toLocaleString("en-US")} tokens each`;
 }
 
-async function chooseModel(): Promise<string | undefined> {
+/** The demo's, a file or folder, or a name of the hub. */
+export async function chooseModel(): Promise<string | undefined> {
   const kind = await choose("Language model (1/6)", [
     { label: "Demo model", description: "small, comes with SAE Ensembles", value: "demo" },
     { label: "A GGUF file or a Hugging Face folder…", value: "file" },
@@ -103,7 +104,8 @@ async function chooseModel(): Promise<string | undefined> {
   return kind === "hub" ? askHubName("Language model (1/6)", "e.g. HuggingFaceTB/SmolLM2-135M") : kind;
 }
 
-async function chooseText(): Promise<string | undefined> {
+/** The same for texts. */
+export async function chooseText(): Promise<string | undefined> {
   const kind = await choose("Text to train on (2/6)", [
     { label: "Demo text", description: "what the demo model was trained on", value: "demo" },
     { label: "A text file…", description: ".txt, .jsonl, .csv, .parquet, plain or .gz", value: "file" },
@@ -113,7 +115,8 @@ async function chooseText(): Promise<string | undefined> {
   return kind === "hub" ? askHubName("Text to train on (2/6)", "e.g. stanfordnlp/imdb") : kind;
 }
 
-function askHubName(title: string, prompt: string): Thenable<string | undefined> {
+/** owner/name, perhaps with more behind it. */
+export function askHubName(title: string, prompt: string): Thenable<string | undefined> {
   const validateInput = (value: string) => (/^[\w.-]+\/[\w./@-]+$/.test(value) ? undefined : "owner/name");
   return vscode.window.showInputBox({ title, prompt, validateInput, ignoreFocusOut: true });
 }

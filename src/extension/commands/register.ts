@@ -14,6 +14,7 @@ import type { FeaturesTree } from "../trees/featuresTree.ts";
 import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
+import { importSaes } from "./importSaes.ts";
 import {
   ablateFeature,
   chooseEnsemble,
@@ -67,6 +68,7 @@ type Command = (parts: Parts, ...args: never[]) => unknown;
 const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.runDemo]: runDemo,
   [commands.newExperiment]: newExperiment,
+  [commands.importSaes]: importSaes,
   [commands.runExperiment]: runExperiment,
   [commands.evaluate]: evaluate,
   [commands.buildIndex]: buildIndex,

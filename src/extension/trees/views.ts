@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { contexts, views } from "../ids.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
 import type { RunStore } from "../runStore.ts";
+import { ensembleDrop } from "./ensembleDrop.ts";
 import { EnsemblesTree } from "./ensemblesTree.ts";
 import type { FeaturesTree } from "./featuresTree.ts";
 import { badgeOf, RunsTree } from "./runsTree.ts";
@@ -12,6 +13,7 @@ export function createViews(store: RunStore, features: FeaturesTree, browsers: F
   const ensembles = vscode.window.createTreeView(views.ensembles, {
     treeDataProvider: new EnsemblesTree(store),
     canSelectMany: true,
+    dragAndDropController: ensembleDrop,
   });
   const shown = vscode.window.createTreeView(views.features, { treeDataProvider: features, canSelectMany: true });
   return [

@@ -27,9 +27,17 @@ test("--list names every claim with its unit and goal", () => {
       "harvest",
       "index-build",
       "index-query",
+      "import-large",
+      "flags-to-scores",
+      "pooling",
+      "scr",
       "inspect-first",
       "inspect-edit",
       "generate",
+      "activation",
+      "browser-open",
+      "browser-scroll",
+      "vsix-size",
     ],
   );
   for (const { name, unit, goal, against } of claims) assert.ok(unit && goal > 0 && against, name);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { commands, contexts, panels, settings, taskType, views } from "../../../src/extension/ids.ts";
+import { commands, contexts, editors, panels, settings, taskType, views } from "../../../src/extension/ids.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -28,6 +28,11 @@ test("menus, welcome texts and walkthrough steps name only contributed commands"
   assert.ok(named.length > 10);
   for (const name of [...Object.values(views), ...Object.values(contexts)]) known.add(name);
   for (const name of named) assert.ok(known.has(name), name);
+});
+
+test("editors are contributed", () => {
+  const contributed = contributes.customEditors.map(({ viewType }: { viewType: string }) => viewType);
+  assert.deepEqual(contributed, Object.values(editors));
 });
 
 test("views, task type and settings are contributed", () => {

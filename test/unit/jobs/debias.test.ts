@@ -299,6 +299,26 @@ test("too little is refused by name, and nothing is written", async () => {
   assert.ok(!readdirSync(folder).some((name) => name.startsWith("refused")));
 });
 
+test("data whose label no attribute can stand in for: the report says that there is no room", async () => {
+  const plain = join(folder, "plain.jsonl");
+  const lines = Array.from({ length: 240 }, (_, at) => {
+    const job = at % 2 === 0 ? "king" : "nurse";
+    return JSON.stringify({
+      text: `${job} ${job} ${job} ${at}`,
+      job,
+      gender: at & 2 ? "f" : "m",
+    });
+  });
+  writeFileSync(plain, lines.join("\n"));
+  const report = await debias(run, join(folder, "unbiased"), { ...options, trainFile: plain, ensembles: ["single"] });
+  assert.equal(report.ensembles[0]!.runs[0]![0]!.scr.dir1.hasRoom, false);
+  assert.ok(report.ensembles[0]!.runs[0]![0]!.scr.points.every(({ dir1 }) => dir1 === 0));
+  assert.match(
+    readFileSync(join(folder, "unbiased.md"), "utf8"),
+    /\*\*Note:\*\* there is no room \(A_clean − A_biased < 0\.001\)/,
+  );
+});
+
 test("concepts: each class by 1, 2 and 5 features beside raw activations", async () => {
   const half = readFileSync(data, "utf8").trim().split("\n").slice(0, 240);
   writeFileSync(join(folder, "a.jsonl"), half.filter((_, at) => at % 3 !== 0).join("\n"));

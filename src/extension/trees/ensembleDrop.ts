@@ -1,0 +1,17 @@
+// Dropping on the Ensembles view: folders and files of SAEs are imported.
+import * as vscode from "vscode";
+import { commands } from "../ids.ts";
+import type { EnsembleNode } from "./ensemblesTree.ts";
+
+const URIS = "text/uri-list";
+
+export const ensembleDrop: vscode.TreeDragAndDropController<EnsembleNode> = {
+  dropMimeTypes: [URIS],
+  dragMimeTypes: [],
+  handleDrop: async (_, data) => {
+    const list = await data.get(URIS)?.asString();
+    const uris = (list ?? "").split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#"));
+    const files = uris.map((uri) => vscode.Uri.parse(uri, true)).filter(({ scheme }) => scheme === "file");
+    if (files.length > 0) await vscode.commands.executeCommand(commands.importSaes, files);
+  },
+};

@@ -1,0 +1,68 @@
+// What the editor is told of files of tensors: an SAE's facts, an ensemble's members, numbers of tensors against a plain recount.
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { readSafetensors, tensorFloat32, writeSafetensors } from "../../../src/formats/safetensors.ts";
+import { describeTensorFile, statisticsOf } from "../../../src/service/tensorFiles.ts";
+import { golden, temporaryFolder } from "../fixtures.ts";
+
+const signal = new AbortController().signal;
+
+test("an SAE's file says what SAE it is", async () => {
+  const path = golden("saes", "sparsify", "topk_skip_transcode", "sae.safetensors");
+  const { title, facts, problem, tensors } = await describeTensorFile(path);
+  const fact = Object.fromEntries(facts);
+  assert.equal(title, "sae.safetensors");
+  assert.equal(problem, "");
+  assert.equal(fact["layout"], "sparsify, topk skip transcoder");
+  assert.equal(fact["d_out"], "32");
+  assert.match(fact["in ensembles"]!, /transcoder/);
+  assert.deepEqual(tensors.map(({ name }) => name).sort(), [
+    "W_dec",
+    "W_skip",
+    "b_dec",
+    "encoder.bias",
+    "encoder.weight",
+  ]);
+});
+
+test("an ensemble.json shows its members and their tensors", async () => {
+  const path = golden("evaluation", "bagging_a", "ensemble.json");
+  const { facts, tensors } = await describeTensorFile(path);
+  assert.match(Object.fromEntries(facts)["method"]!, /^bagging of \d/);
+  assert.ok(tensors.some(({ name }) => name === "member_1/W_enc"));
+  const at = tensors.findIndex(({ name }) => name === "member_1/W_enc");
+  const numbers = await statisticsOf(path, at, signal);
+  const values = await tensorFloat32(
+    await readSafetensors(join(path, "..", "member_1", "sae_weights.safetensors")),
+    "W_enc",
+  );
+  assert.equal(numbers.elements, values.length);
+  assert.equal(numbers.min, Math.min(...values));
+  assert.equal(numbers.max, Math.max(...values));
+  assert.ok(Math.abs(numbers.norm - Math.hypot(...values)) < 1e-9 * numbers.norm);
+  assert.equal(
+    numbers.histogram.reduce((sum, n) => sum + n, 0),
+    values.length,
+  );
+});
+
+test("any other file of tensors is shown as it is; what is broken is said", async () => {
+  const folder = temporaryFolder();
+  const data = Float32Array.of(0, Number.NaN, 2, -2, Number.POSITIVE_INFINITY, 0);
+  await writeSafetensors(join(folder, "any.safetensors"), { odd: { shape: [2, 3], data } }, { format: "pt" });
+  const any = await describeTensorFile(join(folder, "any.safetensors"));
+  assert.deepEqual([any.problem, any.facts], ["", [["format", "pt"]]]);
+  const { histogram, ...numbers } = await statisticsOf(join(folder, "any.safetensors"), 0, signal);
+  assert.deepEqual(numbers, { elements: 6, notFinite: 2, min: -2, max: 2, mean: 0, norm: Math.sqrt(8), zeros: 2 });
+  assert.equal(
+    histogram.reduce((sum, n) => sum + n, 0),
+    4,
+  );
+  await assert.rejects(describeTensorFile(golden("saes", "hostile", "st_hole.safetensors")), /belong to no tensor/);
+  mkdirSync(join(folder, "broken"));
+  await writeFile(join(folder, "broken", "ensemble.json"), "{}");
+  assert.match((await describeTensorFile(join(folder, "broken", "ensemble.json"))).problem, /ensemble\.json/);
+});
