@@ -9,6 +9,7 @@ import {
   type Spread,
 } from "../../src/protocol/labelledData.ts";
 import { onNotification, type Params, type RequestOptions, type Result, request } from "../../src/protocol/rpc.ts";
+import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
 import "../components/longWork.ts";
 import { count, percent } from "../components/numbers.ts";
@@ -222,7 +223,7 @@ class SaeConcepts extends LitElement {
   #save(): Promise<void> {
     return this.#do(async () => {
       const { file } = await host("saveReport", {}, { timeout: PROBING_PATIENCE });
-      if (file !== null) this.said = `Report saved: ${file}`;
+      this.said = `Report saved: ${file}`;
     });
   }
 
@@ -250,8 +251,8 @@ class SaeConcepts extends LitElement {
     return html`${
       data
         ? html`<div class="fields">
-            <span>texts</span><span>${data.trainFile} <button class="plain link" @click=${() => void this.#pick("train")}>Choose…</button></span>
-            <span>to test on</span><span>${data.testFile ?? "none yet"} <button class="plain link" @click=${() => void this.#pick("test")}>Choose…</button></span>
+            <span>texts</span><span>${fileName(data.trainFile)} <button class="plain link" @click=${() => void this.#pick("train")}>Choose…</button></span>
+            <span>to test on</span><span>${data.testFile === null ? "none yet" : fileName(data.testFile)} <button class="plain link" @click=${() => void this.#pick("test")}>Choose…</button></span>
             <label for="label">classes in</label><span><select id="label" @change=${(event: Event) => void this.#describe(data.trainFile, data.testFile, (event.target as HTMLSelectElement).value)}>
               ${data.names.map((name) => html`<option value=${name} ?selected=${name === data.columns.label}>${name}</option>`)}
             </select> <span class="dim">${[...classes].map(([name, texts]) => `${name} ${count(texts)}`).join(" · ")}</span></span>
@@ -275,7 +276,7 @@ class SaeConcepts extends LitElement {
     <div class="buttons">
       ${data ? nothing : html`<button class="plain outlined" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
       ${choice && data ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
-      ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report…</button>` : nothing}
+      ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report</button>` : nothing}
       <span class="dim" role="status">${this.said}</span>
     </div>`;
   }

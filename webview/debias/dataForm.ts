@@ -2,6 +2,7 @@
 import { css, html, LitElement, nothing } from "lit";
 import type { DebiasChoice, ValuePair } from "../../src/protocol/debias.ts";
 import type { Columns, LabelledData } from "../../src/protocol/labelledData.ts";
+import { fileName } from "../components/fileName.ts";
 import { count } from "../components/numbers.ts";
 import { controls, forms, palette } from "../components/style.ts";
 import "./sides.ts";
@@ -110,9 +111,9 @@ export class SaeDataForm extends LitElement {
     const enough = cells.every(({ train }) => train >= LEAST);
     return html`<div class="fields">
         <span>texts</span>
-        <span class="file">${data.trainFile} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
+        <span class="file">${fileName(data.trainFile)} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
         <span>to test on</span>
-        <span class="file">${data.testFile ?? "30% of them, held out with each seed"}
+        <span class="file">${data.testFile === null ? "30% of them, held out with each seed" : fileName(data.testFile)}
           <button class="plain link" @click=${() => this.#emit("pick", "test")}>Choose…</button>
           ${data.testFile === null ? nothing : html`<button class="plain link" @click=${() => this.#emit("hold")}>Hold out instead</button>`}
         </span>

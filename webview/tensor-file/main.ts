@@ -110,8 +110,10 @@ class SaeTensorFile extends LitElement {
       path {
         fill: var(--activation);
       }
+      /* The text keeps the colour that reads on every background. */
       .bad {
-        color: var(--vscode-errorForeground);
+        font-weight: 600;
+        border-bottom: 2px solid var(--vscode-errorForeground);
       }
     `,
   ];
