@@ -1,4 +1,4 @@
-// A person's path through a real VS Code with the packaged VSIX: demo experiment → run → reload during it → dashboard → features → search a token → flag two.
+// A person's path through a real VS Code with the packaged VSIX: demo experiment → run → reload during it → dashboard → features → search a token → flag two → debias with two more → concepts.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -187,5 +187,80 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     await browserView.locator("sae-try-text li").first().waitFor();
     await picture("try-text-light");
     assert.ok(existsSync(join(workspace, "demo.sae.jsonc")));
+  });
+
+  test("debias: read the worst group, flag two suggested features, retrain, see it rise; the report names data, seeds and flags", async () => {
+    await workbench.command("SAE Ensembles: Debias a Classifier…");
+    const view = await workbench.webview("sae-debias");
+    await view.getByRole("button", { name: "Show the Bias" }).click();
+    await view
+      .locator("sae-suggestions .row")
+      .nth(3)
+      .waitFor({ timeout: 5 * minutes });
+    await view.getByText(/^nurse who is female: \d+\.\d% right/).waitFor();
+    const worstGroup = async (state: RegExp) =>
+      Number.parseFloat(await view.getByRole("row", { name: state }).first().getByRole("cell").first().innerText());
+    const biased = await worstGroup(/^biased probe/);
+    const unflagged = view.locator('sae-suggestions .flag[aria-pressed="false"]');
+    const flagged = view.locator('sae-suggestions .flag[aria-pressed="true"]');
+    const already = await flagged.count();
+    for (const more of [1, 2]) {
+      await unflagged.first().click();
+      await flagged.nth(already + more - 1).waitFor();
+      // With the two that the feature browser flagged: one file holds the flags of both views.
+      await view
+        .locator(".verdict")
+        .getByText(`${2 + more} flagged:`)
+        .waitFor();
+    }
+    await view.getByRole("button", { name: "Retrain", exact: true }).click();
+    await view
+      .locator(".verdict")
+      .getByText("retrained;")
+      .waitFor({ timeout: 2 * minutes });
+    const retrained = await worstGroup(/^… and retrained/);
+    assert.ok(retrained > biased, `worst group ${biased}% → ${retrained}%`);
+    await view.getByRole("button", { name: "Save Report", exact: true }).click();
+    await view.getByText("Report saved: runs/demo/reports/bagging/debias.md").waitFor({ timeout: 5 * minutes });
+    const saved = join(workspace, "runs", "demo", "reports", "bagging");
+    const { data, seeds, directions } = JSON.parse(readFileSync(join(saved, "debias.json"), "utf8")) as {
+      data: { train: string; test: string };
+      seeds: number[];
+      directions: { ensembles: { name: string; flags: string[] }[] }[];
+    };
+    assert.match(data.train, /bios-train\.jsonl\.gz$/);
+    assert.match(data.test, /bios-test\.jsonl\.gz$/);
+    assert.deepEqual(seeds, [0, 1, 2]);
+    for (const { ensembles } of directions)
+      assert.deepEqual(
+        ensembles.map(({ name, flags }) => [name, flags.length]),
+        [["bagging", 4]],
+      );
+    for (const figure of readFileSync(join(saved, "debias.md"), "utf8").matchAll(/\]\((?<file>[^)]+\.svg)\)/g))
+      assert.ok(existsSync(join(saved, figure.groups!["file"]!)));
+    await picture("editor-debias-light");
+    workbench.theme("dark");
+    await view.locator("body.vscode-dark").waitFor();
+    await picture("editor-debias-dark");
+    await page.locator(".notification-toast").getByRole("button", { name: "Open", exact: true }).click();
+    await page.locator(".tab", { hasText: "debias.md" }).waitFor();
+    await picture("editor-debias-report-dark");
+  });
+
+  test("concepts: what detects a class opens in the feature browser", async () => {
+    await workbench.command("SAE Ensembles: Detect Concepts…");
+    const view = await workbench.webview("sae-concepts");
+    await view.getByRole("button", { name: "Detect", exact: true }).click();
+    const nurse = view.getByRole("row", { name: /^nurse/ });
+    await nurse.waitFor({ timeout: 5 * minutes });
+    await picture("editor-concepts-dark");
+    workbench.theme("light");
+    await view.locator("body.vscode-light").waitFor();
+    await picture("editor-concepts-light");
+    const feature = nurse.getByRole("button").first();
+    const name = (await feature.locator(".id").innerText()).trim();
+    await feature.click();
+    const browserView = await workbench.webview("sae-feature-browser");
+    await browserView.getByRole("heading", { name, exact: true }).waitFor();
   });
 });
