@@ -275,7 +275,7 @@ class SaeConcepts extends LitElement {
     }
     <div class="buttons">
       ${data ? nothing : html`<button class="plain outlined" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
-      ${choice && data ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
+      ${choice && data ? html`<button class=${this.result ? "plain outlined" : "primary"} ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
       ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report</button>` : nothing}
       <span class="dim" role="status">${this.said}</span>
     </div>`;

@@ -75,19 +75,6 @@ export class SaeDataForm extends LitElement {
         align-items: center;
         flex-wrap: wrap;
       }
-      button.primary {
-        font: inherit;
-        color: var(--vscode-button-foreground);
-        background: var(--vscode-button-background);
-        border: 1px solid var(--vscode-button-border, transparent);
-        border-radius: 2px;
-        padding: 4px 12px;
-        cursor: pointer;
-      }
-      button.primary:disabled {
-        opacity: 0.5;
-        cursor: default;
-      }
       p {
         margin: 6px 0;
       }
