@@ -1,4 +1,5 @@
 // The concept view: for each class of labelled texts the features that detect it, and how well 1, 2 and 5 of them do beside raw activations and all features. Keeps nothing but the choice of data.
+import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { css, html, LitElement, nothing } from "lit";
 import { type ConceptsChoice, type ConceptsResult, conceptsHost, conceptsView } from "../../src/protocol/concepts.ts";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
@@ -88,6 +89,7 @@ class SaeConcepts extends LitElement {
         display: flex;
         gap: 8px;
         margin: 12px 0;
+        align-items: center;
       }
       .scroll {
         overflow-x: auto;
@@ -131,6 +133,7 @@ class SaeConcepts extends LitElement {
         overflow: hidden;
         text-overflow: ellipsis;
         max-width: 420px;
+        margin-left: -6px;
       }
       .feature .id {
         font-family: var(--mono);
@@ -273,8 +276,8 @@ class SaeConcepts extends LitElement {
         : html`<p>Labelled texts: a file with a text and the class it belongs to, and another such file to test on.</p>`
     }
     <div class="buttons">
-      ${data ? nothing : html`<button class="plain outlined" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
-      ${choice && data ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
+      ${data ? nothing : html`<vscode-button @click=${() => void this.#pick("train")}>Choose a File…</vscode-button>`}
+      ${choice && data ? html`<vscode-button ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</vscode-button>` : nothing}
       ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report…</button>` : nothing}
       <span class="dim" role="status">${this.said}</span>
     </div>`;
