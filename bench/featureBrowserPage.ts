@@ -1,6 +1,6 @@
 // The feature browser's real bundle in a real Chromium, answered by the real service over a synthetic index: opened and scrolled by a script.
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import {
@@ -35,18 +35,18 @@ export interface Opened {
   scroll(): Promise<Scrolled>;
 }
 
-/** Builds the index if it isn't there, and lets `use` open the browser on it as often as it likes, each time with a service of its own. */
+/** Builds an index, and lets `use` open the browser on it as often as it likes, each time with a service of its own. */
 export async function withFeatureBrowser(
   bench: Bench,
   size: SyntheticSize,
   use: (browser: { open(): Promise<Opened> }) => Promise<void>,
 ): Promise<void> {
-  const ensemble = join(bench.dataFolder, "browser", Object.values(size).join("-"), "ensembles", "bagging");
-  if (!existsSync(join(ensemble, "index.sqlite"))) {
-    bench.log("building a synthetic index");
-    mkdirSync(ensemble, { recursive: true });
-    await buildSyntheticIndex(join(ensemble, "index.sqlite"), size);
-  }
+  // Anew each time: an index of an earlier build is not what is measured.
+  const run = mkdtempSync(join(bench.dataFolder, "browser-"));
+  const ensemble = join(run, "ensembles", "bagging");
+  bench.log("building a synthetic index");
+  mkdirSync(ensemble, { recursive: true });
+  await buildSyntheticIndex(join(ensemble, "index.sqlite"), size);
   const browser = await launchBrowser();
   const open: { child: ChildProcess; page: Page }[] = [];
   const closeAll = async () => {
@@ -85,6 +85,7 @@ export async function withFeatureBrowser(
   } finally {
     await closeAll();
     await browser.close();
+    rmSync(run, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
 

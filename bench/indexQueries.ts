@@ -31,7 +31,7 @@ export function timeIndexQueries(path: string, words: readonly string[], rounds:
     index?.close();
     index = time("open and first page", () => {
       const opened = openFeatureIndex(path);
-      opened.page({ sort: "density", descending: true });
+      opened.page({ sort: "clarity", descending: true });
       return opened;
     });
   }
@@ -46,11 +46,12 @@ export function timeIndexQueries(path: string, words: readonly string[], rounds:
   function word(): string {
     return words[1 + Math.floor((words.length - 1) * random.uniform() ** 4)]!;
   }
-  const sorts = ["id", "density", "max", "mean", "found", "label"] as const;
+  const sorts = ["id", "density", "max", "mean", "found", "label", "clarity"] as const;
   for (let round = 0; round < rounds; round++) {
     const sort = sorts[random.integer(sorts.length)]!;
     const offset = random.integer(features);
     time("page", () => open.page({ sort, descending: round % 2 === 0, offset }));
+    time("clearest first", () => open.page({ sort: "clarity", descending: true, filter: { alive: true } }));
     const filter = {
       member: random.integer(members.length),
       alive: true,

@@ -147,7 +147,7 @@ const QUERY_GOAL = 50;
 
 export const indexQueryClaim: Claim = {
   name: "index-query",
-  measures: `the slowest kind of question (page, sort, filter, token, full text, label, detail) at the 95th percentile, over ${SYNTHETIC.members * SYNTHETIC.d_sae} features and ${SYNTHETIC.tokens} tokens`,
+  measures: `the slowest kind of question (page, sort, clearest first, filter, token, full text, label, detail) at the 95th percentile, over ${SYNTHETIC.members * SYNTHETIC.d_sae} features and ${SYNTHETIC.tokens} tokens`,
   against: `the limit of ${QUERY_GOAL} ms; no peer answers such questions`,
   unit: "ms",
   goal: 1,

@@ -1,20 +1,23 @@
 // Which features are easiest to understand at a glance: a ranking for demonstrations and first looks, not a measure of quality.
-import type { FeatureGist, FeatureIndex, FeatureSummary, TokenStatistic } from "./featureIndex.ts";
+import type { DatabaseSync } from "node:sqlite";
+import type { FeatureColumns } from "./featureColumns.ts";
+import type { FeatureIndexInfo, FeatureSummary, TokenStatistic } from "./featureIndex.ts";
+import { unpackTokens } from "./featureRecords.ts";
 import { tokenWord } from "./indexTables.ts";
+import { summaryTokens, type TokenStatistics } from "./tokenStatistics.ts";
 
-interface Clear {
+/** A feature as the ranking sees it. */
+export interface FeatureGist extends Pick<FeatureSummary, "id" | "count" | "mean" | "max" | "tokens"> {
+  /** In how many members it was found, its own among them. */
+  readonly foundIn: number;
+}
+
+export interface RankedFeature {
+  readonly id: number;
   /** From 0 to 1. */
   readonly clarity: number;
   /** Words it stands for, strongest first, up to three. */
   readonly words: readonly string[];
-}
-
-export interface ClearFeature extends Clear {
-  readonly feature: FeatureSummary;
-}
-
-export interface RankedFeature extends Clear {
-  readonly id: number;
 }
 
 /** Features that fire less often tell too little, those on more than this share of tokens too much. */
@@ -22,16 +25,8 @@ const leastCount = 10;
 const largestDensity = 0.03;
 const readable = /\p{L}[\p{L}\p{M}]{2}|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 const wordsConsidered = 3;
-
-/** The n clearest features, as `clarityRanking` has them. */
-export function clearestFeatures(
-  index: Pick<FeatureIndex, "info" | "ids" | "gists" | "summaries">,
-  n: number,
-): ClearFeature[] {
-  const ranked = clarityRanking(index).slice(0, n);
-  const features = index.summaries(ranked.map(({ id }) => id));
-  return ranked.map(({ clarity, words }, i) => ({ feature: features[i]!, clarity, words }));
-}
+/** Bytes that hold at least the number and the first `summaryTokens` of a record of tokens (packTokens). */
+const gistBytes = 5 + summaryTokens * 22;
 
 /**
  * Features from the clearest on. Clarity is the product of
@@ -44,19 +39,41 @@ export function clearestFeatures(
  * three letters (or is of a script that writes words with one), since pieces of words say little to a reader. Of features
  * with the same strongest word only the clearest is taken, so that ten features show ten things.
  */
-export function clarityRanking(index: Pick<FeatureIndex, "info" | "ids" | "gists">): RankedFeature[] {
-  const { tokens, members } = index.info;
-  const ids = index.ids({
-    filter: { alive: true, minDensity: leastCount / Math.max(1, tokens), maxDensity: largestDensity },
-  });
+export function clarityRanking(features: Iterable<FeatureGist>, tokens: number, members: number): RankedFeature[] {
   const best = new Map<string, RankedFeature>();
-  for (const feature of index.gists(ids)) {
-    const clear = clarityOf(feature, members.length);
+  for (const feature of features) {
+    if (!isConsidered(feature.count, tokens)) continue;
+    const clear = clarityOf(feature, members);
     const word = clear.words[0];
     if (word === undefined || !readable.test(word)) continue;
     if (clear.clarity > (best.get(word)?.clarity ?? 0)) best.set(word, clear);
   }
   return [...best.values()].sort((a, b) => b.clarity - a.clarity || a.id - b.id);
+}
+
+/** The ranking over an index's tables, for the index to keep: a walk through all features, up to seconds where they are many. */
+export function rankStoredFeatures(
+  database: DatabaseSync,
+  columns: FeatureColumns,
+  statistics: TokenStatistics,
+  { tokens, members }: Pick<FeatureIndexInfo, "tokens" | "members">,
+): Uint32Array {
+  const { count, mean, max, found } = columns;
+  function* gists(): Generator<FeatureGist> {
+    // One walk through the table, taking the beginnings of the records, is much quicker than a question for each.
+    const walk = database.prepare(`SELECT id, substr(tokens, 1, ${gistBytes}) AS tokens FROM features ORDER BY id`);
+    for (const row of walk.iterate()) {
+      const { id, tokens: record } = row as { id: number; tokens: Uint8Array };
+      if (!isConsidered(count[id]!, tokens)) continue;
+      const strongest = statistics.of(id, unpackTokens(record, summaryTokens));
+      yield { id, count: count[id]!, mean: mean[id]!, max: max[id]!, foundIn: found[id]!, tokens: strongest };
+    }
+  }
+  return Uint32Array.from(clarityRanking(gists(), tokens, members.length), ({ id }) => id);
+}
+
+function isConsidered(count: number, tokens: number): boolean {
+  return count >= leastCount && count / tokens <= largestDensity;
 }
 
 function clarityOf(feature: FeatureGist, members: number): RankedFeature {

@@ -4,6 +4,8 @@ import type { IndexMeta } from "./indexFile.ts";
 
 /** Columns of an index, as the file names them. */
 export const featureColumnNames = ["count", "sum", "mean", "max", "found", "distinctTokens"] as const;
+/** Not a number a feature but the ids of the clearest in order; indices built before it was kept lack it. */
+export const clearestColumn = "clearest";
 
 /** Sort keys pack 32 bits of value and an id into a float64's 53. */
 const idBits = 21;
@@ -19,6 +21,8 @@ export class FeatureColumns {
   readonly max: Float32Array;
   readonly found: Uint16Array;
   readonly distinctTokens: Uint32Array;
+  /** As FeatureIndex.clearest; null where the index was built before it was kept. */
+  readonly clearest: Uint32Array | null;
   /** Member of each feature. */
   readonly member: Uint16Array;
   readonly #orders = new Map<string, Uint32Array>();
@@ -39,6 +43,8 @@ export class FeatureColumns {
     this.max = new Float32Array(bytes("max", 4));
     this.found = new Uint16Array(bytes("found", 2));
     this.distinctTokens = new Uint32Array(bytes("distinctTokens", 4));
+    const { data: clearest } = select.get(clearestColumn) ?? {};
+    this.clearest = clearest instanceof Uint8Array ? distinctIds(clearest, meta.features) : null;
     this.member = new Uint16Array(meta.features);
     meta.members.forEach(({ first, size }, j) => {
       this.member.fill(j, first, first + size);
@@ -56,6 +62,18 @@ export class FeatureColumns {
     this.#orders.set(key, order);
     return order;
   }
+}
+
+/** Throws RangeError if the bytes are not ids of features, each at most once. */
+function distinctIds(bytes: Uint8Array, features: number): Uint32Array {
+  const ids = new Uint32Array(bytes.slice().buffer);
+  const seen = new Uint8Array(features);
+  for (const id of ids) {
+    if (seen[id] !== 0)
+      throw new RangeError(`column ${clearestColumn} names feature ${id} twice, or there is no such one`);
+    seen[id] = 1;
+  }
+  return ids;
 }
 
 /**

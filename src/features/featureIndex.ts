@@ -15,8 +15,8 @@ export interface FeatureIndex {
   ids(query: Omit<FeatureQuery, "offset" | "limit">): Uint32Array;
   /** Rows of the list for given ids, in their order. Throws QueryError on an id that does not exist. */
   summaries(ids: readonly number[]): FeatureSummary[];
-  /** What a ranking of all features needs of each of the given ones, by id: read several times as quickly as summaries. Throws QueryError on an id that does not exist. */
-  gists(ids: Uint32Array): FeatureGist[];
+  /** Ids of the features that are easiest to understand, the clearest first (clearestFeatures.ts): one a word. */
+  clearest(): Uint32Array;
   /** Everything about one feature. */
   detail(id: number): FeatureDetail;
   /** Tokens of the vocabulary by their text, with how often each stood in the text of the index. */
@@ -72,8 +72,11 @@ export interface LabelSource {
 /** "exact": the token's text as it stands, spaces and case included. "word": without surrounding white space and without regard to case. */
 export type TokenMatch = "exact" | "word";
 
-/** "relevance" needs a token or pattern filter: the share of the feature's mass on the matching tokens. "id" is member, then index. */
-export type FeatureSort = "id" | "density" | "max" | "mean" | "found" | "label" | "relevance";
+/**
+ * "relevance" needs a token or pattern filter: the share of the feature's mass on the matching tokens. "id" is member, then
+ * index. "clarity", descending: those of `clearest()`, then all others from the densest on; ascending is its exact reverse.
+ */
+export type FeatureSort = "id" | "density" | "max" | "mean" | "found" | "label" | "relevance" | "clarity";
 
 export interface FeatureQuery {
   readonly filter?: FeatureFilter;
@@ -139,12 +142,6 @@ export interface FeatureSummary {
   readonly annotation: FeatureAnnotation;
   /** Share of the feature's mass on the tokens searched for; only under a token or pattern filter. */
   readonly relevance?: number;
-}
-
-/** A feature as a ranking sees it. */
-export interface FeatureGist extends Pick<FeatureSummary, "id" | "count" | "mean" | "max" | "tokens"> {
-  /** In how many members it was found, its own among them. */
-  readonly foundIn: number;
 }
 
 /** Exact counts in bins of equal width from 0: bin b holds values in [b·width, (b+1)·width). The last bin is the one that holds the maximum; width is a power of two. */

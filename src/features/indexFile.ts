@@ -11,7 +11,7 @@ export const indexVersion = 1;
 
 /**
  * meta: one JSON value. feature_columns: the numbers that lists are sorted and filtered by, one typed array each, since
- * reading 100,000 rows takes longer than a page may. features, feature_*: a row a feature, packed (featureRecords.ts).
+ * reading 100,000 rows takes longer than a page may; among them the ids of the clearest features in their order. features, feature_*: a row a feature, packed (featureRecords.ts).
  * vocabulary: every token id; `word` is trimmed and lower case. token_features: by token, ids and shares of the features
  * that rank it. window_features: by blocks of windows, which features show them. window_text: full-text search over the
  * windows, without a second copy of their text.

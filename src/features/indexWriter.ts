@@ -1,12 +1,13 @@
-// Writes an index's tables in the order in which a build comes to know them. Computes nothing but ranks, bands and inverted lists.
+// Writes an index's tables in the order in which a build comes to know them. Computes nothing but ranks, bands, inverted lists and the order of clarity.
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setImmediate as eventLoopTurn } from "node:timers/promises";
 import type { Tokenizer } from "../model/languageModel.ts";
 import { bytesOf } from "./byteRecords.ts";
+import { rankStoredFeatures } from "./clearestFeatures.ts";
 import { searchableText } from "./contextSearch.ts";
 import type { CorpusPass } from "./corpusPass.ts";
 import type { MemberRange } from "./decoderRows.ts";
-import { type featureColumnNames, maxFeatures } from "./featureColumns.ts";
+import { clearestColumn, FeatureColumns, type featureColumnNames, maxFeatures } from "./featureColumns.ts";
 import type { NearestFeature } from "./featureIndex.ts";
 import type { FeatureIndexOptions } from "./featureIndexOptions.ts";
 import {
@@ -24,6 +25,7 @@ import { type IndexRow, type IndexWindow, windowText } from "./indexWindows.ts";
 import { InvertedLists } from "./invertedLists.ts";
 import { sequenceBands } from "./sequenceBands.ts";
 import { strongestTokens } from "./strongestTokens.ts";
+import { TokenStatistics } from "./tokenStatistics.ts";
 
 const turnEvery = 2048;
 
@@ -164,14 +166,16 @@ export class IndexWriter {
 
   finish(meta: Pick<IndexMeta, "method" | "hook" | "modelName" | "tokens" | "hasLogits" | "source">): void {
     this.#column("found", this.#found);
-    finishIndexFile(this.#database, {
+    const whole = {
       ...meta,
       members: [...this.#members],
       features: this.#features,
       windows: this.#windows,
       foundCosine,
       options: { ...this.#options },
-    });
+    };
+    this.#clearest(whole);
+    finishIndexFile(this.#database, whole);
     this.#database.exec("COMMIT");
     this.close();
   }
@@ -180,8 +184,15 @@ export class IndexWriter {
     for (const database of [this.#database, this.#passing]) if (database.isOpen) database.close();
   }
 
+  /** Kept, so that the list's default order is there as soon as the index is open. */
+  #clearest(meta: IndexMeta): void {
+    const columns = new FeatureColumns(this.#database, meta);
+    const statistics = new TokenStatistics(this.#database, columns.sum);
+    this.#column(clearestColumn, rankStoredFeatures(this.#database, columns, statistics, meta));
+  }
+
   #column(
-    name: (typeof featureColumnNames)[number],
+    name: (typeof featureColumnNames)[number] | typeof clearestColumn,
     values: Uint32Array | Float32Array | Float64Array | Uint16Array,
   ): void {
     this.#database.prepare("INSERT INTO feature_columns VALUES (?, ?)").run(name, bytesOf(values));

@@ -1,11 +1,11 @@
 // A feature index opened for questions: FeatureIndex over its SQLite file, read-only.
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { rankStoredFeatures } from "./clearestFeatures.ts";
 import { FeatureColumns, sortedIds } from "./featureColumns.ts";
 import {
   type FeatureAnnotation,
   type FeatureDetail,
   type FeatureFilter,
-  type FeatureGist,
   type FeatureIndex,
   type FeatureIndexInfo,
   type FeaturePage,
@@ -14,12 +14,10 @@ import {
   type FeatureSummary,
   QueryError,
   type TokenMatch,
-  type TokenStatistic,
   type VocabularyToken,
 } from "./featureIndex.ts";
 import {
   type StoredSequence,
-  type StoredToken,
   unpackBands,
   unpackHistogram,
   unpackLogits,
@@ -30,10 +28,8 @@ import {
 import { FeatureSearch, type SearchResult } from "./featureSearch.ts";
 import { asInputError, type IndexMeta, openIndexFile } from "./indexFile.ts";
 import { isFound } from "./indexTables.ts";
+import { summaryTokens, TokenStatistics } from "./tokenStatistics.ts";
 
-const summaryTokens = 8;
-/** Bytes that hold at least the number and the first `summaryTokens` of a record of tokens (packTokens). */
-const gistBytes = 5 + summaryTokens * 22;
 const maxLimit = 1000;
 
 /** Opens an index. Throws InputError if the file is missing, of another kind or version, or damaged. */
@@ -54,11 +50,13 @@ class SqliteFeatureIndex implements FeatureIndex {
   readonly #columns: FeatureColumns;
   readonly #search: FeatureSearch;
   readonly #statements = new Map<string, StatementSync>();
-  readonly #vocabulary = new Map<number, { text: string; occurrences: number }>();
+  readonly #tokens: TokenStatistics;
   #annotations: ReadonlyMap<number, FeatureAnnotation> = new Map();
   /** 1 for each flagged feature, [features]. */
   #flagged: Uint8Array;
   #labelOrders = new Map<boolean, Uint32Array>();
+  #clearest: Uint32Array | null;
+  readonly #clarityOrders = new Map<boolean, Uint32Array>();
 
   constructor(path: string, database: DatabaseSync, meta: IndexMeta) {
     const { options: _, ...info } = meta;
@@ -66,6 +64,8 @@ class SqliteFeatureIndex implements FeatureIndex {
     this.#path = path;
     this.#database = database;
     this.#columns = new FeatureColumns(database, meta);
+    this.#clearest = this.#columns.clearest;
+    this.#tokens = new TokenStatistics(database, this.#columns.sum);
     this.#search = new FeatureSearch(database, meta.features);
     this.#flagged = new Uint8Array(meta.features);
   }
@@ -95,27 +95,11 @@ class SqliteFeatureIndex implements FeatureIndex {
     return this.#reading(() => this.#rows(ids.map(this.#existing), null));
   }
 
-  gists(ids: Uint32Array): FeatureGist[] {
+  clearest(): Uint32Array {
     return this.#reading(() => {
-      const wanted = new Uint8Array(this.info.features);
-      for (const id of ids) wanted[this.#existing(id)] = 1;
-      const { count, mean, max, found } = this.#columns;
-      const gists: FeatureGist[] = [];
-      // One walk through the table, taking the beginnings of the records, is much quicker than a question for each.
-      const walk = this.#database.prepare(`SELECT id, substr(tokens, 1, ${gistBytes}) AS tokens FROM features`);
-      for (const row of walk.iterate()) {
-        const { id, tokens } = row as { id: number; tokens: Uint8Array };
-        if (wanted[id] !== 1) continue;
-        gists.push({
-          id,
-          count: count[id]!,
-          mean: mean[id]!,
-          max: max[id]!,
-          foundIn: found[id]!,
-          tokens: this.#tokens(id, unpackTokens(tokens, summaryTokens)),
-        });
-      }
-      return gists;
+      // An index built before this was kept: once for as long as it is open.
+      this.#clearest ??= rankStoredFeatures(this.#database, this.#columns, this.#tokens, this.info);
+      return this.#clearest;
     });
   }
 
@@ -126,11 +110,11 @@ class SqliteFeatureIndex implements FeatureIndex {
         this.#record(`SELECT ${column} AS record FROM ${table} WHERE id = ?`, id);
       const logits = this.info.hasLogits ? unpackLogits(record("feature_logits", "logits")) : null;
       const named = (list: readonly { id: number; logit: number }[]) =>
-        list.map((entry) => ({ ...entry, text: this.#token(entry.id).text }));
+        list.map((entry) => ({ ...entry, text: this.#tokens.token(entry.id).text }));
       return {
         ...summary!,
         sum: this.#columns.sum[id]!,
-        tokens: this.#tokens(id, unpackTokens(record("features", "tokens"))),
+        tokens: this.#tokens.of(id, unpackTokens(record("features", "tokens"))),
         distinctTokens: this.#columns.distinctTokens[id]!,
         bands: unpackBands(record("feature_sequences", "bands")).map((band) => ({
           ...band,
@@ -214,11 +198,15 @@ class SqliteFeatureIndex implements FeatureIndex {
         return this.#columns.order(sort, descending);
       case "label":
         return this.#labelOrder(descending);
+      case "clarity":
+        return this.#clarityOrder(descending);
       case "relevance":
         if (!search?.relevance) throw new QueryError("relevance: sorts only what a token or a pattern finds");
         return sortedIds(search.relevance, descending, foundIds(search.found));
       default:
-        throw new QueryError(`sort ${JSON.stringify(sort)}: id, density, max, mean, found, label or relevance`);
+        throw new QueryError(
+          `sort ${JSON.stringify(sort)}: id, density, max, mean, found, label, relevance or clarity`,
+        );
     }
   }
 
@@ -241,6 +229,21 @@ class SqliteFeatureIndex implements FeatureIndex {
     return order;
   }
 
+  #clarityOrder(descending: boolean): Uint32Array {
+    const known = this.#clarityOrders.get(descending);
+    if (known) return known;
+    const clearest = this.clearest();
+    const order = new Uint32Array(this.info.features);
+    order.set(clearest);
+    const seen = new Uint8Array(this.info.features);
+    for (const id of clearest) seen[id] = 1;
+    let length = clearest.length;
+    for (const id of this.#columns.order("density", true)) if (seen[id] === 0) order[length++] = id;
+    if (!descending) order.reverse();
+    this.#clarityOrders.set(descending, order);
+    return order;
+  }
+
   #rows(ids: Iterable<number>, search: SearchResult | null): FeatureSummary[] {
     const { count, mean, max, member } = this.#columns;
     return Array.from(ids, (id) => {
@@ -257,7 +260,7 @@ class SqliteFeatureIndex implements FeatureIndex {
         density: count[id]! / Math.max(1, this.info.tokens),
         mean: mean[id]!,
         max: max[id]!,
-        tokens: this.#tokens(id, unpackTokens(row.tokens, summaryTokens)),
+        tokens: this.#tokens.of(id, unpackTokens(row.tokens, summaryTokens)),
         histogram: unpackHistogram(row.histogram),
         found: nearest.map((list, j) => j === member[id] || isFound(list[0]?.cosine ?? -1, this.info.foundCosine)),
         annotation: this.#annotations.get(id) ?? {},
@@ -266,37 +269,15 @@ class SqliteFeatureIndex implements FeatureIndex {
     });
   }
 
-  #tokens(feature: number, tokens: readonly StoredToken[]): TokenStatistic[] {
-    return tokens.map(({ id, count, sum, max }) => ({
-      id,
-      text: this.#token(id).text,
-      count,
-      mean: sum / count,
-      max,
-      share: sum / this.#columns.sum[feature]!,
-      occurrences: this.#token(id).occurrences,
-    }));
-  }
-
   #sequence({ window, peak, places, values }: StoredSequence): FeatureSequence {
     const stored = unpackWindow(this.#record("SELECT tokens AS record FROM windows WHERE id = ?", window));
-    const tokens = stored.map((token) => ({ ...token, text: this.#token(token.id).text, activation: 0 }));
+    const tokens = stored.map((token) => ({ ...token, text: this.#tokens.token(token.id).text, activation: 0 }));
     for (let e = 0; e < places.length; e++) {
       const token = tokens[places[e]!];
       if (!token) throw new RangeError("an activation outside its window");
       token.activation = values[e]!;
     }
     return { window, peak, tokens };
-  }
-
-  #token(id: number): { text: string; occurrences: number } {
-    const known = this.#vocabulary.get(id);
-    if (known) return known;
-    const row = this.#statement("SELECT text, occurrences FROM vocabulary WHERE id = ?").get(id);
-    // Models have more logits than tokens at times.
-    const token = (row as { text: string; occurrences: number } | undefined) ?? { text: `⟨${id}⟩`, occurrences: 0 };
-    this.#vocabulary.set(id, token);
-    return token;
   }
 
   #record(sql: string, id: number): Uint8Array {

@@ -1,7 +1,7 @@
 // What the concept view asks of its host, and what the host tells it. Shapes only; the numbers come from src/probing by way of src/service.
 import * as z from "zod";
 import { featureRow } from "./featureBrowser.ts";
-import { labelledData, labelledQuestion, probingProgress, spread } from "./labelledData.ts";
+import { labelledData, labelledQuestion, probingProgress, savedFile, spread } from "./labelledData.ts";
 import type { Contract } from "./rpc.ts";
 
 export const conceptsChoice = z.object({
@@ -59,8 +59,8 @@ export const conceptsHost = {
     describe: { params: labelledQuestion, result: labelledData },
     /** Long: pools the texts. Progress is told, and it can be cancelled. */
     detect: { params: conceptsChoice, result: conceptsResult },
-    /** Asks where, writes the report, and opens it; null: a person thought better of it. */
-    saveReport: { params: nothing, result: z.object({ file: z.string().nullable() }) },
+    /** Saves the report in the run folder and offers to open it. */
+    saveReport: { params: nothing, result: savedFile },
     browse: { params: z.object({ feature: z.number().int() }), result: nothing },
   },
   notifications: {},

@@ -1,7 +1,7 @@
 // What the debias view asks of its host, and what the host tells it. Shapes only; the numbers come from src/probing by way of src/service.
 import * as z from "zod";
 import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
-import { columns, labelledData, labelledQuestion, probingProgress, spread } from "./labelledData.ts";
+import { columns, labelledData, labelledQuestion, probingProgress, savedFile, spread } from "./labelledData.ts";
 import type { Contract } from "./rpc.ts";
 
 const side = z.array(z.string()).min(1);
@@ -121,10 +121,10 @@ export const debiasHost = {
     retrain: { params: nothing, result: debiasVerdict },
     /** Long: pools the texts for the run's other ensembles. */
     compare: { params: nothing, result: debiasState },
-    /** Asks where, then writes the report (long) and opens it; null: a person thought better of it. */
-    saveReport: { params: nothing, result: z.object({ file: z.string().nullable() }) },
-    /** Asks for a folder, then writes the debiased probe there (long). */
-    saveProbe: { params: nothing, result: z.object({ folder: z.string().nullable() }) },
+    /** Saves the report in the run folder (long) and offers to open it. */
+    saveReport: { params: nothing, result: savedFile },
+    /** The same with the debiased probe of the flags. */
+    saveProbe: { params: nothing, result: savedFile },
     browse: { params: z.object({ feature: z.number().int() }), result: nothing },
   },
   notifications: {},

@@ -5,7 +5,7 @@ import { debiasChoice, debiasHost } from "./debias.ts";
 import { comparison } from "./ensembleComparison.ts";
 import { annotation, featureBrowserHost, featureRow, sourceQuestion } from "./featureBrowser.ts";
 import { generated, inspectionRequests } from "./inspection.ts";
-import { probingProgress } from "./labelledData.ts";
+import { probingProgress, savedFile } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
 import { jobKinds } from "./runEvents.ts";
@@ -79,8 +79,6 @@ const index = z.object({ ensemble: z.string() });
 const browser = featureBrowserHost.requests;
 const debias = debiasHost.requests;
 const concepts = conceptsHost.requests;
-/** Path of a report without ending; files of its name and several endings are written. */
-const report = index.extend({ path: z.string() });
 
 /** The host asks, the service answers. `ensemble` is an ensemble's folder. */
 export const service = {
@@ -193,13 +191,13 @@ export const service = {
     debiasVerdict: { params: index, result: debias.verdict.result },
     debiasRetrain: { params: index, result: debias.retrain.result },
     debiasCompare: { params: index, result: debias.compare.result },
-    /** Runs the job on what is prepared; the path of the Markdown. */
-    debiasReport: { params: report, result: z.object({ file: z.string() }) },
-    /** The same, with the debiased probe of the ensemble's flags in a folder. */
-    debiasProbe: { params: report.extend({ folder: z.string() }), result: z.object({}) },
+    /** Runs the job on what is prepared, saves its report in the run folder's reports; the path of the Markdown. */
+    debiasReport: { params: index, result: savedFile },
+    /** The same, with the debiased probe of the ensemble's flags; the path of its description. */
+    debiasProbe: { params: index, result: savedFile },
     conceptsOpen: { params: index, result: concepts.ready.result },
     conceptsDetect: { params: index.extend({ choice: conceptsChoice }), result: concepts.detect.result },
-    conceptsReport: { params: report, result: z.object({ file: z.string() }) },
+    conceptsReport: { params: index, result: savedFile },
   },
   notifications: {},
 } as const satisfies Contract;

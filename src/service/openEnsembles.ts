@@ -1,9 +1,8 @@
-// Ensembles whose indices are open in the service: pages, details, annotations with undo, and the order "clearest first".
+// Ensembles whose indices are open in the service: pages, details, and annotations with undo.
 
 import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type AnnotationEdit, Annotations } from "../features/annotations.ts";
-import { clarityRanking } from "../features/clearestFeatures.ts";
 import type { FeatureFilter, FeatureIndex, FeatureSummary } from "../features/featureIndex.ts";
 import { detectionPrompt, labelPrompt, scoreDetection } from "../features/labelling.ts";
 import { neuronpediaIds, neuronpediaPage } from "../features/neuronpedia.ts";
@@ -34,9 +33,6 @@ export class OpenEnsemble {
   readonly index: FeatureIndex;
   readonly #annotations: Annotations;
   readonly #undo: AnnotationEdit[][] = [];
-  #clarity: Uint32Array | undefined;
-  /** The last list in order of clarity; flags and labels may change what passes, so it ends with them. */
-  #listed: { readonly key: string; readonly ids: Uint32Array } | undefined;
   #annotationTime = 0;
   readonly #indexTime: number;
   /** By member: the published SAE that it is, if it is one. */
@@ -81,9 +77,8 @@ export class OpenEnsemble {
   page(query: ListQuery, offset: number, limit: number): { total: number; rows: FeatureRow[] } {
     const filter = filterOf(query);
     const searched = filter.token !== undefined || filter.tokenPattern !== undefined;
-    if (query.sort === "clarity" && !searched) return this.#clearest(filter, query.descending, offset, limit);
     const sort = {
-      clarity: "relevance",
+      clarity: searched ? "relevance" : "clarity",
       feature: "id",
       density: "density",
       max: "max",
@@ -214,42 +209,8 @@ export class OpenEnsemble {
 
   #applyAnnotations(): void {
     this.#annotationTime = modified(this.#annotations.path);
-    this.#listed = undefined;
     this.index.setAnnotations(this.#annotations.byId(this.index.info.members));
   }
-
-  #clearest(
-    filter: FeatureFilter,
-    descending: boolean,
-    offset: number,
-    limit: number,
-  ): { total: number; rows: FeatureRow[] } {
-    this.#clarity ??= clarityOrder(this.index);
-    // A list is scrolled page by page: what passes is found once for all of them.
-    const key = JSON.stringify([filter, descending]);
-    if (this.#listed?.key !== key) {
-      const passing = new Set(this.index.ids({ filter }));
-      const ids = this.#clarity.filter((id) => passing.has(id));
-      this.#listed = { key, ids: descending ? ids : ids.reverse() };
-    }
-    const { ids } = this.#listed;
-    return { total: ids.length, rows: this.rows([...ids.subarray(offset, offset + limit)]) };
-  }
-}
-
-/** All features: the clearest one of each word in order of clarity, then the others by density. */
-function clarityOrder(index: FeatureIndex): Uint32Array {
-  const clear = clarityRanking(index).map(({ id }) => id);
-  const first = new Set(clear);
-  const others = index.ids({ sort: "density", descending: true }).filter((id) => !first.has(id));
-  return concatenated(clear, others);
-}
-
-function concatenated(first: readonly number[], rest: Uint32Array): Uint32Array {
-  const all = new Uint32Array(first.length + rest.length);
-  all.set(first);
-  all.set(rest, first.length);
-  return all;
 }
 
 /** What was typed: label:words, "text in contexts", /pattern/, or a token. */

@@ -1,10 +1,11 @@
 // Answers to the debias and the concept view: sessions that stay open, one an ensemble, and the reports that they end in.
-import { basename, dirname, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { type ConceptsReport, conceptsReport, writeConcepts } from "../jobs/concepts.ts";
 import { debias } from "../jobs/debias.ts";
 import { demoBias } from "../jobs/demoData.ts";
 import { ProgressMeter } from "../jobs/progressMeter.ts";
 import { experimentOfRun } from "../jobs/runRecord.ts";
+import { freeReport } from "../jobs/savedReports.ts";
 import type { ConceptsChoice, ConceptsResult } from "../protocol/concepts.ts";
 import type { DebiasChoice } from "../protocol/debias.ts";
 import type { ProbingProgress } from "../protocol/labelledData.ts";
@@ -95,13 +96,15 @@ export class Probing {
       await session.compare(this.#work(ensemble, signal));
       return session.state((await this.#opened(ensemble)).flagged());
     },
-    debiasReport: async ({ ensemble, path }, signal) => {
+    debiasReport: async ({ ensemble }, signal) => {
+      const path = freeReport(ensemble, "debias");
       await this.#report(ensemble, path, signal);
       return { file: `${path}.md` };
     },
-    debiasProbe: async ({ ensemble, path, folder }, signal) => {
-      await this.#report(ensemble, path, signal, folder);
-      return {};
+    debiasProbe: async ({ ensemble }, signal) => {
+      const folder = freeReport(ensemble, "debiased-probe");
+      await this.#report(ensemble, join(folder, "debias"), signal, folder);
+      return { file: join(folder, basename(ensemble), "probe.json") };
     },
     conceptsOpen: async ({ ensemble }) => {
       const open = await this.#opened(ensemble);
@@ -127,9 +130,10 @@ export class Probing {
       this.#detected.set(ensemble, detected);
       return conceptsResult(detected, open);
     },
-    conceptsReport: async ({ ensemble, path }) => {
+    conceptsReport: async ({ ensemble }) => {
       const detected = this.#detected.get(ensemble);
       if (!detected) throw new Error("Nothing is detected yet: choose the data first.");
+      const path = freeReport(ensemble, "concepts");
       await writeConcepts(path, detected.report);
       return { file: `${path}.md` };
     },

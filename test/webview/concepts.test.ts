@@ -90,7 +90,7 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
             asked.detected = wanted;
             return result(wanted);
           },
-          saveReport: () => ({ file: "/runs/demo/concepts.md" }),
+          saveReport: () => ({ file: "runs/demo/reports/bagging/concepts.md" }),
           browse: ({ feature }) => {
             asked.browsed = feature;
             return {};
@@ -116,8 +116,8 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
     await row.getByRole("button").nth(3).click();
     while (asked.browsed === undefined) await page.evaluate(() => new Promise(requestAnimationFrame));
     assert.equal(asked.browsed, 13);
-    await page.getByRole("button", { name: "Save Report…" }).click();
-    await page.getByText("Report saved: /runs/demo/concepts.md").waitFor();
+    await page.getByRole("button", { name: "Save Report" }).click();
+    await page.getByText("Report saved: runs/demo/reports/bagging/concepts.md").waitFor();
     await page.close();
   });
 

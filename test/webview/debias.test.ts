@@ -201,8 +201,8 @@ class StandInHost {
       this.compared = true;
       return this.state();
     },
-    saveReport: () => ({ file: "/runs/demo/debias.md" }),
-    saveProbe: () => ({ folder: null }),
+    saveReport: () => ({ file: "runs/demo/reports/bagging/debias.md" }),
+    saveProbe: () => ({ file: "runs/demo/reports/bagging/debiased-probe/bagging/probe.json" }),
     browse: ({ feature }) => {
       this.browsed = feature;
       return {};
@@ -340,8 +340,8 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await chart.locator('svg[aria-label*="single-1"]').waitFor();
     await chart.getByRole("button", { name: "worst group" }).click();
     await chart.locator('svg[aria-label^="worst group"]').waitFor();
-    await page.getByRole("button", { name: "Save Report…" }).click();
-    await page.getByText("Report saved: /runs/demo/debias.md").waitFor();
+    await page.getByRole("button", { name: "Save Report" }).click();
+    await page.getByText("Report saved: runs/demo/reports/bagging/debias.md").waitFor();
     await page.close();
   });
 

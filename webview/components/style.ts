@@ -91,6 +91,19 @@ export const controls = css`
 
 /** Native form controls in VS Code's colours, and the headings and tables of the views that hold forms. */
 export const forms = css`
+  button.primary {
+    font: inherit;
+    color: var(--vscode-button-foreground);
+    background: var(--vscode-button-background);
+    border: 1px solid var(--vscode-button-border, transparent);
+    border-radius: 2px;
+    padding: 4px 12px;
+    cursor: pointer;
+  }
+  button.primary:disabled {
+    opacity: 0.5;
+    cursor: default;
+  }
   select,
   input[type="text"],
   input[type="number"] {

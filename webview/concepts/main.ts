@@ -1,5 +1,4 @@
 // The concept view: for each class of labelled texts the features that detect it, and how well 1, 2 and 5 of them do beside raw activations and all features. Keeps nothing but the choice of data.
-import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { css, html, LitElement, nothing } from "lit";
 import { type ConceptsChoice, type ConceptsResult, conceptsHost, conceptsView } from "../../src/protocol/concepts.ts";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
@@ -10,6 +9,7 @@ import {
   type Spread,
 } from "../../src/protocol/labelledData.ts";
 import { onNotification, type Params, type RequestOptions, type Result, request } from "../../src/protocol/rpc.ts";
+import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
 import "../components/longWork.ts";
 import { count, percent } from "../components/numbers.ts";
@@ -225,7 +225,7 @@ class SaeConcepts extends LitElement {
   #save(): Promise<void> {
     return this.#do(async () => {
       const { file } = await host("saveReport", {}, { timeout: PROBING_PATIENCE });
-      if (file !== null) this.said = `Report saved: ${file}`;
+      this.said = `Report saved: ${file}`;
     });
   }
 
@@ -253,8 +253,8 @@ class SaeConcepts extends LitElement {
     return html`${
       data
         ? html`<div class="fields">
-            <span>texts</span><span>${data.trainFile} <button class="plain link" @click=${() => void this.#pick("train")}>Choose…</button></span>
-            <span>to test on</span><span>${data.testFile ?? "none yet"} <button class="plain link" @click=${() => void this.#pick("test")}>Choose…</button></span>
+            <span>texts</span><span>${fileName(data.trainFile)} <button class="plain link" @click=${() => void this.#pick("train")}>Choose…</button></span>
+            <span>to test on</span><span>${data.testFile === null ? "none yet" : fileName(data.testFile)} <button class="plain link" @click=${() => void this.#pick("test")}>Choose…</button></span>
             <label for="label">classes in</label><span><select id="label" @change=${(event: Event) => void this.#describe(data.trainFile, data.testFile, (event.target as HTMLSelectElement).value)}>
               ${data.names.map((name) => html`<option value=${name} ?selected=${name === data.columns.label}>${name}</option>`)}
             </select> <span class="dim">${[...classes].map(([name, texts]) => `${name} ${count(texts)}`).join(" · ")}</span></span>
@@ -276,9 +276,9 @@ class SaeConcepts extends LitElement {
         : html`<p>Labelled texts: a file with a text and the class it belongs to, and another such file to test on.</p>`
     }
     <div class="buttons">
-      ${data ? nothing : html`<vscode-button @click=${() => void this.#pick("train")}>Choose a File…</vscode-button>`}
-      ${choice && data ? html`<vscode-button ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</vscode-button>` : nothing}
-      ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report…</button>` : nothing}
+      ${data ? nothing : html`<button class="primary" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
+      ${choice && data ? html`<button class=${this.result ? "plain outlined" : "primary"} ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
+      ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report</button>` : nothing}
       <span class="dim" role="status">${this.said}</span>
     </div>`;
   }

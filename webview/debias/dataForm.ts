@@ -2,6 +2,7 @@
 import { css, html, LitElement, nothing } from "lit";
 import type { DebiasChoice, ValuePair } from "../../src/protocol/debias.ts";
 import type { Columns, LabelledData } from "../../src/protocol/labelledData.ts";
+import { fileName } from "../components/fileName.ts";
 import { count } from "../components/numbers.ts";
 import { controls, forms, palette } from "../components/style.ts";
 import "./sides.ts";
@@ -77,19 +78,6 @@ export class SaeDataForm extends LitElement {
         align-items: center;
         flex-wrap: wrap;
       }
-      button.primary {
-        font: inherit;
-        color: var(--vscode-button-foreground);
-        background: var(--vscode-button-background);
-        border: 1px solid var(--vscode-button-border, transparent);
-        border-radius: 2px;
-        padding: 4px 12px;
-        cursor: pointer;
-      }
-      button.primary:disabled {
-        opacity: 0.5;
-        cursor: default;
-      }
       p {
         margin: 6px 0;
       }
@@ -113,9 +101,9 @@ export class SaeDataForm extends LitElement {
     const enough = cells.every(({ train }) => train >= LEAST);
     return html`<div class="fields">
         <span>texts</span>
-        <span class="file">${data.trainFile} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
+        <span class="file">${fileName(data.trainFile)} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
         <span>to test on</span>
-        <span class="file">${data.testFile ?? "30% of them, held out with each seed"}
+        <span class="file">${data.testFile === null ? "30% of them, held out with each seed" : fileName(data.testFile)}
           <button class="plain link" @click=${() => this.#emit("pick", "test")}>Choose…</button>
           ${data.testFile === null ? nothing : html`<button class="plain link" @click=${() => this.#emit("hold")}>Hold out instead</button>`}
         </span>

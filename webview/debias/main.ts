@@ -16,6 +16,7 @@ import {
   type ProbingProgress,
 } from "../../src/protocol/labelledData.ts";
 import { onNotification, type Params, type RequestOptions, type Result, request } from "../../src/protocol/rpc.ts";
+import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
 import "../components/longWork.ts";
 import { percent } from "../components/numbers.ts";
@@ -338,14 +339,14 @@ class SaeDebias extends LitElement {
   #saveReport(): Promise<void> {
     return this.#long("result", "Writing the report", async (options) => {
       const { file } = await host("saveReport", {}, options);
-      if (file !== null) this.said = `Report saved: ${file}`;
+      this.said = `Report saved: ${file}`;
     });
   }
 
   #saveProbe(): Promise<void> {
     return this.#long("result", "Saving the debiased probe", async (options) => {
-      const { folder } = await host("saveProbe", {}, options);
-      if (folder !== null) this.said = `Debiased probe saved: ${folder}`;
+      const { file } = await host("saveProbe", {}, options);
+      this.said = `Debiased probe saved: ${file}`;
     });
   }
 
@@ -411,7 +412,7 @@ class SaeDebias extends LitElement {
     if (debias && !this.editing) {
       const { trainFile, testFile } = debias.choice;
       return html`<section id="data"><h2>Data</h2>
-        <p class="summary">${sides(debias.choice)} in ${trainFile}${testFile === null ? "" : ` and ${testFile}`}
+        <p class="summary">${sides(debias.choice)} in ${fileName(trainFile)}${testFile === null ? nothing : html` and ${fileName(testFile)}`}
           <button class="plain link" @click=${() => this.#go("data")}>Change</button></p>
         ${this.#trouble("data")}</section>`;
     }
@@ -470,8 +471,8 @@ class SaeDebias extends LitElement {
         <sae-result-table .debias=${debias} .verdict=${verdict} .previous=${this.previous}></sae-result-table>
         <div class="buttons">
           <button class="plain outlined" ?disabled=${busy || n === 0} title="Trains the probe anew on the still biased data, without the flagged features" @click=${() => void this.#retrain()}>Retrain</button>
-          <button class="plain outlined" ?disabled=${busy} @click=${() => void this.#saveReport()}>Save Report…</button>
-          <button class="plain outlined" ?disabled=${busy || n === 0} title="Weights, directions and a description, with code that applies them" @click=${() => void this.#saveProbe()}>Save Debiased Probe…</button>
+          <button class="plain outlined" ?disabled=${busy} @click=${() => void this.#saveReport()}>Save Report</button>
+          <button class="plain outlined" ?disabled=${busy || n === 0} title="Weights, directions and a description, with code that applies them" @click=${() => void this.#saveProbe()}>Save Debiased Probe</button>
         </div>
         ${this.#trouble("result")}
         <p class="dim" role="status">${this.said}</p>

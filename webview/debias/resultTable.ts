@@ -38,6 +38,7 @@ export class SaeResultTable extends LitElement {
       table {
         width: 100%;
         min-width: 480px;
+        table-layout: fixed;
       }
       th,
       td {
@@ -51,6 +52,9 @@ export class SaeResultTable extends LitElement {
       }
       tbody tr {
         border-top: 1px solid var(--hairline);
+      }
+      thead td {
+        width: 27%;
       }
       tr.flags th {
         font-weight: 600;
@@ -76,7 +80,7 @@ export class SaeResultTable extends LitElement {
         background: var(--flag);
       }
       tr.control .bar .fill {
-        background: var(--dim);
+        background: var(--vscode-charts-lines, var(--dim));
       }
       .bar .sd {
         position: absolute;
@@ -117,13 +121,13 @@ export class SaeResultTable extends LitElement {
         stale,
       },
       { name: "oracle: balanced data", scores: debias.oracle, kind: "state" },
-      { name: `${n(flags.length)} at random, removed`, scores: verdict.random, kind: "control" },
+      { name: `${n(flags.length)} at random`, scores: verdict.random, kind: "control" },
       ...(retrained ? [{ name: "… and retrained", scores: retrained.random, kind: "control" as const, stale }] : []),
       { name: "mean difference projected out", scores: debias.mean_difference, kind: "control" },
       { name: "… and retrained", scores: debias.mean_difference_retrained, kind: "control" },
     ];
     return html`<table aria-label="Accuracy of each state of the classifier">
-      <thead><tr><td></td><th scope="col">worst group</th><th scope="col">overall</th>
+      <thead><tr><td></td><th scope="col" title="The worst cell of each seed, their mean">worst group</th><th scope="col">overall</th>
         ${debias.cellNames.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => this.#row(row))}</tbody>
     </table>`;
@@ -148,9 +152,9 @@ export class SaeResultTable extends LitElement {
     const moved = Math.abs(change) >= 0.05;
     return html`<td title=${sd === null ? "" : `± ${percent(sd)} over the seeds`}>
       <span class=${worst ? "worst" : ""}>${percent(mean)}</span>
-      ${moved ? html`<span class="change">${change > 0 ? "▲" : "▼"} ${Math.abs(change).toFixed(1)}</span>` : nothing}
       <div class="bar" aria-hidden="true"><div class="fill" style=${`width: ${100 * (mean ?? 0)}%`}></div>
         ${sd === null ? nothing : html`<div class="sd" style=${`left: ${100 * from}%; width: ${100 * (to - from)}%`}></div>`}</div>
+      ${moved ? html`<span class="change">${change > 0 ? "▲" : "▼"} ${Math.abs(change).toFixed(1)}</span>` : nothing}
     </td>`;
   }
 }

@@ -104,7 +104,7 @@ export class SaeScrChart extends LitElement {
       ...lines,
       {
         name: `random features of ${own.ensemble}`,
-        color: "var(--dim)",
+        color: "var(--vscode-charts-lines, var(--dim))",
         own: false,
         dashed: true,
         points: of(own, (point) => ({ mean: point.random.mean, sd: null })),

@@ -2,7 +2,6 @@
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import { clearestFeatures } from "../../features/clearestFeatures.ts";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
 import { readDebiasSummary } from "../../jobs/debiasSummary.ts";
 import { demoPath } from "../../jobs/demoData.ts";
@@ -59,7 +58,7 @@ function clearest(runFolder: string): string {
     const color = process.stdout.isTTY === true;
     const width = Math.min(100, process.stdout.columns ?? 100);
     const lines = [`The ten clearest features of ${name}`];
-    for (const { feature } of clearestFeatures(index, CLEAREST)) {
+    for (const feature of index.summaries([...index.clearest().subarray(0, CLEAREST)])) {
       const detail = index.detail(feature.id);
       const found = feature.found.filter((flag) => flag).length;
       const tokens = feature.tokens

@@ -1,6 +1,5 @@
 // `features`: the feature index of a run, from the terminal: list, search, one feature in full.
 import { Command, Option } from "commander";
-import { clearestFeatures } from "../../features/clearestFeatures.ts";
 import type { FeatureIndex, FeaturePage, FeatureQuery, FeatureSort } from "../../features/featureIndex.ts";
 import { InputError } from "../../formats/inputError.ts";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
@@ -93,7 +92,7 @@ One in full: sae-ensembles features ${shortPath(run)} --show ${featureName(rows[
 }
 
 function clearest(index: FeatureIndex, limit: number): FeaturePage {
-  const rows = clearestFeatures(index, limit).map(({ feature }) => feature);
+  const rows = index.summaries([...index.clearest().subarray(0, limit)]);
   return { rows, total: index.info.features };
 }
 

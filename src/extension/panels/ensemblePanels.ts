@@ -18,7 +18,6 @@ export interface EnsemblePanelKind {
 /** One open panel, as its kind fills it. */
 export interface EnsemblePanel {
   readonly ensemble: string;
-  readonly runFolder: string;
   readonly connection: MessageConnection;
   /** Ends with the panel: long work that nobody waits for is cancelled. */
   until(signal: AbortSignal): AbortSignal;
@@ -62,9 +61,8 @@ export class EnsemblePanels implements vscode.WebviewPanelSerializer {
   }
 
   #create(panel: vscode.WebviewPanel, ensemble: string): void {
-    const runFolder = dirname(dirname(ensemble));
     const { bundle, element, title } = this.#kind;
-    panel.title = `${title}: ${basename(runFolder)} · ${basename(ensemble)}`;
+    panel.title = `${title}: ${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}`;
     panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
     const page = { bundle, element, title: panel.title };
     const connection = fillPanel(panel, this.#extension.extensionUri, page);
@@ -78,7 +76,6 @@ export class EnsemblePanels implements vscode.WebviewPanelSerializer {
     });
     this.#fill({
       ensemble,
-      runFolder,
       connection,
       until: (signal) => AbortSignal.any([signal, gone.signal]),
       on: (name, listener) => {

@@ -46,8 +46,8 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
   show(ensemble: string, feature?: number): void {
     const open = this.#open.get(ensemble);
     if (open) {
-      open.panel.reveal();
       if (feature !== undefined) open.show(feature);
+      open.panel.reveal();
       return;
     }
     const panel = vscode.window.createWebviewPanel(viewType, title(ensemble), vscode.ViewColumn.Active, {
@@ -70,13 +70,17 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       title: panel.title,
     });
     const service = this.#service;
-    let first = feature;
+    let wanted = feature;
+    // A page that is hidden is gone: it hears nothing, and asks anew when it comes back.
+    let listens = false;
     answer(connection, featureBrowserHost, {
       ready: async () => {
         const snapshot = await service.request("openIndex", { ensemble });
-        const open = first ?? null;
-        first = undefined;
-        return { ...snapshot, open, canLabel: await offersModel() };
+        const canLabel = await offersModel();
+        const open = wanted ?? null;
+        wanted = undefined;
+        listens = panel.visible;
+        return { ...snapshot, open, canLabel };
       },
       page: (params) => service.request("page", { ...params, ensemble }),
       detail: (params) => service.request("detail", { ...params, ensemble }),
@@ -105,7 +109,11 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
         return {};
       },
     });
-    this.#open.set(ensemble, { panel, show: (feature) => notify(connection, featureBrowserView, "show", { feature }) });
+    const show = (feature: number) => {
+      if (listens) notify(connection, featureBrowserView, "show", { feature });
+      else wanted = feature;
+    };
+    this.#open.set(ensemble, { panel, show });
     const changed = ({ ensemble: which }: { ensemble: string }) => {
       if (which === ensemble && this.#open.get(ensemble)?.panel === panel)
         notify(connection, featureBrowserView, "annotationsChanged", {});
@@ -119,6 +127,7 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       }),
     );
     panel.onDidChangeViewState(() => {
+      if (!panel.visible) listens = false;
       if (panel.active) this.#shown.fire(ensemble);
     });
     panel.onDidDispose(() => {

@@ -1,5 +1,4 @@
-// The hosts of the debias and the concept view: questions passed on to the service, files asked for, reports opened.
-import { join } from "node:path";
+// The hosts of the debias and the concept view: questions passed on to the service, files asked for, what was saved offered to open.
 import * as vscode from "vscode";
 import { conceptsHost, conceptsView } from "../../protocol/concepts.ts";
 import { debiasHost, debiasView } from "../../protocol/debias.ts";
@@ -13,7 +12,7 @@ const timeout = PROBING_PATIENCE;
 
 export function debiasPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels {
   const kind = { viewType: "saeEnsembles.debias", bundle: "debias", element: "sae-debias", title: "Debias" };
-  return new EnsemblePanels(extension, service, kind, ({ ensemble, runFolder, connection, until, on }) => {
+  return new EnsemblePanels(extension, service, kind, ({ ensemble, connection, until, on }) => {
     answer(connection, debiasHost, {
       ready: () => service.request("debiasOpen", { ensemble }),
       pickFile,
@@ -28,25 +27,12 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
       retrain: (_, signal) => service.request("debiasRetrain", { ensemble }, { timeout, signal: until(signal) }),
       compare: (_, signal) => service.request("debiasCompare", { ensemble }, { timeout, signal: until(signal) }),
       saveReport: async (_, signal) => {
-        const path = await askReport(runFolder, "debias");
-        if (path === null) return { file: null };
-        const { file } = await service.request("debiasReport", { ensemble, path }, { timeout, signal: until(signal) });
-        await openReport(file);
-        return { file };
+        const { file } = await service.request("debiasReport", { ensemble }, { timeout, signal: until(signal) });
+        return offer("Report saved", file, "markdown.showPreview");
       },
       saveProbe: async (_, signal) => {
-        const chosen = await vscode.window.showOpenDialog({
-          title: "Folder for the debiased probe",
-          openLabel: "Save Here",
-          canSelectFiles: false,
-          canSelectFolders: true,
-          defaultUri: vscode.Uri.file(runFolder),
-        });
-        const folder = chosen?.[0]?.fsPath;
-        if (folder === undefined) return { folder: null };
-        const params = { ensemble, path: join(folder, "debias"), folder };
-        await service.request("debiasProbe", params, { timeout, signal: until(signal) });
-        return { folder };
+        const { file } = await service.request("debiasProbe", { ensemble }, { timeout, signal: until(signal) });
+        return offer("Debiased probe saved", file, "vscode.open");
       },
       browse: async ({ feature }) => {
         await vscode.commands.executeCommand(commands.showFeature, ensemble, feature);
@@ -64,7 +50,7 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
 
 export function conceptsPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels {
   const kind = { viewType: "saeEnsembles.concepts", bundle: "concepts", element: "sae-concepts", title: "Concepts" };
-  return new EnsemblePanels(extension, service, kind, ({ ensemble, runFolder, connection, until, on }) => {
+  return new EnsemblePanels(extension, service, kind, ({ ensemble, connection, until, on }) => {
     answer(connection, conceptsHost, {
       ready: () => service.request("conceptsOpen", { ensemble }),
       pickFile,
@@ -72,11 +58,8 @@ export function conceptsPanels(extension: vscode.ExtensionContext, service: Serv
       detect: (choice, signal) =>
         service.request("conceptsDetect", { ensemble, choice }, { timeout, signal: until(signal) }),
       saveReport: async () => {
-        const path = await askReport(runFolder, "concepts");
-        if (path === null) return { file: null };
-        const { file } = await service.request("conceptsReport", { ensemble, path });
-        await openReport(file);
-        return { file };
+        const { file } = await service.request("conceptsReport", { ensemble });
+        return offer("Report saved", file, "markdown.showPreview");
       },
       browse: async ({ feature }) => {
         await vscode.commands.executeCommand(commands.showFeature, ensemble, feature);
@@ -100,16 +83,11 @@ async function pickFile(): Promise<{ file: string | null }> {
   return { file: chosen?.[0]?.fsPath ?? null };
 }
 
-/** A report's path without its ending; null: a person thought better of it. */
-async function askReport(runFolder: string, name: string): Promise<string | null> {
-  const chosen = await vscode.window.showSaveDialog({
-    title: "Save the report",
-    defaultUri: vscode.Uri.file(join(runFolder, `${name}.md`)),
-    filters: { Markdown: ["md"] },
+/** Says what was saved and offers to open it, without waiting for an answer: a view that opened it at once would be hidden by it. */
+function offer(what: string, file: string, command: string): { file: string } {
+  const shown = vscode.workspace.asRelativePath(file);
+  void vscode.window.showInformationMessage(`${what}: ${shown}`, "Open").then(async (answered) => {
+    if (answered) await vscode.commands.executeCommand(command, vscode.Uri.file(file));
   });
-  return chosen ? chosen.fsPath.replace(/\.md$/, "") : null;
-}
-
-async function openReport(file: string): Promise<void> {
-  await vscode.commands.executeCommand("markdown.showPreview", vscode.Uri.file(file));
+  return { file: shown };
 }

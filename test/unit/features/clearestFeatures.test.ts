@@ -1,62 +1,35 @@
 // The ranking of clear features on rows made by hand, one quality changed at a time.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clearestFeatures } from "../../../src/features/clearestFeatures.ts";
-import type { FeatureIndex, FeatureSummary, TokenStatistic } from "../../../src/features/featureIndex.ts";
+import { clarityRanking, type FeatureGist } from "../../../src/features/clearestFeatures.ts";
+import type { TokenStatistic } from "../../../src/features/featureIndex.ts";
+
+const corpusTokens = 100_000;
 
 function token(text: string, share: number, count = 40, occurrences = 50): TokenStatistic {
   return { id: text.length, text, count, mean: 1, max: 4, share, occurrences };
 }
 
-function feature(id: number, more: Partial<FeatureSummary>): FeatureSummary {
-  return {
-    id,
-    member: 0,
-    index: id,
-    count: 100,
-    density: 0.001,
-    mean: 1,
-    max: 4,
-    tokens: [token(" nurse", 0.9)],
-    histogram: { width: 1, counts: [] },
-    found: [true, true],
-    annotation: {},
-    ...more,
-  };
+function feature(id: number, more: Partial<FeatureGist>): FeatureGist {
+  return { id, count: 100, mean: 1, max: 4, tokens: [token(" nurse", 0.9)], foundIn: 2, ...more };
 }
 
-/** A stand-in for an index that holds these rows and applies the one filter that is asked for. */
-function holding(rows: readonly FeatureSummary[]): Pick<FeatureIndex, "info" | "ids" | "gists" | "summaries"> {
-  return {
-    info: { tokens: 100_000, members: rows[0]!.found } as unknown as FeatureIndex["info"],
-    ids: ({ filter }) =>
-      Uint32Array.from(
-        rows.filter((r) => r.density >= filter!.minDensity! && r.density <= filter!.maxDensity!).map(({ id }) => id),
-      ),
-    gists: (ids) =>
-      rows
-        .filter(({ id }) => ids.includes(id))
-        .map((row) => ({ ...row, foundIn: row.found.filter((is) => is).length })),
-    summaries: (ids) => ids.map((id) => rows.find((row) => row.id === id)!),
-  };
-}
-
-const words = (rows: readonly FeatureSummary[], n = 10) =>
-  clearestFeatures(holding(rows), n).map(({ feature: { id } }) => id);
+const ranking = (rows: readonly FeatureGist[], members = 2) => clarityRanking(rows, corpusTokens, members);
+const ids = (rows: readonly FeatureGist[]) => ranking(rows).map(({ id }) => id);
 
 test("each quality counts: concentration, reliability, contrast, stability, evidence", () => {
   const best = feature(0, { tokens: [token(" alpha", 0.9)] });
-  const worse: Partial<FeatureSummary>[] = [
+  const worse: Partial<FeatureGist>[] = [
     { tokens: [token(" beta", 0.5)] },
     { tokens: [token(" beta", 0.9, 5)] },
     { mean: 3, tokens: [token(" beta", 0.9)] },
-    { found: [true, false], tokens: [token(" beta", 0.9)] },
+    { foundIn: 1, tokens: [token(" beta", 0.9)] },
     { count: 12, tokens: [token(" beta", 0.9)] },
   ];
   for (const change of worse) {
     const rows = [feature(1, change), best];
-    assert.deepEqual(words(rows), [0, 1]);
-    const [first, second] = clearestFeatures(holding(rows), 2);
+    assert.deepEqual(ids(rows), [0, 1]);
+    const [first, second] = ranking(rows);
     assert.ok(first!.clarity > second!.clarity && first!.clarity <= 1 && second!.clarity > 0);
   }
 });
@@ -69,7 +42,7 @@ test("clarity is the product that is documented", () => {
     token("x", 0.1),
     token("y", 0.05),
   ];
-  const [clear] = clearestFeatures(holding([feature(0, { tokens, found: [true, false, false, true] })]), 1);
+  const [clear] = ranking([feature(0, { tokens })], 4);
   assert.deepEqual(clear!.words, ["nurse", "care", "x"]);
   const expected = 0.8 * Math.sqrt(79 / 200) * Math.sqrt(3 / 4) * 0.75 * (100 / 110);
   assert.ok(Math.abs(clear!.clarity - expected) < 1e-12);
@@ -80,12 +53,11 @@ test("one feature a word; pieces of words, words without letters, rare and dense
     feature(0, { tokens: [token(" Nurse", 0.7)] }),
     feature(1, { tokens: [token("nurse", 0.9)] }),
     feature(2, { tokens: [token(" ...", 1)] }),
-    feature(3, { tokens: [token(" rare", 1)], density: 0.00005 }),
-    feature(4, { tokens: [token(" the", 1)], density: 0.05 }),
+    feature(3, { tokens: [token(" rare", 1)], count: 9 }),
+    feature(4, { tokens: [token(" the", 1)], count: 3001 }),
     feature(5, { tokens: [token(" doctor", 0.6)] }),
     feature(6, { tokens: [token("ob", 1)] }),
     feature(7, { tokens: [token("医", 0.5)] }),
   ];
-  assert.deepEqual(words(rows), [1, 5, 7]);
-  assert.deepEqual(words(rows, 1), [1]);
+  assert.deepEqual(ids(rows), [1, 5, 7]);
 });

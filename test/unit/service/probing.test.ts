@@ -1,7 +1,7 @@
 // The service's answers to the debias and the concept view on a real tiny run: the numbers are the job's, flags come from annotations.json, cancelling and wrong data change nothing.
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { before, test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { debias } from "../../../src/jobs/debias.ts";
@@ -165,14 +165,25 @@ test("every trained ensemble gets its curve; the report names data, seeds and fl
     state.curves.map((curve) => [curve.ensemble, curve.own]),
     ["single", "bagging", "boosting", "expanded"].map((name) => [name, name === "bagging"]),
   );
-  const path = join(folder, "saved");
-  const { file } = await answers.debiasReport({ ensemble, path }, never);
-  assert.equal(basename(file), "saved.md");
-  const json = JSON.parse(readFileSync(`${path}.json`, "utf8"));
+  const { file } = await answers.debiasReport({ ensemble }, never);
+  const saved = join(run, "reports", "bagging");
+  assert.equal(file, join(saved, "debias.md"));
+  const json = JSON.parse(readFileSync(join(saved, "debias.json"), "utf8"));
   assert.deepEqual(json.seeds, [0, 1]);
   assert.equal(json.data.train, data);
   assert.match(json.command, /--labels king\/nurse --attributes f\/m/);
   assert.match(readFileSync(file, "utf8"), /Flagged features of bagging.*0\/5/);
+});
+
+test("the debiased probe is saved with its report; what was saved before stays", async () => {
+  const before = readFileSync(join(run, "reports", "bagging", "debias.json"), "utf8");
+  const { file } = await answers.debiasProbe({ ensemble }, never);
+  assert.equal(file, join(run, "reports", "bagging", "debiased-probe", "bagging", "probe.json"));
+  assert.deepEqual(JSON.parse(readFileSync(file, "utf8")).ablated_features, ["0/5"]);
+  const again = await answers.debiasProbe({ ensemble }, never);
+  assert.equal(again.file, join(run, "reports", "bagging", "debiased-probe-2", "bagging", "probe.json"));
+  assert.match(readFileSync(join(run, "reports", "bagging", "debiased-probe", "debias.md"), "utf8"), /0\/5/);
+  assert.equal(readFileSync(join(run, "reports", "bagging", "debias.json"), "utf8"), before);
 });
 
 test("too few texts in a cell are refused by name, and what was prepared stays", async () => {
@@ -205,6 +216,7 @@ test("concepts: each class with its features, beside raw activations; the report
     ["raw activations", "bagging"],
   );
   assert.equal(result.classes[0]!.features.length, 5);
-  const { file } = await answers.conceptsReport({ ensemble, path: join(folder, "classes") }, never);
+  const { file } = await answers.conceptsReport({ ensemble }, never);
+  assert.equal(file, join(run, "reports", "bagging", "concepts.md"));
   assert.match(readFileSync(file, "utf8"), /\| king \(/);
 });
