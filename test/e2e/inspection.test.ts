@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Frame, Page } from "playwright-core";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
-import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
+import { launchBrowser, themes, Workbench } from "../../scripts/workbench.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const minutes = 60_000;
@@ -15,6 +15,14 @@ const minutes = 60_000;
 const story = `She was a nurse in a small village. 🌧️ Her mother said that she was happy.
 He was a doctor, and his brother was a soldier. Élan.
 `;
+
+/** What the workbench calls the kinds of colour theme. */
+const workbenchClass = {
+  dark: "vs-dark",
+  light: "vs",
+  "high-contrast": "hc-black",
+  "high-contrast-light": "hc-light",
+} as const;
 
 /** The demo with just enough training that features fire. */
 const experiment = {
@@ -171,7 +179,14 @@ describe("debugging a model in the editor", {
     while (flags().length === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
     const [file] = flags();
     assert.match(readFileSync(join(workspace, file!), "utf8"), /"flagged":\s*true/);
-    await picture("features-here-dark");
+    await pane.locator(".monaco-list-row .codicon-flag.custom-view-tree-node-item-icon").first().waitFor();
+    for (const theme of themes) {
+      workbench.theme(theme);
+      await page.locator(`.monaco-workbench.${workbenchClass[theme]}`).waitFor();
+      await picture(`features-here-${theme}`);
+    }
+    workbench.theme("dark");
+    await page.locator(".monaco-workbench.vs-dark").waitFor();
   });
 
   const panel = (): Promise<Frame> => workbench.webview("sae-next-token");

@@ -59,8 +59,8 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
   after(() => browser?.close());
 
   const asked: { detected?: ConceptsChoice; browsed?: number } = {};
-  async function detected(): Promise<Page> {
-    const page = await openWebview(browser, {
+  const open = (suggested: ConceptsChoice | null): Promise<Page> =>
+    openWebview(browser, {
       bundle: "concepts",
       element: "sae-concepts",
       width: 1200,
@@ -73,7 +73,7 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
             method: "bagging",
             members: 4,
             hook: "blocks.2.hook_resid_post",
-            suggested: choice,
+            suggested,
             result: null,
           }),
           pickFile: () => ({ file: null }),
@@ -97,6 +97,9 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
           },
         }),
     });
+
+  async function detected(): Promise<Page> {
+    const page = await open(choice);
     await page.getByText("nurse 800 · professor 800").waitFor();
     await page.getByRole("button", { name: "Detect" }).click();
     await page.getByRole("row", { name: /surgeon/ }).waitFor();
@@ -118,5 +121,18 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
     await page.close();
   });
 
+  test("without a suggestion it asks for labelled texts", async () => {
+    const page = await open(null);
+    await page.getByText("Labelled texts: a file").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Detect" }).count(), 0);
+    await page.getByRole("button", { name: "Choose a File…" }).waitFor();
+    await page.close();
+  });
+
   inEveryTheme("concepts", () => detected());
+  inEveryTheme("concepts-first", async () => {
+    const page = await open(null);
+    await page.getByText("Labelled texts: a file").waitFor();
+    return page;
+  });
 });

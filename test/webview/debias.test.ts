@@ -346,6 +346,12 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
   });
 
   inEveryTheme("debias-data", () => open());
+  inEveryTheme("debias-data-too-few", async () => {
+    const page = await open();
+    await page.getByRole("button", { name: "B professor 800" }).click();
+    await page.getByText("Each of the four cells needs 10 texts at least.").waitFor();
+    return page;
+  });
   inEveryTheme("debias-result", async () => {
     const host = new StandInHost();
     host.compared = true;

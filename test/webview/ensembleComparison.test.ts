@@ -86,7 +86,7 @@ describe("ensemble comparison", { skip: unavailable && `SKIPPED: ${unavailable}`
           },
         }),
     });
-    await page.waitForSelector("h1, [role=alert]");
+    await page.waitForSelector("table, [role=alert]");
     return page;
   }
 
@@ -100,13 +100,17 @@ describe("ensemble comparison", { skip: unavailable && `SKIPPED: ${unavailable}`
     await page.close();
   });
 
-  test("what can't be read is said", async () => {
-    const page = await open(() => {
+  const broken = () =>
+    open(() => {
       throw new Error("ensemble.json: found broken JSON");
     });
+
+  test("what can't be read is said", async () => {
+    const page = await broken();
     assert.match(await page.locator("[role=alert]").innerText(), /broken JSON/);
     await page.close();
   });
 
   inEveryTheme("ensemble-comparison", () => open(() => comparison));
+  inEveryTheme("ensemble-comparison-error", broken);
 });

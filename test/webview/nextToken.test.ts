@@ -240,4 +240,18 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
     return page;
   });
+
+  inEveryTheme("next-token-error", async () => {
+    const host = new StandInHost();
+    host.fail = "/models/gone: no such file or folder";
+    const { page } = await open(host);
+    await page.locator(".error", { hasText: "/models/gone" }).waitFor();
+    return page;
+  });
+  inEveryTheme("next-token-no-text", async () => {
+    const { page, host } = await open();
+    notify(host.line!, nextTokenView, "cursor", { text: null, reason: "Put the cursor into a text.", title: "x" });
+    await page.getByText("Put the cursor into a text.").waitFor();
+    return page;
+  });
 });

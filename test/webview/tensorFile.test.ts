@@ -66,7 +66,7 @@ describe("file of tensors", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
           openAsText: () => ({}),
         }),
     });
-    await page.waitForSelector("h1, [role=alert]");
+    await page.waitForSelector("dl, [role=alert]");
     return page;
   }
   async function opened() {
@@ -86,14 +86,18 @@ describe("file of tensors", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.close();
   });
 
-  test("what can't be read is said, with a way to the text", async () => {
-    const page = await open(() => {
+  const broken = () =>
+    open(() => {
       throw new Error("ensemble.json: found broken JSON");
     });
+
+  test("what can't be read is said, with a way to the text", async () => {
+    const page = await broken();
     assert.match(await page.locator("[role=alert]").innerText(), /broken JSON/);
     assert.equal(await page.getByRole("button", { name: "Open as text" }).count(), 1);
     await page.close();
   });
 
   inEveryTheme("tensor-file", opened);
+  inEveryTheme("tensor-file-error", broken);
 });

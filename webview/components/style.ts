@@ -13,6 +13,11 @@ export const palette = css`
     --mono: var(--vscode-editor-font-family, monospace);
     --dim: var(--vscode-descriptionForeground);
   }
+  /* VS Code leaves its webviews in the light scheme: checkboxes and number fields would be white on dark. */
+  :host-context(.vscode-dark),
+  :host-context(.vscode-high-contrast:not(.vscode-high-contrast-light)) {
+    color-scheme: dark;
+  }
 `;
 
 export const controls = css`
@@ -38,6 +43,13 @@ export const controls = css`
     background: var(--vscode-inputOption-activeBackground, var(--vscode-badge-background));
     color: var(--vscode-inputOption-activeForeground, var(--vscode-badge-foreground));
     border-color: var(--vscode-inputOption-activeBorder, var(--vscode-focusBorder));
+    /* Only high contrast defines this one, and there the other three tell nothing. */
+    box-shadow: inset 0 -3px var(--vscode-contrastActiveBorder, transparent);
+  }
+  /* What a cell begins with stands below the column's title. */
+  td > button.link:first-child,
+  th > button.link:first-child {
+    margin-left: -6px;
   }
   :focus-visible {
     outline: 1px solid var(--vscode-focusBorder);

@@ -89,6 +89,7 @@ class SaeConcepts extends LitElement {
         display: flex;
         gap: 8px;
         margin: 12px 0;
+        align-items: center;
       }
       .scroll {
         overflow-x: auto;
@@ -132,6 +133,7 @@ class SaeConcepts extends LitElement {
         overflow: hidden;
         text-overflow: ellipsis;
         max-width: 420px;
+        margin-left: -6px;
       }
       .feature .id {
         font-family: var(--mono);
@@ -274,7 +276,7 @@ class SaeConcepts extends LitElement {
         : html`<p>Labelled texts: a file with a text and the class it belongs to, and another such file to test on.</p>`
     }
     <div class="buttons">
-      ${data ? nothing : html`<button class="plain outlined" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
+      ${data ? nothing : html`<button class="primary" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
       ${choice && data ? html`<button class=${this.result ? "plain outlined" : "primary"} ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
       ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report</button>` : nothing}
       <span class="dim" role="status">${this.said}</span>

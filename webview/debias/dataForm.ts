@@ -65,8 +65,11 @@ export class SaeDataForm extends LitElement {
       td.biased {
         box-shadow: inset 0 0 0 1px var(--activation);
       }
+      /* The number keeps the colour that reads on every background. */
       td.few {
-        color: var(--vscode-errorForeground);
+        font-weight: 600;
+        text-decoration: underline 2px var(--vscode-errorForeground);
+        text-underline-offset: 3px;
       }
       .go {
         margin-top: 12px;

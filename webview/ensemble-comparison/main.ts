@@ -72,7 +72,7 @@ class SaeEnsembleComparison extends LitElement {
         max-width: 80ch;
       }
       .error {
-        color: var(--vscode-errorForeground);
+        margin: 0;
       }
     `,
   ];
@@ -90,10 +90,11 @@ class SaeEnsembleComparison extends LitElement {
   }
 
   override render() {
-    if (this.error) return html`<main><p class="error" role="alert">${this.error}</p></main>`;
+    if (this.error)
+      return html`<main><h1>Ensembles side by side</h1><p class="error" role="alert">${this.error}</p></main>`;
     const { comparison } = this;
     if (!comparison)
-      return html`<main><p class="dim" role="status">Reading the ensembles and matching their features…</p></main>`;
+      return html`<main><h1>Ensembles side by side</h1><p class="dim" role="status">Reading the ensembles and matching their features…</p></main>`;
     const { ensembles, table } = comparison;
     return html`<main>
       <h1>${ensembles.length} ensembles side by side</h1>

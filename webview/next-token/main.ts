@@ -120,8 +120,14 @@ export class SaeNextToken extends LitElement {
         vertical-align: text-bottom;
         background: var(--vscode-editorCursor-foreground, currentColor);
       }
+      .notice {
+        padding: 4px 0;
+      }
       .summary {
         margin: 6px 0;
+      }
+      .moved {
+        white-space: nowrap;
       }
       .form {
         display: flex;
@@ -163,9 +169,6 @@ export class SaeNextToken extends LitElement {
       }
       .error {
         margin: 8px 0;
-      }
-      sae-probability-bars {
-        opacity: 1;
       }
       .stale {
         opacity: 0.6;
@@ -216,6 +219,7 @@ export class SaeNextToken extends LitElement {
     this.error = "";
     if (this.text === null) {
       this.result = undefined;
+      this.busy = false;
       return;
     }
     this.busy = true;
@@ -287,8 +291,12 @@ export class SaeNextToken extends LitElement {
         @open=${(event: CustomEvent) => void this.#host("show", { feature: event.detail.feature })}
         @pick=${() => void this.#pick()}
       ></sae-intervention-list>
-      <h2>Next token ${this.busy ? html`<span class="dim" role="status">reading…</span>` : nothing}</h2>
-      ${result ? this.#distribution(result, changed) : text === null || this.error ? nothing : html`<p class="dim">Opening the model…</p>`}
+      ${
+        result || this.busy
+          ? html`<h2>Next token ${this.busy ? html`<span class="dim" role="status">reading…</span>` : nothing}</h2>
+              ${result ? this.#distribution(result, changed) : html`<p class="dim">Opening the model…</p>`}`
+          : nothing
+      }
       ${
         this.chosen
           ? html`<h2>What pushes <sae-token .text=${this.chosen.text}></sae-token></h2>
@@ -310,7 +318,7 @@ export class SaeNextToken extends LitElement {
 
   #distribution(result: NextTokens, changed: boolean) {
     const moved = (token: ShownToken) =>
-      html`<sae-token .text=${token.text}></sae-token> ${probability(token.original)} → ${probability(token.changed)}`;
+      html`<span class="moved"><sae-token .text=${token.text}></sae-token> ${probability(token.original)} → ${probability(token.changed)}</span>`;
     return html`
       ${
         changed

@@ -85,6 +85,11 @@ export class SaeProbabilityBars extends LitElement {
       tr.chosen td {
         background: var(--vscode-list-inactiveSelectionBackground);
       }
+      /* In high contrast there is no background to select with. */
+      tr.chosen {
+        outline: 2px solid var(--vscode-contrastActiveBorder, transparent);
+        outline-offset: -2px;
+      }
       @media (forced-colors: active) {
         .bar {
           border: 1px solid Highlight;

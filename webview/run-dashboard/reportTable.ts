@@ -42,6 +42,8 @@ export class SaeReportTable extends LitElement {
       }
       th:first-child {
         text-align: left;
+      }
+      tbody th {
         color: inherit;
       }
       tbody tr:hover {

@@ -153,9 +153,11 @@ class SaeTensorFile extends LitElement {
   }
 
   override render() {
-    if (this.error) return html`<main><p class="error" role="alert">${this.error}</p>${this.#asText()}</main>`;
+    const untitled = html`<h1>Tensors</h1>`;
+    if (this.error)
+      return html`<main>${untitled}<p class="error" role="alert">${this.error}</p>${this.#asText()}</main>`;
     const { file } = this;
-    if (!file) return html`<main><p class="dim" role="status">Reading the file…</p></main>`;
+    if (!file) return html`<main>${untitled}<p class="dim" role="status">Reading the file…</p></main>`;
     return html`<main>
       <h1>${file.title}</h1>
       ${file.problem ? html`<p class="error" role="alert">${file.problem}</p>${this.#asText()}` : nothing}

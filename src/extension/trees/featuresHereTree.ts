@@ -71,7 +71,7 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<FeatureHere>, v
       limit: shown,
     });
     const where = selection.isEmpty ? "what was read" : "the selection";
-    this.#view.message = `${features.length} of ${total.toLocaleString("en-US")} features in ${where} (${tokens.toLocaleString("en-US")} tokens), by ${rankings[this.#ranking]}`;
+    this.#view.message = `${features.length} of ${total.toLocaleString("en-US")} features in ${where} (${tokens.toLocaleString("en-US")} tokens), by ${this.#ranking}`;
     return features;
   }
 
@@ -80,7 +80,7 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<FeatureHere>, v
     const number = { sum, max, specificity }[this.#ranking];
     item.description = `${featureWords(row)} · ${number.toPrecision(3)}`;
     const density = row.density === null ? "" : ` It fires on ${(100 * row.density).toPrecision(2)}% of the corpus.`;
-    item.tooltip = `On ${count} tokens here, at most ${max.toPrecision(3)}, in sum ${sum.toPrecision(3)}; ${specificity.toPrecision(3)} nats specific.${density}`;
+    item.tooltip = `On ${count} ${count === 1 ? "token" : "tokens"} here, at most ${max.toPrecision(3)}, in sum ${sum.toPrecision(3)}; ${specificity.toPrecision(3)} nats specific.${density}`;
     const pinned = this.#inspector.pinned.includes(row.feature);
     if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
     else if (pinned) item.iconPath = new vscode.ThemeIcon("pinned");
