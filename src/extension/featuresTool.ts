@@ -24,6 +24,7 @@ export function registerFeaturesTool(
     }),
     invoke: async ({ input }, token) => {
       const said = (text: string) => new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(text)]);
+      await store.listed();
       const indexed = store.ensembles.find(({ ensemble }) => ensemble.indexed && !ensemble.damage);
       const ensemble = inspector.ensemble ?? indexed?.ensemble.folder;
       if (!ensemble)

@@ -39,6 +39,11 @@ export class RunStore implements vscode.Disposable {
     return this.#runs.flatMap((run) => run.ensembles.map((ensemble) => ({ run, ensemble })));
   }
 
+  /** Waits for the service's first answer: a command right after the start must not find an empty workspace. */
+  async listed(): Promise<void> {
+    if (!this.#loaded) await this.watch();
+  }
+
   /** Asks the service to watch the workspace's folders. */
   async watch(): Promise<void> {
     const folders = (vscode.workspace.workspaceFolders ?? [])

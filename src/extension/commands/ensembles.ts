@@ -10,6 +10,7 @@ export async function compareEnsembles(
   row?: EnsembleNode,
   selected?: readonly EnsembleNode[],
 ): Promise<void> {
+  await store.listed();
   const given = (selected ?? (row ? [row] : store.selectedEnsembles)).filter(({ ensemble }) => ensemble.damage === "");
   const chosen = given.length > 1 ? given.map(({ ensemble }) => ensemble.folder) : await choose(store.ensembles, given);
   if (chosen.length > 1) showComparison(context.extensionUri, service, chosen);

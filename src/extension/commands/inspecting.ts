@@ -42,13 +42,15 @@ async function documentsToInspect(): Promise<vscode.TextDocument[]> {
 /** The chosen ensemble; asks where there are several and none is chosen yet. */
 async function requireEnsemble(parts: Parts): Promise<string | undefined> {
   const { inspector, store } = parts;
+  await store.listed();
   const indexed = store.ensembles.filter(({ ensemble }) => ensemble.indexed && !ensemble.damage);
   const { ensemble } = inspector;
-  if (ensemble && (!store.loaded || indexed.some((entry) => entry.ensemble.folder === ensemble))) return ensemble;
+  if (ensemble && indexed.some((entry) => entry.ensemble.folder === ensemble)) return ensemble;
   return chooseEnsemble(parts);
 }
 
 export async function chooseEnsemble({ inspector, store }: Parts): Promise<string | undefined> {
+  await store.listed();
   const indexed = store.ensembles.filter(({ ensemble }) => ensemble.indexed && !ensemble.damage);
   if (indexed.length === 0) {
     const demo = "Run the Demo";

@@ -36,6 +36,7 @@ async function indexedEnsemble(
 ): Promise<string | undefined> {
   if (typeof target === "string") return target;
   if (target && "ensemble" in target) return target.ensemble.folder;
+  await store.listed();
   const indexed = store.ensembles.filter(
     ({ run, ensemble }) => ensemble.indexed && (!target || run.folder === target.folder),
   );

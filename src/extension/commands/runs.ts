@@ -108,6 +108,7 @@ export async function pick(
   title: string,
   fits: (run: RunEntry) => boolean,
 ): Promise<RunEntry | undefined> {
+  await store.listed();
   const runs = store.runs.filter(fits);
   if (runs.length === 0) {
     void vscode.window.showInformationMessage("There is no such run in this workspace.");
