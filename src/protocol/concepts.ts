@@ -1,7 +1,7 @@
 // What the concept view asks of its host, and what the host tells it. Shapes only; the numbers come from src/probing by way of src/service.
 import * as z from "zod";
 import { featureRow } from "./featureBrowser.ts";
-import { labelledData, labelledQuestion, probingProgress, savedFile, spread } from "./labelledData.ts";
+import { labelledData, labelledQuestion, probedEnsemble, probingProgress, savedFile, spread } from "./labelledData.ts";
 import type { Contract } from "./rpc.ts";
 
 export const conceptsChoice = z.object({
@@ -45,12 +45,7 @@ export const conceptsHost = {
   requests: {
     ready: {
       params: nothing,
-      result: z.object({
-        title: z.string(),
-        ensemble: z.string(),
-        method: z.string(),
-        members: z.number().int(),
-        hook: z.string(),
+      result: probedEnsemble.extend({
         suggested: conceptsChoice.nullable(),
         result: conceptsResult.nullable(),
       }),

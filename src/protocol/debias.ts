@@ -1,7 +1,15 @@
 // What the debias view asks of its host, and what the host tells it. Shapes only; the numbers come from src/probing by way of src/service.
 import * as z from "zod";
 import { annotation, featureBrowserHost, featureRow } from "./featureBrowser.ts";
-import { columns, labelledData, labelledQuestion, probingProgress, savedFile, spread } from "./labelledData.ts";
+import {
+  columns,
+  labelledData,
+  labelledQuestion,
+  probedEnsemble,
+  probingProgress,
+  savedFile,
+  spread,
+} from "./labelledData.ts";
 import type { Contract } from "./rpc.ts";
 
 const side = z.array(z.string()).min(1);
@@ -94,12 +102,7 @@ export const debiasHost = {
     /** `suggested`: data to begin with, if there is some; `state`: what is prepared already. */
     ready: {
       params: nothing,
-      result: z.object({
-        title: z.string(),
-        ensemble: z.string(),
-        method: z.string(),
-        members: z.number().int(),
-        hook: z.string(),
+      result: probedEnsemble.extend({
         suggested: debiasChoice.nullable(),
         state: debiasState.nullable(),
       }),

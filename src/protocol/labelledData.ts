@@ -33,6 +33,15 @@ export const labelledData = z.object({
 });
 export type LabelledData = z.infer<typeof labelledData>;
 
+/** What a view's heading says of the ensemble that it probes. */
+export const probedEnsemble = z.object({
+  title: z.string(),
+  ensemble: z.string(),
+  method: z.string(),
+  members: z.number().int(),
+  hook: z.string(),
+});
+
 /** Where long work on labelled texts is. */
 export const probingProgress = z.object({
   stage: z.string(),

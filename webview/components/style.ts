@@ -89,6 +89,17 @@ export const controls = css`
   }
 `;
 
+/** A whole webview: as high as its frame, in the editor's own letters. */
+export const page = css`
+  :host {
+    display: block;
+    height: 100vh;
+    font-family: var(--vscode-font-family);
+    font-size: var(--vscode-font-size);
+    color: var(--vscode-foreground);
+  }
+`;
+
 /** Native form controls in VS Code's colours, and the headings and tables of the views that hold forms. */
 export const forms = css`
   button.primary {

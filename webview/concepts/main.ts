@@ -12,8 +12,9 @@ import { onNotification, type Params, type RequestOptions, type Result, request 
 import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
 import "../components/longWork.ts";
+import { messageOf } from "../components/messageOf.ts";
 import { count, percent } from "../components/numbers.ts";
-import { controls, forms, palette } from "../components/style.ts";
+import { controls, forms, page, palette } from "../components/style.ts";
 import "../components/token.ts";
 
 type Requests = typeof conceptsHost.requests;
@@ -53,16 +54,12 @@ class SaeConcepts extends LitElement {
 
   static override styles = [
     palette,
+    page,
     controls,
     forms,
     css`
       :host {
-        display: block;
-        height: 100vh;
         overflow: auto;
-        font-family: var(--vscode-font-family);
-        font-size: var(--vscode-font-size);
-        color: var(--vscode-foreground);
       }
       main {
         padding: 10px 16px 32px;
@@ -321,8 +318,4 @@ function cell({ mean, sd }: Spread, raw: Spread) {
   return html`<td title=${sd === null ? "" : `± ${percent(sd)} over the seeds`}>${percent(mean)}
     <div class="bar" aria-hidden="true"><div style=${`width: ${100 * (mean ?? 0)}%`}></div></div>
     <span class="raw">raw ${percent(raw.mean)}</span></td>`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

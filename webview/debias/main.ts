@@ -19,8 +19,9 @@ import { onNotification, type Params, type RequestOptions, type Result, request 
 import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
 import "../components/longWork.ts";
+import { messageOf } from "../components/messageOf.ts";
 import { percent } from "../components/numbers.ts";
-import { controls, forms, palette } from "../components/style.ts";
+import { controls, forms, page, palette } from "../components/style.ts";
 import "./bias.ts";
 import { firstPair } from "./dataForm.ts";
 import "./resultTable.ts";
@@ -92,16 +93,10 @@ class SaeDebias extends LitElement {
 
   static override styles = [
     palette,
+    page,
     controls,
     forms,
     css`
-      :host {
-        display: block;
-        height: 100vh;
-        font-family: var(--vscode-font-family);
-        font-size: var(--vscode-font-size);
-        color: var(--vscode-foreground);
-      }
       main {
         height: 100%;
         display: flex;
@@ -494,8 +489,4 @@ function sides({ label, attribute }: DebiasChoice): string {
   return [label, attribute]
     .map(({ positive, negative }) => `${positive.join(", ")} / ${negative.join(", ")}`)
     .join(" × ");
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

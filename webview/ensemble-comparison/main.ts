@@ -4,7 +4,7 @@ import { type Comparison, comparisonHost } from "../../src/protocol/ensembleComp
 import { request } from "../../src/protocol/rpc.ts";
 import { connectToHost } from "../components/host.ts";
 import { count, significant } from "../components/numbers.ts";
-import { controls, palette } from "../components/style.ts";
+import { controls, page, palette } from "../components/style.ts";
 import "../run-dashboard/reportTable.ts";
 
 const connection = connectToHost();
@@ -21,15 +21,11 @@ class SaeEnsembleComparison extends LitElement {
 
   static override styles = [
     palette,
+    page,
     controls,
     css`
       :host {
-        display: block;
-        height: 100vh;
         overflow: auto;
-        font-family: var(--vscode-font-family);
-        font-size: var(--vscode-font-size);
-        color: var(--vscode-foreground);
       }
       main {
         padding: 12px 16px 32px;

@@ -10,7 +10,7 @@ import {
 } from "../../src/protocol/featureBrowser.ts";
 import { onNotification, request } from "../../src/protocol/rpc.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
-import { controls, palette } from "../components/style.ts";
+import { controls, page, palette } from "../components/style.ts";
 import type { SaeFeatureDetail } from "./featureDetail.ts";
 import "./featureDetail.ts";
 import "./featureList.ts";
@@ -108,15 +108,9 @@ class SaeFeatureBrowser extends LitElement {
 
   static override styles = [
     palette,
+    page,
     controls,
     css`
-      :host {
-        display: block;
-        height: 100vh;
-        font-family: var(--vscode-font-family);
-        font-size: var(--vscode-font-size);
-        color: var(--vscode-foreground);
-      }
       .title {
         display: flex;
         gap: 4px 14px;

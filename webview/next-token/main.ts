@@ -14,7 +14,7 @@ import {
 import { onNotification, type Params, request } from "../../src/protocol/rpc.ts";
 import { connectToHost } from "../components/host.ts";
 import { significant } from "../components/numbers.ts";
-import { controls, palette } from "../components/style.ts";
+import { controls, page, palette } from "../components/style.ts";
 import { probability } from "./probability.ts";
 import "./interventionList.ts";
 import "./probabilityBars.ts";
@@ -85,16 +85,12 @@ export class SaeNextToken extends LitElement {
 
   static override styles = [
     palette,
+    page,
     controls,
     css`
       :host {
-        display: block;
-        height: 100vh;
         overflow: auto;
         padding: 0 14px 20px;
-        font-family: var(--vscode-font-family);
-        font-size: var(--vscode-font-size);
-        color: var(--vscode-foreground);
       }
       h1 {
         font-size: 1em;

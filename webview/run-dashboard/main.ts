@@ -8,7 +8,7 @@ import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts
 import type { RunEvent } from "../../src/protocol/runEvents.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
 import { connectToHost, saveViewState } from "../components/host.ts";
-import { controls, palette } from "../components/style.ts";
+import { controls, page, palette } from "../components/style.ts";
 import "./chart.ts";
 import { chartsSvg, svgToPng, tableMarkdown, trainingCsv } from "./exports.ts";
 import "./reportTable.ts";
@@ -46,16 +46,12 @@ class SaeRunDashboard extends LitElement {
 
   static override styles = [
     palette,
+    page,
     controls,
     css`
       :host {
-        display: block;
-        height: 100vh;
         overflow-y: auto;
         padding: 12px 16px 32px;
-        font-family: var(--vscode-font-family);
-        font-size: var(--vscode-font-size);
-        color: var(--vscode-foreground);
       }
       header {
         display: flex;

@@ -4,7 +4,7 @@ import { request } from "../../src/protocol/rpc.ts";
 import { type TensorFileView, type TensorStatisticsView, tensorFileHost } from "../../src/protocol/tensorFile.ts";
 import { connectToHost } from "../components/host.ts";
 import { count, significant } from "../components/numbers.ts";
-import { controls, palette } from "../components/style.ts";
+import { controls, page, palette } from "../components/style.ts";
 
 const connection = connectToHost();
 /** Bytes up to which a tensor is read without being asked for, and all of them together. */
@@ -31,15 +31,11 @@ class SaeTensorFile extends LitElement {
 
   static override styles = [
     palette,
+    page,
     controls,
     css`
       :host {
-        display: block;
-        height: 100vh;
         overflow: auto;
-        font-family: var(--vscode-font-family);
-        font-size: var(--vscode-font-size);
-        color: var(--vscode-foreground);
       }
       main {
         padding: 12px 16px 32px;

@@ -5,7 +5,6 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { Annotations } from "../../../src/features/annotations.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorData } from "../../../src/formats/safetensors.ts";
@@ -22,30 +21,12 @@ import { loadPooled } from "../../../src/probing/pooledFile.ts";
 import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { temporaryFolder } from "../fixtures.ts";
+import { biographies } from "./biographies.ts";
 import { runCommand, writeTinyExperiment } from "./tinyExperiment.ts";
 
 const folder = temporaryFolder();
 const data = join(folder, "bios.jsonl");
 let run = "";
-
-/** Texts in which one word tells the job and others the gender. */
-function biographies(each: number): string {
-  const random = SeededRandom.derive(3, "bios");
-  const lines: string[] = [];
-  for (const job of ["nurse", "king"])
-    for (const gender of ["f", "m"])
-      for (let n = 0; n < each; n++) {
-        const words = Array.from({ length: 6 + random.integer(60) }, () =>
-          random.uniform() < 0.5
-            ? gender === "f"
-              ? "she"
-              : "he"
-            : ["river", "house", "saw", "ran", "old", "red", job][random.integer(7)],
-        );
-        lines.push(JSON.stringify({ text: `${words.join(" ")} ${lines.length}`, job, gender }));
-      }
-  return `${lines.join("\n")}\n`;
-}
 
 const options: DebiasJobOptions = {
   trainFile: data,
@@ -60,7 +41,7 @@ before(async () => {
   const experiment = readExperiment(writeTinyExperiment(folder, { training_tokens: 2560 }));
   await runJobs(experiment, ["harvest", "train"]);
   run = experiment.paths.runFolder;
-  writeFileSync(data, `${biographies(60)}${JSON.stringify({ text: " ", job: "king", gender: "m" })}\n`);
+  writeFileSync(data, `${biographies(60, 60)}${JSON.stringify({ text: " ", job: "king", gender: "m" })}\n`);
 });
 
 /** The interpreter named by SAE_ENSEMBLES_PYTHON, or python3; null where it has no numpy. */

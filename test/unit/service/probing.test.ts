@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { debias } from "../../../src/jobs/debias.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
@@ -14,6 +13,7 @@ import { jobOptions } from "../../../src/service/debiasSession.ts";
 import { annotationFile, OpenEnsemble } from "../../../src/service/openEnsembles.ts";
 import { Probing } from "../../../src/service/probing.ts";
 import { temporaryFolder } from "../fixtures.ts";
+import { biographies } from "../jobs/biographies.ts";
 import { writeTinyExperiment } from "../jobs/tinyExperiment.ts";
 
 const folder = temporaryFolder();
@@ -39,27 +39,8 @@ const choice: DebiasChoice = {
   perCell: null,
 };
 
-/** Texts in which one word tells the job and others the gender. */
-function biographies(each: number): string {
-  const random = SeededRandom.derive(3, "bios");
-  const lines: string[] = [];
-  for (const job of ["nurse", "king"])
-    for (const gender of ["f", "m"])
-      for (let n = 0; n < each; n++) {
-        const words = Array.from({ length: 6 + random.integer(30) }, () =>
-          random.uniform() < 0.5
-            ? gender === "f"
-              ? "she"
-              : "he"
-            : ["river", "house", "saw", "ran", "old", "red", job][random.integer(7)],
-        );
-        lines.push(JSON.stringify({ text: `${words.join(" ")} ${lines.length}`, job, gender }));
-      }
-  return `${lines.join("\n")}\n`;
-}
-
 before(async () => {
-  writeFileSync(data, biographies(60));
+  writeFileSync(data, biographies(60, 30));
   const experiment = readExperiment(writeTinyExperiment(folder, { training_tokens: 2560 }));
   await runJobs(experiment, ["harvest", "train", "index"]);
   run = experiment.paths.runFolder;
@@ -188,7 +169,7 @@ test("the debiased probe is saved with its report; what was saved before stays",
 
 test("too few texts in a cell are refused by name, and what was prepared stays", async () => {
   const few = { ...choice, trainFile: join(folder, "few.jsonl") };
-  writeFileSync(few.trainFile, biographies(4));
+  writeFileSync(few.trainFile, biographies(4, 30));
   await assert.rejects(async () => answers.debiasPrepare({ ensemble, choice: few }, never), /too few texts.*king · f/s);
   assert.equal((await answers.debiasOpen({ ensemble }, never)).state!.choice.trainFile, data);
   probing.forget(run);
@@ -197,7 +178,7 @@ test("too few texts in a cell are refused by name, and what was prepared stays",
 
 test("concepts: each class with its features, beside raw activations; the report is written", async () => {
   const held = join(folder, "held.jsonl");
-  writeFileSync(held, biographies(60).replaceAll(" ran ", " sang "));
+  writeFileSync(held, biographies(60, 30).replaceAll(" ran ", " sang "));
   const wanted = {
     trainFile: data,
     testFile: held,

@@ -1,0 +1,5 @@
+// What a view says of whatever was thrown.
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
