@@ -33,6 +33,8 @@ export interface Opened {
   /** From loading the page to its first rows. */
   readonly milliseconds: number;
   scroll(): Promise<Scrolled>;
+  /** The same over a list of the same size with nothing in it. */
+  scrollEmpty(): Promise<Scrolled>;
 }
 
 /** Builds an index, and lets `use` open the browser on it as often as it likes, each time with a service of its own. */
@@ -79,7 +81,17 @@ export async function withFeatureBrowser(
         });
         open.push({ child, page });
         await page.locator(".row:not(.waiting)").first().waitFor({ timeout: 120_000 });
-        return { milliseconds: performance.now() - start, scroll: () => page.evaluate(scroll) };
+        return {
+          milliseconds: performance.now() - start,
+          scroll: async () => page.evaluate(scroll, await page.locator("sae-feature-list .scroller").elementHandle()),
+          scrollEmpty: async () => {
+            const empty = await browser.newPage({ viewport: page.viewportSize()! });
+            await empty.setContent(emptyList);
+            const scrolled = await empty.evaluate(scroll, await empty.locator("div").first().elementHandle());
+            await empty.close();
+            return scrolled;
+          },
+        };
       },
     });
   } finally {
@@ -100,11 +112,15 @@ function askService(
   return Object.fromEntries(names.map((name) => [name, passOn(name)])) as unknown as ReturnType<typeof askService>;
 }
 
+/** As high and as wide as the list of 100,000 features, with nothing in it: what the machine can draw at all. */
+const emptyList = `<style>body { margin: 0; }</style><div style="height: 700px; width: 760px; overflow-y: auto; background: #1f1f1f">
+  <div style="height: 3000000px"></div>
+</div>`;
+
 /** In the page: two seconds at the speed of reading, two of a flung wheel, two of leaps; then back to the top. */
-function scroll(): Promise<Scrolled> {
-  const root = document.querySelector("sae-feature-browser")?.shadowRoot?.querySelector("sae-feature-list")?.shadowRoot;
-  const list = root?.querySelector("lit-virtualizer");
-  if (!root || !list) throw new Error("the list is not there");
+function scroll(scroller: Node | null): Promise<Scrolled> {
+  const list = scroller as HTMLElement | null;
+  if (!list) throw new Error("the list is not there");
   const phase = 2000;
   const gaps: number[] = [];
   let blocked = 0;
@@ -120,7 +136,7 @@ function scroll(): Promise<Scrolled> {
     const step = (now: number) => {
       if (last !== undefined) gaps.push(now - last);
       last = now;
-      if (root.querySelector(".row.waiting")) blank++;
+      if (list.querySelector(".row.waiting")) blank++;
       const time = performance.now() - begun;
       if (time < phase) list.scrollTop += 12;
       else if (time < 2 * phase) list.scrollTop += 240;

@@ -1,7 +1,7 @@
 // Builds dist/: the SIMD kernels (AssemblyScript → wasm), the command line with the service, the extension and its webviews (esbuild), and the schema of experiment files.
-import { cpSync, existsSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { experimentJsonSchema } from "../src/jobs/experimentSchema.ts";
 
 process.chdir(join(import.meta.dirname, ".."));
@@ -43,10 +43,10 @@ async function buildJobs(): Promise<void> {
   for (const file of globSync("dist/*.{js,js.map}")) if (!(file in metafile.outputs)) rmSync(file);
 }
 
-/** The extension host's part: one file, no native module. */
+/** The extension host's part: one file that activation loads, one for what is said over lines (talk.ts). No native module. */
 async function buildExtension(): Promise<void> {
   await build({
-    entryPoints: { extension: "src/extension/extension.ts" },
+    entryPoints: { extension: "src/extension/extension.ts", talk: "src/extension/talk.ts" },
     outdir: "dist",
     outExtension: { ".js": ".cjs" },
     bundle: true,
@@ -54,10 +54,42 @@ async function buildExtension(): Promise<void> {
     platform: "node",
     format: "cjs",
     target: "node20",
-    external: ["vscode"],
+    // Loaded by require, which is quicker in the extension host than its import.
+    supported: { "dynamic-import": false },
+    plugins: [talkApart(), oneApi()],
     sourcemap: true,
     logLevel: "warning",
+    logOverride: { "import-is-undefined": "error" },
   });
+}
+
+/** `import("…/talk.ts")` loads the bundle of that name. */
+function talkApart(): Plugin {
+  return {
+    name: "talk apart",
+    setup: ({ onResolve }) => {
+      onResolve({ filter: /\/talk\.ts$/ }, ({ kind }) =>
+        kind === "dynamic-import" ? { path: "./talk.cjs", external: true } : undefined,
+      );
+    },
+  };
+}
+
+/** VS Code's API once a bundle: esbuild would copy its hundreds of names anew for every file that imports it. */
+function oneApi(): Plugin {
+  return {
+    name: "one API",
+    setup: ({ onResolve, onLoad }) => {
+      onResolve({ filter: /^vscode$/ }, ({ kind }) =>
+        kind === "require-call" ? { path: "vscode", external: true } : { path: "vscode", namespace: "api" },
+      );
+      onLoad({ filter: /.*/, namespace: "api" }, () => {
+        const sources = globSync("src/extension/**/*.ts").map((file) => readFileSync(file, "utf8"));
+        const used = new Set(sources.flatMap((text) => [...text.matchAll(/\bvscode\.(\w+)/g)].map(([, name]) => name)));
+        return { contents: `export const { ${[...used].join(", ")} } = require("vscode");`, resolveDir: "." };
+      });
+    },
+  };
 }
 
 async function buildWebviews(): Promise<void> {

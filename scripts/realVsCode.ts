@@ -168,6 +168,8 @@ export interface VsCodeOptions {
   readonly trust?: boolean;
   /** The PATH that it and its extensions see. */
   readonly path?: string;
+  /** Settings beside those that keep it quiet, and instead of them. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** Further options of its command line. */
   readonly flags?: readonly string[];
 }
@@ -177,7 +179,10 @@ export async function startVsCode(options: VsCodeOptions): Promise<RunningVsCode
   const { vsix, state } = options;
   const port = options.port ?? (await freePort());
   mkdirSync(join(state, "user", "User"), { recursive: true });
-  writeFileSync(join(state, "user", "User", "settings.json"), JSON.stringify(userSettings, null, 2));
+  writeFileSync(
+    join(state, "user", "User", "settings.json"),
+    JSON.stringify({ ...userSettings, ...options.settings }, null, 2),
+  );
   writeFileSync(join(state, "config.yaml"), "auth: none\n");
   const environment = {
     ...process.env,

@@ -106,6 +106,15 @@ export class Workbench {
     }
   }
 
+  /** Shows a webview in every kind of theme, one after the other. */
+  async inEveryTheme(webview: Frame, look: (theme: Theme) => Promise<void>): Promise<void> {
+    for (const theme of themes) {
+      this.theme(theme);
+      await webview.locator(`body[data-vscode-theme-kind="vscode-${theme}"]`).waitFor();
+      await look(theme);
+    }
+  }
+
   /** Changes the colour theme, by the workspace's settings: the workbench takes it over in half a second. */
   theme(theme: Theme): void {
     mkdirSync(join(this.#workspace, ".vscode"), { recursive: true });

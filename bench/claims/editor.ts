@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { prepareRealVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
+import type { Activation } from "../children/activation.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
 import { type Scrolled, withFeatureBrowser } from "../featureBrowserPage.ts";
 import { median } from "../median.ts";
@@ -23,19 +24,12 @@ const ACTIVATION_GOAL = 50;
 
 export const activationClaim: Claim = {
   name: "activation",
-  measures: `milliseconds until the extension's activate returns in a real VS Code, loading its code included (median of ${ACTIVATIONS} windows)`,
+  measures: `milliseconds until the extension's activate returns in a real VS Code: loading its code and the call itself (median of ${ACTIVATIONS} windows)`,
   against: `the limit of ${ACTIVATION_GOAL} ms; no peer`,
   unit: "ms",
   goal: 1,
   run: activation,
 };
-
-interface Activation {
-  readonly milliseconds: number;
-  readonly files: number;
-  readonly bytes: number;
-  readonly addons: readonly string[];
-}
 
 async function activation(bench: Bench): Promise<Measured> {
   await editorNeeded(bench);
@@ -43,6 +37,10 @@ async function activation(bench: Bench): Promise<Measured> {
   const workspace = join(state, "workspace");
   const [results, suite] = [join(state, "results.jsonl"), join(state, "activation.cjs")];
   mkdirSync(workspace);
+  const empty = join(state, "extensions", "empty");
+  mkdirSync(empty, { recursive: true });
+  writeFileSync(join(empty, "package.json"), JSON.stringify(emptyExtension));
+  writeFileSync(join(empty, "main.cjs"), "exports.activate = () => {};");
   writeFileSync(results, "");
   await build({
     entryPoints: [join(import.meta.dirname, "..", "children", "activation.ts")],
@@ -75,20 +73,26 @@ async function activation(bench: Bench): Promise<Measured> {
       .split("\n")
       .filter(Boolean)
       .map((line) => JSON.parse(line) as Activation);
-    const ours = median(all.map(({ milliseconds }) => milliseconds));
+    const totals = all.map(({ load, call }) => load + call);
+    const ours = median(totals);
     return {
       ours,
       peer: ACTIVATION_GOAL,
       ratio: ACTIVATION_GOAL / ours,
       details: {
-        least_ms: Math.min(...all.map(({ milliseconds }) => milliseconds)),
+        least_ms: Math.min(...totals),
+        most_ms: Math.max(...totals),
+        load_ms: median(all.map(({ load }) => load)),
+        call_ms: median(all.map(({ call }) => call)),
+        waited_ms: median(all.map(({ waited }) => waited)),
+        empty_extension_waited_ms: median(all.map(({ waitedForEmpty }) => waitedForEmpty)),
         files_loaded: all[0]!.files,
         kib_loaded: Math.round(all[0]!.bytes / 1024),
         native_modules: all[0]!.addons.length,
         windows: all.length,
       },
       notes: [
-        "The peer's number is the limit. The time is what a caller of activate() waits: reading and running the bundle, activate itself, and VS Code's own bookkeeping, in a host that has just started.",
+        "The peer's number is the limit. Each window has a new extension host. waited_ms is what a caller of the extension's activate() waits for, VS Code's own bookkeeping included; beside it the same for an extension of one empty function, asked just before.",
       ],
     };
   } finally {
@@ -97,6 +101,16 @@ async function activation(bench: Bench): Promise<Measured> {
     rmSync(state, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
+
+/** What VS Code itself takes to activate anything. */
+const emptyExtension = {
+  name: "empty",
+  publisher: "sae-ensembles",
+  version: "0.0.1",
+  engines: { vscode: "^1.101.0" },
+  main: "./main.cjs",
+  activationEvents: [],
+};
 
 /** As many features as the goal says, in as many members as the paper takes. */
 const SYNTHETIC = { members: 8, d_sae: 12_500, k: 64, tokens: 100_000, seed: 1 };
@@ -129,40 +143,44 @@ export const browserOpenClaim: Claim = {
   },
 };
 
-/** Percent of the frames that have to be on time. */
-const SMOOTH = 99;
+/** Share of the frames of an empty list that have to be on time. */
+const SMOOTH = 0.99;
+const SCROLLS = 3;
 
 export const browserScrollClaim: Claim = {
   name: "browser-scroll",
-  measures: `percent of frames on time (60 a second) over a scripted scroll through ${SYNTHETIC.members * SYNTHETIC.d_sae} features: slowly, quickly, and by leaps`,
-  against: `${SMOOTH} percent; no peer`,
+  measures: `percent of frames on time (60 a second) over a scripted scroll through ${SYNTHETIC.members * SYNTHETIC.d_sae} features: slowly, quickly, and by leaps (median of ${SCROLLS})`,
+  against: "the same scroll over an empty list as high, in turns: what the machine can draw at all",
   unit: "%",
-  goal: 1,
+  goal: SMOOTH,
   run: async (bench) => {
     await editorNeeded(bench);
-    let scrolled: Scrolled | undefined;
+    const ours: Scrolled[] = [];
+    const empty: Scrolled[] = [];
     await withFeatureBrowser(bench, SYNTHETIC, async ({ open }) => {
       const opened = await open();
       bench.log("scrolling");
       await opened.scroll(); // the first time warms up code and caches
-      scrolled = await opened.scroll();
+      for (let round = 0; round < SCROLLS; round++) {
+        ours.push(await opened.scroll());
+        empty.push(await opened.scrollEmpty());
+      }
     });
-    const { frames, dropped, longest, blocked, blank } = scrolled!;
-    const ours = (100 * frames) / (frames + dropped);
+    const percent = (all: readonly Scrolled[]) =>
+      median(all.map(({ frames, dropped }) => (100 * frames) / (frames + dropped)));
+    const middle = (pick: (scrolled: Scrolled) => number) => median(ours.map(pick));
     return {
-      ours,
-      peer: SMOOTH,
-      ratio: ours / SMOOTH,
+      ours: percent(ours),
+      peer: percent(empty),
+      ratio: percent(ours) / percent(empty),
       details: {
-        frames_drawn: frames,
-        frames_dropped: dropped,
-        longest_gap_ms: longest,
-        long_tasks: blocked,
-        frames_with_a_row_on_its_way: blank,
+        frames_drawn: middle(({ frames }) => frames),
+        frames_dropped: middle(({ dropped }) => dropped),
+        longest_gap_ms: middle(({ longest }) => longest),
+        long_tasks: middle(({ blocked }) => blocked),
+        frames_with_a_row_on_its_way: middle(({ blank }) => blank),
       },
-      notes: [
-        "The peer's number is the limit. Headless Chromium that draws in software; the real bundle and the real service.",
-      ],
+      notes: ["Headless Chromium that draws in software; the real bundle and the real service."],
     };
   },
 };

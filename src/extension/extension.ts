@@ -79,7 +79,8 @@ export function activate(context: vscode.ExtensionContext): void {
       concepts,
     }),
   );
-  void store.watch();
+  // Starting a process holds the host up; whoever waits for activation need not wait for that.
+  setImmediate(() => void store.watch());
 }
 
 export function deactivate(): void {}

@@ -55,7 +55,13 @@ export const commands = {
 export const editors = { tensorFile: "saeEnsembles.tensorFile" } as const;
 
 /** Keys of `when` clauses that we set. */
-export const contexts = { featuresFiltered: "saeEnsembles.featuresFiltered" } as const;
+export const contexts = {
+  featuresFiltered: "saeEnsembles.featuresFiltered",
+  /** An ensemble has an index to browse. */
+  hasFeatures: "saeEnsembles.hasFeatures",
+  /** A feature was flagged, labelled or noted. */
+  hasAnnotations: "saeEnsembles.hasAnnotations",
+} as const;
 
 export const taskType = "sae-ensembles";
 

@@ -3,26 +3,20 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as vscode from "vscode";
-import {
-  createMessageConnection,
-  type MessageConnection,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from "vscode-jsonrpc/node";
 import type * as z from "zod";
-import { onNotification, type Params, type RequestOptions, type Result, request } from "../protocol/rpc.ts";
-import { service, serviceClient } from "../protocol/service.ts";
+import type { Params, RequestOptions, Result } from "../protocol/rpc.ts";
+import type { ServiceEvents, service } from "../protocol/service.ts";
 import { settings } from "./ids.ts";
+import type { ServiceLine } from "./serviceLine.ts";
 
 type Service = typeof service;
-type Events = (typeof serviceClient)["notifications"];
 
 export class ServiceClient implements vscode.Disposable {
   readonly #extension: vscode.Uri;
   readonly #output: vscode.LogOutputChannel;
-  #running: { child: ChildProcess; connection: MessageConnection } | undefined;
+  #running: { readonly child: ChildProcess; readonly line: Promise<ServiceLine> } | undefined;
   /** By event; the line itself takes one listener an event. */
-  readonly #listeners = new Map<keyof Events, Set<(content: unknown) => void>>();
+  readonly #listeners = new Map<keyof ServiceEvents, Set<(content: unknown) => void>>();
   readonly #started = new vscode.EventEmitter<void>();
   /** Fires whenever a service has started: what it must know is to be said again. */
   readonly onStarted = this.#started.event;
@@ -38,16 +32,22 @@ export class ServiceClient implements vscode.Disposable {
     });
   }
 
-  request<K extends keyof Service["requests"] & string>(
+  async request<K extends keyof Service["requests"] & string>(
     name: K,
     params: Params<Service, K>,
     options?: RequestOptions,
   ): Promise<Result<Service, K>> {
-    return request(this.#connection(), service, name, params, options);
+    if (this.#disposed) throw new Error("SAE Ensembles is shutting down.");
+    this.#running ??= this.#start();
+    const line = await this.#running.line;
+    return line.request(name, params, options);
   }
 
   /** Listens to an event of the service, whichever process it runs in, until disposed. */
-  on<K extends keyof Events>(name: K, listener: (content: z.infer<Events[K]>) => void): vscode.Disposable {
+  on<K extends keyof ServiceEvents>(
+    name: K,
+    listener: (content: z.infer<ServiceEvents[K]>) => void,
+  ): vscode.Disposable {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);
     listeners.add(listener as (content: unknown) => void);
@@ -56,42 +56,39 @@ export class ServiceClient implements vscode.Disposable {
 
   dispose(): void {
     this.#disposed = true;
-    this.#running?.connection.dispose();
     this.#running?.child.kill();
     this.#started.dispose();
   }
 
-  #connection(): MessageConnection {
-    if (this.#disposed) throw new Error("SAE Ensembles is shutting down.");
-    if (this.#running) return this.#running.connection;
+  #start(): { child: ChildProcess; line: Promise<ServiceLine> } {
     const child = spawn(this.#nodePath(), [join(this.#extension.fsPath, "dist", "service.js")], {
       stdio: ["pipe", "pipe", "pipe"],
       windowsHide: true,
       env: { ...process.env, ...chosenDevice() },
     });
-    const connection = createMessageConnection(
-      new StreamMessageReader(child.stdout),
-      new StreamMessageWriter(child.stdin),
+    // While the process starts, the host loads what talks to it.
+    const line = import("./talk.ts").then(
+      ({ ServiceLine }) =>
+        new ServiceLine(
+          child,
+          (name, content) => {
+            for (const listener of this.#listeners.get(name) ?? []) listener(content);
+          },
+          (error) => this.#output.error(error.message),
+        ),
     );
     const gone = (reason: string) => {
+      void line.then((opened) => opened.dispose());
       if (this.#running?.child !== child) return;
       this.#running = undefined;
-      connection.dispose();
       if (!this.#disposed) this.#output.error(`The service ended: ${reason}. It starts again when it is needed.`);
     };
     child.once("error", (error) => gone(error.message));
     child.once("exit", (code, signal) => gone(signal ?? `exit code ${code}`));
     child.stderr.on("data", (chunk: Buffer) => this.#output.warn(chunk.toString().trimEnd()));
-    connection.onError(([error]) => this.#output.error(error.message));
-    this.#running = { child, connection };
-    for (const name of Object.keys(serviceClient.notifications) as (keyof Events)[])
-      onNotification(connection, serviceClient, name, (content) => {
-        for (const listener of this.#listeners.get(name) ?? []) listener(content);
-      });
-    connection.listen();
     this.#output.info(`Service started (process ${child.pid}).`);
     queueMicrotask(() => this.#started.fire());
-    return connection;
+    return { child, line };
   }
 
   /** The Node 24 that runs jobs and the service: the setting's, the one packed with the extension, or the checkout's. */

@@ -55,6 +55,3 @@ export type ProbingProgress = z.infer<typeof probingProgress>;
 
 /** What a view saved: its path, from the service whole, for a webview as a person reads it. */
 export const savedFile = z.object({ file: z.string() });
-
-/** Milliseconds that long work on labelled texts may take before its asker gives up: it shows progress and can be cancelled. */
-export const PROBING_PATIENCE = 6 * 3_600_000;

@@ -214,3 +214,4 @@ export const serviceClient = {
     log: z.object({ level: z.enum(["info", "warning", "error"]), message: z.string() }),
   },
 } as const satisfies Contract;
+export type ServiceEvents = (typeof serviceClient)["notifications"];

@@ -2,12 +2,8 @@
 import { css, html, LitElement, nothing } from "lit";
 import { type ConceptsChoice, type ConceptsResult, conceptsHost, conceptsView } from "../../src/protocol/concepts.ts";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
-import {
-  type LabelledData,
-  PROBING_PATIENCE,
-  type ProbingProgress,
-  type Spread,
-} from "../../src/protocol/labelledData.ts";
+import type { LabelledData, ProbingProgress, Spread } from "../../src/protocol/labelledData.ts";
+import { PROBING_PATIENCE } from "../../src/protocol/patience.ts";
 import { onNotification, type Params, type RequestOptions, type Result, request } from "../../src/protocol/rpc.ts";
 import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";

@@ -9,12 +9,8 @@ import {
   type Suggestion,
 } from "../../src/protocol/debias.ts";
 import type { FeatureDetail } from "../../src/protocol/featureBrowser.ts";
-import {
-  type Columns,
-  type LabelledData,
-  PROBING_PATIENCE,
-  type ProbingProgress,
-} from "../../src/protocol/labelledData.ts";
+import type { Columns, LabelledData, ProbingProgress } from "../../src/protocol/labelledData.ts";
+import { PROBING_PATIENCE } from "../../src/protocol/patience.ts";
 import { onNotification, type Params, type RequestOptions, type Result, request } from "../../src/protocol/rpc.ts";
 import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import { commands } from "../ids.ts";
 import { rankings } from "../trees/featuresHereTree.ts";
+import type { FeatureNode } from "../trees/featuresTree.ts";
 import { featureWords } from "../words.ts";
 import { bigFile } from "./bigFile.ts";
 import type { Parts } from "./register.ts";
@@ -119,24 +120,36 @@ export function pinFeature({ inspector }: Parts, target: number | FeatureHere): 
   inspector.pin(others.length < inspector.pinned.length ? others : [...others, feature]);
 }
 
-/** From a hover with ensemble, feature and the new state; from the tree with its row. */
+/** A feature's row of a tree; of the Features view it names its ensemble. */
+type FeatureOfTree = FeatureHere | Extract<FeatureNode, { kind: "feature" }>;
+
+/** From a hover with ensemble, feature and the new state; from a tree with its row, or with all that are selected. */
 export async function flagFeature(
   { service, inspector }: Parts,
-  target: string | FeatureHere,
-  feature?: number,
+  target: string | FeatureOfTree,
+  feature?: number | readonly FeatureOfTree[],
   flagged?: boolean,
 ): Promise<void> {
-  const ensemble = typeof target === "string" ? target : inspector.ensemble;
+  const ensemble = ensembleOf(target, inspector);
   if (!ensemble) return;
-  const edit =
-    typeof target === "string"
-      ? { features: [feature!], flagged: flagged! }
-      : { features: [target.row.feature], flagged: !target.row.flagged };
-  await service.request("annotate", { ensemble, ...edit });
+  if (typeof target === "string") {
+    await service.request("annotate", { ensemble, features: [feature as number], flagged: flagged! });
+    return;
+  }
+  const rows = [target, ...(Array.isArray(feature) ? (feature as FeatureOfTree[]) : [])].filter(
+    (node) => "row" in node,
+  );
+  const features = [...new Set(rows.map(({ row }) => row.feature))];
+  await service.request("annotate", { ensemble, features, flagged: !target.row.flagged });
 }
 
-export async function labelFeature({ service, inspector }: Parts, target: string | FeatureHere, feature?: number) {
-  const ensemble = typeof target === "string" ? target : inspector.ensemble;
+function ensembleOf(target: string | FeatureOfTree, inspector: Parts["inspector"]): string | undefined {
+  if (typeof target === "string") return target;
+  return "ensemble" in target ? target.ensemble : inspector.ensemble;
+}
+
+export async function labelFeature({ service, inspector }: Parts, target: string | FeatureOfTree, feature?: number) {
+  const ensemble = ensembleOf(target, inspector);
   if (!ensemble) return;
   const id = typeof target === "string" ? feature! : target.row.feature;
   const { row } = await service.request("detail", { ensemble, feature: id });

@@ -37,19 +37,46 @@ export async function labelWithModel(
   const asked = questions.filter(({ label }) => label !== null);
   if (asked.length === 0)
     throw new Error("The index has no passage in which these features fire, so there is nothing to label them by.");
-  await vscode.window.showTextDocument(
-    await vscode.workspace.openTextDocument({ language: "markdown", content: whatIsSent(model, asked) }),
-    { preview: true },
-  );
-  const answer = await vscode.window.showInformationMessage(
-    `Send this to ${model.name}?`,
-    {
-      modal: true,
-      detail: `${asked.length === 1 ? "One feature" : `${asked.length} features`}: passages of your text go to ${model.vendor}, once to ask for a label and once to test it. The document behind this dialog shows them whole.`,
+  const shown = await showWhatIsSent(model, asked);
+  try {
+    const answer = await vscode.window.showInformationMessage(
+      `Send this to ${model.name}?`,
+      {
+        modal: true,
+        detail: `${asked.length === 1 ? "One feature" : `${asked.length} features`}: passages of your text go to ${model.vendor}, once to ask for a label and once to test it. The document behind this dialog shows them whole.`,
+      },
+      "Send",
+    );
+    if (answer !== "Send") return;
+  } finally {
+    // Back to where the features were chosen.
+    await shown.close();
+  }
+  await labelAll(service, ensemble, asked, model);
+}
+
+const scheme = "sae-ensembles-sent";
+
+/** The whole of what a model would be sent, as a document that nobody has to save. */
+async function showWhatIsSent(
+  model: vscode.LanguageModelChat,
+  asked: readonly Question[],
+): Promise<{ close(): Promise<void> }> {
+  const content = whatIsSent(model, asked);
+  const provider = vscode.workspace.registerTextDocumentContentProvider(scheme, {
+    provideTextDocumentContent: () => content,
+  });
+  const uri = vscode.Uri.from({ scheme, path: `/What is sent to ${model.name.replaceAll("/", " ")}.md` });
+  await vscode.window.showTextDocument(uri, { preview: true });
+  return {
+    close: async () => {
+      const tabs = vscode.window.tabGroups.all
+        .flatMap((group) => group.tabs)
+        .filter(({ input }) => input instanceof vscode.TabInputText && input.uri.scheme === scheme);
+      await vscode.window.tabGroups.close(tabs);
+      provider.dispose();
     },
-    "Send",
-  );
-  if (answer === "Send") await labelAll(service, ensemble, asked, model);
+  };
 }
 
 type Question = { feature: number; name: string; label: string | null; detection: string | null };

@@ -59,8 +59,8 @@ export interface Parts {
   readonly inspector: TextInspector;
   readonly here: FeaturesHereTree;
   readonly nextToken: NextTokenPanel;
-  readonly debiasings: EnsemblePanels;
-  readonly concepts: EnsemblePanels;
+  readonly debiasings: EnsemblePanels<"debias">;
+  readonly concepts: EnsemblePanels<"concepts">;
 }
 
 type Command = (parts: Parts, ...args: never[]) => unknown;

@@ -1,14 +1,14 @@
 // Panels of which an ensemble has one each: opened or brought to the front, restored after a reload, told of changed flags. What they answer is each kind's own.
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
-import type { MessageConnection } from "vscode-jsonrpc/node";
 import type { ServiceClient } from "../serviceClient.ts";
-import { fillPanel } from "./webviewPanel.ts";
+import type { Pages } from "../talk.ts";
+import { type Answers, fillPanel, type Teller } from "./webviewPanel.ts";
 
-export interface EnsemblePanelKind {
+export interface EnsemblePanelKind<B extends keyof Pages> {
   readonly viewType: string;
   /** Bundle under dist/webview, without .js. */
-  readonly bundle: string;
+  readonly bundle: B;
   /** Custom element that fills the page. */
   readonly element: string;
   /** What the title begins with. */
@@ -16,27 +16,28 @@ export interface EnsemblePanelKind {
 }
 
 /** One open panel, as its kind fills it. */
-export interface EnsemblePanel {
+export interface EnsemblePanel<B extends keyof Pages> {
   readonly ensemble: string;
-  readonly connection: MessageConnection;
+  /** Shows the page and answers what it asks. */
+  answer(answers: Answers<B>): Teller<B>;
   /** Ends with the panel: long work that nobody waits for is cancelled. */
   until(signal: AbortSignal): AbortSignal;
   /** Listens to the service until the panel is gone. */
   readonly on: ServiceClient["on"];
 }
 
-export class EnsemblePanels implements vscode.WebviewPanelSerializer {
+export class EnsemblePanels<B extends keyof Pages> implements vscode.WebviewPanelSerializer {
   readonly #extension: vscode.ExtensionContext;
   readonly #service: ServiceClient;
-  readonly #kind: EnsemblePanelKind;
-  readonly #fill: (panel: EnsemblePanel) => void;
+  readonly #kind: EnsemblePanelKind<B>;
+  readonly #fill: (panel: EnsemblePanel<B>) => void;
   readonly #open = new Map<string, vscode.WebviewPanel>();
 
   constructor(
     extension: vscode.ExtensionContext,
     service: ServiceClient,
-    kind: EnsemblePanelKind,
-    fill: (panel: EnsemblePanel) => void,
+    kind: EnsemblePanelKind<B>,
+    fill: (panel: EnsemblePanel<B>) => void,
   ) {
     this.#extension = extension;
     this.#service = service;
@@ -65,7 +66,6 @@ export class EnsemblePanels implements vscode.WebviewPanelSerializer {
     panel.title = `${title}: ${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}`;
     panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
     const page = { bundle, element, title: panel.title };
-    const connection = fillPanel(panel, this.#extension.extensionUri, page);
     const gone = new AbortController();
     const listening: vscode.Disposable[] = [];
     this.#open.set(ensemble, panel);
@@ -76,7 +76,7 @@ export class EnsemblePanels implements vscode.WebviewPanelSerializer {
     });
     this.#fill({
       ensemble,
-      connection,
+      answer: (answers) => fillPanel(panel, this.#extension.extensionUri, page, answers),
       until: (signal) => AbortSignal.any([signal, gone.signal]),
       on: (name, listener) => {
         const disposable = this.#service.on(name, listener);

@@ -1,8 +1,6 @@
 // The feature browser's host: one panel an ensemble, its questions passed on to the service, restored after a reload.
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
-import { featureBrowserHost, featureBrowserView } from "../../protocol/featureBrowser.ts";
-import { answer, notify } from "../../protocol/rpc.ts";
 import { offersModel } from "../commands/labelFeatures.ts";
 import { SourceTexts } from "../editor/sourceTexts.ts";
 import { commands, panels } from "../ids.ts";
@@ -64,16 +62,12 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
   #fill(panel: vscode.WebviewPanel, ensemble: string, feature: number | undefined): void {
     panel.title = title(ensemble);
     panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
-    const connection = fillPanel(panel, this.#extension.extensionUri, {
-      bundle: "feature-browser",
-      element: "sae-feature-browser",
-      title: panel.title,
-    });
     const service = this.#service;
     let wanted = feature;
     // A page that is hidden is gone: it hears nothing, and asks anew when it comes back.
     let listens = false;
-    answer(connection, featureBrowserHost, {
+    const page = { bundle: "feature-browser" as const, element: "sae-feature-browser", title: panel.title };
+    const line = fillPanel(panel, this.#extension.extensionUri, page, {
       ready: async () => {
         const snapshot = await service.request("openIndex", { ensemble });
         const canLabel = await offersModel();
@@ -110,20 +104,18 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       },
     });
     const show = (feature: number) => {
-      if (listens) notify(connection, featureBrowserView, "show", { feature });
+      if (listens) line.notify("show", { feature });
       else wanted = feature;
     };
     this.#open.set(ensemble, { panel, show });
     const changed = ({ ensemble: which }: { ensemble: string }) => {
-      if (which === ensemble && this.#open.get(ensemble)?.panel === panel)
-        notify(connection, featureBrowserView, "annotationsChanged", {});
+      if (which === ensemble && this.#open.get(ensemble)?.panel === panel) line.notify("annotationsChanged", {});
     };
     const listening = vscode.Disposable.from(
       service.on("annotationsChanged", changed),
       vscode.lm.onDidChangeChatModels(async () => {
         const canLabel = await offersModel();
-        if (this.#open.get(ensemble)?.panel === panel)
-          notify(connection, featureBrowserView, "canLabelChanged", { canLabel });
+        if (this.#open.get(ensemble)?.panel === panel) line.notify("canLabelChanged", { canLabel });
       }),
     );
     panel.onDidChangeViewState(() => {

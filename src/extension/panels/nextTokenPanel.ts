@@ -1,13 +1,12 @@
 // The next-token panel's host: follows the cursor of the editor used last, passes questions on to the service, keeps the list of interventions.
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
-import { type Intervention, nextTokenHost, nextTokenView, type ShownIntervention } from "../../protocol/inspection.ts";
-import { answer, notify } from "../../protocol/rpc.ts";
+import type { Intervention, ShownIntervention } from "../../protocol/inspection.ts";
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { featureWords } from "../words.ts";
-import { fillPanel } from "./webviewPanel.ts";
+import { fillPanel, type Teller } from "./webviewPanel.ts";
 
 const viewType = "saeEnsembles.nextToken";
 /** Milliseconds of quiet before a moved cursor is followed. */
@@ -17,7 +16,7 @@ const patience = 10 * 60_000;
 const shownTokens = 12;
 const shownFeatures = 8;
 
-type Line = ReturnType<typeof fillPanel>;
+type Line = Teller<"next-token">;
 
 export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #extension: vscode.ExtensionContext;
@@ -48,8 +47,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
         if (document === this.#editor?.document) this.#soon();
       }),
       service.on("annotationsChanged", ({ ensemble }) => {
-        if (this.#open && ensemble === inspector.ensemble)
-          notify(this.#open.line, nextTokenView, "annotationsChanged", {});
+        if (this.#open && ensemble === inspector.ensemble) this.#open.line.notify("annotationsChanged", {});
       }),
     ];
   }
@@ -72,7 +70,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   /** Opens it with one more intervention. */
   async add(features: readonly number[], kind: Intervention["kind"], value: number): Promise<void> {
     if (this.#open) {
-      notify(this.#open.line, nextTokenView, "add", { features: [...features], kind, value });
+      this.#open.line.notify("add", { features: [...features], kind, value });
     } else {
       const added: ShownIntervention = {
         features: [...features],
@@ -135,19 +133,15 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
       const cursor = await this.#cursor().catch(() => undefined);
-      if (this.#open && cursor) notify(this.#open.line, nextTokenView, "cursor", cursor);
+      if (this.#open && cursor) this.#open.line.notify("cursor", cursor);
     }, quiet);
   }
 
   #fill(panel: vscode.WebviewPanel): void {
     panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
-    const line = fillPanel(panel, this.#extension.extensionUri, {
-      bundle: "next-token",
-      element: "sae-next-token",
-      title: "Next Token",
-    });
     const service = this.#service;
-    answer(line, nextTokenHost, {
+    const page = { bundle: "next-token" as const, element: "sae-next-token", title: "Next Token" };
+    const line = fillPanel(panel, this.#extension.extensionUri, page, {
       ready: async () => ({ ...(await this.#cursor()), interventions: this.#kept() }),
       nextToken: async ({ interventions }, signal) =>
         service.request(
@@ -164,7 +158,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
       generate: async ({ interventions, options }, signal) => {
         const stream = `${process.pid} ${this.#streams++}`;
         const listening = service.on("generated", ({ stream: of, ...generated }) => {
-          if (of === stream) notify(line, nextTokenView, "generated", generated);
+          if (of === stream) line.notify("generated", generated);
         });
         try {
           const text = await this.#text();

@@ -1,19 +1,16 @@
 // The hosts of the debias and the concept view: questions passed on to the service, files asked for, what was saved offered to open.
 import * as vscode from "vscode";
-import { conceptsHost, conceptsView } from "../../protocol/concepts.ts";
-import { debiasHost, debiasView } from "../../protocol/debias.ts";
-import { PROBING_PATIENCE } from "../../protocol/labelledData.ts";
-import { answer, notify } from "../../protocol/rpc.ts";
+import { PROBING_PATIENCE } from "../../protocol/patience.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { EnsemblePanels } from "./ensemblePanels.ts";
 
 const timeout = PROBING_PATIENCE;
 
-export function debiasPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels {
-  const kind = { viewType: "saeEnsembles.debias", bundle: "debias", element: "sae-debias", title: "Debias" };
-  return new EnsemblePanels(extension, service, kind, ({ ensemble, connection, until, on }) => {
-    answer(connection, debiasHost, {
+export function debiasPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels<"debias"> {
+  const kind = { viewType: "saeEnsembles.debias", bundle: "debias" as const, element: "sae-debias", title: "Debias" };
+  return new EnsemblePanels(extension, service, kind, ({ ensemble, answer, until, on }) => {
+    const line = answer({
       ready: () => service.request("debiasOpen", { ensemble }),
       pickFile,
       describe: (params) => service.request("describeLabelled", params, { timeout: 120_000 }),
@@ -40,18 +37,23 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
       },
     });
     on("annotationsChanged", (changed) => {
-      if (changed.ensemble === ensemble) notify(connection, debiasView, "annotationsChanged", {});
+      if (changed.ensemble === ensemble) line.notify("annotationsChanged", {});
     });
     on("probingProgress", ({ ensemble: which, progress }) => {
-      if (which === ensemble) notify(connection, debiasView, "progress", progress);
+      if (which === ensemble) line.notify("progress", progress);
     });
   });
 }
 
-export function conceptsPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels {
-  const kind = { viewType: "saeEnsembles.concepts", bundle: "concepts", element: "sae-concepts", title: "Concepts" };
-  return new EnsemblePanels(extension, service, kind, ({ ensemble, connection, until, on }) => {
-    answer(connection, conceptsHost, {
+export function conceptsPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels<"concepts"> {
+  const kind = {
+    viewType: "saeEnsembles.concepts",
+    bundle: "concepts" as const,
+    element: "sae-concepts",
+    title: "Concepts",
+  };
+  return new EnsemblePanels(extension, service, kind, ({ ensemble, answer, until, on }) => {
+    const line = answer({
       ready: () => service.request("conceptsOpen", { ensemble }),
       pickFile,
       describe: (params) => service.request("describeLabelled", params, { timeout: 120_000 }),
@@ -67,10 +69,10 @@ export function conceptsPanels(extension: vscode.ExtensionContext, service: Serv
       },
     });
     on("annotationsChanged", (changed) => {
-      if (changed.ensemble === ensemble) notify(connection, conceptsView, "annotationsChanged", {});
+      if (changed.ensemble === ensemble) line.notify("annotationsChanged", {});
     });
     on("probingProgress", ({ ensemble: which, progress }) => {
-      if (which === ensemble) notify(connection, conceptsView, "progress", progress);
+      if (which === ensemble) line.notify("progress", progress);
     });
   });
 }

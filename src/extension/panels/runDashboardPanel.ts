@@ -1,8 +1,6 @@
 // The run dashboard's host: one panel a run, fed from the run's events file, the report and the store; restored after a reload.
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import { answer, notify } from "../../protocol/rpc.ts";
-import { dashboardHost, dashboardView } from "../../protocol/runDashboard.ts";
 import type { RunEntry } from "../../protocol/service.ts";
 import { commands } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
@@ -39,22 +37,18 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
   #fill(panel: vscode.WebviewPanel, folder: string): void {
     panel.title = `Run: ${basename(folder)}`;
     panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
-    const connection = fillPanel(panel, this.#extension.extensionUri, {
-      bundle: "run-dashboard",
-      element: "sae-run-dashboard",
-      title: panel.title,
-    });
     let gone = false;
     const snapshot = async () => {
       const run = await this.#run(folder);
       const report = run.report ? await this.#service.request("report", { folder }) : null;
       return { run, report };
     };
-    answer(connection, dashboardHost, {
+    const page = { bundle: "run-dashboard" as const, element: "sae-run-dashboard", title: panel.title };
+    const line = fillPanel(panel, this.#extension.extensionUri, page, {
       ready: async () => {
         void this.#pump(
           folder,
-          (lines) => notify(connection, dashboardView, "events", { lines }),
+          (lines) => line.notify("events", { lines }),
           () => gone,
         );
         return snapshot();
@@ -82,7 +76,7 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
     const changed = this.#store.onChanged(() => {
       void snapshot().then(
         (content) => {
-          if (!gone) notify(connection, dashboardView, "runChanged", content);
+          if (!gone) line.notify("runChanged", content);
         },
         () => {},
       );

@@ -1,7 +1,5 @@
 // The read-only editor of .safetensors files and ensemble.json: a click shows what the file is. Numbers are the service's.
 import * as vscode from "vscode";
-import { answer } from "../../protocol/rpc.ts";
-import { tensorFileHost } from "../../protocol/tensorFile.ts";
 import { editors } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { fillPanel } from "./webviewPanel.ts";
@@ -13,21 +11,22 @@ export function registerTensorFileEditor(extension: vscode.Uri, service: Service
   const provider: vscode.CustomReadonlyEditorProvider = {
     openCustomDocument: (uri) => ({ uri, dispose: () => {} }),
     resolveCustomEditor: ({ uri }, panel) => {
-      const connection = fillPanel(panel, extension, {
-        bundle: "tensor-file",
-        element: "sae-tensor-file",
-        title: vscode.workspace.asRelativePath(uri),
-      });
+      const title = vscode.workspace.asRelativePath(uri);
       const file = uri.fsPath;
-      answer(connection, tensorFileHost, {
-        ready: (_, signal) => service.request("describeTensorFile", { file }, { timeout: READING, signal }),
-        statistics: ({ tensor }, signal) =>
-          service.request("tensorStatistics", { file, tensor }, { timeout: READING, signal }),
-        openAsText: async () => {
-          await vscode.commands.executeCommand("vscode.openWith", uri, "default");
-          return {};
+      fillPanel(
+        panel,
+        extension,
+        { bundle: "tensor-file", element: "sae-tensor-file", title },
+        {
+          ready: (_, signal) => service.request("describeTensorFile", { file }, { timeout: READING, signal }),
+          statistics: ({ tensor }, signal) =>
+            service.request("tensorStatistics", { file, tensor }, { timeout: READING, signal }),
+          openAsText: async () => {
+            await vscode.commands.executeCommand("vscode.openWith", uri, "default");
+            return {};
+          },
         },
-      });
+      );
     },
   };
   return vscode.window.registerCustomEditorProvider(editors.tensorFile, provider, {

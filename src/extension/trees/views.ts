@@ -25,7 +25,11 @@ export function createViews(store: RunStore, features: FeaturesTree, browsers: F
     shown,
     store.onChanged(() => {
       runs.badge = badgeOf(store);
-      features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder);
+      const indexed = store.ensembles.filter(({ ensemble }) => ensemble.indexed);
+      features.show(features.ensemble ?? indexed[0]?.ensemble.folder);
+      const annotated = indexed.some(({ ensemble }) => ensemble.annotated);
+      void vscode.commands.executeCommand("setContext", contexts.hasFeatures, indexed.length > 0);
+      void vscode.commands.executeCommand("setContext", contexts.hasAnnotations, annotated);
     }),
     browsers.onShown((ensemble) => features.show(ensemble)),
     features.onDidChangeTreeData(() => {
