@@ -8,6 +8,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
+import { accessibilityViolations } from "../webview/webviewPage.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const minutes = 60_000;
@@ -154,7 +155,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
         ?.shadowRoot?.querySelector("sae-feature-list")
         ?.shadowRoot?.querySelectorAll(".row .tokens");
       const texts = [...(list ?? [])].map((row) =>
-        [...row.querySelectorAll("sae-token")].map((token) => (token as HTMLElement & { text: string }).text).join(" "),
+        [...row.querySelectorAll(".token")].map((token) => token.textContent).join(" "),
       );
       return texts.length > 1 && /she/i.test(texts[0]!) && /she/i.test(texts[1]!);
     });
@@ -262,5 +263,45 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     await feature.click();
     const browserView = await workbench.webview("sae-feature-browser");
     await browserView.getByRole("heading", { name, exact: true }).waitFor();
+  });
+
+  test("axe-core finds nothing in any view as VS Code itself shows it, in any kind of theme", async () => {
+    const tab = (title: string) => () => page.locator(".tab", { hasText: title }).click();
+    const views: [element: string, open: () => Promise<unknown>][] = [
+      ["sae-feature-browser", tab("Features: demo")],
+      ["sae-run-dashboard", tab("Run: demo")],
+      ["sae-debias", tab("Debias: demo")],
+      ["sae-concepts", tab("Concepts: demo")],
+      [
+        "sae-ensemble-comparison",
+        async () => {
+          await row("demo · bagging").click();
+          await row("demo · boosting").click({ modifiers: ["Control"] });
+          await workbench.command("SAE Ensembles: Compare Ensembles…");
+        },
+      ],
+      ["sae-tensor-file", () => workbench.openFile("ensemble.json")],
+      [
+        "sae-next-token",
+        async () => {
+          writeFileSync(join(workspace, "story.txt"), "She was a nurse and he was a surgeon.");
+          await workbench.openFile("story.txt");
+          await workbench.command("SAE Ensembles: Next Token");
+        },
+      ],
+    ];
+    const found: string[] = [];
+    for (const [element, open] of views) {
+      await open();
+      const frame = await workbench.webview(element);
+      await frame.locator(element).locator("h1, h2").first().waitFor();
+      await workbench.inEveryTheme(frame, async (theme) => {
+        await picture(`editor-${element.slice("sae-".length)}-${theme}`);
+        const rules = theme === "dark" ? undefined : ["color-contrast"];
+        for (const violation of await accessibilityViolations(frame, rules))
+          found.push(`${element}, ${theme}: ${violation}`);
+      });
+    }
+    assert.deepEqual(found, []);
   });
 });

@@ -250,7 +250,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.keyboard.press("l");
     await page.keyboard.type("female pronouns");
     await page.keyboard.press("Tab");
-    await page.locator(".row .label", { hasText: "female pronouns" }).first().waitFor();
+    await page.locator(".row .label:visible", { hasText: "female pronouns" }).first().waitFor();
     assert.equal(host.labels.get(0), "female pronouns");
     await page.close();
   });
@@ -260,7 +260,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.keyboard.press("End");
     await page.locator(`#row-${width - 1}`).waitFor();
     await page.getByText("<img␣src=x␣onerror=alert(1)>").first().waitFor();
-    assert.equal(await page.locator("sae-token img").count(), 0);
+    assert.equal(await page.locator(".token img").count(), 0);
     assert.deepEqual(errors, []);
     await page.close();
   });
@@ -368,7 +368,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
       await page.locator(".source.poor").innerText(),
       /Stand-in model · detection 0\.50 on 16 .*hardly better/,
     );
-    assert.match((await page.locator("sae-token[peak]").getAttribute("title"))!, /" she"\s+12\.0\s+position 2/);
+    assert.match((await page.locator(".token.peak").getAttribute("title"))!, /" she"\s+12\.0\s+position 2/);
     assert.deepEqual(errors, []);
     await page.close();
   });

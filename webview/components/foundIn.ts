@@ -1,53 +1,70 @@
-// Member stability as dots: one a member, filled where the feature was found there.
-import { css, html, LitElement } from "lit";
-import { palette } from "./style.ts";
+// Member stability as dots: one a member, filled where the feature was found. One drawing, since a list has many.
+import { css, html, nothing } from "lit";
 
-export class SaeFoundIn extends LitElement {
-  static override properties = { members: { attribute: false }, own: { type: Number } };
-  declare members: readonly boolean[];
-  /** The feature's own member. */
-  declare own: number;
+const size = 9;
+const inLine = 12;
 
-  constructor() {
-    super();
-    this.members = [];
-    this.own = 0;
-  }
-
-  static override styles = [
-    palette,
-    css`
-      :host {
-        display: inline-block;
-        vertical-align: middle;
-      }
-      .dots {
-        display: flex;
-        flex-wrap: wrap;
-        gap: 2px;
-      }
-      .dots span {
-        width: 7px;
-        height: 7px;
-        border-radius: 50%;
-        border: 1px solid currentColor;
-      }
-      .there {
-        background: currentColor;
-      }
-      .own {
-        color: var(--activation);
-      }
-    `,
-  ];
-
-  override render() {
-    const found = this.members.filter(Boolean).length;
-    const label = `found in ${found} of ${this.members.length} members (decoder cosine at least 0.7)`;
-    this.title = label;
-    return html`<div class="dots" role="img" aria-label=${label}>
-      ${this.members.map((there, member) => html`<span class=${`${there ? "there" : ""} ${member === this.own ? "own" : ""}`}></span>`)}
-    </div>`;
-  }
+/** How wide the dots of so many members are, CSS pixels. */
+export function foundInWidth(members: number): number {
+  return Math.min(inLine, members) * size;
 }
-customElements.define("sae-found-in", SaeFoundIn);
+
+export function foundInWords(members: readonly boolean[]): string {
+  return `found in ${members.filter(Boolean).length} of ${members.length} members (decoder cosine at least 0.7)`;
+}
+
+interface Drawing {
+  readonly width: number;
+  readonly height: number;
+  readonly rings: string;
+  readonly found: string;
+  readonly own: string;
+}
+
+/** By pattern: there are few, and a list shows them over and over. */
+const drawings = new Map<string, Drawing>();
+
+function draw(members: readonly boolean[], own: number): Drawing {
+  const key = `${own} ${members.map(Number).join("")}`;
+  const known = drawings.get(key);
+  if (known) return known;
+  const dots = (which: (member: number) => boolean, radius: number) =>
+    members
+      .map((_, member) => {
+        if (!which(member)) return "";
+        const [x, y] = [(member % inLine) * size + size / 2, Math.floor(member / inLine) * size + size / 2];
+        return `M${x - radius} ${y}a${radius} ${radius} 0 1 1 ${2 * radius} 0a${radius} ${radius} 0 1 1 ${-2 * radius} 0`;
+      })
+      .join("");
+  const drawing = {
+    width: foundInWidth(members.length),
+    height: size * Math.ceil(members.length / inLine),
+    rings: dots((member) => !members[member], 3),
+    found: dots((member) => members[member]! && member !== own, 3.5),
+    own: dots((member) => member === own, 3.5),
+  };
+  drawings.set(key, drawing);
+  return drawing;
+}
+
+/** `own`: the feature's own member. `foundInStyle` has to be among the styles around it. */
+export function foundIn(members: readonly boolean[], own: number) {
+  if (members.length === 0) return nothing;
+  const { width, height, rings, found, own: mine } = draw(members, own);
+  return html`<svg class="found-in" role="img" aria-label=${foundInWords(members)} width=${width} height=${height}><path class="ring" d=${rings}></path><path d=${found}></path><path class="own" d=${mine}></path></svg>`;
+}
+
+export const foundInStyle = css`
+  .found-in {
+    display: inline-block;
+    vertical-align: middle;
+    fill: currentColor;
+  }
+  .found-in .ring {
+    fill: none;
+    stroke: currentColor;
+  }
+  .found-in .own {
+    fill: var(--activation);
+  }
+`;

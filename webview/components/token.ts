@@ -1,5 +1,5 @@
 // One token as a chip, tinted by its activation; in high contrast a border instead of a tint. Its text is data, never markup.
-import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import { css, html, LitElement, nothing, unsafeCSS } from "lit";
 import { significant } from "./numbers.ts";
 import { palette } from "./style.ts";
 
@@ -23,6 +23,82 @@ export function tint(share: number): number {
   return share <= 0 ? 0 : 0.06 + 0.36 * Math.min(1, share) ** 0.8;
 }
 
+/** Tints come in steps, so that tokens of a step share their style. */
+const steps = 20;
+const step = (share: number) => Math.ceil(steps * Math.max(0, Math.min(1, share)));
+
+export interface TokenLook {
+  readonly text: string;
+  /** Activation over the feature's maximum, 0…1. */
+  readonly share?: number;
+  /** Activation, for the tooltip; absent: no tooltip. */
+  readonly value?: number | undefined;
+  /** Position in its sequence, from 1, for the tooltip. */
+  readonly place?: number | undefined;
+  /** Inside a sequence: leading spaces are shown as gaps, not as signs. */
+  readonly inline?: boolean;
+  readonly peak?: boolean;
+}
+
+/** A token where there are many: one or two plain elements; `tokenStyle` has to be among the styles around it. */
+export function tokenChip({ text, share = 0, value, place, inline = false, peak = false }: TokenLook) {
+  if (text === "") return nothing;
+  const shown = tokenParts(text).map(({ sign, text: part }) => {
+    if (inline && sign && /^␣+$/.test(part)) return " ".repeat(part.length);
+    return sign ? html`<i>${part}</i>` : part;
+  });
+  const kind = `token t${step(share)}${inline ? " inline" : ""}${peak ? " peak" : ""}`;
+  if (value === undefined) return html`<span class=${kind}>${shown}</span>`;
+  const at = place === undefined ? "" : `  position ${place}`;
+  return html`<span class=${kind} title=${`${JSON.stringify(text)}  ${significant(value)}${at}`}>${shown}</span>`;
+}
+
+const tints = Array.from(
+  { length: steps },
+  (_, i) => `.t${i + 1} { --tint: ${tint((i + 1) / steps).toFixed(3)}; }`,
+).join("\n");
+
+/** On a background that is not the editor's, --tint-scale keeps text on the strongest tint readable. */
+export const tokenStyle = css`
+  ${unsafeCSS(tints)}
+  .token {
+    display: inline-block;
+    white-space: pre;
+    font-family: var(--mono);
+    font-size: var(--vscode-editor-font-size, 12px);
+    line-height: 1.45;
+    padding: 0 3px;
+    border-radius: 3px;
+    background: color-mix(in srgb, var(--activation) calc(100% * var(--tint, 0) * var(--tint-scale, 1)), transparent);
+  }
+  /* In running text: lines break at its spaces, as they would without tokens. */
+  .token.inline {
+    display: inline;
+    white-space: pre-wrap;
+    padding: 1px 0;
+    border-radius: 2px;
+  }
+  .token.peak {
+    text-decoration: underline;
+    text-underline-offset: 3px;
+  }
+  .token i {
+    font-style: normal;
+    opacity: 0.55;
+  }
+  :host-context(.vscode-high-contrast) .token,
+  :host-context(.vscode-high-contrast-light) .token {
+    background: none;
+    border-bottom: calc(var(--tint, 0) * 7px) solid var(--vscode-contrastActiveBorder, currentColor);
+  }
+  @media (forced-colors: active) {
+    .token {
+      border-bottom: calc(var(--tint, 0) * 7px) solid Highlight;
+    }
+  }
+`;
+
+/** A token by itself, where there are few. */
 export class SaeToken extends LitElement {
   static override properties = {
     text: { type: String },
@@ -33,13 +109,9 @@ export class SaeToken extends LitElement {
     peak: { type: Boolean, reflect: true },
   };
   declare text: string;
-  /** Activation over the feature's maximum, 0…1. */
   declare share: number;
-  /** Activation, for the tooltip; absent: no tooltip. */
   declare value: number | undefined;
-  /** Position in its sequence, from 1, for the tooltip. */
   declare place: number | undefined;
-  /** Inside a sequence: leading spaces are shown as gaps, not as signs. */
   declare inline: boolean;
   declare peak: boolean;
 
@@ -53,68 +125,16 @@ export class SaeToken extends LitElement {
 
   static override styles = [
     palette,
+    tokenStyle,
     css`
       :host {
         display: inline-block;
-        position: relative;
-        isolation: isolate;
-        white-space: pre;
-        font-family: var(--mono);
-        font-size: var(--vscode-editor-font-size, 12px);
-        line-height: 1.45;
-        padding: 0 3px;
-        border-radius: 3px;
-      }
-      :host([inline]) {
-        padding: 0;
-        border-radius: 2px;
-      }
-      :host::before {
-        content: "";
-        position: absolute;
-        inset: 0;
-        z-index: -1;
-        border-radius: inherit;
-        background: var(--activation);
-        opacity: var(--tint, 0);
-      }
-      :host([peak]) {
-        text-decoration: underline;
-        text-underline-offset: 3px;
-      }
-      .sign {
-        opacity: 0.55;
-      }
-      @media (forced-colors: active) {
-        :host {
-          border-bottom: calc(var(--tint, 0) * 7px) solid Highlight;
-        }
-      }
-      :host-context(.vscode-high-contrast),
-      :host-context(.vscode-high-contrast-light) {
-        border-bottom: calc(var(--tint, 0) * 7px) solid var(--vscode-contrastActiveBorder, currentColor);
       }
     `,
   ];
 
-  protected override updated(changed: PropertyValues<this>): void {
-    if (changed.has("share")) this.style.setProperty("--tint", tint(this.share).toFixed(3));
-    if (changed.has("value") || changed.has("text")) {
-      if (this.value === undefined) this.removeAttribute("title");
-      else {
-        const place = this.place === undefined ? "" : `  position ${this.place}`;
-        this.title = `${JSON.stringify(this.text)}  ${significant(this.value)}${place}`;
-      }
-    }
-  }
-
   override render() {
-    if (this.text === "") return nothing;
-    const shown = tokenParts(this.text).map(({ sign, text }) => {
-      if (this.inline && sign && /^␣+$/.test(text)) return " ".repeat(text.length);
-      return sign ? html`<span class="sign">${text}</span>` : text;
-    });
-    return html`<span>${shown}</span>`;
+    return tokenChip(this);
   }
 }
 customElements.define("sae-token", SaeToken);

@@ -3,11 +3,11 @@ import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import "@vscode-elements/elements/dist/vscode-textarea/index.js";
 import { css, html, LitElement, nothing } from "lit";
 import type { FeatureDetail, Sequence } from "../../src/protocol/featureBrowser.ts";
+import { foundIn, foundInStyle } from "../components/foundIn.ts";
 import { density, significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
-import "../components/foundIn.ts";
 import "../components/histogram.ts";
-import "../components/token.ts";
+import { tokenChip, tokenStyle } from "../components/token.ts";
 
 export class SaeFeatureDetail extends LitElement {
   static override properties = {
@@ -32,6 +32,8 @@ export class SaeFeatureDetail extends LitElement {
   static override styles = [
     palette,
     controls,
+    tokenStyle,
+    foundInStyle,
     css`
       :host {
         display: block;
@@ -105,7 +107,7 @@ export class SaeFeatureDetail extends LitElement {
         font-variant-numeric: tabular-nums;
         gap: 8px;
       }
-      .lowered sae-token {
+      .lowered .token {
         --activation: var(--negative);
       }
       .chips {
@@ -234,15 +236,15 @@ export class SaeFeatureDetail extends LitElement {
         <div><dt>density</dt><dd>${density(row.density)}</dd></div>
         <div><dt>max</dt><dd>${significant(row.max)}</dd></div>
         <div><dt>mean when active</dt><dd>${significant(row.mean)}</dd></div>
-        <div><dt>found in</dt><dd>${row.foundIn.filter(Boolean).length} of ${row.foundIn.length} <sae-found-in .members=${row.foundIn} .own=${row.member}></sae-found-in></dd></div>
+        <div><dt>found in</dt><dd>${row.foundIn.filter(Boolean).length} of ${row.foundIn.length} ${foundIn(row.foundIn, row.member)}</dd></div>
       </dl>
       ${
         row.density === 0
           ? html`<p class="notice">This feature never fired on the indexed text.</p>`
           : html`<h3>Activating tokens</h3>
-              <div class="chips">${row.tokens.map((token) => html`<sae-token .text=${token.text} .share=${token.strength} .value=${token.count}></sae-token>`)}</div>
+              <div class="chips">${row.tokens.map(({ text, strength, count }) => tokenChip({ text, share: strength, value: count }))}</div>
               <h3>Activations</h3>
-              <sae-histogram large .counts=${row.histogram} .max=${row.max ?? 0} .marks=${detail.bands.map((band) => band.from).filter((from) => from > 0)}></sae-histogram>`
+              <sae-histogram .counts=${row.histogram} .max=${row.max ?? 0} .marks=${detail.bands.map((band) => band.from).filter((from) => from > 0)}></sae-histogram>`
       }
       ${this.#logits(detail)}
       ${detail.bands.length ? html`<h3>Where it fires</h3>` : nothing}
@@ -251,9 +253,15 @@ export class SaeFeatureDetail extends LitElement {
           <ol>
             ${band.sequences.map(
               (sequence) => html`<li class="sequence" @click=${() => this.#openSource(sequence)}>
-                ${sequence.tokens.map(
-                  (token, i) =>
-                    html`<sae-token inline ?peak=${i === sequence.peak} .text=${token.text} .share=${row.max ? token.value / row.max : 0} .value=${token.value} .place=${i + 1}></sae-token>`,
+                ${sequence.tokens.map(({ text, value }, i) =>
+                  tokenChip({
+                    text,
+                    share: row.max ? value / row.max : 0,
+                    value,
+                    place: i + 1,
+                    inline: true,
+                    peak: i === sequence.peak,
+                  }),
                 )}
                 ${this.#source(sequence)}
               </li>`,
@@ -269,7 +277,7 @@ export class SaeFeatureDetail extends LitElement {
                 (other) => html`<li>
                   <button class="plain neighbour" @click=${() => this.#emit("open", { feature: other.feature })}>
                     <span>${other.cosine.toFixed(3)}</span><span>${other.member}/${other.index}</span>
-                    <span>${other.label || other.tokens.map((text) => html`<sae-token .text=${text}></sae-token> `)}</span>
+                    <span>${other.label || other.tokens.map((text) => [tokenChip({ text }), " "])}</span>
                   </button>
                 </li>`,
               )}
@@ -313,7 +321,7 @@ export class SaeFeatureDetail extends LitElement {
     if (!detail.topLogits || !detail.bottomLogits) return nothing;
     const largest = Math.max(...[...detail.topLogits, ...detail.bottomLogits].map(({ value }) => Math.abs(value)));
     const column = (name: string, logits: readonly { text: string; value: number }[]) =>
-      html`<ul class=${name}>${logits.map(({ text, value }) => html`<li><sae-token .text=${text} .share=${Math.abs(value) / largest}></sae-token><span>${value >= 0 ? "+" : "−"}${significant(Math.abs(value))}</span></li>`)}</ul>`;
+      html`<ul class=${name}>${logits.map(({ text, value }) => html`<li>${tokenChip({ text, share: Math.abs(value) / largest })}<span>${value >= 0 ? "+" : "−"}${significant(Math.abs(value))}</span></li>`)}</ul>`;
     return html`<h3>Logits it raises · it lowers</h3>
       <div class="logits">${column("raised", detail.topLogits)}${column("lowered", detail.bottomLogits)}</div>`;
   }

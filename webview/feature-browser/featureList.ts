@@ -1,14 +1,28 @@
-// The virtual list of features: one row each, 100,000 and more, by mouse, by keyboard and for a screen reader.
-import { LitVirtualizer } from "@lit-labs/virtualizer/LitVirtualizer.js";
-import "@lit-labs/virtualizer";
-import { css, html, LitElement, type PropertyValues } from "lit";
+// The virtual list of features: one row each, 100,000 and more, by mouse, by keyboard and for a screen reader. Rows are of one height and made of few plain elements; as many exist as are seen, and scrolling gives those that left at one end the features that come at the other.
+import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import { guard } from "lit/directives/guard.js";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
+import { foundIn, foundInStyle, foundInWidth, foundInWords } from "../components/foundIn.ts";
+import { smallHistogram, smallHistogramStyle } from "../components/histogram.ts";
 import { density, significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
-import "../components/foundIn.ts";
-import "../components/histogram.ts";
-import "../components/token.ts";
+import { tokenChip, tokenStyle } from "../components/token.ts";
 import type { Pages } from "./pages.ts";
+
+const rowHeight = 30;
+/** Rows kept ready above and below those that are seen. */
+const margin = 6;
+/** Tokens of a row: more never fit. */
+const mostTokens = 12;
+
+/** What a click on a row was. */
+export interface Chosen {
+  readonly feature: number;
+  readonly place: number;
+  readonly toggle: boolean;
+  readonly extend: boolean;
+  readonly flagged: boolean;
+}
 
 export class SaeFeatureList extends LitElement {
   static override properties = {
@@ -17,6 +31,8 @@ export class SaeFeatureList extends LitElement {
     selection: { attribute: false },
     cursor: { type: Number },
     members: { type: Number },
+    first: { state: true },
+    fit: { state: true },
   };
   declare pages: Pages;
   /** Counts up with every change of the pages or of what they hold. */
@@ -26,7 +42,10 @@ export class SaeFeatureList extends LitElement {
   /** Place of the cursor. */
   declare cursor: number;
   declare members: number;
-  #places: number[] = [];
+  /** First row that is seen, and how many fit. */
+  declare first: number;
+  declare fit: number;
+  readonly #resized = new ResizeObserver(() => this.#measure());
 
   constructor() {
     super();
@@ -34,11 +53,16 @@ export class SaeFeatureList extends LitElement {
     this.selection = new Set();
     this.cursor = 0;
     this.members = 1;
+    this.first = 0;
+    this.fit = 0;
   }
 
   static override styles = [
     palette,
     controls,
+    tokenStyle,
+    smallHistogramStyle,
+    foundInStyle,
     css`
       :host {
         display: flex;
@@ -46,11 +70,16 @@ export class SaeFeatureList extends LitElement {
         min-height: 0;
         container-type: inline-size;
       }
-      lit-virtualizer {
+      /* Opaque, so that scrolling moves what is painted already. */
+      .scroller {
         flex: 1;
         min-height: 0;
         overflow-y: auto;
         contain: strict;
+        background: var(--vscode-editor-background);
+      }
+      .all {
+        position: relative;
       }
       .row,
       .head {
@@ -70,6 +99,9 @@ export class SaeFeatureList extends LitElement {
         border-bottom: 1px solid var(--hairline);
       }
       .row {
+        position: absolute;
+        left: 0;
+        contain: strict;
         cursor: pointer;
       }
       .row:hover {
@@ -79,6 +111,9 @@ export class SaeFeatureList extends LitElement {
       .row[aria-selected="true"] {
         background: var(--vscode-list-inactiveSelectionBackground);
         color: var(--vscode-list-inactiveSelectionForeground, inherit);
+      }
+      .row[aria-selected="true"] {
+        --tint-scale: 0.7;
       }
       :host(:focus-within) .row[aria-selected="true"] {
         background: var(--vscode-list-activeSelectionBackground);
@@ -115,11 +150,18 @@ export class SaeFeatureList extends LitElement {
         font-family: var(--mono);
         font-variant-numeric: tabular-nums;
       }
+      .heard {
+        position: absolute;
+        clip-path: inset(50%);
+      }
+      /* What does not fit goes to a second line, which nobody sees. */
       .tokens {
         display: flex;
-        gap: 4px;
+        flex-wrap: wrap;
+        align-content: flex-start;
+        gap: 8px 4px;
+        height: calc(1.45 * var(--vscode-editor-font-size, 12px));
         overflow: hidden;
-        mask-image: linear-gradient(to right, black calc(100% - 14px), transparent);
       }
       .label {
         overflow: hidden;
@@ -132,7 +174,26 @@ export class SaeFeatureList extends LitElement {
       .waiting {
         color: var(--dim);
       }
+      /* Where there is no column for labels, a label stands before the tokens. */
+      .tokens > .label {
+        display: none;
+        max-width: 100%;
+        line-height: calc(1.45 * var(--vscode-editor-font-size, 12px));
+      }
       @container (max-width: 760px) {
+        .row,
+        .head {
+          grid-template-columns: 24px 66px minmax(0, 1fr) 72px 66px 50px var(--dots);
+          gap: 8px;
+        }
+        .wider {
+          display: none;
+        }
+        .tokens > .label {
+          display: inline-block;
+        }
+      }
+      @container (max-width: 520px) {
         .row,
         .head {
           grid-template-columns: 24px 66px minmax(0, 1fr) 66px;
@@ -144,94 +205,136 @@ export class SaeFeatureList extends LitElement {
     `,
   ];
 
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#resized.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resized.disconnect();
+  }
+
   override willUpdate(changed: PropertyValues<this>): void {
-    const total = this.pages.total ?? 0;
-    if (changed.has("members")) this.style.setProperty("--dots", `${Math.max(52, Math.min(12, this.members) * 9)}px`);
-    if (changed.has("version") || this.#places.length !== total) {
-      this.#places = Array.from({ length: total }, (_, place) => place);
-    }
+    if (changed.has("members")) this.style.setProperty("--dots", `${Math.max(52, foundInWidth(this.members))}px`);
+    this.pages.want(this.first, this.first + this.fit);
   }
 
   protected override updated(changed: PropertyValues<this>): void {
     if (changed.has("cursor") && changed.get("cursor") !== undefined) this.reveal(this.cursor);
+    // A shorter list ends further up than where one was.
+    if (changed.has("version")) this.#measure();
+  }
+
+  override focus(): void {
+    this.#scroller?.focus();
   }
 
   /** Scrolls a row into view if it is not. */
   reveal(place: number): void {
-    const scroller = this.renderRoot.querySelector("lit-virtualizer");
-    if (!(scroller instanceof LitVirtualizer) || place >= this.#places.length) return;
-    const top = place * 30;
+    const scroller = this.#scroller;
+    if (!scroller || place >= (this.pages.total ?? 0)) return;
+    const top = place * rowHeight;
     if (top < scroller.scrollTop) scroller.scrollTop = top;
-    else if (top + 30 > scroller.scrollTop + scroller.clientHeight)
-      scroller.scrollTop = top + 30 - scroller.clientHeight;
+    else if (top + rowHeight > scroller.scrollTop + scroller.clientHeight)
+      scroller.scrollTop = top + rowHeight - scroller.clientHeight;
   }
 
-  #emit(name: string, row: FeatureRow, place: number, event: MouseEvent): void {
+  get #scroller(): HTMLElement | null {
+    return this.renderRoot.querySelector(".scroller");
+  }
+
+  #measure(): void {
+    const scroller = this.#scroller;
+    if (!scroller) return;
+    this.first = Math.floor(scroller.scrollTop / rowHeight);
+    this.fit = Math.ceil(scroller.clientHeight / rowHeight) + 1;
+  }
+
+  #click(event: MouseEvent): void {
+    const row = (event.target as Element).closest<HTMLElement>(".row");
+    const place = Number(row?.dataset["place"]);
+    const shown = row && this.pages.at(place);
+    if (!shown) return;
     const { ctrlKey, metaKey, shiftKey } = event;
-    this.dispatchEvent(
-      new CustomEvent(name, {
-        detail: { feature: row.feature, place, toggle: ctrlKey || metaKey, extend: shiftKey, flagged: !row.flagged },
-      }),
-    );
+    const detail: Chosen = {
+      feature: shown.feature,
+      place,
+      toggle: ctrlKey || metaKey,
+      extend: shiftKey,
+      flagged: !shown.flagged,
+    };
+    const name = (event.target as Element).closest(".flag") ? "flag" : "choose";
+    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
   override render() {
+    const total = this.pages.total ?? 0;
     return html`
       <div class="head" aria-hidden="true">
         <span></span><span>feature</span><span>activating tokens</span><span class="wide">activations</span>
-        <span class="number">density</span><span class="number wide">max</span><span class="wide">found in</span><span class="wide">label</span>
+        <span class="number">density</span><span class="number wide">max</span><span class="wide">found in</span><span class="wider">label</span>
       </div>
-      <lit-virtualizer
-        scroller
+      <div
+        class="scroller"
         role="listbox"
         aria-label="Features"
         aria-multiselectable="true"
         tabindex="0"
-        aria-activedescendant=${`row-${this.cursor}`}
-        .items=${this.#places}
-        .keyFunction=${(place: number) => place}
-        .renderItem=${(place: number) => this.#row(place)}
-      ></lit-virtualizer>
+        aria-activedescendant=${this.#exists(this.cursor) ? `row-${this.cursor}` : nothing}
+        @scroll=${this.#measure}
+        @click=${this.#click}
+      ><div class="all" role="presentation" style=${`height: ${total * rowHeight}px`}>${this.#slots(total).map((place) => this.#slot(place, total))}</div></div>
     `;
   }
 
-  #row(place: number) {
+  /** The window of rows that exist: from which place on, and how many. */
+  #window(): { from: number; many: number } {
+    return { from: Math.max(0, this.first - margin), many: this.fit + 2 * margin };
+  }
+
+  #exists(place: number): boolean {
+    const { from, many } = this.#window();
+    return place >= from && place < Math.min(from + many, this.pages.total ?? 0);
+  }
+
+  /** The place that each row's elements show now: a place keeps its elements for as long as it is in the window. */
+  #slots(total: number): number[] {
+    const { from, many } = this.#window();
+    return Array.from({ length: Math.min(many, total) }, (_, slot) => from + ((((slot - from) % many) + many) % many));
+  }
+
+  #slot(place: number, total: number) {
+    if (place >= total) return nothing;
     const row = this.pages.at(place);
-    const position = { id: `row-${place}`, size: String(this.pages.total ?? 0), at: String(place + 1) };
-    if (!row) {
-      return html`<div class="row waiting" role="option" aria-selected="false" id=${position.id} aria-setsize=${position.size} aria-posinset=${position.at}><span></span><span class="id">…</span></div>`;
-    }
-    const selected = this.selection.has(row.feature);
-    const name = `${row.member}/${row.index}`;
+    const selected = row !== undefined && this.selection.has(row.feature);
+    const cursor = place === this.cursor;
+    return guard([row, place, total, selected, cursor], () => this.#row(row, place, total, selected, cursor));
+  }
+
+  #row(row: FeatureRow | undefined, place: number, total: number, selected: boolean, cursor: boolean) {
     return html`<div
-      class=${`row${place === this.cursor ? " cursor" : ""}`}
+      class=${`row${cursor ? " cursor" : ""}${row ? "" : " waiting"}`}
+      style=${`top: ${place * rowHeight}px`}
       role="option"
-      id=${position.id}
+      id=${`row-${place}`}
+      data-place=${place}
       aria-selected=${selected ? "true" : "false"}
-      aria-setsize=${position.size}
-      aria-posinset=${position.at}
-      @click=${(event: MouseEvent) => this.#emit("choose", row, place, event)}
-    >
-      <span
-        class="flag"
-        data-flag
-        aria-hidden="true"
-        aria-pressed=${row.flagged ? "true" : "false"}
-        title=${row.flagged ? "Flagged for removal (f)" : "Flag for removal (f)"}
-        @click=${(event: MouseEvent) => {
-          event.stopPropagation();
-          this.#emit("flag", row, place, event);
-        }}
-        >${row.flagged ? "⚑" : "⚐"}</span
-      >
-      <span class="id">${name}</span>
-      <span class="tokens">${row.tokens.map((token) => html`<sae-token .text=${token.text} .share=${token.strength}></sae-token>`)}${row.density === 0 ? html`<span class="dim">dead: never fired</span>` : ""}</span>
-      <span class="wide"><sae-histogram .counts=${row.histogram} .max=${row.max ?? 0}></sae-histogram></span>
-      <span class="number">${density(row.density)}</span>
-      <span class="number wide">${significant(row.max)}</span>
-      <span class="wide"><sae-found-in .members=${row.foundIn} .own=${row.member}></sae-found-in></span>
-      <span class="label wide" title=${row.label}>${row.label}</span>
-    </div>`;
+      aria-setsize=${total}
+      aria-posinset=${place + 1}
+    >${row ? cells(row) : html`<span></span><span class="id">…</span>`}</div>`;
   }
 }
 customElements.define("sae-feature-list", SaeFeatureList);
+
+function cells(row: FeatureRow) {
+  const { flagged, member, index, tokens, histogram, max, label } = row;
+  return html`<span class="flag" aria-hidden="true" aria-pressed=${flagged ? "true" : "false"} title=${flagged ? "Flagged for removal (f)" : "Flag for removal (f)"}>${flagged ? "⚑" : "⚐"}</span
+    ><span class="id">${member}/${index}${flagged ? html`<span class="heard">flagged</span>` : nothing}</span
+    ><span class="tokens">${label ? html`<span class="label">${label}</span>` : nothing}${row.density === 0 ? html`<span class="dim">dead: never fired</span>` : tokens.slice(0, mostTokens).map(({ text, strength }) => tokenChip({ text, share: strength }))}</span
+    ><span class="wide">${smallHistogram(histogram)}</span
+    ><span class="number">${density(row.density)}</span
+    ><span class="number wide">${significant(max)}</span
+    ><span class="wide" title=${foundInWords(row.foundIn)}>${foundIn(row.foundIn, member)}</span
+    ><span class="label wider" title=${label}>${label}</span>`;
+}

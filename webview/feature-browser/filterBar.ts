@@ -75,7 +75,7 @@ export class SaeFilterBar extends LitElement {
       }
       vscode-single-select {
         width: auto;
-        min-width: 132px;
+        min-width: 118px;
       }
       button.chip {
         border-radius: 11px;

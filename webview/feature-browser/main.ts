@@ -13,6 +13,7 @@ import { connectToHost, loadViewState, saveViewState } from "../components/host.
 import { controls, page, palette } from "../components/style.ts";
 import type { SaeFeatureDetail } from "./featureDetail.ts";
 import "./featureDetail.ts";
+import type { Chosen, SaeFeatureList } from "./featureList.ts";
 import "./featureList.ts";
 import { everything, type SaeFilterBar } from "./filterBar.ts";
 import { featureAsMarkdown } from "./markdown.ts";
@@ -113,10 +114,14 @@ class SaeFeatureBrowser extends LitElement {
     css`
       .title {
         display: flex;
-        gap: 4px 14px;
-        flex-wrap: wrap;
+        gap: 14px;
         align-items: baseline;
         padding: 8px 12px 0;
+        white-space: nowrap;
+      }
+      .title .dim {
+        overflow: hidden;
+        text-overflow: ellipsis;
       }
       h1 {
         font-size: 1.1em;
@@ -250,22 +255,32 @@ class SaeFeatureBrowser extends LitElement {
     this.#keep();
   }
 
-  #choose(place: number, feature: number, { toggle, extend }: { toggle: boolean; extend: boolean }): void {
+  #choose({ place, feature, toggle, extend }: Pick<Chosen, "place" | "feature" | "toggle" | "extend">): void {
     this.cursor = place;
+    if (extend) {
+      void this.#selectFromAnchor(place);
+      return;
+    }
     if (toggle) {
       const selection = new Set(this.selection);
       if (!selection.delete(feature)) selection.add(feature);
       this.selection = selection;
-    } else if (extend) {
-      const [from, to] = [Math.min(this.#anchor, place), Math.max(this.#anchor, place)];
-      const range = Array.from({ length: to - from + 1 }, (_, i) => this.#pages.at(from + i)?.feature);
-      this.selection = new Set(range.filter((f) => f !== undefined));
     } else {
       this.selection = new Set([feature]);
+      void this.#open(feature);
     }
-    if (!extend) this.#anchor = place;
-    this.version++;
-    if (!toggle && !extend) void this.#open(feature);
+    this.#anchor = place;
+  }
+
+  /** Rows between that aren't here are fetched first: what is flagged together is all that lies between. */
+  async #selectFromAnchor(place: number): Promise<void> {
+    const [from, to] = [Math.min(this.#anchor, place), Math.max(this.#anchor, place)];
+    try {
+      const rows = await this.#pages.range(from, to);
+      if (this.cursor === place) this.selection = new Set(rows.map(({ feature }) => feature));
+    } catch (error) {
+      this.detailError = error instanceof Error ? error.message : String(error);
+    }
   }
 
   #move(by: number, extend: boolean): void {
@@ -275,7 +290,8 @@ class SaeFeatureBrowser extends LitElement {
     const row = this.#pages.at(place);
     this.cursor = place;
     this.#awaited = row ? undefined : place;
-    if (row) this.#choose(place, row.feature, { toggle: false, extend });
+    if (row) this.#choose({ place, feature: row.feature, toggle: false, extend });
+    else this.#pages.want(place, place);
   }
 
   /** Rows have come: opens the one that the cursor waits on. */
@@ -283,7 +299,7 @@ class SaeFeatureBrowser extends LitElement {
     this.version++;
     if (this.#awaited === undefined) return;
     const row = this.#pages.at(this.#awaited);
-    if (row) this.#choose(this.#awaited, row.feature, { toggle: false, extend: false });
+    if (row) this.#choose({ place: this.#awaited, feature: row.feature, toggle: false, extend: false });
     if (row) this.#awaited = undefined;
   }
 
@@ -339,10 +355,7 @@ class SaeFeatureBrowser extends LitElement {
       // A search box would empty itself; the search is to stay and x clears it.
       event.preventDefault();
       if (this.help) this.help = false;
-      else if (typing)
-        (
-          this.renderRoot.querySelector("sae-feature-list")?.shadowRoot?.querySelector("lit-virtualizer") as HTMLElement
-        )?.focus();
+      else if (typing) this.renderRoot.querySelector<SaeFeatureList>("sae-feature-list")?.focus();
       else this.detailOpen = false;
       this.#keep();
       return;
@@ -399,10 +412,12 @@ class SaeFeatureBrowser extends LitElement {
     const { snapshot } = this;
     if (this.fatal) return this.#closed(this.fatal);
     if (!snapshot) return html`<main>${untitled}<p class="notice" role="status">Opening the feature index…</p></main>`;
+    const kind = snapshot.members > 1 ? `${snapshot.method} of ${snapshot.members}` : snapshot.method;
+    const about = `${kind} · ${snapshot.hook} · ${snapshot.corpusTokens.toLocaleString("en-US")} tokens indexed`;
     return html`<main>
       <div class="title">
         <h1>${snapshot.title}</h1>
-        <span class="dim">${snapshot.method}${snapshot.members > 1 ? ` of ${snapshot.members}` : ""} · ${snapshot.hook} · ${snapshot.corpusTokens.toLocaleString("en-US")} tokens indexed</span>
+        <span class="dim" title=${about}>${about}</span>
         <span class="right">
           ${
             snapshot.canTryText
@@ -489,7 +504,10 @@ class SaeFeatureBrowser extends LitElement {
   }
 
   #list(snapshot: Snapshot) {
-    if (this.#pages.error) return html`<p class="error" role="alert">${this.#pages.error}</p>`;
+    if (this.#pages.error)
+      return html`<p class="error" role="alert">${this.#pages.error}
+        <button class="plain outlined" @click=${() => this.#ask(this.query)}>Try Again</button>
+      </p>`;
     if (this.#pages.total === 0) {
       return html`<p class="notice">
         Nothing matches among ${snapshot.width.toLocaleString("en-US")} features.
@@ -502,8 +520,8 @@ class SaeFeatureBrowser extends LitElement {
       .selection=${this.selection}
       .cursor=${this.cursor}
       .members=${snapshot.members}
-      @choose=${(event: CustomEvent<{ place: number; feature: number; toggle: boolean; extend: boolean }>) => this.#choose(event.detail.place, event.detail.feature, event.detail)}
-      @flag=${(event: CustomEvent<{ feature: number; flagged: boolean }>) => void this.#annotate({ features: [event.detail.feature], flagged: event.detail.flagged })}
+      @choose=${(event: CustomEvent<Chosen>) => this.#choose(event.detail)}
+      @flag=${(event: CustomEvent<Chosen>) => void this.#annotate({ features: [event.detail.feature], flagged: event.detail.flagged })}
     ></sae-feature-list>`;
   }
 }

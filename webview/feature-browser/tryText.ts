@@ -5,7 +5,7 @@ import { css, html, LitElement, nothing } from "lit";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
 import { significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
-import "../components/token.ts";
+import { tokenChip, tokenStyle } from "../components/token.ts";
 
 export interface Tried {
   readonly tokens: readonly { text: string; features: readonly { feature: number; value: number }[] }[];
@@ -34,6 +34,7 @@ export class SaeTryText extends LitElement {
   static override styles = [
     palette,
     controls,
+    tokenStyle,
     css`
       :host {
         display: block;
@@ -111,7 +112,7 @@ export class SaeTryText extends LitElement {
                   (t, i) =>
                     html`<button class="plain" aria-pressed=${i === this.chosen ? "true" : "false"} @click=${() => {
                       this.chosen = i;
-                    }}><sae-token inline .text=${t.text} .share=${strongest ? (t.features[0]?.value ?? 0) / strongest : 0}></sae-token></button>`,
+                    }}>${tokenChip({ text: t.text, share: strongest ? (t.features[0]?.value ?? 0) / strongest : 0, inline: true })}</button>`,
                 )}
               </div>
               ${
@@ -122,7 +123,7 @@ export class SaeTryText extends LitElement {
                         return html`<li>
                           <span class="value">${significant(value)}</span>
                           <button class="plain id" @click=${() => this.dispatchEvent(new CustomEvent("open", { detail: { feature } }))}>${row ? `${row.member}/${row.index}` : feature}</button>
-                          <span>${row?.label || row?.tokens.map((text) => html`<sae-token .text=${text.text} .share=${text.strength}></sae-token> `)}</span>
+                          <span>${row?.label || row?.tokens.map(({ text, strength }) => [tokenChip({ text, share: strength }), " "])}</span>
                         </li>`;
                       })}
                     </ul>`
