@@ -92,10 +92,10 @@ export class Workbench {
     }
   }
 
-  /** The inner frame of the webview that holds an element. */
+  /** The inner frame of the webview that holds an element; the newest, since one that was closed is there a little longer. */
   async webview(selector: string): Promise<Frame> {
     for (;;) {
-      for (const frame of this.page.frames()) {
+      for (const frame of this.page.frames().reverse()) {
         const there = await frame
           .locator(selector)
           .count()

@@ -18,9 +18,9 @@ export function tokenParts(text: string): { sign: boolean; text: string }[] {
   return parts;
 }
 
-/** Opacity of a tint for a share of the maximum: a ramp that looks even to the eye, and never so strong that text on it is hard to read. */
+/** Opacity of a tint for a share of the maximum: a ramp that looks even to the eye, and never so strong that text on it is hard to read, on the background of a row under the pointer either. */
 export function tint(share: number): number {
-  return share <= 0 ? 0 : 0.06 + 0.36 * Math.min(1, share) ** 0.8;
+  return share <= 0 ? 0 : 0.06 + 0.3 * Math.min(1, share) ** 0.8;
 }
 
 /** Tints come in steps, so that tokens of a step share their style. */

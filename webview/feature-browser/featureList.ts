@@ -113,7 +113,7 @@ export class SaeFeatureList extends LitElement {
         color: var(--vscode-list-inactiveSelectionForeground, inherit);
       }
       .row[aria-selected="true"] {
-        --tint-scale: 0.7;
+        --tint-scale: 0.8;
       }
       :host(:focus-within) .row[aria-selected="true"] {
         background: var(--vscode-list-activeSelectionBackground);

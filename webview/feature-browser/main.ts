@@ -206,8 +206,9 @@ class SaeFeatureBrowser extends LitElement {
 
   async #start(): Promise<void> {
     try {
-      this.snapshot = await host("ready", {});
-      await this.#pages.ask(this.query);
+      // The first rows are asked for at once: they don't depend on what the ensemble is called.
+      const [snapshot] = await Promise.all([host("ready", {}), this.#pages.ask(this.query)]);
+      this.snapshot = snapshot;
       const first = this.snapshot.open ?? this.selection.values().next().value ?? this.#pages.at(0)?.feature;
       if (first !== undefined) {
         this.cursor = this.#pages.placeOf(first) ?? 0;

@@ -47,12 +47,14 @@ export class Pages {
     this.#changed();
   }
 
-  /** Fetches anew what is shown, keeping the place. */
+  /** Fetches anew what the list needs now, and forgets the rest; the old rows stay until the new ones arrive. */
   async refresh(): Promise<void> {
     if (!this.#query) return;
     const query = this.#query;
+    // Nothing has come yet: what is on its way would be older than the change.
+    if (this.#pages.size === 0) return this.ask(query);
+    const numbers = this.#wanted.length > 0 ? [...this.#wanted] : [0];
     const generation = ++this.#generation;
-    const numbers = [...this.#pages.keys()];
     try {
       const pages = await Promise.all(numbers.map((page) => this.#fetch(query, page * pageSize, pageSize)));
       if (generation !== this.#generation) return;
@@ -73,7 +75,8 @@ export class Pages {
 
   /** Fetches what is missing of these places, and then of as many before and behind; what was wanted before and isn't now is dropped. */
   want(from: number, to: number): void {
-    const last = Math.floor(Math.max(0, (this.total ?? 0) - 1) / pageSize);
+    if (this.total === null) return;
+    const last = Math.floor(Math.max(0, this.total - 1) / pageSize);
     const pageOf = (place: number) => Math.max(0, Math.min(last, Math.floor(place / pageSize)));
     const seen = to - from;
     const [first, final] = [pageOf(from), pageOf(to)];
