@@ -2,10 +2,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
+import type { MessageConnection } from "vscode-jsonrpc/node";
 import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
-import { type FeatureRow, featureBrowserHost, type ListQuery } from "../../src/protocol/featureBrowser.ts";
-import { answer } from "../../src/protocol/rpc.ts";
+import {
+  type FeatureRow,
+  featureBrowserHost,
+  featureBrowserView,
+  type ListQuery,
+} from "../../src/protocol/featureBrowser.ts";
+import { answer, notify } from "../../src/protocol/rpc.ts";
 import { inEveryTheme, openWebview } from "./webviewPage.ts";
 
 const width = 100_000;
@@ -221,6 +227,46 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.keyboard.press("f");
     await page.locator('.flag[aria-pressed="true"]').nth(2).waitFor();
     assert.deepEqual([...host.flags].sort(), [0, 1, 2]);
+    await page.close();
+  });
+
+  test("a range over rows that were never loaded is flagged whole", async () => {
+    const { page, host } = await open();
+    await page.locator("#row-0").click();
+    await page.locator("sae-feature-list .scroller").evaluate((list) => {
+      list.scrollTop = 750 * 30;
+    });
+    await page.locator("#row-755:not(.waiting)").click({ modifiers: ["Shift"] });
+    await page.keyboard.press("f");
+    await page.locator('#row-755 .flag[aria-pressed="true"]').waitFor();
+    assert.equal(host.flags.size, 756);
+    await page.close();
+  });
+
+  test("flags that change while the first rows are on their way leave the list whole", async () => {
+    const host = new StandInHost();
+    const first = Promise.withResolvers<void>();
+    let asked = 0;
+    let line: MessageConnection | undefined;
+    const page = await openWebview(browser, {
+      ...view,
+      connect: (connection) => {
+        line = connection;
+        answer(connection, featureBrowserHost, {
+          ...host.handlers,
+          page: async (params, signal) => {
+            if (asked++ === 0) await first.promise;
+            return host.handlers.page(params, signal);
+          },
+        });
+      },
+    });
+    while (asked === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    notify(line!, featureBrowserView, "annotationsChanged", {});
+    while (asked === 1) await page.evaluate(() => new Promise(requestAnimationFrame));
+    first.resolve();
+    await page.locator(".row .id").nth(5).waitFor();
+    assert.equal((await page.locator(".count").textContent())?.trim(), "100,000 of 100,000");
     await page.close();
   });
 

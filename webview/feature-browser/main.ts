@@ -83,8 +83,10 @@ class SaeFeatureBrowser extends LitElement {
     (query, offset, limit) => host("page", { query, offset, limit }),
     () => this.#arrived(),
   );
-  /** Place that the cursor went to before its row was there. */
-  #awaited: number | undefined;
+  /** Place that the cursor went to before its row was there, and whether the selection goes that far. */
+  #awaited: { place: number; extend: boolean } | undefined;
+  /** Rows of a selection that are being fetched. */
+  #selecting = Promise.resolve();
   #anchor = 0;
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
   #detailRequest = 0;
@@ -259,7 +261,7 @@ class SaeFeatureBrowser extends LitElement {
   #choose({ place, feature, toggle, extend }: Pick<Chosen, "place" | "feature" | "toggle" | "extend">): void {
     this.cursor = place;
     if (extend) {
-      void this.#selectFromAnchor(place);
+      this.#selecting = this.#selectFromAnchor(place);
       return;
     }
     if (toggle) {
@@ -290,7 +292,7 @@ class SaeFeatureBrowser extends LitElement {
     const place = Math.max(0, Math.min(total - 1, this.cursor + by));
     const row = this.#pages.at(place);
     this.cursor = place;
-    this.#awaited = row ? undefined : place;
+    this.#awaited = row ? undefined : { place, extend };
     if (row) this.#choose({ place, feature: row.feature, toggle: false, extend });
     else this.#pages.want(place, place);
   }
@@ -299,9 +301,11 @@ class SaeFeatureBrowser extends LitElement {
   #arrived(): void {
     this.version++;
     if (this.#awaited === undefined) return;
-    const row = this.#pages.at(this.#awaited);
-    if (row) this.#choose({ place: this.#awaited, feature: row.feature, toggle: false, extend: false });
-    if (row) this.#awaited = undefined;
+    const { place, extend } = this.#awaited;
+    const row = this.#pages.at(place);
+    if (!row) return;
+    this.#awaited = undefined;
+    this.#choose({ place, feature: row.feature, toggle: false, extend });
   }
 
   async #annotate(change: { features: number[]; flagged?: boolean; label?: string; note?: string }): Promise<void> {
@@ -325,11 +329,12 @@ class SaeFeatureBrowser extends LitElement {
     });
   }
 
-  #flagSelection(): void {
+  async #flagSelection(): Promise<void> {
+    await this.#selecting;
     const features = [...this.selection];
     if (features.length === 0) return;
     const flagged = !this.#pages.at(this.cursor)?.flagged;
-    void this.#annotate({ features, flagged });
+    await this.#annotate({ features, flagged });
   }
 
   async #try(text: string): Promise<void> {
@@ -376,7 +381,7 @@ class SaeFeatureBrowser extends LitElement {
         const row = this.#pages.at(this.cursor);
         if (row) void this.#open(row.feature);
       },
-      f: () => this.#flagSelection(),
+      f: () => void this.#flagSelection(),
       l: () => detail?.focusLabel(),
       n: () => detail?.focusNote(),
       "/": () => this.renderRoot.querySelector<SaeFilterBar>("sae-filter-bar")?.focusSearch(),

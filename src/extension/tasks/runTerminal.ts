@@ -72,7 +72,7 @@ export class RunTerminal implements vscode.Pseudoterminal {
         const counts = `${count(done)} / ${count(total)} ${unit}`;
         const rate = event.rate === null ? "" : ` · ${count(event.rate)}/s`;
         const left = event.eta === null ? "" : ` · ${duration(event.eta)} left`;
-        const line = `${stage.padEnd(20)} ${bar} ${Math.floor(share * 100)}% ${dim(`${counts}${rate}${left}${this.#numbers}`)}`;
+        const line = `${stage.padEnd(24)} ${bar} ${Math.floor(share * 100)}% ${dim(`${counts}${rate}${left}${this.#numbers}`)}`;
         this.#write.fire(clearLine + line);
         if (done >= total) {
           this.#write.fire("\r\n");

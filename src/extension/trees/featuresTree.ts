@@ -1,4 +1,5 @@
 // The Features view: features of the current ensemble, flagged ones first, the others under their strongest token.
+import { sep } from "node:path";
 import * as vscode from "vscode";
 import type { FeatureRow } from "../../protocol/featureBrowser.ts";
 import { commands } from "../ids.ts";
@@ -62,7 +63,8 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
       this.#said.fire(filter ? (total === 0 ? "Nothing matches." : more.trim()) : "");
       return this.#grouped(rows);
     } catch (error) {
-      this.#said.fire(error instanceof Error ? error.message : String(error));
+      // A path as long as this view is wide would hide what is wrong.
+      this.#said.fire((error instanceof Error ? error.message : String(error)).replaceAll(ensemble + sep, ""));
       return [];
     }
   }
