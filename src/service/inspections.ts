@@ -161,7 +161,9 @@ export class Inspections {
 
   async compare({ ensemble, a, b, limit }: Question<"compare">, signal: AbortSignal): Answer<"compare"> {
     return this.#use(ensemble, async (inspection) => {
-      const [first, second] = [await inspection.read(a, signal), await inspection.read(b, signal)];
+      // Line ends are "\n" for the model, as in a document that is inspected.
+      const read = (text: string) => inspection.read(text.replaceAll("\r\n", "\n"), signal);
+      const [first, second] = [await read(a), await read(b)];
       const differences = compareFeatures(first.tokens, second.tokens);
       const shownOnes = differences.slice(0, limit);
       const rows = (await this.#index(ensemble)).rows(shownOnes.map(({ feature }) => feature));
@@ -186,7 +188,13 @@ export class Inspections {
   async describe(ensemble: string, text: string, signal: AbortSignal): Promise<string> {
     return this.#use(ensemble, async (inspection) => {
       const { index } = await this.#index(ensemble);
-      return describeText(inspection, index, text, { ranking: "specificity", count: describedFeatures }, signal);
+      return describeText(
+        inspection,
+        index,
+        text.replaceAll("\r\n", "\n"),
+        { ranking: "specificity", count: describedFeatures },
+        signal,
+      );
     });
   }
 

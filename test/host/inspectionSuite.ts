@@ -44,7 +44,8 @@ check("a text that is inspected has hovers: features with what to do, token, pro
   for (const link of ["flag", "label", "tint", "pin", "ablate", "steer"])
     assert.ok(text.includes(`[${link}](command:`));
   assert.match(text, /id \d+ · p .* \(log p −\d.*\), rank [\d,]+/);
-  assert.equal(document.getText(range).trim(), "nurse");
+  // The demo's model has this word in pieces.
+  assert.ok("nurse".startsWith(document.getText(range).trim()), document.getText(range));
 });
 
 check("an edit is read again, and undoing it as well", async () => {
@@ -155,12 +156,15 @@ check("the chat tool is there, and describes from the index which features fire 
   };
   const said = await ask({ text: "She was a nurse." });
   assert.match(said, /^\d+ tokens read by .* through 2 sparse autoencoders \(bagging\)/);
-  assert.match(said, /- [01]\/\d+ .*\(".*"\): on \d+ of \d+ tokens here \(".*"\), at most .* in the corpus/);
+  assert.match(
+    said,
+    /\n- [01]\/\d+ \(".*"\): on \d+ of \d+ tokens here \(".*"\), at most .*; fires on .*% of the corpus' tokens/,
+  );
   assert.match(await ask({ text: " " }), /no text to read/);
 });
 
 check("typing into an inspected text: what a hover and the host's longest pause take", async () => {
-  const document = await show("typed.txt", `${"She was a nurse, and he said that she was happy. ".repeat(45)}\n`);
+  const document = await show("typed.txt", `${"She was a nurse, and he said that she was happy. ".repeat(118)}\n`);
   await inspect();
   await hoverOn(document, "happy");
   const editor = vscode.window.activeTextEditor!;
