@@ -87,7 +87,7 @@ export class Inspections {
           features: features[t]!,
         })),
         pinned: pinned.map((feature) => tokens.map((token) => codeOf(token, feature))),
-        rows: index.rows([...named]),
+        rows: index.named([...named]),
         read: read.end < read.start ? { start: 0, end: 0 } : read,
         unknown: characters === 0 ? 0 : unknown / characters,
       };
@@ -102,11 +102,8 @@ export class Inspections {
         ? all.filter(({ documentStart, documentEnd }) => documentStart < span.end && documentEnd > span.start)
         : all;
     const index = await this.#index(ensemble);
-    // Which features fire doesn't depend on the corpus; what it says of them is looked up for all at once.
-    const ids = [...new Set(tokens.flatMap(({ features }) => [...features]))];
-    const summaries = new Map(index.index.summaries(ids).map((summary) => [summary.id, summary]));
     const features = featuresHere(tokens, ranking, {
-      of: (feature) => summaries.get(feature)!,
+      of: (feature) => index.index.statistics(feature),
       tokens: index.index.info.tokens,
     });
     const first = features.slice(0, limit);

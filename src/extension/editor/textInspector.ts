@@ -1,7 +1,6 @@
 // Which documents are inspected with which ensemble, and what the service said of them: asked anew a moment after each edit or scroll, the question before cancelled.
 import * as vscode from "vscode";
-import type { FeatureRow } from "../../protocol/featureBrowser.ts";
-import type { DocumentKind, InspectedDocument, InspectedToken } from "../../protocol/inspection.ts";
+import type { DocumentKind, InspectedDocument, InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
 import { inspectingContext } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 
@@ -21,7 +20,7 @@ export interface Inspected {
   /** Offset of what was sent. */
   readonly base: number;
   readonly result: InspectedDocument;
-  readonly rows: ReadonlyMap<number, FeatureRow>;
+  readonly rows: ReadonlyMap<number, NamedFeature>;
 }
 
 type Phase =

@@ -46,7 +46,7 @@ describe("a document", () => {
         values.toSorted((a, b) => b - a),
       );
     }
-    const [{ feature }] = first.tokens.find(({ features }) => features.length > 0)!.features as [{ feature: number }];
+    const { feature } = first.tokens.find(({ features }) => features.length > 0)!.features[0]!;
     const { tokens, pinned, rows } = await inspect(text, { pinned: [feature] });
     assert.deepEqual(tokens, first.tokens);
     for (const [t, value] of pinned[0]!.entries()) {
