@@ -10,7 +10,7 @@ export interface StridedView {
 }
 
 /**
- * As float32. `bytes` is a whole storage in a buffer of its own, little-endian; the view must lie inside it.
+ * As float32. `bytes` is a whole storage from the beginning of its buffer, little-endian; the view must lie inside it.
  * A contiguous view of F32 is not copied. 64-bit integers are for counts: they lose what float32 can't hold.
  */
 export function stridedFloat32(
