@@ -4,8 +4,8 @@ import { readInto, withFile } from "./readAt.ts";
 import { BYTES_PER_ELEMENT, type Safetensors, tensorEntryOf } from "./safetensors.ts";
 import { stridedFloat32 } from "./stridedTensor.ts";
 
-/** About so many bytes a piece. */
-const PIECE = 4 << 20;
+/** About so many bytes a piece: of a wide matrix to be turned, enough rows that a page it goes to is worth its visit. */
+const PIECE = 16 << 20;
 /** Pieces that are read while one is worked on. */
 const AHEAD = 2;
 

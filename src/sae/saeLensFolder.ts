@@ -14,6 +14,7 @@ import {
   writeSafetensors,
 } from "../formats/safetensors.ts";
 import { eachPiece } from "../formats/tensorPieces.ts";
+import { turnRows } from "../formats/transpose.ts";
 import { allFinite, checkFinite } from "./parameters.ts";
 import { type ParameterName, parameterNames, type Sae, type SaeConfig, type SaeWeights } from "./sae.ts";
 import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
@@ -120,16 +121,9 @@ async function readEncoder(file: Safetensors, config: SaeConfig): Promise<Float3
   let finite = true;
   let row = 0;
   await eachPiece(file, "W_enc", { row: F }, (piece) => {
-    const rows = piece.length / F;
     finite &&= allFinite(piece);
-    // A cache line of features at a time: each line of the piece is read once, and each of the rows that it goes to stays near.
-    for (let i0 = 0; i0 < F; i0 += 16) {
-      const i1 = Math.min(F, i0 + 16);
-      for (let r = 0; r < rows; r++) {
-        for (let i = i0; i < i1; i++) W_enc[i * d + row + r] = piece[r * F + i]!;
-      }
-    }
-    row += rows;
+    turnRows(piece, F, W_enc, d, row);
+    row += piece.length / F;
   });
   if (!finite) checkFinite(file.path, "W_enc", W_enc);
   return W_enc;
