@@ -315,8 +315,8 @@ describe("what can't be opened is an InputError that names it", () => {
     ],
     [
       "a rotary scaling that isn't known",
-      (f) => edit(f, { rope_scaling: { type: "yarn", factor: 2 } }),
-      /rope_scaling\.rope_type: found yarn/,
+      (f) => edit(f, { rope_scaling: { type: "longrope", factor: 2 } }),
+      /rope_scaling\.rope_type: found longrope, expected default, linear, dynamic, llama3 or yarn/,
     ],
     [
       "a scaling without its factor",
