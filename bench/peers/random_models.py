@@ -87,6 +87,7 @@ def transformer_lens_folder(folder):
         # By ".", since a name with "llama" in it counts as one of Meta's models.
         with contextlib.chdir(folder):
             config = get_pretrained_model_config(".", device="cpu", n_ctx=CONTEXT)
+        config.tokenizer_name = None
         weights = get_pretrained_state_dict(folder, config, hugging_face_folder(folder))
     model = HookedTransformer(config)
     model.load_and_process_state_dict(weights, fold_ln=False, center_writing_weights=False, center_unembed=False, fold_value_biases=False)

@@ -18,11 +18,16 @@ const UNSUPPORTED = [
   "is_encoder_decoder",
   "add_cross_attention",
   "alibi",
+  "clip_qkv",
+  "qk_layernorm",
+  "use_qk_norm",
+  "attention_chunk_size",
 ];
 
 /** The configuration through its family's schema, or an InputError that names the field. */
 export function parseModelConfig<T>(schema: z.ZodType<T>, config: Config, path: string): T {
   refuseFields(config, path, UNSUPPORTED);
+  if (config["position_embedding_type"] === "alibi") refuseFields(config, path, ["position_embedding_type"]);
   const parsed = schema.safeParse(config);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
