@@ -81,8 +81,13 @@ class Gpt2Decoder implements Decoder {
     const { n_embd: d, n_head: heads, scale_attn_weights, scale_attn_by_inverse_layer_idx } = this.config;
     const name = `${this.prefix}h.${layer}.attn.`;
     const scale = scale_attn_weights ? 1 / Math.sqrt(d / heads) : 1;
-    const fused = linearInOut(graph, x, `${name}c_attn`, [d, 3 * d]);
-    const [query, key, value] = graph.operator("Split", [fused], 3, { axis: { int: 1 }, num_outputs: { int: 3 } });
+    // The matrix is taken apart once, when the graph is loaded, so that no activation need be.
+    const [query, key, value] = [0, 1, 2].map((kind) => {
+      const part = (weights: Value, axis: number) =>
+        graph.op("Slice", [weights, graph.ints([kind * d]), graph.ints([(kind + 1) * d]), graph.ints([axis])]);
+      const matrix = part(graph.weight(`${name}c_attn.weight`, [d, 3 * d]), 1);
+      return graph.op("Gemm", [x, matrix, part(graph.weight(`${name}c_attn.bias`, [3 * d]), 0)]);
+    });
     const mixed = causalAttention(
       graph,
       inputs,
