@@ -36,18 +36,18 @@ export async function webgpuAdapters(options: DeviceProcessOptions = {}): Promis
 
 /** Throws EngineError where there is no GPU that it may use. */
 export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Promise<WebgpuEngine> {
-  const { adapter, software, largestBuffer, tuningFile } = options;
+  const { adapter, software, environment: _, patience: __, onWarning: ___, ...deviceOptions } = options;
   const device = new DeviceProcess(options);
   try {
     const adapters = await device.call<AdapterDescription[]>({ kind: "adapters" });
     const chosen = adapters.find((one) => (adapter === undefined ? software || !one.software : one.key === adapter));
     if (!chosen) throw new EngineError(nothingToUse(adapters));
-    const deviceOptions: DeviceOptions = {
-      ...(largestBuffer === undefined ? {} : { largestBuffer }),
-      ...(tuningFile === undefined ? {} : { tuningFile }),
-    };
-    await device.call({ kind: "open", adapter: chosen.key, options: deviceOptions });
-    return new WebgpuEngine(device, chosen);
+    const description = await device.call<AdapterDescription>({
+      kind: "open",
+      adapter: chosen.key,
+      options: deviceOptions,
+    });
+    return new WebgpuEngine(device, description);
   } catch (error) {
     await device.close();
     throw error;

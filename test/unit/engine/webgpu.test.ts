@@ -10,6 +10,7 @@ import { createCpuEngine } from "../../../src/engine/cpu/cpuEngine.ts";
 import { type Engine, EngineError, entries } from "../../../src/engine/engine.ts";
 import { copyMemberState } from "../../../src/engine/memberState.ts";
 import { createReferenceEngine } from "../../../src/engine/reference/referenceEngine.ts";
+import { nameOf, productsFor } from "../../../src/engine/webgpu/products.ts";
 import {
   createWebgpuEngine,
   type WebgpuEngine,
@@ -28,11 +29,18 @@ import { architectures, type Shape, setUp, stepInput } from "./randomCases.ts";
 const missing = unavailable && `no software GPU: ${unavailable}`;
 if (!missing) await prepareBrowser();
 
+// Compiling for a software GPU takes a while on a machine that has other work.
 const onSoftware = (options: WebgpuEngineOptions = {}) =>
-  createWebgpuEngine({ software: true, environment: softwareGpuEnvironment, ...options });
+  createWebgpuEngine({ software: true, environment: softwareGpuEnvironment, patience: 900_000, ...options });
 
 if (missing) test("the webgpu engine keeps the contract", { skip: missing }, () => {});
-else engineContract("webgpu (SwiftShader)", () => onSoftware());
+else {
+  engineContract("webgpu (on a software GPU)", () => onSoftware());
+  // Where the software GPU has matrix units (lavapipe; SwiftShader has none), the whole contract by them as well.
+  const [adapter] = await webgpuAdapters({ environment: softwareGpuEnvironment });
+  const product = productsFor(adapter!, false).find(({ kind }) => kind === "matrix");
+  if (product) engineContract(`webgpu (${nameOf(product)})`, () => onSoftware({ product: nameOf(product) }));
+}
 
 describe("the webgpu engine on a software GPU", { skip: missing }, () => {
   let engine: WebgpuEngine;
@@ -45,7 +53,7 @@ describe("the webgpu engine on a software GPU", { skip: missing }, () => {
 
   test("software is found, named as such, and never taken by itself", async () => {
     const adapters = await webgpuAdapters({ environment: softwareGpuEnvironment });
-    const found = adapters.find(({ name }) => /swiftshader/i.test(name));
+    const found = adapters.find(({ name }) => /swiftshader|lavapipe|llvmpipe/i.test(name));
     assert.ok(found?.software, JSON.stringify(adapters));
     if (adapters.some(({ software }) => !software)) return;
     await assert.rejects(
