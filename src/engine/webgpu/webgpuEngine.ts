@@ -117,6 +117,7 @@ export class WebgpuEngine implements Engine {
 }
 
 class WebgpuTrainer implements Trainer {
+  readonly takesAhead = true;
   readonly #device: DeviceProcess;
   readonly #id: number;
   readonly #members: number;
