@@ -87,9 +87,9 @@ export class DeviceProcess {
     clearTimeout(timer);
   }
 
-  /** Ends the process at once, as a driver's fault would. For tests. */
-  kill(): void {
-    this.#child.kill("SIGKILL");
+  /** Ends the process at once, as a driver's fault would, or (SIGSTOP) lets it hang. For tests. */
+  kill(signal: NodeJS.Signals = "SIGKILL"): void {
+    this.#child.kill(signal);
   }
 
   #send(message: unknown): Promise<void> {

@@ -106,9 +106,9 @@ export class WebgpuEngine implements Engine {
     return this.#device.call({ kind: "counts" });
   }
 
-  /** Ends the device's process as a fault of its driver would. For tests. */
-  kill(): void {
-    this.#device.kill();
+  /** Ends the device's process as a fault of its driver would, or (SIGSTOP) lets it hang. For tests. */
+  kill(signal?: NodeJS.Signals): void {
+    this.#device.kill(signal);
   }
 
   close(): Promise<void> {
