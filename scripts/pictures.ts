@@ -1,28 +1,27 @@
-// `npm run pictures`: runs the demo in a real VS Code with the packaged extension and takes the README's pictures into media/pictures/.
+// `npm run pictures`: runs the demo in a real VS Code with the packaged extension and takes the README's pictures into media/pictures/, and those of the walkthrough's steps into media/walkthrough/.
 // `npm run pictures -- RUN` takes a run folder of the demo that is already done instead of running it.
-import { execFileSync } from "node:child_process";
 import { cpSync, globSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { packagedVsix } from "./packagedVsix.ts";
 import { prepareRealVsCode, startVsCode } from "./realVsCode.ts";
 import { launchBrowser, type Theme, Workbench } from "./workbench.ts";
 
 const root = join(import.meta.dirname, "..");
 const folder = join(root, "media", "pictures");
+const walkthrough = join(root, "media", "walkthrough");
 /** All of them together, so that the VSIX and the repository stay small. */
 const mostBytes = 1.5e6;
 
 const [done] = process.argv.slice(2);
 
 await prepareRealVsCode();
-execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
-const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
 const state = mkdtempSync(join(tmpdir(), "sae-pictures-"));
 const workspace = join(state, "study");
 mkdirSync(workspace);
 if (done) cpSync(done, join(workspace, "runs", "demo"), { recursive: true });
 mkdirSync(folder, { recursive: true });
-const server = await startVsCode({ vsix: join(root, vsix!), state });
+const server = await startVsCode({ vsix: packagedVsix(), state });
 const browser = await launchBrowser();
 try {
   const workbench = await Workbench.open(browser, server.url, workspace, {
@@ -38,6 +37,15 @@ try {
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600))); // tooltips and scroll bars fade
     await page.screenshot({ path: join(folder, `${name}.png`) });
   };
+  /** A part of the editor area for a step of the walkthrough, which shows it about 450 pixels wide. */
+  const step = async (name: string, side: "left" | "right" = "left") => {
+    await page.mouse.move(640, 790);
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
+    const { x, y, width } = (await page.locator(".part.editor .editor-container").first().boundingBox())!;
+    const size = { width: Math.min(640, width), height: 400 };
+    const clip = { x: side === "left" ? x : x + width - size.width, y, ...size };
+    await page.screenshot({ path: join(walkthrough, `${name}.png`), clip });
+  };
   await workbench.icon.click();
   if (!done) await workbench.command("SAE Ensembles: Run the Demo");
   await workbench.row(/demo/).first().click();
@@ -47,6 +55,7 @@ try {
   await dashboard.locator("sae-report-table td").first().waitFor();
   if (!done) await workbench.command("View: Toggle Panel Visibility");
   await picture("dashboard");
+  await step("demo");
   await dashboard.getByRole("button", { name: "Browse Features" }).click();
   const features = await workbench.webview("sae-feature-browser");
   await features.locator(".row .id").nth(3).waitFor();
@@ -56,7 +65,25 @@ try {
   await features.locator(".row .flag").nth(0).click();
   await features.locator('.row .flag[aria-pressed="true"]').nth(0).waitFor();
   await picture("features");
+  await step("feature", "right");
+  await features.locator(".row .flag").nth(2).click();
+  await features.locator('.row .flag[aria-pressed="true"]').nth(1).waitFor();
+  await step("flag");
   await picture("features-light", "light");
+  workbench.theme("dark");
+  await workbench.command("SAE Ensembles: Debias a Classifier…");
+  const debias = await workbench.webview("sae-debias");
+  await debias.getByRole("button", { name: "Show the Bias" }).click();
+  await debias.locator("sae-suggestions .row").nth(3).waitFor();
+  await debias.locator(".verdict").getByText("flagged:").waitFor();
+  await debias.getByRole("button", { name: "Retrain", exact: true }).click();
+  await debias.locator(".verdict").getByText("retrained;").waitFor();
+  await step("debias", "right");
+  const experiment = join(workspace, "mine.sae.jsonc");
+  cpSync(join(root, "media", "presets", "smollm2-135m.sae.jsonc"), experiment);
+  await workbench.openFile("mine.sae.jsonc");
+  await page.locator(".codelens-decoration", { hasText: "Run" }).first().waitFor();
+  await step("own");
 } finally {
   await browser.close();
   await server.stop();

@@ -1,6 +1,7 @@
 // `npm start`: packages the extension, opens it in a real VS Code in the browser on a demo workspace, and prints the address.
-import { globSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { packagedVsix } from "./packagedVsix.ts";
 import { paths, prepareRealVsCode, startVsCode, unavailable } from "./realVsCode.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -11,10 +12,7 @@ if (unavailable) {
   process.exit(1);
 }
 await prepareRealVsCode();
-await import("./package.ts");
-const vsix = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root }).map((file) =>
-  join(root, file),
-)[0]!;
+const vsix = packagedVsix();
 const state = join(root, ".e2e", "start");
 const workspace = join(state, "workspace");
 mkdirSync(workspace, { recursive: true });

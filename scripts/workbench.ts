@@ -25,10 +25,13 @@ export async function launchBrowser(): Promise<Browser> {
 export class Workbench {
   readonly page: Page;
   readonly #workspace: string;
+  /** Milliseconds for what is tried over and over. */
+  readonly #patience: number;
 
-  private constructor(page: Page, workspace: string) {
+  private constructor(page: Page, workspace: string, patience: number) {
     this.page = page;
     this.#workspace = workspace;
+    this.#patience = patience;
   }
 
   /** Opens a folder; resolves when the extension's icon is in the activity bar, or without it, when the workbench is there. */
@@ -40,7 +43,7 @@ export class Workbench {
   ): Promise<Workbench> {
     const page = await browser.newPage({ viewport: { width, height }, locale: "en-US" });
     page.setDefaultTimeout(patience);
-    const workbench = new Workbench(page, workspace);
+    const workbench = new Workbench(page, workspace, 3 * patience);
     workbench.theme("dark");
     await page.goto(`${address}?folder=${encodeURIComponent(workspace)}`);
     await (extension ? workbench.icon : page.locator(".monaco-workbench")).waitFor({ timeout: 2 * patience });
@@ -77,7 +80,9 @@ export class Workbench {
 
   async #pick(key: string, typed: string, title: string): Promise<void> {
     const { keyboard } = this.page;
+    const end = Date.now() + this.#patience;
     for (;;) {
+      if (Date.now() > end) throw new Error(`the palette never listed “${title}”`);
       await keyboard.press(key);
       const input = this.page.locator(".quick-input-widget input.input");
       await input.waitFor();
@@ -94,7 +99,8 @@ export class Workbench {
 
   /** The inner frame of the webview that holds an element; the newest, since one that was closed is there a little longer. */
   async webview(selector: string): Promise<Frame> {
-    for (;;) {
+    const end = Date.now() + this.#patience;
+    while (Date.now() < end) {
       for (const frame of this.page.frames().reverse()) {
         const there = await frame
           .locator(selector)
@@ -104,6 +110,7 @@ export class Workbench {
       }
       await this.page.waitForTimeout(100);
     }
+    throw new Error(`no webview ever showed ${selector}`);
   }
 
   /** Shows a webview in every kind of theme, one after the other. */

@@ -1,11 +1,12 @@
 // SAEs of others in a real VS Code with the packaged VSIX: a click on a file shows what it is; they are imported from the palette, asked what no file says; a folder dropped on the Ensembles view is imported too, and is evaluated and indexed like our own.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import type { Browser, Frame, Page } from "playwright-core";
+import { packagedVsix } from "../../scripts/packagedVsix.ts";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
@@ -43,11 +44,8 @@ describe("SAEs of others in the editor", {
   before(async () => {
     await prepareRealVsCode();
     await writeStrangers();
-    execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
-    const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
-    assert.ok(vsix);
     process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
-    server = await startVsCode({ vsix: join(root, vsix), state });
+    server = await startVsCode({ vsix: packagedVsix(), state });
     browser = await launchBrowser();
     workbench = await Workbench.open(browser, server.url, workspace);
     page = workbench.page;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Frame, Page } from "playwright-core";
+import { packagedVsix } from "../../scripts/packagedVsix.ts";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, themes, Workbench } from "../../scripts/workbench.ts";
 
@@ -70,10 +71,7 @@ describe("debugging a model in the editor", {
     writeFileSync(join(workspace, "runes.txt"), "ᚠᚢᚦᚨᚱᚲ ᚷᚹᚺᚾᛁᛃ ᛇᛈᛉᛊᛏᛒ ᛖᛗᛚᛜᛞᛟ\n".repeat(8));
     writeFileSync(join(workspace, "huge.txt"), "She was a nurse in a small village.\n".repeat(2_800_000));
     writeFileSync(join(workspace, "cells.ipynb"), JSON.stringify(notebook));
-    execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
-    const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
-    assert.ok(vsix);
-    server = await startVsCode({ vsix: join(root, vsix), state });
+    server = await startVsCode({ vsix: packagedVsix(), state });
     browser = await launchBrowser();
     workbench = await Workbench.open(browser, server.url, workspace);
     page = workbench.page;

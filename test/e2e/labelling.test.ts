@@ -1,11 +1,12 @@
 // Labels by the editor's language model, in a real VS Code with the packaged VSIX: what is sent is shown first, nothing goes without a yes, a label arrives with its score on held-out passages, a bad one scores as one, and cancelling stores nothing. The model is a stand-in that answers by rules (standInModel/).
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Frame, Page } from "playwright-core";
+import { packagedVsix } from "../../scripts/packagedVsix.ts";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
 
@@ -48,15 +49,12 @@ describe("labels by a stand-in for the editor's language model", {
     const program = join(root, "dist", "sae-ensembles.js");
     for (const job of ["harvest", "train", "index"])
       execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: workspace, stdio: "ignore" });
-    execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
-    const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
-    assert.ok(vsix);
     writeFileSync(sent, "");
     writeFileSync(behaviour, "good");
     Object.assign(process.env, { SAE_STAND_IN_SENT: sent, SAE_STAND_IN_BEHAVIOUR: behaviour });
     const model = join(state, "extensions", "sae-ensembles-tests.stand-in-model-0.0.1");
     cpSync(join(import.meta.dirname, "standInModel"), model, { recursive: true });
-    server = await startVsCode({ vsix: join(root, vsix), state, settings: { "chat.disableAIFeatures": false } });
+    server = await startVsCode({ vsix: packagedVsix(), state, settings: { "chat.disableAIFeatures": false } });
     browser = await launchBrowser();
     workbench = await Workbench.open(browser, server.url, workspace);
     page = workbench.page;
