@@ -19,6 +19,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
   let server: RunningVsCode;
   let browser: Browser;
   let workbench: Workbench;
+  let other: Workbench;
   let page: Page;
 
   before(async () => {
@@ -129,6 +130,13 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     assert.equal(afterwards.state, "running");
   });
 
+  test("another window on the folder finds the same run", async () => {
+    other = await Workbench.open(browser, server.url, workspace);
+    await other.icon.click();
+    await other.row(/demo/).first().waitFor();
+    await other.statusBarItem(/demo: /).waitFor();
+  });
+
   test("the dashboard draws charts while it trains, and the table when it is done", async () => {
     await row(/demo/).first().click();
     const dashboard = await workbench.webview("sae-run-dashboard");
@@ -173,6 +181,9 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     assert.equal(Object.values(features).filter(({ flagged }) => flagged).length, 2);
     await row("flagged").first().waitFor();
     await picture("features-flagged-dark");
+    // The other window, with a service of its own, reads the same file.
+    await other.row("flagged").first().waitFor();
+    await other.page.close();
     workbench.theme("light");
     await browserView.locator("body.vscode-light").waitFor();
     await picture("features-flagged-light");
