@@ -154,13 +154,13 @@ export class SaeFeatureList extends LitElement {
         position: absolute;
         clip-path: inset(50%);
       }
-      /* What does not fit goes to a second line, which nobody sees. */
+      /* What does not fit goes to a second line, which nobody sees. High contrast needs three pixels for its borders. */
       .tokens {
         display: flex;
         flex-wrap: wrap;
         align-content: flex-start;
         gap: 8px 4px;
-        height: calc(1.45 * var(--vscode-editor-font-size, 12px));
+        height: calc(1.45 * var(--vscode-editor-font-size, 12px) + 3px);
         overflow: hidden;
       }
       .label {
