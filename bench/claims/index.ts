@@ -6,7 +6,7 @@ import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } 
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
-import { importLargeClaim } from "./importLarge.ts";
+import { importLargeClaim, importLargeColdClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
@@ -19,6 +19,7 @@ export const claims: readonly Claim[] = [
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,
+  importLargeColdClaim,
   flagsToScoresClaim,
   poolingClaim,
   scrClaim,
