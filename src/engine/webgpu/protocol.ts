@@ -68,17 +68,3 @@ export interface DeviceOptions {
   /** Trials on software as well, which has nothing to gain by them. For tests. */
   readonly tunesSoftware?: boolean;
 }
-
-export interface Request {
-  readonly id: number;
-  readonly call: Call;
-}
-
-export interface Reply {
-  readonly id: number;
-  readonly result?: unknown;
-  /** What the device or its driver said. */
-  readonly error?: string;
-  /** What a person should know of. */
-  readonly warnings?: readonly string[];
-}

@@ -54,7 +54,8 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   }
 }
 
-function nothingToUse(adapters: readonly AdapterDescription[]): string {
+/** Why there is no GPU to use, and what to do. */
+export function nothingToUse(adapters: readonly AdapterDescription[]): string {
   if (adapters.length === 0) return "no GPU was found that WebGPU can use: install its driver, or use the device cpu";
   return `only software stands in for a GPU here (${adapters.map(({ name }) => name).join("; ")}): use the device cpu`;
 }
