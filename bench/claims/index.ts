@@ -4,6 +4,7 @@ import { baggingClaim } from "./bagging.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
+import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
 import { importLargeClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
@@ -13,6 +14,8 @@ export const claims: readonly Claim[] = [
   ...trainStepClaims,
   denseStepClaim,
   baggingClaim,
+  gpuTrainStepClaim,
+  gpuBaggingClaim,
   harvestClaim,
   indexBuildClaim,
   indexQueryClaim,

@@ -5,7 +5,7 @@ import { DeviceEncoder } from "./deviceEncoder.ts";
 import { DeviceTrainer } from "./deviceTrainer.ts";
 import { findAdapters, Gpu } from "./gpu.ts";
 import { type Layouts, plainLayout } from "./layouts.ts";
-import { measureDevice } from "./measureDevice.ts";
+import { measureDevice, measureShape } from "./measureDevice.ts";
 import { nameOf } from "./products.ts";
 import type { Call, DeviceOptions } from "./protocol.ts";
 import { offeredBy, tunedLayouts } from "./tuning.ts";
@@ -55,6 +55,8 @@ async function answer(call: Call): Promise<unknown> {
     }
     case "measure":
       return measureDevice(opened(), layouts);
+    case "product":
+      return measureShape(opened(), layouts, call.shape, call.autocast);
     case "counts":
       return { ...opened().counts };
   }

@@ -16,6 +16,7 @@ import {
 import { DeviceProcess, type DeviceProcessOptions } from "./deviceProcess.ts";
 import type { Counts } from "./gpu.ts";
 import type { DeviceMeasure } from "./measureDevice.ts";
+import type { ProductShape } from "./productRate.ts";
 import type { AdapterDescription, DeviceOptions } from "./protocol.ts";
 
 export interface WebgpuEngineOptions extends DeviceProcessOptions, DeviceOptions {
@@ -100,6 +101,11 @@ export class WebgpuEngine implements Engine {
   /** Matrix products and training steps a second, by the device's own measure. */
   measure(): Promise<DeviceMeasure> {
     return this.#device.call({ kind: "measure" });
+  }
+
+  /** The encoder's product alone: milliseconds (null where it doesn't fit), and how it is computed. */
+  product(shape: ProductShape, autocast = false): Promise<{ ms: number | null; product: string }> {
+    return this.#device.call({ kind: "product", shape, autocast });
   }
 
   /** Dispatches and bytes so far. */

@@ -110,7 +110,7 @@ describe("devices made up", () => {
   /** The processor's hidden states as `change` makes them. */
   const changed = (
     cpu: LanguageModel,
-    change: (values: Float32Array) => void,
+    change: (value: number, at: number) => number,
     close: () => void = () => {},
   ): BatchModel => ({
     capture: async (...args) => (await cpu.capture(...args)).map(change),
