@@ -33,6 +33,11 @@ export function deviceFor(settings: DeviceSettings): Device {
   return wish as Device;
 }
 
+/** Where the quickest product of each adapter and shape is kept. */
+export function productsFile(): string {
+  return join(stateFolder(), "gpu-products.json");
+}
+
 /** The engine of a run. `say` hears which device was taken and why; without it (a text tried in the editor) "auto" is the processor, which has no start to wait for. */
 export async function openEngine(settings: DeviceSettings, say?: Say): Promise<Engine> {
   if (settings.engine === "reference") return createReferenceEngine();
@@ -41,7 +46,7 @@ export async function openEngine(settings: DeviceSettings, say?: Say): Promise<E
   const device = deviceFor(settings);
   if (device === "cpu" || (device === "auto" && !say)) return cpu();
   const options = {
-    tuningFile: join(stateFolder(), "gpu-products.json"),
+    tuningFile: productsFile(),
     autocast: settings.autocast ?? false,
     onWarning: (message: string) => say?.("warning", message),
   };
