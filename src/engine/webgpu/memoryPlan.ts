@@ -64,7 +64,7 @@ export interface BatchNeeds {
  * and more micro-batches. Throws EngineError where even a single row, or what must be whole (weights, activations of the batch),
  * does not fit.
  */
-export function* planBatch(needs: BatchNeeds): Generator<BatchPlan> {
+export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
   const { rows, members, largestBuffer } = needs;
   const tooLarge = (sizes: Readonly<Record<string, number>>) =>
     Object.entries(sizes).filter(([, bytes]) => bytes > largestBuffer);
@@ -78,7 +78,7 @@ export function* planBatch(needs: BatchNeeds): Generator<BatchPlan> {
     const beyond = tooLarge(plan.sizes);
     if (beyond.length === 0) yield plan;
     if (count > 1 && beyond.every(([name]) => ["pre", "pairs", "codes"].includes(name))) continue;
-    if (beyond.length === 0) return;
+    if (beyond.length === 0) return undefined;
     const [name, bytes] = beyond[0]!;
     throw new EngineError(
       `${name} of this SAE needs a buffer of ${gib(bytes)} GiB and this GPU allows ${gib(largestBuffer)}: use a smaller train_batch_size_tokens or d_sae, or the device cpu`,
