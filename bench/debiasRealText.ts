@@ -1,4 +1,4 @@
-// Debiasing and concept detection on real text: SmolLM2-135M, layer 15, biographies of twelve occupations and three labelled sets, for all four methods from two sets of seeds. Begins with an empty folder and goes on where it was stopped; RESULTS.md there grows table by table. Usage: node bench/debiasRealText.ts
+// Debiasing and concept detection on real text: SmolLM2-135M, layer 15, biographies of twelve occupations and three labelled sets, for all four methods from two sets of seeds. Begins with an empty folder and goes on where it was stopped; RESULTS.md there grows table by table, first with one set of ensembles, then with both. Usage: node bench/debiasRealText.ts
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { concepts } from "../src/jobs/concepts.ts";
@@ -39,11 +39,18 @@ const say = (stage: string): void => {
   if (stage !== last) console.error(`${new Date().toISOString().slice(11, 19)} ${stage}`);
   last = stage;
 };
-await runJobs(experiment, ["harvest", "train", "evaluate"], {
-  onEvent: (event) => {
-    if (event.type === "progress") say(event.stage);
-  },
-});
+/** With `until`: no further than where that stage begins. */
+async function work(until?: string): Promise<void> {
+  const stop = new AbortController();
+  await runJobs(experiment, ["harvest", "train", "evaluate"], {
+    signal: stop.signal,
+    onEvent: (event) => {
+      if (event.type !== "progress") return;
+      say(event.stage);
+      if (until !== undefined && event.stage.startsWith(until)) stop.abort();
+    },
+  });
+}
 
 const SEEDS = [0, 1, 2, 3, 4];
 const SHIFT_N = 20;
@@ -52,22 +59,28 @@ const data = realTextData(folder);
 const command = "node bench/debiasRealText.ts";
 const onProgress = (stage: string): void => say(stage);
 
-const sections: string[] = [];
-const add = (section: string): void => {
-  sections.push(section);
-  writeFileSync(join(folder, "RESULTS.md"), sections.join("\n"));
+const sections = new Map<string, string>();
+const add = (title: string, section: string): void => {
+  sections.set(title, section);
+  writeFileSync(join(folder, "RESULTS.md"), [...sections.values()].join("\n"));
   console.log(section);
 };
-add(`${readReportTable(runFolder)}\n`);
 
 /** One way to draw the texts, over all groupings: every grouping is one debiasing in both directions. */
-async function debiasAll(title: string, name: string, trainFile: string, testFile?: string): Promise<void> {
+async function debiasAll(
+  ensembles: readonly string[],
+  title: string,
+  name: string,
+  trainFile: string,
+  testFile?: string,
+): Promise<void> {
   const tasks: DebiasTask[] = [];
   for (const [group, positive] of Object.entries(GROUPS)) {
     say(`${title}, six ${group}`);
     const report = await debias(runFolder, join(folder, `debias-${name}-${group}`), {
       trainFile,
       ...(testFile && { testFile }),
+      ensembles,
       columns: { text: "text", label: "occupation", attribute: "gender" },
       label: { positive, negative: OCCUPATIONS.filter((occupation) => !positive.includes(occupation)) },
       attribute: { positive: ["male"], negative: ["female"] },
@@ -79,24 +92,39 @@ async function debiasAll(title: string, name: string, trainFile: string, testFil
     });
     tasks.push({ group, report });
   }
-  add(debiasTables(title, tasks));
+  add(title, debiasTables(title, tasks));
 }
 
-await debiasAll("Without the first sentence", "nofirst", data.nofirst.all);
-for (const { name, train, test, perClass } of data.concepts) {
-  say(`concepts ${name}`);
-  const report = await concepts(runFolder, join(folder, `concepts-${name}`), {
-    trainFile: train,
-    testFile: test,
-    columns: { text: "text", label: "label" },
-    perClass,
-    seeds: SEEDS.slice(0, 3),
-    command,
-    onProgress,
-  });
-  add(conceptTable(name, report));
+async function conceptsAll(ensembles: readonly string[]): Promise<void> {
+  for (const { name, train, test, perClass } of data.concepts) {
+    say(`concepts ${name}`);
+    const report = await concepts(runFolder, join(folder, `concepts-${name}`), {
+      trainFile: train,
+      testFile: test,
+      ensembles,
+      columns: { text: "text", label: "label" },
+      perClass,
+      seeds: SEEDS.slice(0, 3),
+      command,
+      onProgress,
+    });
+    add(name, conceptTable(name, report));
+  }
 }
-await debiasAll("Full text", "full", data.full.all);
-// The texts pooled above are those of both parts.
-const { nofirst } = data;
-await debiasAll("Without the first sentence, no name in both parts", "names", nofirst.train, nofirst.test);
+
+async function everything(ensembles: readonly string[]): Promise<void> {
+  const { nofirst, full } = data;
+  await debiasAll(ensembles, "Without the first sentence", "nofirst", nofirst.all);
+  // The texts pooled just now are those of both parts.
+  const apart = "Without the first sentence, no name in both parts";
+  await debiasAll(ensembles, apart, "names", nofirst.train, nofirst.test);
+  await debiasAll(ensembles, "Full text", "full", full.all);
+  await conceptsAll(ensembles);
+}
+
+const { methods } = settings.ensembles;
+await work(`train ${methods[0]}-1`);
+await everything(methods);
+await work();
+add("ensembles", `${readReportTable(runFolder)}\n`);
+await everything([...methods, ...methods.map((method) => `${method}-1`)]);

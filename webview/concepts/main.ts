@@ -192,7 +192,7 @@ class SaeConcepts extends LitElement {
     return this.#do(async () => {
       this.data = await host("describe", { trainFile, testFile, columns, attribute: false }, { timeout: 120_000 });
       const same = this.choice?.trainFile === trainFile && label === undefined;
-      if (same || testFile === null) return;
+      if (same) return;
       const { perClass = 400, seeds = [0] } = this.choice ?? {};
       this.choice = { trainFile, testFile, columns: this.data.columns, seeds, perClass };
     });
@@ -201,11 +201,16 @@ class SaeConcepts extends LitElement {
   async #pick(which: "train" | "test"): Promise<void> {
     const { file } = await host("pickFile", {}, { timeout: PROBING_PATIENCE });
     if (file === null) return;
-    const train = which === "train" ? file : this.data?.trainFile;
-    if (train === undefined) return;
-    if (which === "test") this.choice = undefined;
-    await this.#describe(train, which === "test" ? file : null);
-    if (which === "train") this.choice = undefined;
+    if (which === "train") await this.#describe(file, null);
+    else await this.#testOn(file);
+  }
+
+  /** Another file to test on, or none; what was chosen stays. */
+  async #testOn(testFile: string | null): Promise<void> {
+    const { choice } = this;
+    if (!choice) return;
+    await this.#describe(choice.trainFile, testFile);
+    if (!this.error) this.choice = { ...choice, testFile };
   }
 
   #detect(choice: ConceptsChoice): Promise<void> {
@@ -251,7 +256,9 @@ class SaeConcepts extends LitElement {
       data
         ? html`<div class="fields">
             <span>texts</span><span>${fileName(data.trainFile)} <button class="plain link" @click=${() => void this.#pick("train")}>Choose…</button></span>
-            <span>to test on</span><span>${data.testFile === null ? "none yet" : fileName(data.testFile)} <button class="plain link" @click=${() => void this.#pick("test")}>Choose…</button></span>
+            <span>to test on</span><span>${data.testFile === null ? "30% of each class, held out with the first seed" : fileName(data.testFile)} <button class="plain link" @click=${() => void this.#pick("test")}>Choose…</button>
+              ${data.testFile === null ? nothing : html`<button class="plain link" @click=${() => void this.#testOn(null)}>Hold out instead</button>`}</span>
+            ${data.leftOut ? html`<span></span><span class="dim">Left out: ${data.leftOut}.</span>` : nothing}
             <label for="label">classes in</label><span><select id="label" @change=${(event: Event) => void this.#describe(data.trainFile, data.testFile, (event.target as HTMLSelectElement).value)}>
               ${data.names.map((name) => html`<option value=${name} ?selected=${name === data.columns.label}>${name}</option>`)}
             </select> <span class="dim">${[...classes].map(([name, texts]) => `${name} ${count(texts)}`).join(" · ")}</span></span>
@@ -270,7 +277,7 @@ class SaeConcepts extends LitElement {
                 : nothing
             }
           </div>`
-        : html`<p>Labelled texts: a file with a text and the class it belongs to, and another such file to test on.</p>`
+        : html`<p>Labelled texts: a file with a text and the class it belongs to.</p>`
     }
     <div class="buttons">
       ${data ? nothing : html`<button class="primary" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
