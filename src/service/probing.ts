@@ -199,7 +199,13 @@ function demoChoice(): DebiasChoice {
 
 function demoClasses(): ConceptsChoice {
   const { trainFile, testFile, columns } = demoBias();
-  return { trainFile, testFile, columns: { text: columns.text, label: columns.label }, seeds: [0], perClass: 200 };
+  return {
+    trainFile,
+    testFile,
+    columns: { text: columns.text, label: columns.label },
+    seeds: [0, 1, 2],
+    perClass: 200,
+  };
 }
 
 function conceptsResult({ choice, report }: Detected, open: OpenEnsemble): ConceptsResult {
