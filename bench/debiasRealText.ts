@@ -1,5 +1,5 @@
-// Debiasing and concept detection on real text: SmolLM2-135M, layer 15, biographies of twelve occupations and three labelled sets, for all four methods from two sets of seeds. Begins with an empty folder and goes on where it was stopped; RESULTS.md there grows table by table, first with one set of ensembles, then with both. Usage: node bench/debiasRealText.ts
-import { mkdirSync, writeFileSync } from "node:fs";
+// Debiasing and concept detection on real text: SmolLM2-135M, layer 15, biographies of twelve occupations and three labelled sets, for all four methods from two sets of seeds. Begins with an empty folder and goes on where it was stopped; RESULTS.md there grows table by table, first with one set of ensembles, then with both. Parts may run beside each other once the first set is trained. Usage: node bench/debiasRealText.ts [nofirst] [names] [full] [concepts]
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { concepts } from "../src/jobs/concepts.ts";
 import { debias } from "../src/jobs/debias.ts";
@@ -59,11 +59,13 @@ const data = realTextData(folder);
 const command = "node bench/debiasRealText.ts";
 const onProgress = (stage: string): void => say(stage);
 
-const sections = new Map<string, string>();
-const add = (title: string, section: string): void => {
-  sections.set(title, section);
-  writeFileSync(join(folder, "RESULTS.md"), [...sections.values()].join("\n"));
-  console.log(section);
+const tables = ["ensembles", "nofirst", "names", "full", ...data.concepts.map(({ name }) => name)];
+/** A file a table, and what there is of them in one. */
+const add = (name: string, table: string): void => {
+  writeFileSync(join(folder, `table-${name}.md`), table);
+  const there = tables.map((one) => join(folder, `table-${one}.md`)).filter((path) => existsSync(path));
+  writeFileSync(join(folder, "RESULTS.md"), there.map((path) => readFileSync(path, "utf8")).join("\n"));
+  console.log(table);
 };
 
 /** One way to draw the texts, over all groupings: every grouping is one debiasing in both directions. */
@@ -92,7 +94,7 @@ async function debiasAll(
     });
     tasks.push({ group, report });
   }
-  add(title, debiasTables(title, tasks));
+  add(name, debiasTables(title, tasks));
 }
 
 async function conceptsAll(ensembles: readonly string[]): Promise<void> {
@@ -112,19 +114,25 @@ async function conceptsAll(ensembles: readonly string[]): Promise<void> {
   }
 }
 
-async function everything(ensembles: readonly string[]): Promise<void> {
-  const { nofirst, full } = data;
-  await debiasAll(ensembles, "Without the first sentence", "nofirst", nofirst.all);
-  // The texts pooled just now are those of both parts.
-  const apart = "Without the first sentence, no name in both parts";
-  await debiasAll(ensembles, apart, "names", nofirst.train, nofirst.test);
-  await debiasAll(ensembles, "Full text", "full", full.all);
-  await conceptsAll(ensembles);
-}
-
+const { nofirst, full } = data;
+const parts: Record<string, (ensembles: readonly string[]) => Promise<void>> = {
+  nofirst: (ensembles) => debiasAll(ensembles, "Without the first sentence", "nofirst", nofirst.all),
+  // The texts of nofirst in the same order, so that what was pooled for them serves again.
+  names: (ensembles) =>
+    debiasAll(ensembles, "Without the first sentence, no name in both parts", "names", nofirst.train, nofirst.test),
+  full: (ensembles) => debiasAll(ensembles, "Full text", "full", full.all),
+  concepts: conceptsAll,
+};
 const { methods } = settings.ensembles;
-await work(`train ${methods[0]}-1`);
+const chosen = process.argv.slice(2);
+const everything = async (ensembles: readonly string[]): Promise<void> => {
+  for (const part of chosen.length > 0 ? chosen : Object.keys(parts)) await parts[part]!(ensembles);
+};
+
+if (chosen.length === 0) await work(`train ${methods[0]}-1`);
 await everything(methods);
-await work();
-add("ensembles", `${readReportTable(runFolder)}\n`);
-await everything([...methods, ...methods.map((method) => `${method}-1`)]);
+if (chosen.length === 0) {
+  await work();
+  add("ensembles", `${readReportTable(runFolder)}\n`);
+  await everything([...methods, ...methods.map((method) => `${method}-1`)]);
+}

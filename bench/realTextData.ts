@@ -14,6 +14,8 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
 };
 export const OCCUPATIONS = [...new Set([...Object.values(GROUPS).flat(), "musician"])].sort();
 
+/** Biographies of each occupation and gender, of the hundred that there are. */
+const BIOGRAPHIES = { full: 60, nofirst: 100 };
 /** Of the twenty names a gender, so many are for testing alone where the names are kept apart. */
 const TEST_NAMES = 6;
 
@@ -47,9 +49,14 @@ export function realTextData(folder: string): { full: Biographies; nofirst: Biog
       );
     return path;
   };
-  const biographies = (name: string, cut: (text: string) => string): Biographies => {
+  const biographies = (name: string, each: number, cut: (text: string) => string): Biographies => {
     const parts = (): [Labelled[], Labelled[]] => {
-      const rows = csv("bios", "labe-agency.csv.gz", true) as Record<string, string>[];
+      const all = csv("bios", "labe-agency.csv.gz", true) as Record<string, string>[];
+      const cells = Map.groupBy(all, (row) => `${row["occupation"]} ${row["gender"]}`);
+      const kept = new Set(
+        [...cells].flatMap(([cell, own]) => SeededRandom.derive(0, "biographies", cell).shuffle(own).slice(0, each)),
+      );
+      const rows = all.filter((row) => kept.has(row));
       const tested = new Set(
         ["female", "male"].flatMap((gender) => {
           const names = new Set(rows.filter((row) => row["gender"] === gender).map((row) => row["name"]!));
@@ -82,20 +89,22 @@ export function realTextData(folder: string): { full: Biographies; nofirst: Biog
     test: write(`${name}-test.jsonl`, () => parts()[1]),
   });
   return {
-    full: biographies("biographies", (text) => text),
+    full: biographies("biographies", BIOGRAPHIES.full, (text) => text),
     // It names occupation, age and gender.
-    nofirst: biographies("biographies-nofirst", (text) => text.replace(/^.*?[.!?]["”')]*\s+/s, "")),
+    nofirst: biographies("biographies-nofirst", BIOGRAPHIES.nofirst, (text) =>
+      text.replace(/^.*?[.!?]["”')]*\s+/s, ""),
+    ),
     concepts: [
-      concept("ag-news", { train: 60, test: 30 }, () => {
+      concept("ag-news", { train: 40, test: 20 }, () => {
         const names = ["World", "Sports", "Business", "Sci/Tech"];
         const rows = csv("concepts", "ag-news-test.csv.gz", false) as string[][];
         return halves(rows.map(([label, ...text]) => ({ text: text.join(". "), label: names[Number(label) - 1]! })));
       }),
-      concept("language-id", { train: 30, test: 15 }, () => {
+      concept("language-id", { train: 20, test: 10 }, () => {
         const rows = csv("concepts", "language-id.csv.gz", true) as Record<string, string>[];
         return halves(rows.map(({ Text, Language }) => ({ text: Text!, label: Language! })));
       }),
-      concept("20news", { train: 30, test: 15 }, () => [jsonLines("20news-train"), jsonLines("20news-test")]),
+      concept("20news", { train: 20, test: 10 }, () => [jsonLines("20news-train"), jsonLines("20news-test")]),
     ],
   };
 }
