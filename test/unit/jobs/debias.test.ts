@@ -449,6 +449,10 @@ test("from the command line", async () => {
   assert.equal(readFileSync(join(run, "run.json"), "utf8"), before, "what is refused changes nothing");
   const usage = await runCommand(["debias", run, "--labels", "nurse"], folder);
   assert.equal(usage.code, 2);
-  const one = await runCommand(["concepts", run, "--data", "bios.jsonl"], folder);
-  assert.match(one.stderr, /--test: found nothing, expected a file to test on/);
+  const of = ["--data", "bios.jsonl", "--label", "job", "--ensemble", "single", "--seeds", "1", "--tpp", "2", "--json"];
+  const one = await runCommand(["concepts", run, ...of], folder);
+  assert.equal(one.code, 0, one.stderr);
+  const { data: told, texts } = JSON.parse(one.stdout);
+  assert.equal(told.test, null);
+  for (const { train, test: held } of texts) assert.equal(held, Math.round(0.3 * (train + held)));
 });
