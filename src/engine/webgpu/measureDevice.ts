@@ -2,13 +2,15 @@
 import { newMemberState } from "../memberState.ts";
 import { DeviceTrainer } from "./deviceTrainer.ts";
 import type { Gpu } from "./gpu.ts";
-import { DEFAULT_TILE } from "./kernels.ts";
 import type { Layouts } from "./layouts.ts";
-import { measureTile, type ProductShape } from "./tileRate.ts";
+import { measureProduct, type ProductShape } from "./productRate.ts";
+import { nameOf } from "./products.ts";
 
 export interface DeviceMeasure {
   /** GFLOP/s of the encoder's matrix product, float32. */
   readonly gemm: number;
+  /** How it was computed. */
+  readonly product: string;
   /** Tokens a second of training a topk SAE of this shape. */
   readonly tokens: number;
   readonly shape: ProductShape;
@@ -21,8 +23,9 @@ const STEPS = 5;
 
 export async function measureDevice(gpu: Gpu, layouts: Layouts): Promise<DeviceMeasure> {
   const shape = gpu.description.software ? SMALL : LARGE;
-  const tile = (await measureTile(gpu, shape, DEFAULT_TILE)) ?? Number.POSITIVE_INFINITY;
   const { rows, d, F } = shape;
+  const { product } = await layouts.for({ d_in: d, d_sae: F }, rows, false);
+  const ms = (await measureProduct(gpu, shape, product)) ?? Number.POSITIVE_INFINITY;
   const config = {
     sae: {
       architecture: "topk",
@@ -52,14 +55,15 @@ export async function measureDevice(gpu: Gpu, layouts: Layouts): Promise<DeviceM
     // A fixed pattern without structure is all that a rate needs.
     const values = Float32Array.from({ length: F * d }, (_, at) => (((at * 7919) % 1009) / 1009 - 0.5) * 0.1);
     const weights = { W_enc: values, W_dec: values.slice(), b_dec: new Float32Array(d), b_enc: new Float32Array(F) };
-    await trainer.add(newMemberState(weights, config.adam_beta1));
+    await trainer.prepare(1);
+    trainer.add(newMemberState(weights, config.adam_beta1));
     const x = Float32Array.from({ length: rows * d }, (_, at) => ((at * 104_729) % 2011) / 2011 - 0.5);
     const input = { lr: 1e-4, sparsity_coefficient: 0 };
     await trainer.step(x, rows, input);
     const start = performance.now();
     for (let step = 0; step < STEPS; step++) await trainer.step(x, rows, input);
     const seconds = (performance.now() - start) / 1000 / STEPS;
-    return { gemm: (2 * rows * d * F) / tile / 1e6, tokens: rows / seconds, shape };
+    return { gemm: (2 * rows * d * F) / ms / 1e6, product: nameOf(product), tokens: rows / seconds, shape };
   } finally {
     await trainer.close();
   }

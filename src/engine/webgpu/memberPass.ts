@@ -1,13 +1,15 @@
-// The kernels of one SAE over one batch, bound to their buffers: forward over micro-batches, and the training step around it.
+// The kernels of one SAE, or of members trained together, over one batch, bound to their buffers: forward over micro-batches, and the training step around it.
 import type { SaeConfig } from "../../sae/sae.ts";
 import type { StepInput, TrainerConfig } from "../engine.ts";
 import type { Gpu, Run } from "./gpu.ts";
-import { type Constants, LATENTS_EACH, type Layout, layoutConstants, vec4s } from "./kernels.ts";
+import { type Constants, LATENTS_EACH, vec4s } from "./kernels.ts";
+import { type Layout, layoutConstants, withProduct } from "./layouts.ts";
 import { type BatchPlan, HEADER_BYTES, type MicroBatch } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, type Numbers, packNumbers } from "./numbers.ts";
+import { groupsOf, kernelOf, type Product } from "./products.ts";
 import type { SaeBuffers } from "./saeBuffers.ts";
 
-/** What is shared by the members of a batch, which go one after the other. */
+/** What a batch needs beside the SAEs: shared by passes, which go one after the other. */
 export interface BatchBuffers {
   readonly rows: number;
   readonly plan: BatchPlan;
@@ -19,12 +21,19 @@ export type Work = Run | ((encoder: GPUCommandEncoder) => void);
 
 type Kernels = Readonly<Record<string, Run>>;
 
+/** Members of one set of buffers that a pass trains: [first, first + count). */
+export interface MemberRange {
+  readonly first: number;
+  readonly count: number;
+}
+
 export class MemberPass {
   readonly #gpu: Gpu;
   readonly #sae: SaeBuffers;
   readonly #batch: BatchBuffers;
   readonly #constants: Constants;
   readonly #training: TrainerConfig | undefined;
+  readonly #members: MemberRange;
   readonly #numbers: readonly GPUBuffer[];
   readonly #parts: readonly { readonly micro: MicroBatch; readonly kernels: Kernels }[];
   /** The micro-batch whose pre-activations are at hand while work is laid out. */
@@ -37,6 +46,7 @@ export class MemberPass {
     constants: Constants,
     layout: Layout,
     training?: TrainerConfig,
+    members: MemberRange = { first: 0, count: 1 },
   ) {
     this.#gpu = gpu;
     this.#sae = sae;
@@ -46,6 +56,7 @@ export class MemberPass {
       ...layoutConstants(layout, sae.config.d_in),
     };
     this.#training = training;
+    this.#members = members;
     this.#numbers = batch.plan.microBatches.map(() => gpu.uniform(NUMBERS_BYTES));
     this.#parts = batch.plan.microBatches.map((micro, part) => ({ micro, kernels: this.#bind(micro, part, layout) }));
   }
@@ -73,6 +84,16 @@ export class MemberPass {
     return this.#batch.plan.microBatches;
   }
 
+  /** The product of the first micro-batch as it will be computed, and as the plain kernel does. They change nothing that is kept. */
+  products(): { own: Work[]; plain: Work[] } {
+    return { own: [this.#first("centre"), this.#first("gemm")], plain: [this.#first("plainGemm")] };
+  }
+
+  /** Bytes of pre-activations of one member's first micro-batch. */
+  get productBytes(): number {
+    return this.microBatches[0]!.count * this.#sae.config.d_sae * 4;
+  }
+
   /** Before the micro-batches of an encoding. */
   begin(): Work[] {
     return [this.#first("begin"), this.#first("centre")];
@@ -90,7 +111,7 @@ export class MemberPass {
     return [rowOffsets!, rowCodes!];
   }
 
-  /** Σ(x − x̄)² of the targets, into this member's buffer. */
+  /** Σ(x − x̄)² of the targets, which all members share, into the first one's buffer. */
   targetDeviations(): Work {
     return this.#first("targetDeviations");
   }
@@ -98,12 +119,15 @@ export class MemberPass {
   /** A training step, all but reading its numbers. */
   *step(): Generator<Work> {
     this.#resident = -1;
-    const { bias } = this.#sae.buffers;
+    const { first, count } = this.#members;
     const training = this.#training!;
     const hasAux = this.#constants["AUX"] === "true";
     // dictionary_learning's AuxK is divided by the variance of the whole batch's residual.
     const waits = this.#constants["AUX_POSITIVE"] === "true";
-    yield (encoder) => encoder.clearBuffer(bias!, 0, HEADER_BYTES);
+    yield (encoder) => {
+      for (let m = first; m < first + count; m++)
+        encoder.clearBuffer(this.#sae.buffers["bias"]!, this.#sae.startOf(m, "bias"), HEADER_BYTES);
+    };
     yield this.#first("begin");
     yield this.#first("centre");
     if (hasAux && !waits) yield this.#first("auxFactor");
@@ -167,6 +191,8 @@ export class MemberPass {
     return {
       rows: this.#batch.rows,
       ...micro,
+      firstMember: this.#members.first,
+      pairs: this.#batch.plan.pairs,
       F: config.d_sae,
       V: vec4s(config.d_in),
       d: config.d_in,
@@ -175,7 +201,7 @@ export class MemberPass {
     };
   }
 
-  #bind({ count, segments }: MicroBatch, part: number, { width, tile }: Layout): Kernels {
+  #bind({ count, segments }: MicroBatch, part: number, { width, product, plain }: Layout): Kernels {
     const { config, buffers: sae } = this.#sae;
     const { buffers: batch, rows } = this.#batch;
     const F = config.d_sae;
@@ -192,7 +218,14 @@ export class MemberPass {
       buffers: readonly GPUBuffer[],
       groups: number | readonly [number, number],
       constants: Constants = this.#constants,
-    ) => this.#gpu.bind(name, constants, [numbers, ...buffers], groups);
+    ) => this.#gpu.bind(name, constants, [numbers, ...buffers], groups, this.#members.count);
+    const multiply = (by: Product) =>
+      bind(
+        kernelOf(by),
+        [activations, parameters, vectors, pre],
+        groupsOf(by, F, count),
+        withProduct(this.#constants, by),
+      );
     const { architecture } = config;
     const selects =
       (architecture === "topk" && config.k! < F) ||
@@ -201,11 +234,8 @@ export class MemberPass {
     const forward: Record<string, Run> = {
       begin: bind("begin", [parameters, latents, vectors, bias], F),
       centre: bind("centre", [activations, known, bias], rows),
-      gemm: bind(
-        "gemm",
-        [activations, parameters, vectors, pre],
-        [Math.ceil(F / (tile.side * tile.latents)), Math.ceil(count / (tile.side * tile.rows))],
-      ),
+      gemm: multiply(product),
+      ...(product === plain ? {} : { plainGemm: multiply(plain) }),
       decode: bind("decode", [parameters, activations, pre, latents, vectors, known, bias], count),
       ...(selects ? { selectRows: bind("selectRows", [pre, latents, known, bias], count) } : {}),
     };
@@ -231,7 +261,7 @@ export class MemberPass {
         [parameters, vectors, activations, batch["pairs"]!, latents, bias, rowsA, rowsB],
         Math.ceil(F / LATENTS_EACH),
       ),
-      targetDeviations: bind("targetDeviations", [activations, bias], [columns, 1]),
+      targetDeviations: this.#gpu.bind("targetDeviations", this.#constants, [numbers, activations, bias], [columns, 1]),
       residualDeviations: bind("residualDeviations", [activations, bias], [columns, 1]),
       biasGradient: bind("biasGradient", [activations, bias], [columns, 1]),
       auxFactor: bind("auxFactor", [latents, bias], 1),
