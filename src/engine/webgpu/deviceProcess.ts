@@ -1,5 +1,5 @@
 // The engine's side of the device's process, in which the GPU's driver works.
-import { ChildCalls, type ChildCallsOptions } from "../../protocol/childCalls.ts";
+import { ChildCalls, type ChildCallsOptions } from "../../formats/childCalls.ts";
 import { EngineError } from "../engine.ts";
 import type { Call } from "./protocol.ts";
 

@@ -1,5 +1,5 @@
 // The device's own process: opens an adapter and does what the engine asks for. A driver that faults ends this process and no other.
-import { answerCalls } from "../../protocol/answerCalls.ts";
+import { answerCalls } from "../../formats/answerCalls.ts";
 import { EngineError } from "../engine.ts";
 import { DeviceEncoder } from "./deviceEncoder.ts";
 import { DeviceTrainer } from "./deviceTrainer.ts";

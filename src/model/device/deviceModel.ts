@@ -1,5 +1,5 @@
 // A language model on a GPU, in a process of its own: what harvesting and evaluation ask of it.
-import { ChildCalls, type ChildCallsOptions } from "../../protocol/childCalls.ts";
+import { ChildCalls, type ChildCallsOptions } from "../../formats/childCalls.ts";
 import type { LanguageModel, TokenBatch } from "../languageModel.ts";
 import type { ModelDevice } from "./modelDevice.ts";
 

@@ -1,6 +1,7 @@
 // The process in which a language model runs on a GPU: a driver that faults ends this process and no other.
+
+import { answerCalls } from "../../formats/answerCalls.ts";
 import { requireOnnxRuntime } from "../../formats/onnxRuntime.ts";
-import { answerCalls } from "../../protocol/answerCalls.ts";
 import type { LanguageModel } from "../languageModel.ts";
 import { openLanguageModel } from "../open.ts";
 import type { ModelCall } from "./deviceModel.ts";
