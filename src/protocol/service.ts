@@ -20,6 +20,13 @@ const progress = z.object({
   eta: z.number().nullable(),
 });
 
+/** What a person said of SAEs whose files don't: how a bare state dict selects. */
+const saidOfSaes = z.object({
+  architecture: z.enum(["standard", "topk", "jumprelu"]).optional(),
+  k: z.int().positive().optional(),
+});
+export type SaidOfSaes = z.infer<typeof saidOfSaes>;
+
 /** One run folder as a watcher sees it. */
 export const runEntry = z.object({
   folder: z.string(),
@@ -101,10 +108,10 @@ export const service = {
     },
     /** Layers of the model that an experiment would name so; null where it isn't here or can't be read yet. */
     modelLayers: { params: z.object({ model: z.string() }), result: z.object({ layers: z.number().int().nullable() }) },
-    /** Opens SAEs in any layout: the hook that they name, or null; errors say what can't be read. */
+    /** Opens SAEs in any layout: the hook that they name, or null, and what no file says and a person must; errors say what can't be read. */
     describeSaes: {
-      params: z.object({ paths: z.array(z.string()).min(1) }),
-      result: z.object({ hook: z.string().nullable() }),
+      params: z.object({ paths: z.array(z.string()).min(1), said: saidOfSaes }),
+      result: z.object({ hook: z.string().nullable(), ask: z.enum(["architecture", "k"]).nullable() }),
     },
     /** Writes SAEs as one ensemble's folder, and the experiment that evaluates and indexes it. */
     importSaes: {
@@ -112,6 +119,7 @@ export const service = {
         paths: z.array(z.string()).min(1),
         folder: z.string(),
         hook_name: z.string(),
+        said: saidOfSaes,
         model: z.string(),
         text: z.string(),
       }),

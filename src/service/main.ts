@@ -21,6 +21,7 @@ import { layersOfModel } from "../model/layerCount.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { openSources } from "../sae/importEnsemble.ts";
+import { Unsaid } from "../sae/layouts/opened.ts";
 import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
 import { Probing } from "./probing.ts";
@@ -139,12 +140,19 @@ answer(connection, service, {
   modelLayers: async ({ model }) => ({
     layers: await layersOfModel(model === "demo" ? demoPath("model") : model).catch(() => null),
   }),
-  describeSaes: async ({ paths }, signal) => {
-    const members = (await openSources(await localSaes({ paths, signal }))).flatMap((source) => source.members);
-    return { hook: members.map(({ sae }) => sae.config.metadata.hook_name).find((name) => name !== undefined) ?? null };
+  describeSaes: async ({ paths, said }, signal) => {
+    try {
+      const sources = await openSources(await localSaes({ paths, signal }), { ...said });
+      const hooks = sources.flatMap(({ members }) => members.map(({ sae }) => sae.config.metadata.hook_name));
+      return { hook: hooks.find((name) => name !== undefined) ?? null, ask: null };
+    } catch (error) {
+      if (error instanceof Unsaid) return { hook: null, ask: error.ask };
+      throw error;
+    }
   },
-  importSaes: async ({ paths, folder, hook_name, model, text }, signal) => {
-    const { members, experiment } = await importSaes({ paths, folder, model, text, signal, options: { hook_name } });
+  importSaes: async ({ paths, folder, hook_name, said, model, text }, signal) => {
+    const options = { ...said, hook_name };
+    const { members, experiment } = await importSaes({ paths, folder, model, text, signal, options });
     const lines = members.map(
       ({ path, layout, architecture, d_in, d_sae, explained_variance, l0 }) =>
         `${basename(path)}: ${layout}, ${architecture}, ${d_in} → ${d_sae}, explained variance ${explained_variance!.toFixed(3)}, L0 ${l0!.toFixed(1)}`,

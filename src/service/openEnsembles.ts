@@ -8,10 +8,15 @@ import { detectionPrompt, labelPrompt, scoreDetection } from "../features/labell
 import { neuronpediaIds, neuronpediaPage } from "../features/neuronpedia.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import type { FeatureDetail, FeatureRow, ListQuery, Snapshot } from "../protocol/featureBrowser.ts";
+import type { NamedFeature } from "../protocol/inspection.ts";
 import { featureDetail, featureRow } from "./featureRows.ts";
 
 /** Name of the file of flags, labels and notes in an ensemble's folder. */
 export const annotationFile = "annotations.json";
+
+/** Tokens that name a feature in a hover, and features whose names are kept. */
+const namedTokens = 3;
+const mostNamed = 50_000;
 
 interface LabelQuestions {
   readonly feature: number;
@@ -34,6 +39,7 @@ export class OpenEnsemble {
   readonly #annotations: Annotations;
   readonly #undo: AnnotationEdit[][] = [];
   #annotationTime = 0;
+  readonly #named = new Map<number, NamedFeature>();
   readonly #indexTime: number;
   /** By member: the published SAE that it is, if it is one. */
   readonly #neuronpedia: readonly (string | null)[];
@@ -135,6 +141,18 @@ export class OpenEnsemble {
     return this.index.summaries(features).map((summary) => featureRow(summary));
   }
 
+  /** The same in short, for every token of a text: kept until a flag or a label changes. */
+  named(features: readonly number[]): NamedFeature[] {
+    if (this.#named.size > mostNamed) this.#named.clear();
+    const unknown = features.filter((feature) => !this.#named.has(feature));
+    for (const summary of this.index.summaries(unknown)) {
+      const { feature, member, index, label, flagged, max, tokens, foundIn } = featureRow(summary, namedTokens);
+      const texts = tokens.map(({ text }) => ({ text }));
+      this.#named.set(feature, { feature, member, index, label, flagged, max, tokens: texts, foundIn });
+    }
+    return features.map((feature) => this.#named.get(feature)!);
+  }
+
   /** Global numbers, ascending. */
   flagged(): number[] {
     return [...this.index.ids({ filter: { flagged: true } })].sort((a, b) => a - b);
@@ -209,6 +227,7 @@ export class OpenEnsemble {
 
   #applyAnnotations(): void {
     this.#annotationTime = modified(this.#annotations.path);
+    this.#named.clear();
     this.index.setAnnotations(this.#annotations.byId(this.index.info.members));
   }
 }

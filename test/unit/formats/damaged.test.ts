@@ -1,4 +1,4 @@
-// Safetensors and GGUF files damaged at random places: each opens or is refused by an InputError, at once and in bounded memory.
+// Safetensors and GGUF files damaged at random places (MUTATIONS says how many): each opens or is refused by an InputError, at once and in bounded memory.
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { readSafetensors, tensorBytes } from "../../../src/formats/safetensors.t
 import { golden, temporaryFolder } from "../fixtures.ts";
 
 const folder = temporaryFolder();
-const TRIES = 400;
+const TRIES = Number(process.env["MUTATIONS"] ?? 400);
 /** Far more than the files, far less than what a damaged length can claim. */
 const MOST_MEMORY = 256 * 2 ** 20;
 

@@ -1,6 +1,6 @@
 // A run whose model and text are names on a hub (on this machine): fetched inside the run, resumed without the hub, refused with words.
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readLabelledTexts } from "../../../src/data/labelledTexts.ts";
@@ -93,8 +93,12 @@ test("labelled texts of a section come by their names, each part by its own", as
   await assert.rejects(obtainExperiment(wrong), /someone\/unlabelled: found no such file among a\.bin/);
 });
 
-test("a name that the hub doesn't know fails the run and says so", async () => {
+test("a name that the hub doesn't know fails the run and says so, and leaves only a folder that was there before", async () => {
   const experiment = readExperiment(experimentIn("unknown", { model_name: "someone/nobody" }));
+  await assert.rejects(runJobs(experiment, ["harvest"]), /someone\/nobody: found no such repository/);
+  assert.ok(!existsSync(experiment.paths.runFolder));
+  // As when the run is a process of its own, which finds the folder that its output goes to.
+  mkdirSync(experiment.paths.runFolder, { recursive: true });
   await assert.rejects(runJobs(experiment, ["harvest"]), /someone\/nobody: found no such repository/);
   const { state, reason } = readRunStatus(experiment.paths.runFolder);
   assert.equal(state, "failed");
