@@ -31,7 +31,7 @@ export function conceptsCommand(): Command {
       "labelled texts (.jsonl, .csv, .tsv, .parquet, plain or .gz), or a data set's name on the hub",
       "demo",
     )
-    .option("--test <file>", "labelled texts to test on; needed with --data")
+    .option("--test <file>", "texts to test on; left out, 30% of each class of --data is held out")
     .option("--text <column>", "column of the text", "text")
     .option("--label <column>", "column of the class", "profession")
     .addOption(new Option("--classes <names>", "classes, with commas; default all with enough texts").argParser(list))
