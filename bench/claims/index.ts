@@ -5,6 +5,7 @@ import { clickToScreenClaim } from "./debiasClick.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
+import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
 import { importLargeClaim } from "./importLarge.ts";
@@ -15,6 +16,8 @@ export const claims: readonly Claim[] = [
   ...trainStepClaims,
   denseStepClaim,
   baggingClaim,
+  gpuTrainStepClaim,
+  gpuBaggingClaim,
   harvestClaim,
   ...harvestFamilyClaims,
   indexBuildClaim,
