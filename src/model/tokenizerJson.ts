@@ -29,14 +29,40 @@ const tokenizerSchema = z.looseObject({
   decoder: part.nullish(),
   model: z.looseObject({
     type: z.literal("BPE", "BPE"),
-    vocab: z.record(z.string(), z.int().nonnegative()),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    vocab: z
+      .custom<Record<string, number>>(isObject, "tokens with their ids")
+      .superRefine((vocab, context) =>
+        refuseFirst(context, Object.keys(vocab), (token) => Number.isInteger(vocab[token]) && vocab[token]! >= 0),
+      ),
+    merges: z
+      .custom<(string | [string, string])[]>(Array.isArray, "pairs of tokens")
+      .superRefine((merges, context) =>
+        refuseFirst(context, [...merges.keys()], (at) => typeof merges[at] === "string" || isPair(merges[at])),
+      ),
     unk_token: z.string().nullish(),
     byte_fallback: z.boolean().nullish(),
   }),
 });
 
 export type TokenizerConfig = z.input<typeof tokenizerSchema>;
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isPair(merge: unknown): boolean {
+  return Array.isArray(merge) && merge.length === 2 && merge.every((token) => typeof token === "string");
+}
+
+/** By one loop: a schema for each of a hundred thousand entries takes as long as everything else here. */
+function refuseFirst<Key extends string | number>(
+  context: z.RefinementCtx,
+  keys: readonly Key[],
+  isRight: (key: Key) => boolean,
+): void {
+  const wrong = keys.find((key) => !isRight(key));
+  if (wrong !== undefined) context.addIssue({ code: "custom", path: [wrong], message: "not an entry of its kind" });
+}
 
 /** Names of special tokens, from tokenizer_config.json; ids from elsewhere serve where a name is not given. */
 export interface SpecialTokens {
@@ -51,6 +77,7 @@ export class TokenizerJson implements Tokenizer {
   readonly bosId: number | null;
   readonly eosId: number | null;
   readonly specialIds: ReadonlySet<number>;
+  private readonly path: string;
   private readonly library: Library;
   private readonly rules: RangeRules;
   private readonly names: readonly (string | undefined)[];
@@ -68,18 +95,15 @@ export class TokenizerJson implements Tokenizer {
       });
     }
     const config = parsed.data;
-    this.rules = rangeRules(config, path);
+    this.path = path;
     try {
+      this.rules = rangeRules(config, path);
       this.library = new Library(
         { decoder: null, post_processor: null, normalizer: null, ...config, pre_tokenizer: preTokenizer(config) },
         { clean_up_tokenization_spaces: false },
       );
     } catch (error) {
-      throw new InputError({
-        file: path,
-        found: (error as Error).message,
-        expected: "a tokenizer.json that can be read",
-      });
+      throw this.refusal(error);
     }
     keepByteOrderMarks(this.library.decoder);
     const names: string[] = [];
@@ -98,12 +122,26 @@ export class TokenizerJson implements Tokenizer {
   }
 
   encode(text: string): Token[] {
-    const { ids, tokens } = this.library.encode(text, { add_special_tokens: false }) as {
-      ids: number[];
-      tokens: string[];
-    };
-    const ranges = tokenRanges(text, tokens, this.rules);
-    return ids.map((id, i) => ({ id, ...ranges[i]! }));
+    try {
+      const { ids, tokens } = this.library.encode(text, { add_special_tokens: false }) as {
+        ids: number[];
+        tokens: string[];
+      };
+      const ranges = tokenRanges(text, tokens, this.rules);
+      return ids.map((id, i) => ({ id, ...ranges[i]! }));
+    } catch (error) {
+      throw this.refusal(error);
+    }
+  }
+
+  /** Parts of a tokenizer are of many kinds, and what is wrong with one may show only where it meets a text. */
+  private refusal(error: unknown): InputError {
+    if (error instanceof InputError) return error;
+    return new InputError({
+      file: this.path,
+      found: (error as Error).message,
+      expected: "a tokenizer whose parts go together",
+    });
   }
 
   decode(ids: readonly number[]): string {
