@@ -172,7 +172,7 @@ describe("SAEs of others in the editor", {
   /** Clicks through the Explorer as a person does. */
   async function openInExplorer(...names: string[]): Promise<void> {
     await page.locator('.activitybar .action-label[aria-label^="Explorer"]').click();
-    for (const name of names) await explorerRow(name).first().dblclick();
+    for (const name of names) await explorerRow(name).first().click();
   }
 
   async function frameWith(text: string): Promise<Frame> {
