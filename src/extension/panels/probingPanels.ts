@@ -36,7 +36,7 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
       },
     });
     on("debiasVerdict", ({ ensemble: which, verdict }) => {
-      if (which === ensemble) notify(connection, debiasView, "verdict", verdict);
+      if (which === ensemble) line.notify("verdict", verdict);
     });
     on("annotationsChanged", (changed) => {
       if (changed.ensemble === ensemble) line.notify("annotationsChanged", {});
