@@ -3,6 +3,7 @@
 import { cpSync, globSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Locator } from "playwright-core";
 import { packagedVsix } from "./packagedVsix.ts";
 import { prepareRealVsCode, startVsCode } from "./realVsCode.ts";
 import { launchBrowser, type Theme, Workbench } from "./workbench.ts";
@@ -37,15 +38,15 @@ try {
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600))); // tooltips and scroll bars fade
     await page.screenshot({ path: join(folder, `${name}.png`) });
   };
-  /** A part of the editor area for a step of the walkthrough, which shows it about 450 pixels wide. */
-  const step = async (name: string, side: "left" | "right" = "left") => {
+  /** The top of something for a step of the walkthrough, which shows it about 450 pixels wide. */
+  const step = async (name: string, what: Locator) => {
     await page.mouse.move(640, 790);
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
-    const { x, y, width } = (await page.locator(".part.editor .editor-container").first().boundingBox())!;
-    const size = { width: Math.min(640, width), height: 400 };
-    const clip = { x: side === "left" ? x : x + width - size.width, y, ...size };
+    const { x, y, width, height } = (await what.first().boundingBox())!;
+    const clip = { x, y, width: Math.min(640, width), height: Math.min(400, height) };
     await page.screenshot({ path: join(walkthrough, `${name}.png`), clip });
   };
+  const editor = page.locator(".part.editor .editor-container");
   await workbench.icon.click();
   if (!done) await workbench.command("SAE Ensembles: Run the Demo");
   await workbench.row(/demo/).first().click();
@@ -55,7 +56,7 @@ try {
   await dashboard.locator("sae-report-table td").first().waitFor();
   if (!done) await workbench.command("View: Toggle Panel Visibility");
   await picture("dashboard");
-  await step("demo");
+  await step("demo", editor);
   await dashboard.getByRole("button", { name: "Browse Features" }).click();
   const features = await workbench.webview("sae-feature-browser");
   await features.locator(".row .id").nth(3).waitFor();
@@ -65,25 +66,28 @@ try {
   await features.locator(".row .flag").nth(0).click();
   await features.locator('.row .flag[aria-pressed="true"]').nth(0).waitFor();
   await picture("features");
-  await step("feature", "right");
+  await step("feature", features.locator("sae-feature-detail"));
   await features.locator(".row .flag").nth(2).click();
   await features.locator('.row .flag[aria-pressed="true"]').nth(1).waitFor();
-  await step("flag");
+  await step("flag", editor);
   await picture("features-light", "light");
   workbench.theme("dark");
   await workbench.command("SAE Ensembles: Debias a Classifier…");
   const debias = await workbench.webview("sae-debias");
   await debias.getByRole("button", { name: "Show the Bias" }).click();
   await debias.locator("sae-suggestions .row").nth(3).waitFor();
-  await debias.locator(".verdict").getByText("flagged:").waitFor();
+  for (const flags of [3, 4, 5]) {
+    await debias.locator('sae-suggestions .flag[aria-pressed="false"]').first().click();
+    await debias.locator(".verdict").getByText(`${flags} flagged:`).waitFor();
+  }
   await debias.getByRole("button", { name: "Retrain", exact: true }).click();
   await debias.locator(".verdict").getByText("retrained;").waitFor();
-  await step("debias", "right");
+  await step("debias", debias.locator("#result"));
   const experiment = join(workspace, "mine.sae.jsonc");
   cpSync(join(root, "media", "presets", "smollm2-135m.sae.jsonc"), experiment);
   await workbench.openFile("mine.sae.jsonc");
   await page.locator(".codelens-decoration", { hasText: "Run" }).first().waitFor();
-  await step("own");
+  await step("own", editor);
 } finally {
   await browser.close();
   await server.stop();
