@@ -63,11 +63,6 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     await page.getByText("No run yet.").waitFor();
     await page.getByRole("button", { name: "Run the Demo" }).waitFor();
     await picture("sidebar-empty-dark");
-    await page.locator(".pane-body").getByText("walkthrough", { exact: true }).click();
-    await page.getByText("Get started with SAE Ensembles").first().waitFor();
-    for (const step of await page.locator(".getting-started-step").all()) await step.locator(".step-title").waitFor();
-    await picture("walkthrough-dark");
-    await page.keyboard.press("Control+w");
   });
 
   test("a damaged run is a row that says so", async () => {
