@@ -4,7 +4,7 @@ import { EngineError, type MemberState, type StepInput, type StepReport, type Tr
 import { allocateBatch } from "./batchMemory.ts";
 import type { Gpu } from "./gpu.ts";
 import { constantsFor, vec4s } from "./kernels.ts";
-import type { Layouts } from "./layouts.ts";
+import { type Layouts, withPlainProduct } from "./layouts.ts";
 import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
 import { HEADER_BYTES, ROW_BYTES } from "./memoryPlan.ts";
 import { provesItself } from "./productCheck.ts";
@@ -170,7 +170,7 @@ export class DeviceTrainer {
   }
 
   /** `first`: the first of the batches of this many rows, on which the product proves itself. */
-  async #lay(rows: number, first: Float32Array): Promise<void> {
+  async #lay(rows: number, first: Float32Array, isPlain = false): Promise<void> {
     this.#release();
     const { sae, max_grad_norm } = this.#config;
     const frozen = this.#frozen.map((one) => one.sae);
@@ -184,7 +184,8 @@ export class DeviceTrainer {
     });
     const fused = batch.buffers["gradients"] === undefined;
     const constants = constantsFor(sae, { training: this.#config, fused });
-    const layout = await this.#layouts.for(sae, rows, this.#autocast);
+    const best = await this.#layouts.for(sae, rows, this.#autocast);
+    const layout = isPlain ? withPlainProduct(best) : best;
     for (const { first, count } of this.#sharedPasses(batch.plan.together)) {
       const { sae: buffers, place } = this.#members[first]!;
       const range = { first: place, count };
@@ -198,7 +199,7 @@ export class DeviceTrainer {
     this.#batch = batch;
     const { pass } = this.#together[0]!;
     const isRight = await provesItself(this.#gpu, this.#layouts, layout, pass, batch.buffers, first);
-    if (!isRight) await this.#lay(rows, first);
+    if (!isRight) await this.#lay(rows, first, true);
   }
 
   /** Neighbours in the same buffers that have taken the same number of steps, at most so many. */
