@@ -48,6 +48,11 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   const architecture = await choose("Architecture (5/6)", [
     { label: "TopK", description: "exactly k features a token", value: "topk" },
     { label: "BatchTopK", description: "k on average over a batch", value: "batchtopk" },
+    {
+      label: "Matryoshka BatchTopK",
+      description: "nested SAEs: the first features have to do on their own, so that general ones aren't absorbed",
+      value: "matryoshka_batchtopk",
+    },
     { label: "ReLU", description: "with an L1 penalty (SAELens: standard)", value: "standard" },
     { label: "JumpReLU", description: "a threshold for each feature", value: "jumprelu" },
     { label: "Gated", description: "a gate for each feature", value: "gated" },
