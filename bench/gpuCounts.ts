@@ -3,7 +3,15 @@ import { pathToFileURL } from "node:url";
 import Table from "cli-table3";
 import type { TrainerConfig } from "../src/engine/engine.ts";
 import { DEFAULT_TILE, vec4s, WIDTH } from "../src/engine/webgpu/kernels.ts";
-import { HEADER_BYTES, planBatch, ROW_BYTES, saeSizes } from "../src/engine/webgpu/memoryPlan.ts";
+import {
+  type BatchPlan,
+  HEADER_BYTES,
+  membersStacked,
+  planBatch,
+  ROW_BYTES,
+  saeSizes,
+} from "../src/engine/webgpu/memoryPlan.ts";
+import { NUMBERS_BYTES } from "../src/engine/webgpu/numbers.ts";
 import type { Architecture } from "../src/sae/sae.ts";
 import { stepConfig } from "./trainStep.ts";
 
@@ -14,10 +22,14 @@ export interface GpuShape {
   /** Active latents a token: k, or what is expected of a ReLU. */
   readonly active: number;
   readonly rows: number;
+  /** Trained on the same batches; 1 unless given. */
+  readonly members?: number;
 }
 
 export interface StepCounts {
-  /** Of one member; the whole batch in one piece. */
+  /** Members that one set of dispatches trains. */
+  readonly together: number;
+  /** Of all members; the whole batch in one piece. */
   readonly dispatches: number;
   /** To the device: activations (for all members once) and numbers. */
   readonly uploaded: number;
@@ -28,9 +40,9 @@ export interface StepCounts {
   readonly sparseOperations: number;
   /** Through the device's memory, if nothing stays in a cache between kernels and everything within one. */
   readonly memoryBytes: number;
-  /** Buffers of one member, and those that members share. */
+  /** Buffers that hold the members, and those of the batch. */
   readonly memberBuffers: number;
-  readonly sharedBuffers: number;
+  readonly batchBuffers: number;
 }
 
 /** SAELens' defaults, no dead latents. */
@@ -48,7 +60,6 @@ const OF_ARCHITECTURE: Partial<Record<Architecture, number>> = {
   // those, four bytes of the cut by two kernels, ties and their shares
   batchtopk: 12,
 };
-const NUMBERS_BYTES = 96;
 
 export function configOf({ architecture, d_in, d_sae, active }: GpuShape): TrainerConfig {
   return stepConfig({ architecture, d_in, d_sae, k: active });
@@ -56,10 +67,13 @@ export function configOf({ architecture, d_in, d_sae, active }: GpuShape): Train
 
 /** `largestBuffer`: what the GPU allows one buffer to have; beyond it micro-batches would add to this. */
 export function countStep(shape: GpuShape, largestBuffer = 2 ** 31): StepCounts {
-  const { architecture, d_in, d_sae: F, active, rows } = shape;
+  const { architecture, d_in, d_sae: F, active, rows, members = 1 } = shape;
   const config = configOf(shape);
   const row = vec4s(d_in) * 16;
-  const plan = planBatch({ saes: [config.sae], rows, training: config, keepsGradients: true, largestBuffer });
+  const stacked = membersStacked(config.sae, config, members, largestBuffer);
+  const needs = { saes: [config.sae], rows, members: stacked, training: config, keepsGradients: true, largestBuffer };
+  const plan = planBatch(needs).next().value as BatchPlan;
+  const passes = passesOf(members, stacked, plan.together);
   const pairs = rows * active;
   const matrices = 2 * F * row;
   const pre = rows * F * 4;
@@ -86,37 +100,47 @@ export function countStep(shape: GpuShape, largestBuffer = 2 ** 31): StepCounts 
   const sum = (sizes: Readonly<Record<string, number>>) =>
     Object.values(sizes).reduce((total, size) => total + size, 0);
   return {
-    dispatches: COMMON + (OF_ARCHITECTURE[architecture] ?? 0) + 1,
-    uploaded: activations + NUMBERS_BYTES,
-    downloaded: rows * ROW_BYTES + HEADER_BYTES + row,
-    gemmOperations: 2 * rows * d_in * F,
-    sparseOperations: 8 * d_in * pairs,
-    memoryBytes,
-    memberBuffers: sum(saeSizes(config.sae, config)),
-    sharedBuffers: sum(plan.sizes),
+    together: plan.together,
+    dispatches: passes * (COMMON + (OF_ARCHITECTURE[architecture] ?? 0)) + 1,
+    uploaded: activations + passes * NUMBERS_BYTES,
+    downloaded: members * (rows * ROW_BYTES + HEADER_BYTES) + row,
+    gemmOperations: members * 2 * rows * d_in * F,
+    sparseOperations: members * 8 * d_in * pairs,
+    memoryBytes: members * memoryBytes,
+    memberBuffers: sum(saeSizes(config.sae, config, members)),
+    batchBuffers: sum(plan.sizes),
   };
+}
+
+/** Sets of dispatches: members lie in stacks of buffers, and of each as many go together as the batch's buffers hold. */
+function passesOf(members: number, stacked: number, together: number): number {
+  let passes = 0;
+  for (let rest = members; rest > 0; rest -= stacked) passes += Math.ceil(Math.min(stacked, rest) / together);
+  return passes;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const table = new Table({
-    head: ["SAE", "B", "GEMM", "rest", "memory", "up", "down", "dispatches", "a member", "shared"],
+    head: ["SAE", "J", "B", "GEMM", "rest", "memory", "up", "down", "together", "dispatches", "members", "batch"],
     style: { head: [], border: [], compact: true },
   });
-  for (const shape of goalShapes) {
+  for (const shape of [1, 8].flatMap((members) => goalShapes.map((one) => ({ ...one, members })))) {
     const counts = countStep(shape);
     const { architecture, d_in, d_sae, active, rows } = shape;
     const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 2 : 0)} MiB`;
     table.push([
       `${architecture} d=${d_in} F=${d_sae} ${active} active`,
+      shape.members,
       rows,
       `${(counts.gemmOperations / 1e9).toFixed(0)} GFLOP`,
       `${((100 * counts.sparseOperations) / counts.gemmOperations).toFixed(1)} %`,
       mib(counts.memoryBytes),
       mib(counts.uploaded),
       mib(counts.downloaded),
+      counts.together,
       counts.dispatches,
       mib(counts.memberBuffers),
-      mib(counts.sharedBuffers),
+      mib(counts.batchBuffers),
     ]);
   }
   console.log(table.toString());

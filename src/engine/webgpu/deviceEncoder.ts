@@ -77,6 +77,7 @@ export class DeviceEncoder {
     const batch = await allocateBatch(this.#gpu, {
       saes: configsOf(this.#saes),
       rows,
+      members: 1,
       keepsGradients: false,
       largestBuffer,
     });

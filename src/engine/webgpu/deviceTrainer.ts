@@ -1,4 +1,4 @@
-// A trainer on the device: one batch after the other through all members, reports read back while the next step may already be under way.
+// A trainer on the device: one batch after the other through all members, as many of them at once as there is memory for, reports read back while the next step may already be under way.
 import type { Ensemble } from "../../sae/ensemble.ts";
 import { EngineError, type MemberState, type StepInput, type StepReport, type TrainerConfig } from "../engine.ts";
 import { allocateBatch } from "./batchMemory.ts";
@@ -23,10 +23,18 @@ const AUX_FACTOR = 3;
 const NOTHING = 1e38;
 
 interface Member {
+  /** The buffers that it lies in, and its place there. */
   readonly sae: SaeBuffers;
+  readonly place: number;
   step: number;
   topk_threshold: number;
-  pass: MemberPass | undefined;
+}
+
+/** Members that are trained by one set of dispatches: [first, first + count) of all. */
+interface Together {
+  readonly first: number;
+  readonly count: number;
+  readonly pass: MemberPass;
 }
 
 export class DeviceTrainer {
@@ -35,6 +43,8 @@ export class DeviceTrainer {
   readonly #largestBuffer: number;
   readonly #layouts: Layouts;
   readonly #members: Member[] = [];
+  #room: SaeBuffers[] = [];
+  #together: Together[] = [];
   readonly #frozen: { readonly sae: SaeBuffers; pass: MemberPass | undefined }[] = [];
   readonly #stagings: GPUBuffer[] = [];
   #batch: BatchBuffers | undefined;
@@ -56,9 +66,21 @@ export class DeviceTrainer {
     }
   }
 
-  async add(state: MemberState): Promise<void> {
-    const sae = await SaeBuffers.ofState(this.#gpu, this.#config, state, this.#largestBuffer);
-    this.#members.push({ sae, step: state.step, topk_threshold: state.topk_threshold, pass: undefined });
+  /** Before any member is added: their buffers. */
+  async prepare(members: number): Promise<void> {
+    this.#room = await SaeBuffers.forTraining(this.#gpu, this.#config, members, this.#largestBuffer);
+  }
+
+  add(state: MemberState): void {
+    let place = this.#members.length;
+    const sae = this.#room.find(({ members }) => {
+      if (place < members) return true;
+      place -= members;
+      return false;
+    });
+    if (!sae) throw new EngineError(`there is room for ${this.#members.length} members and no more`);
+    sae.writeState(place, this.#config, state);
+    this.#members.push({ sae, place, step: state.step, topk_threshold: state.topk_threshold });
   }
 
   step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {
@@ -76,19 +98,15 @@ export class DeviceTrainer {
   async state(member: number): Promise<MemberState> {
     await this.#issued;
     await this.#read;
-    const { sae, step, topk_threshold } = this.#members[member]!;
-    return { ...(await sae.state(this.#config)), topk_threshold, step };
+    const { sae, place, step, topk_threshold } = this.#members[member]!;
+    return { ...(await sae.state(place, this.#config)), topk_threshold, step };
   }
 
   async close(): Promise<void> {
     await this.#issued;
     await this.#read;
-    for (const { sae, pass } of [...this.#members, ...this.#frozen]) {
-      pass?.destroy();
-      sae.destroy();
-    }
-    for (const buffer of Object.values(this.#batch?.buffers ?? {})) buffer.destroy();
-    for (const staging of this.#stagings) staging.destroy();
+    this.#release();
+    for (const sae of [...this.#room, ...this.#frozen.map((one) => one.sae)]) sae.destroy();
   }
 
   /** `before`: the reports of the step before. */
@@ -108,44 +126,54 @@ export class DeviceTrainer {
       this.#gpu.submit([...pass!.begin(), ...pass!.microBatches.flatMap((_, part) => pass!.encode(part))]);
     }
     const staging = this.#stagings.pop() ?? this.#gpu.staging(this.#stagingBytes(rows));
-    const own = this.#memberBytes(rows);
-    for (const [m, member] of this.#members.entries()) {
-      member.step += 1;
-      member.pass!.prepare({ input, count: member.step });
-      const bias = member.sae.buffers["bias"]!;
+    const headers = this.#members.length * rows * ROW_BYTES;
+    const V = vec4s(d_in);
+    for (const { first, count, pass } of this.#together) {
+      const members = this.#members.slice(first, first + count);
+      for (const member of members) member.step += 1;
+      pass.prepare({ input, count: members[0]!.step });
       this.#gpu.submit([
-        ...(m === 0 ? [member.pass!.targetDeviations()] : []),
-        ...member.pass!.step(),
+        ...(first === 0 ? [pass.targetDeviations()] : []),
+        ...pass.step(),
         (encoder) => {
-          encoder.copyBufferToBuffer(buffers["rows"]!, 0, staging, m * own, rows * ROW_BYTES);
-          encoder.copyBufferToBuffer(bias, 0, staging, m * own + rows * ROW_BYTES, HEADER_BYTES);
-          if (m > 0) return;
-          const V = vec4s(d_in);
-          encoder.copyBufferToBuffer(bias, HEADER_BYTES + 4 * V * 16, staging, this.#members.length * own, V * 16);
+          encoder.copyBufferToBuffer(buffers["rows"]!, 0, staging, first * rows * ROW_BYTES, count * rows * ROW_BYTES);
+          for (const [m, { sae, place }] of members.entries()) {
+            const bias = sae.startOf(place, "bias");
+            encoder.copyBufferToBuffer(
+              sae.buffers["bias"]!,
+              bias,
+              staging,
+              headers + (first + m) * HEADER_BYTES,
+              HEADER_BYTES,
+            );
+          }
+          if (first > 0) return;
+          const columns = headers + this.#members.length * HEADER_BYTES;
+          encoder.copyBufferToBuffer(
+            members[0]!.sae.buffers["bias"]!,
+            HEADER_BYTES + 4 * V * 16,
+            staging,
+            columns,
+            V * 16,
+          );
         },
       ]);
     }
     return staging;
   }
 
-  #memberBytes(rows: number): number {
-    return rows * ROW_BYTES + HEADER_BYTES;
-  }
-
   #stagingBytes(rows: number): number {
-    return this.#members.length * this.#memberBytes(rows) + vec4s(this.#config.sae.d_in) * 16;
+    return this.#members.length * (rows * ROW_BYTES + HEADER_BYTES) + vec4s(this.#config.sae.d_in) * 16;
   }
 
   async #lay(rows: number): Promise<void> {
-    for (const { pass } of [...this.#members, ...this.#frozen]) pass?.destroy();
-    for (const buffer of Object.values(this.#batch?.buffers ?? {})) buffer.destroy();
-    for (const staging of this.#stagings.splice(0)) staging.destroy();
-    this.#batch = undefined;
+    this.#release();
     const { sae, max_grad_norm } = this.#config;
     const frozen = this.#frozen.map((one) => one.sae);
     const batch = await allocateBatch(this.#gpu, {
       saes: [sae, ...configsOf(frozen)],
       rows,
+      members: Math.max(...this.#room.map(({ members }) => members)),
       training: this.#config,
       keepsGradients: max_grad_norm !== null,
       largestBuffer: this.#largestBuffer,
@@ -153,8 +181,12 @@ export class DeviceTrainer {
     const fused = batch.buffers["gradients"] === undefined;
     const constants = constantsFor(sae, { training: this.#config, fused });
     const layout = await this.#layouts.for(sae, rows);
-    for (const member of this.#members)
-      member.pass = new MemberPass(this.#gpu, member.sae, batch, constants, layout, this.#config);
+    for (const { first, count } of this.#sharedPasses(batch.plan.together)) {
+      const { sae: buffers, place } = this.#members[first]!;
+      const range = { first: place, count };
+      const pass = new MemberPass(this.#gpu, buffers, batch, constants, layout, this.#config, range);
+      this.#together.push({ first, count, pass });
+    }
     for (const one of this.#frozen) {
       const chain = constantsFor(one.sae.config, { chain: true });
       one.pass = new MemberPass(this.#gpu, one.sae, batch, chain, layout);
@@ -162,16 +194,35 @@ export class DeviceTrainer {
     this.#batch = batch;
   }
 
+  /** Neighbours in the same buffers that have taken the same number of steps, at most so many. */
+  #sharedPasses(most: number): { first: number; count: number }[] {
+    const passes: { first: number; count: number }[] = [];
+    for (const [m, member] of this.#members.entries()) {
+      const last = passes.at(-1);
+      const before = last && this.#members[last.first]!;
+      if (last && last.count < most && before!.sae === member.sae && before!.step === member.step) last.count += 1;
+      else passes.push({ first: m, count: 1 });
+    }
+    return passes;
+  }
+
+  #release(): void {
+    for (const { pass } of [...this.#together.splice(0), ...this.#frozen]) pass?.destroy();
+    for (const buffer of Object.values(this.#batch?.buffers ?? {})) buffer.destroy();
+    for (const staging of this.#stagings.splice(0)) staging.destroy();
+    this.#batch = undefined;
+  }
+
   async #reports(staging: GPUBuffer, rows: number, input: StepInput): Promise<StepReport[]> {
     const bytes = await this.#gpu.read(staging, this.#stagingBytes(rows));
     this.#stagings.push(staging);
-    const own = this.#memberBytes(rows);
-    const columns = new Float32Array(bytes, this.#members.length * own);
+    const headers = this.#members.length * rows * ROW_BYTES;
+    const columns = new Float32Array(bytes, headers + this.#members.length * HEADER_BYTES);
     const deviation = columns.reduce((sum, value) => sum + value, 0);
     return this.#members.map((member, m) => {
-      const known = new Float32Array(bytes, m * own, rows * ROW_WORDS);
-      const header = new Float32Array(bytes, m * own + rows * ROW_BYTES, HEADER_BYTES / 4);
-      const n_dead = new Uint32Array(bytes, m * own + rows * ROW_BYTES, 1)[DEAD_COUNT]!;
+      const known = new Float32Array(bytes, m * rows * ROW_BYTES, rows * ROW_WORDS);
+      const header = new Float32Array(bytes, headers + m * HEADER_BYTES, HEADER_BYTES / 4);
+      const n_dead = new Uint32Array(bytes, headers + m * HEADER_BYTES, 1)[DEAD_COUNT]!;
       return this.#report(member, known, header, n_dead, deviation, rows, input);
     });
   }

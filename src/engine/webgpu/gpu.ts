@@ -24,6 +24,7 @@ export interface Run {
   readonly group: GPUBindGroup;
   readonly x: number;
   readonly y: number;
+  readonly z: number;
 }
 
 /** The adapters that there are: the one preferred for speed, the one for battery, and software's, each once. */
@@ -151,12 +152,13 @@ export class Gpu {
     return pipeline;
   }
 
-  /** A kernel with its buffers, `groups` workgroups (or a grid of them). */
+  /** A kernel with its buffers, `groups` workgroups (or a grid of them), for each of `members`. */
   bind(
     name: KernelName,
     constants: Constants,
     buffers: readonly GPUBuffer[],
     groups: number | readonly [number, number],
+    members = 1,
   ): Run {
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     const [x, y] = typeof groups === "number" ? [Math.min(groups, MOST_IN_X), Math.ceil(groups / MOST_IN_X)] : groups;
@@ -166,6 +168,7 @@ export class Gpu {
       group: this.#device.createBindGroup({ label: name, layout: this.#layout(name), entries }),
       x,
       y,
+      z: members,
     };
   }
 
@@ -185,7 +188,7 @@ export class Gpu {
       pass ??= encoder.beginComputePass();
       pass.setPipeline(item.pipeline);
       pass.setBindGroup(0, item.group);
-      pass.dispatchWorkgroups(item.x, item.y);
+      pass.dispatchWorkgroups(item.x, item.y, item.z);
       this.counts.dispatches += 1;
     }
     pass?.end();

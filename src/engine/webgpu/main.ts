@@ -31,6 +31,7 @@ async function answer(call: Call): Promise<unknown> {
     }
     case "trainer": {
       const trainer = new DeviceTrainer(opened(), call.config, largestBuffer, layouts);
+      await trainer.prepare(call.members);
       if (call.frozen) await trainer.freeze(call.frozen);
       objects.set(++count, trainer);
       return count;

@@ -52,7 +52,8 @@ export async function measureDevice(gpu: Gpu, layouts: Layouts): Promise<DeviceM
     // A fixed pattern without structure is all that a rate needs.
     const values = Float32Array.from({ length: F * d }, (_, at) => (((at * 7919) % 1009) / 1009 - 0.5) * 0.1);
     const weights = { W_enc: values, W_dec: values.slice(), b_dec: new Float32Array(d), b_enc: new Float32Array(F) };
-    await trainer.add(newMemberState(weights, config.adam_beta1));
+    await trainer.prepare(1);
+    trainer.add(newMemberState(weights, config.adam_beta1));
     const x = Float32Array.from({ length: rows * d }, (_, at) => ((at * 104_729) % 2011) / 2011 - 0.5);
     const input = { lr: 1e-4, sparsity_coefficient: 0 };
     await trainer.step(x, rows, input);

@@ -1,4 +1,4 @@
-// The kernels of one SAE over one batch, bound to their buffers: forward over micro-batches, and the training step around it.
+// The kernels of one SAE, or of members trained together, over one batch, bound to their buffers: forward over micro-batches, and the training step around it.
 import type { SaeConfig } from "../../sae/sae.ts";
 import type { StepInput, TrainerConfig } from "../engine.ts";
 import type { Gpu, Run } from "./gpu.ts";
@@ -7,7 +7,7 @@ import { type BatchPlan, HEADER_BYTES, type MicroBatch } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, type Numbers, packNumbers } from "./numbers.ts";
 import type { SaeBuffers } from "./saeBuffers.ts";
 
-/** What is shared by the members of a batch, which go one after the other. */
+/** What a batch needs beside the SAEs: shared by passes, which go one after the other. */
 export interface BatchBuffers {
   readonly rows: number;
   readonly plan: BatchPlan;
@@ -19,12 +19,19 @@ export type Work = Run | ((encoder: GPUCommandEncoder) => void);
 
 type Kernels = Readonly<Record<string, Run>>;
 
+/** Members of one set of buffers that a pass trains: [first, first + count). */
+export interface MemberRange {
+  readonly first: number;
+  readonly count: number;
+}
+
 export class MemberPass {
   readonly #gpu: Gpu;
   readonly #sae: SaeBuffers;
   readonly #batch: BatchBuffers;
   readonly #constants: Constants;
   readonly #training: TrainerConfig | undefined;
+  readonly #members: MemberRange;
   readonly #numbers: readonly GPUBuffer[];
   readonly #parts: readonly { readonly micro: MicroBatch; readonly kernels: Kernels }[];
   /** The micro-batch whose pre-activations are at hand while work is laid out. */
@@ -37,6 +44,7 @@ export class MemberPass {
     constants: Constants,
     layout: Layout,
     training?: TrainerConfig,
+    members: MemberRange = { first: 0, count: 1 },
   ) {
     this.#gpu = gpu;
     this.#sae = sae;
@@ -46,6 +54,7 @@ export class MemberPass {
       ...layoutConstants(layout, sae.config.d_in),
     };
     this.#training = training;
+    this.#members = members;
     this.#numbers = batch.plan.microBatches.map(() => gpu.uniform(NUMBERS_BYTES));
     this.#parts = batch.plan.microBatches.map((micro, part) => ({ micro, kernels: this.#bind(micro, part, layout) }));
   }
@@ -90,7 +99,7 @@ export class MemberPass {
     return [rowOffsets!, rowCodes!];
   }
 
-  /** Σ(x − x̄)² of the targets, into this member's buffer. */
+  /** Σ(x − x̄)² of the targets, which all members share, into the first one's buffer. */
   targetDeviations(): Work {
     return this.#first("targetDeviations");
   }
@@ -98,12 +107,15 @@ export class MemberPass {
   /** A training step, all but reading its numbers. */
   *step(): Generator<Work> {
     this.#resident = -1;
-    const { bias } = this.#sae.buffers;
+    const { first, count } = this.#members;
     const training = this.#training!;
     const hasAux = this.#constants["AUX"] === "true";
     // dictionary_learning's AuxK is divided by the variance of the whole batch's residual.
     const waits = this.#constants["AUX_POSITIVE"] === "true";
-    yield (encoder) => encoder.clearBuffer(bias!, 0, HEADER_BYTES);
+    yield (encoder) => {
+      for (let m = first; m < first + count; m++)
+        encoder.clearBuffer(this.#sae.buffers["bias"]!, this.#sae.startOf(m, "bias"), HEADER_BYTES);
+    };
     yield this.#first("begin");
     yield this.#first("centre");
     if (hasAux && !waits) yield this.#first("auxFactor");
@@ -167,6 +179,8 @@ export class MemberPass {
     return {
       rows: this.#batch.rows,
       ...micro,
+      firstMember: this.#members.first,
+      pairs: this.#batch.plan.pairs,
       F: config.d_sae,
       V: vec4s(config.d_in),
       d: config.d_in,
@@ -192,7 +206,7 @@ export class MemberPass {
       buffers: readonly GPUBuffer[],
       groups: number | readonly [number, number],
       constants: Constants = this.#constants,
-    ) => this.#gpu.bind(name, constants, [numbers, ...buffers], groups);
+    ) => this.#gpu.bind(name, constants, [numbers, ...buffers], groups, this.#members.count);
     const { architecture } = config;
     const selects =
       (architecture === "topk" && config.k! < F) ||
@@ -231,7 +245,7 @@ export class MemberPass {
         [parameters, vectors, activations, batch["pairs"]!, latents, bias, rowsA, rowsB],
         Math.ceil(F / LATENTS_EACH),
       ),
-      targetDeviations: bind("targetDeviations", [activations, bias], [columns, 1]),
+      targetDeviations: this.#gpu.bind("targetDeviations", this.#constants, [numbers, activations, bias], [columns, 1]),
       residualDeviations: bind("residualDeviations", [activations, bias], [columns, 1]),
       biasGradient: bind("biasGradient", [activations, bias], [columns, 1]),
       auxFactor: bind("auxFactor", [latents, bias], 1),

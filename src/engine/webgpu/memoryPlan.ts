@@ -12,12 +12,12 @@ export const HEADER_BYTES = 64;
 const MOST_SEGMENTS = 64;
 const LEAST_ROWS_OF_SEGMENT = 32;
 
-/** Bytes of the buffers that hold one SAE. */
-export function saeSizes(sae: SaeConfig, training: TrainerConfig | undefined): Record<string, number> {
+/** Bytes of the buffers that hold SAEs of one shape, one behind the other. */
+export function saeSizes(sae: SaeConfig, training: TrainerConfig | undefined, members = 1): Record<string, number> {
   const { d_in, d_sae: F } = sae;
   const V = vec4s(d_in);
   const matrices = 2 * F * V * 16;
-  return {
+  const sizes = {
     parameters: matrices,
     ...(training ? { seconds: matrices } : {}),
     ...(training && training.adam_beta1 > 0 ? { firsts: matrices } : {}),
@@ -27,6 +27,7 @@ export function saeSizes(sae: SaeConfig, training: TrainerConfig | undefined): R
     // b_dec, two moments, gradient, two sums by column, and partial sums by block of latents
     bias: HEADER_BYTES + V * 16 * (training ? 6 + Math.ceil(F / LATENTS_EACH) : 1),
   };
+  return Object.fromEntries(Object.entries(sizes).map(([name, bytes]) => [name, bytes * members]));
 }
 
 export interface MicroBatch {
@@ -37,14 +38,20 @@ export interface MicroBatch {
 }
 
 export interface BatchPlan {
+  /** Members in one set of dispatches; the others follow in the same buffers. */
+  readonly together: number;
   readonly microBatches: readonly MicroBatch[];
-  /** Bytes by buffer, for all members one after the other. */
+  /** Pairs of one member that a micro-batch has room for. */
+  readonly pairs: number;
+  /** Bytes by buffer. */
   readonly sizes: Readonly<Record<string, number>>;
 }
 
 export interface BatchNeeds {
   readonly saes: readonly SaeConfig[];
   readonly rows: number;
+  /** Members that are trained on the batch; 1 for encoding. */
+  readonly members: number;
   /** Absent for encoding. */
   readonly training?: TrainerConfig;
   /** Gradients are kept until the norm of all is known, or until the last micro-batch. */
@@ -53,26 +60,45 @@ export interface BatchNeeds {
 }
 
 /**
- * The fewest micro-batches whose buffers all fit, at least `least`. Throws EngineError where even a single row, or what must be
- * whole (weights, activations of the batch), does not fit.
+ * Every plan whose buffers all fit what one may have, the best first: all members at once, fewer at once, one by one, then in more
+ * and more micro-batches. Throws EngineError where even a single row, or what must be whole (weights, activations of the batch),
+ * does not fit.
  */
-export function planBatch(needs: BatchNeeds, least = 1): BatchPlan {
-  const { rows, largestBuffer } = needs;
-  for (let parts = Math.max(1, least); ; parts *= 2) {
+export function* planBatch(needs: BatchNeeds): Generator<BatchPlan> {
+  const { rows, members, largestBuffer } = needs;
+  const tooLarge = (sizes: Readonly<Record<string, number>>) =>
+    Object.entries(sizes).filter(([, bytes]) => bytes > largestBuffer);
+  for (let together = members; together > 1; together = Math.ceil(together / 2)) {
+    const plan = planOf(needs, together, rows, false);
+    if (tooLarge(plan.sizes).length === 0) yield plan;
+  }
+  for (let parts = 1; ; parts *= 2) {
     const count = Math.max(1, Math.ceil(rows / parts));
-    const sizes = sizesFor(needs, count, parts > 1);
-    const tooLarge = Object.entries(sizes).filter(([, bytes]) => bytes > largestBuffer);
-    if (tooLarge.length === 0) return { microBatches: cut(rows, count), sizes };
-    if (count > 1 && tooLarge.every(([name]) => ["pre", "pairs", "codes"].includes(name))) continue;
-    const [name, bytes] = tooLarge[0]!;
+    const plan = planOf(needs, 1, count, parts > 1);
+    const beyond = tooLarge(plan.sizes);
+    if (beyond.length === 0) yield plan;
+    if (count > 1 && beyond.every(([name]) => ["pre", "pairs", "codes"].includes(name))) continue;
+    if (beyond.length === 0) return;
+    const [name, bytes] = beyond[0]!;
     throw new EngineError(
       `${name} of this SAE needs a buffer of ${gib(bytes)} GiB and this GPU allows ${gib(largestBuffer)}: use a smaller train_batch_size_tokens or d_sae, or the device cpu`,
     );
   }
 }
 
+/** How many SAEs of a shape, of `members`, fit into one set of buffers. Throws EngineError where one doesn't. */
+export function membersStacked(
+  sae: SaeConfig,
+  training: TrainerConfig | undefined,
+  members: number,
+  largestBuffer: number,
+): number {
+  checkSae(sae, training, largestBuffer);
+  return Math.min(members, Math.floor(largestBuffer / Math.max(...Object.values(saeSizes(sae, training)))));
+}
+
 /** Throws EngineError where an SAE's own buffers don't fit. */
-export function checkSae(sae: SaeConfig, training: TrainerConfig | undefined, largestBuffer: number): void {
+function checkSae(sae: SaeConfig, training: TrainerConfig | undefined, largestBuffer: number): void {
   for (const [name, bytes] of Object.entries(saeSizes(sae, training))) {
     if (bytes <= largestBuffer) continue;
     throw new EngineError(
@@ -85,23 +111,30 @@ export function gib(bytes: number): string {
   return (bytes / 2 ** 30).toFixed(2);
 }
 
-function sizesFor(needs: BatchNeeds, count: number, parted: boolean): Record<string, number> {
+function planOf(needs: BatchNeeds, together: number, count: number, parted: boolean): BatchPlan {
   const { saes, rows, training, keepsGradients } = needs;
   const V = vec4s(saes[0]!.d_in);
   const F = Math.max(...saes.map((sae) => sae.d_sae));
   const activations = rows * V * 16;
-  const base = { activations: activations * (training ? 4 : 3), rows: rows * ROW_BYTES, pre: count * F * 4 };
+  const microBatches = cut(rows, count);
   if (!training) {
-    return { ...base, starts: (count + 1) * 4, codes: 8 * Math.max(...saes.map((sae) => count * mostCodes(sae))) };
+    const codes = 8 * Math.max(...saes.map((sae) => count * mostCodes(sae)));
+    const sizes = { activations: activations * 3, rows: rows * ROW_BYTES, pre: count * F * 4 };
+    return { together, microBatches, pairs: 0, sizes: { ...sizes, starts: (count + 1) * 4, codes } };
   }
   const sae = saes[0]!;
-  return {
-    ...base,
-    pairs: 8 * mostPairs(sae, training, rows, count),
-    counts: segmentsOf(count).segments * F * 4,
-    bins: 2048 * 4,
-    ...(keepsGradients || parted ? { gradients: 2 * F * V * 16 } : {}),
+  const pairs = mostPairs(sae, training, rows, count);
+  const sizes = {
+    // The batch is the members' common one; what each makes of it is its own.
+    activations: activations * (1 + 3 * together),
+    rows: together * rows * ROW_BYTES,
+    pre: count * 4 * Math.max(F, together * sae.d_sae),
+    pairs: together * 8 * pairs,
+    counts: together * segmentsOf(count).segments * sae.d_sae * 4,
+    bins: Math.max(2048, together * 256) * 4,
+    ...(keepsGradients || parted ? { gradients: together * 2 * sae.d_sae * V * 16 } : {}),
   };
+  return { together, microBatches, pairs, sizes };
 }
 
 /** Codes of a row. */

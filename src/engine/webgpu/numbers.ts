@@ -25,7 +25,8 @@ const FIELDS = {
   maxNorm: true,
   auxCoefficient: true,
   weight: true,
-  unused: true,
+  firstMember: false,
+  pairs: false,
 } as const;
 
 export type Numbers = Partial<Record<keyof typeof FIELDS, number>>;

@@ -18,7 +18,12 @@ export interface AdapterDescription {
 export type Call =
   | { readonly kind: "adapters" }
   | { readonly kind: "open"; readonly adapter: string; readonly options: DeviceOptions }
-  | { readonly kind: "trainer"; readonly config: TrainerConfig; readonly frozen: Ensemble | undefined }
+  | {
+      readonly kind: "trainer";
+      readonly config: TrainerConfig;
+      readonly members: number;
+      readonly frozen: Ensemble | undefined;
+    }
   | { readonly kind: "member"; readonly trainer: number; readonly state: MemberState }
   | {
       readonly kind: "step";

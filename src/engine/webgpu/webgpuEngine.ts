@@ -76,6 +76,7 @@ export class WebgpuEngine implements Engine {
     const trainer = await this.#device.call<number>({
       kind: "trainer",
       config,
+      members: members.length,
       frozen: frozen && frozen.members.length > 0 ? withoutProvenance(frozen) : undefined,
     });
     try {

@@ -144,11 +144,18 @@ describe("the webgpu engine on a software GPU", { skip: missing }, () => {
     }
   });
 
-  for (const architecture of ["topk", "batchtopk", "jumprelu"] as const) {
-    test(`${architecture}: dispatches and bytes of a step are those that bench/gpuCounts.ts counts`, async () => {
-      const shape = { architecture, d_in: 12, d_sae: 40, active: 3, rows: 16 };
+  for (const { architecture, members } of [
+    { architecture: "topk", members: 1 },
+    { architecture: "topk", members: 8 },
+    { architecture: "batchtopk", members: 3 },
+    { architecture: "jumprelu", members: 1 },
+  ] as const) {
+    test(`${architecture}, ${members} members: dispatches and bytes of a step are those that bench/gpuCounts.ts counts`, async () => {
+      const shape = { architecture, d_in: 12, d_sae: 40, active: 3, rows: 16, members };
       const expected = countStep(shape);
-      const { states, batch } = setUp({ what: "", architecture, d: 12, F: 40, k: 3, rows: 16, members: 1, window: 9 });
+      assert.equal(expected.together, members);
+      assert.equal(expected.dispatches, countStep({ ...shape, members: 1 }).dispatches);
+      const { states, batch } = setUp({ what: "", architecture, d: 12, F: 40, k: 3, rows: 16, members, window: 9 });
       const trainer = await engine.createTrainer(configOf(shape), states);
       await trainer.step(batch(0), 16, stepInput(0));
       const before = await engine.counts();
@@ -160,6 +167,35 @@ describe("the webgpu engine on a software GPU", { skip: missing }, () => {
       assert.equal(after.downloaded - before.downloaded, expected.downloaded);
     });
   }
+
+  describe("members that are trained together come to the bits of members trained alone", () => {
+    for (const architecture of architectures) {
+      // What a buffer may have: room for all five at once, for three and two of them, and for each one by itself.
+      for (const [what, largestBuffer] of [
+        ["all at once", undefined],
+        ["in smaller groups", 3 * 12 * 40 * 8 + 4000],
+      ] as const) {
+        test(`${architecture}, ${what}`, async () => {
+          const own = largestBuffer === undefined ? engine : await onSoftware({ largestBuffer });
+          const shape: Shape = { what: "", architecture, d: 12, F: 40, k: 3, rows: 16, members: 5, window: 1 };
+          const { config, states, batch } = setUp(shape);
+          const together = await own.createTrainer(config, states.map(copyMemberState));
+          const alone = await Promise.all(
+            states.map((state) => engine.createTrainer(config, [copyMemberState(state)])),
+          );
+          for (let s = 0; s < 3; s++) {
+            const reports = await together.step(batch(s), shape.rows, stepInput(s));
+            for (const [m, trainer] of alone.entries())
+              assert.deepEqual(reports[m], (await trainer.step(batch(s), shape.rows, stepInput(s)))[0]);
+          }
+          const kept = await together.state();
+          for (const [m, trainer] of alone.entries()) assert.deepEqual(kept[m], (await trainer.state())[0]);
+          await Promise.all([together, ...alone].map((trainer) => trainer.close()));
+          if (own !== engine) await own.close();
+        });
+      }
+    }
+  });
 
   test("steps given without waiting are taken in order, to the same bits", async () => {
     const shape: Shape = { what: "", architecture: "batchtopk", d: 12, F: 40, k: 3, rows: 16, members: 2, window: 2 };

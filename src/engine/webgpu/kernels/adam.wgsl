@@ -21,19 +21,20 @@ fn step(at: u32, g: vec4f) -> vec4f {
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let i = flat(group, groups);
   if (i >= numbers.F) { return; }
   let V = numbers.V;
   let F = numbers.F;
-  let clip = bias[CLIP / 4u][CLIP % 4u];
-  let has = latents[i].touched == 1u;
+  let clip = bias[own.bias + CLIP / 4u][CLIP % 4u];
+  let has = latents[own.latents + i].touched == 1u;
   var sum = 0.0;
   for (var c = me; c < V; c += WIDTH) {
-    let e = i * V + c;
-    let f = (F + i) * V + c;
+    let e = own.parameters + i * V + c;
+    let f = own.parameters + (F + i) * V + c;
     var enc = vec4f(0.0);
     var dec = vec4f(0.0);
-    if (has) { enc = clip * gradients[e]; dec = clip * gradients[f]; }
+    if (has) { enc = clip * gradients[own.gradients + i * V + c]; dec = clip * gradients[own.gradients + (F + i) * V + c]; }
     parameters[e] = step(e, enc);
     let after = step(f, dec);
     parameters[f] = after;
@@ -45,14 +46,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var squares = 0.0;
     for (var k = 0u; k < WIDTH; k++) { squares += sums[k]; }
     let length = sqrt(squares) + RENORMALISE_EPS;
-    for (var c = me; c < V; c += WIDTH) { parameters[(F + i) * V + c] /= length; }
+    for (var c = me; c < V; c += WIDTH) { parameters[own.parameters + (F + i) * V + c] /= length; }
   }
   if (me != 0u) { return; }
   var g = vec4f(0.0);
-  if (has) { g = clip * vec4f(vectors[3u * F + i].xyz, 0.0); }
-  let second = secondMoment(vectors[2u * F + i], g);
-  vectors[2u * F + i] = second;
+  if (has) { g = clip * vec4f(vectors[own.vectors + 3u * F + i].xyz, 0.0); }
+  let second = secondMoment(vectors[own.vectors + 2u * F + i], g);
+  vectors[own.vectors + 2u * F + i] = second;
   var m = g;
-  if (MOMENTUM) { m = firstMoment(vectors[F + i], g); vectors[F + i] = m; }
-  vectors[i] = adamStep(vectors[i], m, second);
+  if (MOMENTUM) { m = firstMoment(vectors[own.vectors + F + i], g); vectors[own.vectors + F + i] = m; }
+  vectors[own.vectors + i] = adamStep(vectors[own.vectors + i], m, second);
 }

@@ -7,41 +7,43 @@
 @group(0) @binding(5) var<storage, read_write> bins: array<atomic<u32>>;
 
 const BINS = 256u;
-var<workgroup> own: array<atomic<u32>, BINS>;
+var<workgroup> digits: array<atomic<u32>, BINS>;
 var<workgroup> sums: array<u32, WIDTH>;
 
 // A workgroup a row: adds the row's digits of this pass to the batch's bins.
 @compute @workgroup_size(WIDTH)
 fn histogram(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let row = flat(group, groups);
   if (row >= numbers.count) { return; }
-  let cut = header[CUT];
-  for (var b = me; b < BINS; b += WIDTH) { atomicStore(&own[b], 0u); }
+  let cut = header[4u * own.bias + CUT];
+  for (var b = me; b < BINS; b += WIDTH) { atomicStore(&digits[b], 0u); }
   workgroupBarrier();
   for (var i = me; i < numbers.F; i += WIDTH) {
-    let key = positiveKey(pre[row * numbers.F + i] * latents[i].norm);
+    let key = positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
     if (key == 0u) { continue; }
-    if (PASS == 0u || (key >> (32u - 8u * PASS)) == cut) { atomicAdd(&own[(key >> (24u - 8u * PASS)) & 255u], 1u); }
+    if (PASS == 0u || (key >> (32u - 8u * PASS)) == cut) { atomicAdd(&digits[(key >> (24u - 8u * PASS)) & 255u], 1u); }
   }
   workgroupBarrier();
   for (var b = me; b < BINS; b += WIDTH) {
-    let count = atomicLoad(&own[b]);
-    if (count > 0u) { atomicAdd(&bins[b], count); }
+    let count = atomicLoad(&digits[b]);
+    if (count > 0u) { atomicAdd(&bins[own.bins + b], count); }
   }
 }
 
 // One workgroup: the bin in which the keep-th largest lies; empties the bins for the next pass.
 @compute @workgroup_size(WIDTH)
-fn choose(@builtin(local_invocation_index) me: u32) {
+fn choose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   const each = BINS / WIDTH;
   var sum = 0u;
-  for (var b = me * each; b < (me + 1u) * each; b++) { sum += atomicLoad(&bins[b]); }
+  for (var b = me * each; b < (me + 1u) * each; b++) { sum += atomicLoad(&bins[own.bins + b]); }
   sums[me] = sum;
   storageBarrier();
   workgroupBarrier();
   if (me == 0u) {
-    if (PASS == 0u) { header[REMAINING] = numbers.keep; header[CUT] = 0u; header[TOTAL] = 0u; }
-    var rest = header[REMAINING];
+    if (PASS == 0u) { header[4u * own.bias + REMAINING] = numbers.keep; header[4u * own.bias + CUT] = 0u; header[4u * own.bias + TOTAL] = 0u; }
+    var rest = header[4u * own.bias + REMAINING];
     var part = WIDTH;
     loop {
       part -= 1u;
@@ -52,30 +54,31 @@ fn choose(@builtin(local_invocation_index) me: u32) {
     var count = 0u;
     loop {
       bin -= 1u;
-      count = atomicLoad(&bins[bin]);
+      count = atomicLoad(&bins[own.bins + bin]);
       if (count >= rest || bin == part * each) { break; }
       rest -= count;
     }
     // Fewer positive ones than are kept: all stay, at a cut of 0.
-    if (PASS == 0u && count < rest) { header[TOTAL] = 1u; }
-    header[REMAINING] = rest;
-    header[CUT] = (header[CUT] << 8u) | bin;
-    if (header[TOTAL] == 1u) { header[CUT] = 0u; }
+    if (PASS == 0u && count < rest) { header[4u * own.bias + TOTAL] = 1u; }
+    header[4u * own.bias + REMAINING] = rest;
+    header[4u * own.bias + CUT] = (header[4u * own.bias + CUT] << 8u) | bin;
+    if (header[4u * own.bias + TOTAL] == 1u) { header[4u * own.bias + CUT] = 0u; }
   }
   storageBarrier();
   workgroupBarrier();
-  for (var b = me * each; b < (me + 1u) * each; b++) { atomicStore(&bins[b], 0u); }
+  for (var b = me * each; b < (me + 1u) * each; b++) { atomicStore(&bins[own.bins + b], 0u); }
 }
 
 // A workgroup a row: how many of its values equal the cut.
 @compute @workgroup_size(WIDTH)
 fn ties(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let row = flat(group, groups);
   if (row >= numbers.count) { return; }
-  let cut = header[CUT];
+  let cut = header[4u * own.bias + CUT];
   var count = 0u;
   for (var i = me; i < numbers.F; i += WIDTH) {
-    let key = positiveKey(pre[row * numbers.F + i] * latents[i].norm);
+    let key = positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
     if (key > 0u && key == cut) { count += 1u; }
   }
   sums[me] = count;
@@ -83,25 +86,26 @@ fn ties(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (me != 0u) { return; }
   var all = 0u;
   for (var k = 0u; k < WIDTH; k++) { all += sums[k]; }
-  rowsKnown[numbers.first + row].ties = all;
+  rowsKnown[own.rows + numbers.first + row].ties = all;
 }
 
 // One workgroup: the ties that each row keeps, into its limit.
 @compute @workgroup_size(WIDTH)
-fn share(@builtin(local_invocation_index) me: u32) {
+fn share(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let each = (numbers.rows + WIDTH - 1u) / WIDTH;
   let origin = min(me * each, numbers.rows);
   let to = min(origin + each, numbers.rows);
   var sum = 0u;
-  for (var t = origin; t < to; t++) { sum += rowsKnown[t].ties; }
+  for (var t = origin; t < to; t++) { sum += rowsKnown[own.rows + t].ties; }
   sums[me] = sum;
   workgroupBarrier();
   var before = 0u;
   for (var other = 0u; other < me; other++) { before += sums[other]; }
-  var rest = header[REMAINING] - min(header[REMAINING], before);
+  var rest = header[4u * own.bias + REMAINING] - min(header[4u * own.bias + REMAINING], before);
   for (var t = origin; t < to; t++) {
-    let own_ = min(rest, rowsKnown[t].ties);
-    rowsKnown[t].limit = own_;
-    rest -= own_;
+    let own_ties = min(rest, rowsKnown[own.rows + t].ties);
+    rowsKnown[own.rows + t].limit = own_ties;
+    rest -= own_ties;
   }
 }

@@ -9,22 +9,23 @@ var<workgroup> sums: array<f32, WIDTH>;
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let i = flat(group, groups);
   if (i >= numbers.F) { return; }
   var sum = 0.0;
-  for (var c = me; c < numbers.V; c += WIDTH) { sum += squareOf(parameters[(numbers.F + i) * numbers.V + c]); }
+  for (var c = me; c < numbers.V; c += WIDTH) { sum += squareOf(parameters[own.parameters + (numbers.F + i) * numbers.V + c]); }
   sums[me] = sum;
   workgroupBarrier();
   if (me != 0u) { return; }
   var squares = 0.0;
   for (var k = 0u; k < WIDTH; k++) { squares += sums[k]; }
   // 1 where a topk does not rescale: then the selection is by the pre-activation itself.
-  latents[i].norm = select(sqrt(squares), 1.0, NORM_IS_ONE);
+  latents[own.latents + i].norm = select(sqrt(squares), 1.0, NORM_IS_ONE);
   if (!TRAINING) { return; }
-  let isDead = latents[i].since > numbers.window;
-  latents[i].dead = u32(isDead);
-  latents[i].since += 1u;
-  latents[i].touched = 0u;
-  if (isDead) { atomicAdd(&header[DEAD_COUNT], 1u); }
-  if (ARCHITECTURE == JUMPRELU) { vectors[i].y = max(vectors[i].y, 0.0); }
+  let isDead = latents[own.latents + i].since > numbers.window;
+  latents[own.latents + i].dead = u32(isDead);
+  latents[own.latents + i].since += 1u;
+  latents[own.latents + i].touched = 0u;
+  if (isDead) { atomicAdd(&header[4u * own.bias + DEAD_COUNT], 1u); }
+  if (ARCHITECTURE == JUMPRELU) { vectors[own.vectors + i].y = max(vectors[own.vectors + i].y, 0.0); }
 }

@@ -17,9 +17,10 @@ fn total(value: f32, me: u32) -> f32 {
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let t = flat(group, groups);
   if (t >= numbers.rows) { return; }
-  let origin = (TARGET * numbers.rows + t) * numbers.V;
+  let origin = sectionOf(own, TARGET) + t * numbers.V;
   var scale = 1.0;
   var shift = 0.0;
   var factor = 1.0;
@@ -48,16 +49,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var c = me; c < numbers.V; c += WIDTH) {
     let within = vec4u(4u * c) + vec4u(0u, 1u, 2u, 3u) < vec4u(numbers.d);
     var value = (activations[origin + c] - shift) * factor;
-    if (APPLY_B_DEC) { value -= bias[HEADER + c]; }
-    activations[(CENTRED * numbers.rows + t) * numbers.V + c] = select(vec4f(0.0), value, within);
+    if (APPLY_B_DEC) { value -= bias[own.bias + HEADER + c]; }
+    activations[sectionOf(own, CENTRED) + t * numbers.V + c] = select(vec4f(0.0), value, within);
   }
   if (me == 0u) {
-    rowsKnown[t].scale = scale;
-    rowsKnown[t].shift = shift;
+    rowsKnown[own.rows + t].scale = scale;
+    rowsKnown[own.rows + t].shift = shift;
     // Nothing is bounded until a selection says so.
-    rowsKnown[t].cut = 0u;
-    rowsKnown[t].limit = numbers.F;
-    rowsKnown[t].auxCut = 0u;
-    rowsKnown[t].auxLimit = numbers.F;
+    rowsKnown[own.rows + t].cut = 0u;
+    rowsKnown[own.rows + t].limit = numbers.F;
+    rowsKnown[own.rows + t].auxCut = 0u;
+    rowsKnown[own.rows + t].auxLimit = numbers.F;
   }
 }

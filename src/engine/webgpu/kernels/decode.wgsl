@@ -21,16 +21,17 @@ var<workgroup> leasts: array<f32, select(1u, WIDTH, ARCHITECTURE == BATCHTOPK)>;
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let row = flat(group, groups);
   if (row >= numbers.count) { return; }
   let t = numbers.first + row;
   let V = numbers.V;
-  let known = rowsKnown[t];
+  let known = rowsKnown[own.rows + t];
   var out: array<vec4f, VECS>;
   var second: array<vec4f, VECS>;
   for (var v = 0u; v < VECS; v++) {
     let c = me + v * WIDTH;
-    if (c < V) { out[v] = bias[HEADER + c]; }
+    if (c < V) { out[v] = bias[own.bias + HEADER + c]; }
     if (ARCHITECTURE == GATED) { second[v] = out[v]; }
   }
   var firing = 0.0;
@@ -46,9 +47,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       mains[e] = 0.0;
       seconds[e] = 0.0;
       if (i >= numbers.F) { continue; }
-      let p = pre[row * numbers.F + i];
-      let latent = latents[i];
-      let vector = vectors[i];
+      let p = pre[own.pre + row * numbers.F + i];
+      let latent = latents[own.latents + i];
+      let vector = vectors[own.vectors + i];
       let code = mainCode(p, vector, latent.norm, i, known);
       var other = 0.0;
       if (SECOND && isSecond(p, vector, latent.norm, latent.dead == 1u, i, known)) { other = secondCode(p, vector); }
@@ -88,7 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       for (var v = 0u; v < VECS; v++) {
         let c = me + v * WIDTH;
         if (c >= V) { continue; }
-        let w = parameters[origin + c];
+        let w = parameters[own.parameters + origin + c];
         out[v] += a * w;
         if (SECOND) { second[v] += b * w; }
       }
@@ -103,25 +104,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let c = me + v * WIDTH;
     if (c >= V) { continue; }
     let at = t * V + c;
-    let section = numbers.rows * V;
-    let x = activations[TARGET * section + at];
+    let x = activations[sectionOf(own, TARGET) + at];
     let within = vec4u(4u * c) + vec4u(0u, 1u, 2u, 3u) < vec4u(numbers.d);
     let restored = select(vec4f(0.0), out[v] * known.scale + known.shift, within);
     if (!TRAINING) {
-      activations[GRADIENT * section + at] += numbers.weight * restored;
+      activations[sectionOf(own, GRADIENT) + at] += numbers.weight * restored;
       // Boosting: the next member sees what this one leaves over.
-      if (CHAIN) { activations[TARGET * section + at] = x - restored; }
+      if (CHAIN) { activations[sectionOf(own, TARGET) + at] = x - restored; }
       continue;
     }
     let e = restored - x;
     error += squareOf(e);
-    activations[GRADIENT * section + at] = doubled * known.scale * e;
+    activations[sectionOf(own, GRADIENT) + at] = doubled * known.scale * e;
     if (!SECOND) { continue; }
     // AuxK reconstructs the residual x − x̂, a gate x itself.
     var f = second[v] + e;
     if (ARCHITECTURE == GATED) { f = select(vec4f(0.0), second[v] * known.scale + known.shift, within) - x; }
     otherError += squareOf(f);
-    activations[SECOND_GRADIENT * section + at] = doubled * known.scale * f;
+    activations[sectionOf(own, SECOND_GRADIENT) + at] = doubled * known.scale * f;
   }
   sums[me] = vec4f(firing, error, penalty, otherError);
   if (ARCHITECTURE == BATCHTOPK) { leasts[me] = smallest; }
@@ -132,17 +132,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     all += sums[k];
     if (ARCHITECTURE == BATCHTOPK) { smallest = min(smallest, leasts[k]); }
   }
-  rowsKnown[t].firing = all.x;
-  rowsKnown[t].error = all.y;
-  rowsKnown[t].penalty = all.z;
-  rowsKnown[t].auxError = all.w;
-  rowsKnown[t].least = smallest;
+  rowsKnown[own.rows + t].firing = all.x;
+  rowsKnown[own.rows + t].error = all.y;
+  rowsKnown[own.rows + t].penalty = all.z;
+  rowsKnown[own.rows + t].auxError = all.w;
+  rowsKnown[own.rows + t].least = smallest;
   if (ARCHITECTURE == STANDARD && !LP_IS_ONE) {
-    rowsKnown[t].penalty = select(0.0, pow(all.z, 1.0 / numbers.lpNorm), all.z > 0.0);
+    rowsKnown[own.rows + t].penalty = select(0.0, pow(all.z, 1.0 / numbers.lpNorm), all.z > 0.0);
     if (TRAINING) {
       // The p-norm's derivative by the row's own norm, where the gradient of the latents will look for it: this architecture has no second gradient.
       let factor = select(1.0, pow(all.z, 1.0 / numbers.lpNorm - 1.0), all.z > 0.0);
-      activations[(SECOND_GRADIENT * numbers.rows + t) * V] = vec4f(factor);
+      activations[sectionOf(own, SECOND_GRADIENT) + t * V] = vec4f(factor);
     }
   }
 }

@@ -15,14 +15,15 @@ fn total(value: f32, me: u32) -> f32 {
 }
 
 @compute @workgroup_size(WIDTH)
-fn auxFactor(@builtin(local_invocation_index) me: u32) {
+fn auxFactor(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   var sum = 0.0;
   if (AUX_POSITIVE) {
-    for (var c = me; c < numbers.V; c += WIDTH) { sum += dot(bias[HEADER + 5u * numbers.V + c], vec4f(1.0)); }
+    for (var c = me; c < numbers.V; c += WIDTH) { sum += dot(bias[own.bias + HEADER + 5u * numbers.V + c], vec4f(1.0)); }
   }
   let variance = total(sum, me) / f32(numbers.rows);
   if (me != 0u) { return; }
-  let dead = f32(bitcast<u32>(bias[DEAD_COUNT / 4u][DEAD_COUNT % 4u]));
+  let dead = f32(bitcast<u32>(bias[own.bias + DEAD_COUNT / 4u][DEAD_COUNT % 4u]));
   var factor = numbers.auxCoefficient;
   if (AUX_POSITIVE) {
     // A residual without variance gives 0/0; dictionary_learning takes the loss as 0 there.
@@ -30,27 +31,29 @@ fn auxFactor(@builtin(local_invocation_index) me: u32) {
   } else {
     factor *= min(dead / f32(numbers.d / 2u), 1.0);
   }
-  bias[AUX_FACTOR / 4u][AUX_FACTOR % 4u] = select(0.0, factor, dead > 0.0);
+  bias[own.bias + AUX_FACTOR / 4u][AUX_FACTOR % 4u] = select(0.0, factor, dead > 0.0);
 }
 
 @compute @workgroup_size(WIDTH)
-fn clip(@builtin(local_invocation_index) me: u32) {
+fn clip(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   var sum = 0.0;
-  for (var i = me; i < numbers.F; i += WIDTH) { if (latents[i].touched == 1u) { sum += latents[i].squares; } }
-  for (var c = me; c < numbers.V; c += WIDTH) { sum += squareOf(bias[HEADER + 3u * numbers.V + c]); }
+  for (var i = me; i < numbers.F; i += WIDTH) { if (latents[own.latents + i].touched == 1u) { sum += latents[own.latents + i].squares; } }
+  for (var c = me; c < numbers.V; c += WIDTH) { sum += squareOf(bias[own.bias + HEADER + 3u * numbers.V + c]); }
   let norm = sqrt(total(sum, me));
   if (me != 0u) { return; }
-  bias[GRADIENT_NORM / 4u][GRADIENT_NORM % 4u] = norm;
+  bias[own.bias + GRADIENT_NORM / 4u][GRADIENT_NORM % 4u] = norm;
   // torch adds the ε to the norm that it divides by.
-  bias[CLIP / 4u][CLIP % 4u] = select(1.0, min(1.0, numbers.maxNorm / (norm + CLIP_EPS)), numbers.maxNorm > 0.0);
+  bias[own.bias + CLIP / 4u][CLIP % 4u] = select(1.0, min(1.0, numbers.maxNorm / (norm + CLIP_EPS)), numbers.maxNorm > 0.0);
 }
 
 @compute @workgroup_size(WIDTH)
-fn stepBias(@builtin(local_invocation_index) me: u32) {
+fn stepBias(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let V = numbers.V;
-  let factor = bias[CLIP / 4u][CLIP % 4u];
+  let factor = bias[own.bias + CLIP / 4u][CLIP % 4u];
   for (var c = me; c < V; c += WIDTH) {
-    let at = HEADER + c;
+    let at = own.bias + HEADER + c;
     let g = factor * bias[at + 3u * V];
     let second = secondMoment(bias[at + 2u * V], g);
     bias[at + 2u * V] = second;

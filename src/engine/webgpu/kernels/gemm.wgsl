@@ -14,10 +14,11 @@ var<workgroup> right: array<vec4f, TILE_LATENTS * STRIDE>;
 
 @compute @workgroup_size(SIDE, SIDE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let row0 = group.y * TILE_ROWS;
   let latent0 = group.x * TILE_LATENTS;
   let V = numbers.V;
-  let base = (CENTRED * numbers.rows + numbers.first) * V;
+  let base = sectionOf(own, CENTRED) + numbers.first * V;
   var sums: array<array<f32, LATENTS>, ROWS>;
   for (var c0 = 0u; c0 < V; c0 += DEPTH) {
     for (var at = me; at < TILE_ROWS * DEPTH; at += SIDE * SIDE) {
@@ -31,7 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
       let r = at / DEPTH;
       let c = at % DEPTH;
       var value = vec4f(0.0);
-      if (latent0 + r < numbers.F && c0 + c < V) { value = parameters[(latent0 + r) * V + c0 + c]; }
+      if (latent0 + r < numbers.F && c0 + c < V) { value = parameters[own.parameters + (latent0 + r) * V + c0 + c]; }
       right[r * STRIDE + c] = value;
     }
     workgroupBarrier();
@@ -51,8 +52,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
       let i = latent0 + at.x + n * SIDE;
       if (t >= numbers.count || i >= numbers.F) { continue; }
       // A gate and its magnitude have biases of their own.
-      let bias = select(0.0, vectors[i].x, ENCODER_BIAS);
-      pre[t * numbers.F + i] = sums[m][n] + bias;
+      let bias = select(0.0, vectors[own.vectors + i].x, ENCODER_BIAS);
+      pre[own.pre + t * numbers.F + i] = sums[m][n] + bias;
     }
   }
 }

@@ -40,7 +40,7 @@ fn total(value: f32, me: u32) -> f32 {
 // Coefficients of a pair: how G, the second gradient and the centred input enter the latent's rows; what it adds to the vectors' gradient (w: the sum for b_dec) and to the norm's.
 struct Pair { gradient: f32, second: f32, input: f32, vectors: vec4f, norm: f32 }
 
-fn coefficients(entry: vec2u, vector: vec4f, norm: f32, dots: vec2f, auxFactor: f32) -> Pair {
+fn coefficients(own: Own, entry: vec2u, vector: vec4f, norm: f32, dots: vec2f, auxFactor: f32) -> Pair {
   let p = bitcast<f32>(entry.y);
   let isMain = (entry.x >> 31u) == 1u;
   let isOther = ((entry.x >> 30u) & 1u) == 1u;
@@ -50,7 +50,7 @@ fn coefficients(entry: vec2u, vector: vec4f, norm: f32, dots: vec2f, auxFactor: 
       var slope = 1.0;
       if (!LP_IS_ONE) {
         let t = entry.x & 0x3fffffffu;
-        slope = pow(p * norm, numbers.lpNorm - 1.0) * activations[(SECOND_GRADIENT * numbers.rows + t) * numbers.V].x;
+        slope = pow(p * norm, numbers.lpNorm - 1.0) * activations[sectionOf(own, SECOND_GRADIENT) + t * numbers.V].x;
         if (!(p * norm > 0.0)) { slope = 0.0; }
       }
       pair.gradient = p;
@@ -88,24 +88,27 @@ fn coefficients(entry: vec2u, vector: vec4f, norm: f32, dots: vec2f, auxFactor: 
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let block = flat(group, groups);
   if (block * LATENTS_EACH >= numbers.F) { return; }
   let V = numbers.V;
   let F = numbers.F;
   let lane = me % LANES;
   let slice = me / LANES;
-  let section = numbers.rows * V;
-  let auxFactor = bias[AUX_FACTOR / 4u][AUX_FACTOR % 4u];
+  let centred = sectionOf(own, CENTRED);
+  let gradients = sectionOf(own, GRADIENT);
+  let seconds = sectionOf(own, SECOND_GRADIENT);
+  let auxFactor = bias[own.bias + AUX_FACTOR / 4u][AUX_FACTOR % 4u];
   // Σ_i (sum of its pairs' encoder gradients) W_enc,i: what passes back to b_dec through the encoder's input.
   var back: array<vec4f, VECS>;
 
   for (var l = 0u; l < LATENTS_EACH; l++) {
     let i = block * LATENTS_EACH + l;
     if (i >= F) { break; }
-    if (me == 0u) { shared_ = latents[i]; }
+    if (me == 0u) { shared_ = latents[own.latents + i]; }
     let latent = workgroupUniformLoad(&shared_);
     if (latent.count == 0u && numbers.isLast == 0u) { continue; }
-    let vector = vectors[i];
+    let vector = vectors[own.vectors + i];
     var enc: array<vec4f, VECS>;
     var dec: array<vec4f, VECS>;
     for (var v = 0u; v < VECS; v++) { enc[v] = vec4f(0.0); dec[v] = vec4f(0.0); }
@@ -114,27 +117,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var q0 = 0u; q0 < latent.count; q0 += BATCH) {
       let some = min(BATCH, latent.count - q0);
       for (var r = slice; r < some; r += SLICES) {
-        let entry = pairs[latent.start + q0 + r];
+        let entry = pairs[own.pairs + latent.start + q0 + r];
         let origin = (entry.x & 0x3fffffffu) * V;
         var a = 0.0;
         var b = 0.0;
         for (var c = lane; c < V; c += LANES) {
-          let w = parameters[(F + i) * V + c];
-          a += dot(activations[GRADIENT * section + origin + c], w);
-          if (SECOND) { b += dot(activations[SECOND_GRADIENT * section + origin + c], w); }
+          let w = parameters[own.parameters + (F + i) * V + c];
+          a += dot(activations[gradients + origin + c], w);
+          if (SECOND) { b += dot(activations[seconds + origin + c], w); }
         }
         partial[r * (LANES + 1u) + lane] = a;
         if (SECOND) { partialSecond[r * (LANES + 1u) + lane] = b; }
       }
       workgroupBarrier();
       if (me < some) {
-        let entry = pairs[latent.start + q0 + me];
+        let entry = pairs[own.pairs + latent.start + q0 + me];
         var dots = vec2f(0.0);
         for (var k = 0u; k < LANES; k++) {
           dots.x += partial[me * (LANES + 1u) + k];
           if (SECOND) { dots.y += partialSecond[me * (LANES + 1u) + k]; }
         }
-        let pair = coefficients(entry, vector, latent.norm, dots, auxFactor);
+        let pair = coefficients(own, entry, vector, latent.norm, dots, auxFactor);
         tokens[me] = entry.x & 0x3fffffffu;
         byGradient[me] = pair.gradient;
         bySecond[me] = pair.second;
@@ -142,7 +145,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         ownVectors += pair.vectors;
         ownNorm += pair.norm;
         // All that set it set the same.
-        if ((entry.x >> 31u) == 1u) { latents[i].since = 0u; }
+        if ((entry.x >> 31u) == 1u) { latents[own.latents + i].since = 0u; }
       }
       workgroupBarrier();
       for (var q = 0u; q < some; q++) {
@@ -153,9 +156,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         for (var v = 0u; v < VECS; v++) {
           let c = me + v * WIDTH;
           if (c >= V) { continue; }
-          enc[v] += e * activations[CENTRED * section + origin + c];
-          dec[v] += a * activations[GRADIENT * section + origin + c];
-          if (SECOND) { dec[v] += b * activations[SECOND_GRADIENT * section + origin + c]; }
+          enc[v] += e * activations[centred + origin + c];
+          dec[v] += a * activations[gradients + origin + c];
+          if (SECOND) { dec[v] += b * activations[seconds + origin + c]; }
         }
       }
     }
@@ -167,21 +170,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var k = 0u; k < BATCH; k++) { gradient += vectorSums[k]; byNorm += normSums[k]; }
     // The norm's subgradient at a row of zeros is 0.
     let along = select(0.0, byNorm / latent.norm, latent.norm > 0.0);
-    if (latent.touched == 1u) { gradient += vectors[3u * F + i]; }
+    if (latent.touched == 1u) { gradient += vectors[own.vectors + 3u * F + i]; }
 
     var ofRow = 0.0;
     var projection = 0.0;
     for (var v = 0u; v < VECS; v++) {
       let c = me + v * WIDTH;
       if (c >= V) { continue; }
-      let w = parameters[(F + i) * V + c];
+      let w = parameters[own.parameters + (F + i) * V + c];
       dec[v] += along * w;
       if (!FUSED && latent.touched == 1u) {
-        enc[v] += rowsA[i * V + c];
-        dec[v] += rowsA[(F + i) * V + c];
+        enc[v] += rowsA[own.gradients + i * V + c];
+        dec[v] += rowsA[own.gradients + (F + i) * V + c];
       }
       if (UNIT && numbers.isLast == 1u) { ofRow += squareOf(w); projection += dot(dec[v], w); }
-      if (APPLY_B_DEC && numbers.isLast == 1u) { back[v] += gradient.w * parameters[i * V + c]; }
+      if (APPLY_B_DEC && numbers.isLast == 1u) { back[v] += gradient.w * parameters[own.parameters + i * V + c]; }
     }
     if (UNIT && numbers.isLast == 1u) {
       // Only what turns the decoder's row, nothing that makes it longer.
@@ -189,7 +192,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let part = total(projection, me) / length / length;
       for (var v = 0u; v < VECS; v++) {
         let c = me + v * WIDTH;
-        if (c < V) { dec[v] -= part * parameters[(F + i) * V + c]; }
+        if (c < V) { dec[v] -= part * parameters[own.parameters + (F + i) * V + c]; }
       }
     }
     if (!FUSED) {
@@ -198,14 +201,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let c = me + v * WIDTH;
         if (c >= V) { continue; }
         squares += squareOf(enc[v]) + squareOf(dec[v]);
-        rowsA[i * V + c] = enc[v];
-        rowsA[(F + i) * V + c] = dec[v];
+        rowsA[own.gradients + i * V + c] = enc[v];
+        rowsA[own.gradients + (F + i) * V + c] = dec[v];
       }
       let all = total(squares, me);
       if (me == 0u) {
-        vectors[3u * F + i] = gradient;
-        latents[i].touched = 1u;
-        latents[i].squares = all + squareOf(vec4f(gradient.xyz, 0.0));
+        vectors[own.vectors + 3u * F + i] = gradient;
+        latents[own.latents + i].touched = 1u;
+        latents[own.latents + i].squares = all + squareOf(vec4f(gradient.xyz, 0.0));
       }
       continue;
     }
@@ -213,8 +216,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var v = 0u; v < VECS; v++) {
       let c = me + v * WIDTH;
       if (c >= V) { continue; }
-      let e = i * V + c;
-      let f = (F + i) * V + c;
+      let e = own.parameters + i * V + c;
+      let f = own.parameters + (F + i) * V + c;
       let encSecond = secondMoment(rowsB[e], enc[v]);
       let decSecond = secondMoment(rowsB[f], dec[v]);
       rowsB[e] = encSecond;
@@ -234,24 +237,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let length = sqrt(total(ofRow, me)) + RENORMALISE_EPS;
       for (var v = 0u; v < VECS; v++) {
         let c = me + v * WIDTH;
-        if (c < V) { parameters[(F + i) * V + c] = dec[v] / length; }
+        if (c < V) { parameters[own.parameters + (F + i) * V + c] = dec[v] / length; }
       }
     }
-    if (me == 0u) { stepVectors(i, vec4f(gradient.xyz, 0.0)); }
+    if (me == 0u) { stepVectors(own, i, vec4f(gradient.xyz, 0.0)); }
   }
 
   if (numbers.isLast == 0u) { return; }
   for (var v = 0u; v < VECS; v++) {
     let c = me + v * WIDTH;
-    if (c < V) { bias[HEADER + (6u + block) * V + c] = back[v]; }
+    if (c < V) { bias[own.bias + HEADER + (6u + block) * V + c] = back[v]; }
   }
 }
 
-fn stepVectors(i: u32, g: vec4f) {
+fn stepVectors(own: Own, i: u32, g: vec4f) {
   let F = numbers.F;
-  let second = secondMoment(vectors[2u * F + i], g);
-  vectors[2u * F + i] = second;
+  let second = secondMoment(vectors[own.vectors + 2u * F + i], g);
+  vectors[own.vectors + 2u * F + i] = second;
   var m = g;
-  if (MOMENTUM) { m = firstMoment(vectors[F + i], g); vectors[F + i] = m; }
-  vectors[i] = adamStep(vectors[i], m, second);
+  if (MOMENTUM) { m = firstMoment(vectors[own.vectors + F + i], g); vectors[own.vectors + F + i] = m; }
+  vectors[own.vectors + i] = adamStep(vectors[own.vectors + i], m, second);
 }

@@ -13,9 +13,9 @@ const SECOND_PAIR = 0x40000000u;
 var<workgroup> sums: array<u32, MANY>;
 
 // 0 where the pair has no gradient.
-fn kindOf(row: u32, i: u32, latent: Latent, vector: vec4f) -> u32 {
-  let p = pre[row * numbers.F + i];
-  let known = rowsKnown[numbers.first + row];
+fn kindOf(own: Own, row: u32, i: u32, latent: Latent, vector: vec4f) -> u32 {
+  let p = pre[own.pre + row * numbers.F + i];
+  let known = rowsKnown[own.rows + numbers.first + row];
   var kind = 0u;
   if (mainCode(p, vector, latent.norm, i, known) > 0.0) { kind |= MAIN_PAIR; }
   if (SECOND && isSecond(p, vector, latent.norm, latent.dead == 1u, i, known)) { kind |= SECOND_PAIR; }
@@ -24,63 +24,68 @@ fn kindOf(row: u32, i: u32, latent: Latent, vector: vec4f) -> u32 {
 }
 
 @compute @workgroup_size(WIDTH)
-fn count(@builtin(global_invocation_id) id: vec3u) {
+fn count(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: vec3u) {
+  let own = ownOf(group);
   let i = id.x;
   if (i >= numbers.F) { return; }
-  let latent = latents[i];
-  let vector = vectors[i];
+  let latent = latents[own.latents + i];
+  let vector = vectors[own.vectors + i];
   let origin = id.y * numbers.segmentRows;
   let to = min(origin + numbers.segmentRows, numbers.count);
   var found = 0u;
-  for (var row = origin; row < to; row++) { found += u32(kindOf(row, i, latent, vector) != 0u); }
-  counts[id.y * numbers.F + i] = found;
+  for (var row = origin; row < to; row++) { found += u32(kindOf(own, row, i, latent, vector) != 0u); }
+  counts[own.counts + id.y * numbers.F + i] = found;
 }
 
 // A thread a latent: where each segment's pairs begin within the latent's.
 @compute @workgroup_size(WIDTH)
-fn within(@builtin(global_invocation_id) id: vec3u) {
+fn within(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: vec3u) {
+  let own = ownOf(group);
   let i = id.x;
   if (i >= numbers.F) { return; }
   var sum = 0u;
   for (var segment = 0u; segment < numbers.segments; segment++) {
-    let own = counts[segment * numbers.F + i];
-    counts[segment * numbers.F + i] = sum;
-    sum += own;
+    let at = own.counts + segment * numbers.F + i;
+    let found = counts[at];
+    counts[at] = sum;
+    sum += found;
   }
-  latents[i].count = sum;
+  latents[own.latents + i].count = sum;
 }
 
 // One workgroup: where each latent's pairs begin.
 @compute @workgroup_size(MANY)
-fn between(@builtin(local_invocation_index) me: u32) {
+fn between(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let each = (numbers.F + MANY - 1u) / MANY;
   let origin = min(me * each, numbers.F);
   let to = min(origin + each, numbers.F);
   var sum = 0u;
-  for (var i = origin; i < to; i++) { sum += latents[i].count; }
+  for (var i = origin; i < to; i++) { sum += latents[own.latents + i].count; }
   sums[me] = sum;
   workgroupBarrier();
   var start = 0u;
   for (var other = 0u; other < me; other++) { start += sums[other]; }
   for (var i = origin; i < to; i++) {
-    latents[i].start = start;
-    start += latents[i].count;
+    latents[own.latents + i].start = start;
+    start += latents[own.latents + i].count;
   }
 }
 
 @compute @workgroup_size(WIDTH)
-fn place(@builtin(global_invocation_id) id: vec3u) {
+fn place(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: vec3u) {
+  let own = ownOf(group);
   let i = id.x;
   if (i >= numbers.F) { return; }
-  let latent = latents[i];
-  let vector = vectors[i];
+  let latent = latents[own.latents + i];
+  let vector = vectors[own.vectors + i];
   let origin = id.y * numbers.segmentRows;
   let to = min(origin + numbers.segmentRows, numbers.count);
-  var next = latent.start + counts[id.y * numbers.F + i];
+  var next = latent.start + counts[own.counts + id.y * numbers.F + i];
   for (var row = origin; row < to; row++) {
-    let kind = kindOf(row, i, latent, vector);
+    let kind = kindOf(own, row, i, latent, vector);
     if (kind == 0u) { continue; }
-    pairs[next] = vec2u((numbers.first + row) | kind, bitcast<u32>(pre[row * numbers.F + i]));
+    pairs[own.pairs + next] = vec2u((numbers.first + row) | kind, bitcast<u32>(pre[own.pre + row * numbers.F + i]));
     next += 1u;
   }
 }

@@ -14,19 +14,20 @@ var<workgroup> mask: array<atomic<u32>, WORDS>;
 
 // One workgroup.
 @compute @workgroup_size(MANY)
-fn offsets(@builtin(local_invocation_index) me: u32) {
+fn offsets(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let each = (numbers.count + MANY - 1u) / MANY;
   let origin = min(me * each, numbers.count);
   let to = min(origin + each, numbers.count);
   var sum = 0u;
-  for (var row = origin; row < to; row++) { sum += u32(rowsKnown[numbers.first + row].firing); }
+  for (var row = origin; row < to; row++) { sum += u32(rowsKnown[own.rows + numbers.first + row].firing); }
   counts[me] = sum;
   workgroupBarrier();
   var start = 0u;
   for (var other = 0u; other < me; other++) { start += counts[other]; }
   for (var row = origin; row < to; row++) {
     starts[row] = start;
-    start += u32(rowsKnown[numbers.first + row].firing);
+    start += u32(rowsKnown[own.rows + numbers.first + row].firing);
   }
   if (me == MANY - 1u) { starts[numbers.count] = start; }
 }
@@ -34,9 +35,10 @@ fn offsets(@builtin(local_invocation_index) me: u32) {
 // A workgroup a row.
 @compute @workgroup_size(WIDTH)
 fn write(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let row = flat(group, groups);
   if (row >= numbers.count) { return; }
-  let known = rowsKnown[numbers.first + row];
+  let known = rowsKnown[own.rows + numbers.first + row];
   var next = starts[row];
   for (var base = 0u; base < numbers.F; base += WIDTH) {
     if (me < WORDS) { atomicStore(&mask[me], 0u); }
@@ -44,9 +46,9 @@ fn write(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: v
     let i = base + me;
     var code = 0.0;
     if (i < numbers.F) {
-      let p = pre[row * numbers.F + i];
-      let norm = latents[i].norm;
-      code = mainCode(p, vectors[i], norm, i, known);
+      let p = pre[own.pre + row * numbers.F + i];
+      let norm = latents[own.latents + i].norm;
+      code = mainCode(p, vectors[own.vectors + i], norm, i, known);
       if (code != 0.0 && ARCHITECTURE == TOPK) { code = p * norm; }
     }
     if (code != 0.0) { atomicOr(&mask[me / 32u], 1u << (me % 32u)); }

@@ -23,14 +23,14 @@ fn goesOn(key: u32, i: u32, place: u32, cut: u32, index: u32) -> bool {
   return key == cut && (place == 4u || ((~i & 0xffffffu) >> (56u - 8u * place)) == index);
 }
 
-fn keyOf(p: f32, i: u32, aux: bool) -> u32 {
-  let s = p * latents[i].norm;
+fn keyOf(own: Own, p: f32, i: u32, aux: bool) -> u32 {
+  let s = p * latents[own.latents + i].norm;
   if (!aux) { return positiveKey(s); }
-  return select(0u, auxKey(s), latents[i].dead == 1u);
+  return select(0u, auxKey(s), latents[own.latents + i].dead == 1u);
 }
 
 // (cut, limit) of the `wanted` largest keys of a row; keys of 0 don't take part. From byte 4 on the cut is known and `wanted` of its ties are kept.
-fn selectLargest(row: u32, aux: bool, wanted: u32, me: u32, first: u32, knownCut: u32) -> vec2u {
+fn selectLargest(own: Own, row: u32, aux: bool, wanted: u32, me: u32, first: u32, knownCut: u32) -> vec2u {
   var cut = knownCut;
   var index = 0u;
   var left = wanted;
@@ -38,7 +38,7 @@ fn selectLargest(row: u32, aux: bool, wanted: u32, me: u32, first: u32, knownCut
     for (var b = me; b < BINS; b += WIDTH) { atomicStore(&histogram[b], 0u); }
     workgroupBarrier();
     for (var i = me; i < numbers.F; i += WIDTH) {
-      let key = keyOf(pre[row * numbers.F + i], i, aux);
+      let key = keyOf(own, pre[own.pre + row * numbers.F + i], i, aux);
       if (key > 0u && goesOn(key, i, place, cut, index)) { atomicAdd(&histogram[byteOf(key, i, place)], 1u); }
     }
     workgroupBarrier();
@@ -69,28 +69,29 @@ fn selectLargest(row: u32, aux: bool, wanted: u32, me: u32, first: u32, knownCut
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
   let row = flat(group, groups);
   if (row >= numbers.count) { return; }
   let t = numbers.first + row;
   if (ARCHITECTURE == TOPK && numbers.k < numbers.F) {
-    let bounds = selectLargest(row, false, numbers.k, me, 0u, 0u);
-    if (me == 0u) { rowsKnown[t].cut = bounds.x; rowsKnown[t].limit = bounds.y; }
+    let bounds = selectLargest(own, row, false, numbers.k, me, 0u, 0u);
+    if (me == 0u) { rowsKnown[own.rows + t].cut = bounds.x; rowsKnown[own.rows + t].limit = bounds.y; }
   }
   if (ARCHITECTURE == BATCHTOPK) {
     // The batch's cut stands in the header, and how many of its ties this row keeps in `limit`.
-    if (me == 0u) { chosen = rowsKnown[t].limit; remaining = rowsKnown[t].ties; }
+    if (me == 0u) { chosen = rowsKnown[own.rows + t].limit; remaining = rowsKnown[own.rows + t].ties; }
     let share = workgroupUniformLoad(&chosen);
     let ties = workgroupUniformLoad(&remaining);
-    let cut = bitcast<u32>(bias[CUT / 4u][CUT % 4u]);
+    let cut = bitcast<u32>(bias[own.bias + CUT / 4u][CUT % 4u]);
     var limit = select(0u, numbers.F, share == ties);
-    if (share > 0u && share < ties) { limit = selectLargest(row, false, share, me, 4u, cut).y; }
-    if (me == 0u) { rowsKnown[t].cut = cut; rowsKnown[t].limit = limit; }
+    if (share > 0u && share < ties) { limit = selectLargest(own, row, false, share, me, 4u, cut).y; }
+    if (me == 0u) { rowsKnown[own.rows + t].cut = cut; rowsKnown[own.rows + t].limit = limit; }
   }
   if (AUX) {
-    let dead = bitcast<u32>(bias[DEAD_COUNT / 4u][DEAD_COUNT % 4u]);
+    let dead = bitcast<u32>(bias[own.bias + DEAD_COUNT / 4u][DEAD_COUNT % 4u]);
     if (dead > numbers.d / 2u) {
-      let bounds = selectLargest(row, true, numbers.d / 2u, me, 0u, 0u);
-      if (me == 0u) { rowsKnown[t].auxCut = bounds.x; rowsKnown[t].auxLimit = bounds.y; }
+      let bounds = selectLargest(own, row, true, numbers.d / 2u, me, 0u, 0u);
+      if (me == 0u) { rowsKnown[own.rows + t].auxCut = bounds.x; rowsKnown[own.rows + t].auxLimit = bounds.y; }
     }
   }
 }

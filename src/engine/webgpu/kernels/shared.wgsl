@@ -21,7 +21,8 @@ struct Numbers {
   lpNorm: f32, bandwidth: f32, maxNorm: f32, auxCoefficient: f32,
   // encoding: α of the member
   weight: f32,
-  unused: f32,
+  // members before those of this pass, and room for each one's pairs
+  firstMember: u32, pairs: u32,
 }
 
 struct Latent {
@@ -49,7 +50,34 @@ struct Row {
   ties: u32,
 }
 
-// Sections of the activations' buffer, each [rows, V].
+// Members that are trained together lie one behind the other in every buffer, and are the third direction of every grid: where the own one's part of each begins.
+struct Own {
+  // of the buffers that hold the SAEs
+  parameters: u32, vectors: u32, latents: u32, bias: u32,
+  // of the batch's
+  rows: u32, sections: u32, pre: u32, pairs: u32, counts: u32, bins: u32, gradients: u32,
+}
+
+fn ownOf(group: vec3u) -> Own {
+  let z = group.z;
+  let m = numbers.firstMember + z;
+  let blocks = (numbers.F + LATENTS_EACH - 1u) / LATENTS_EACH;
+  var own: Own;
+  own.parameters = m * 2u * numbers.F * numbers.V;
+  own.vectors = m * 4u * numbers.F;
+  own.latents = m * numbers.F;
+  own.bias = m * (HEADER + (6u + blocks) * numbers.V);
+  own.rows = z * numbers.rows;
+  own.sections = z * 3u * numbers.rows * numbers.V;
+  own.pre = z * numbers.count * numbers.F;
+  own.pairs = z * numbers.pairs;
+  own.counts = z * numbers.segments * numbers.F;
+  own.bins = z * 256u;
+  own.gradients = z * 2u * numbers.F * numbers.V;
+  return own;
+}
+
+// Sections of the activations' buffer, each [rows, V]: the batch, which all members share, then three of each.
 const TARGET = 0u;
 const CENTRED = 1u;
 const GRADIENT = 2u;
@@ -70,6 +98,10 @@ const TOPK = 1u;
 const BATCHTOPK = 2u;
 const JUMPRELU = 3u;
 const GATED = 4u;
+
+fn sectionOf(own: Own, which: u32) -> u32 {
+  return select(own.sections + which * numbers.rows * numbers.V, 0u, which == TARGET);
+}
 
 fn flat(group: vec3u, groups: vec3u) -> u32 {
   return group.x + group.y * groups.x;
