@@ -7,10 +7,11 @@ import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
 import { importLargeClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
-import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
+import { denseStepClaim, matryoshkaStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
   ...trainStepClaims,
+  matryoshkaStepClaim,
   denseStepClaim,
   baggingClaim,
   harvestClaim,

@@ -68,7 +68,7 @@ fn ownOf(group: vec3u) -> Own {
   own.latents = m * numbers.F;
   own.bias = m * (HEADER + (6u + blocks) * numbers.V);
   own.rows = z * numbers.rows;
-  own.sections = z * 3u * numbers.rows * numbers.V;
+  own.sections = z * numbers.rows * ((3u + INNER) * numbers.V + INNER_VECS);
   own.pre = z * numbers.count * numbers.F;
   own.pairs = z * numbers.pairs;
   own.counts = z * numbers.segments * numbers.F;
@@ -77,11 +77,13 @@ fn ownOf(group: vec3u) -> Own {
   return own;
 }
 
-// Sections of the activations' buffer, each [rows, V]: the batch, which all members share, then three of each.
+// Sections of the activations' buffer, each [rows, V]: the batch, which all members share, then three of each; of a matryoshka also
+// a gradient for each inner width, and then the rows' errors there, [rows, INNER_VECS].
 const TARGET = 0u;
 const CENTRED = 1u;
 const GRADIENT = 2u;
 const SECOND_GRADIENT = 3u;
+const INNER_GRADIENT = 4u;
 
 // The bias' buffer: a header of single numbers, then b_dec, its moments and its gradient, sums by column, and partial sums.
 const HEADER = 4u;
@@ -101,6 +103,14 @@ const GATED = 4u;
 
 fn sectionOf(own: Own, which: u32) -> u32 {
   return select(own.sections + which * numbers.rows * numbers.V, 0u, which == TARGET);
+}
+
+// Latents of a matryoshka below an inner width are in its reconstruction too: the sum of all those gradients reaches them.
+fn gradientOf(own: Own, latent: u32) -> u32 {
+  for (var level = 0u; level < INNER; level++) {
+    if (latent < INNER_WIDTHS[level]) { return sectionOf(own, INNER_GRADIENT + level); }
+  }
+  return sectionOf(own, GRADIENT);
 }
 
 fn flat(group: vec3u, groups: vec3u) -> u32 {
