@@ -105,14 +105,6 @@ fn sectionOf(own: Own, which: u32) -> u32 {
   return select(own.sections + which * numbers.rows * numbers.V, 0u, which == TARGET);
 }
 
-// Latents of a matryoshka below an inner width are in its reconstruction too: the sum of all those gradients reaches them.
-fn gradientOf(own: Own, latent: u32) -> u32 {
-  for (var level = 0u; level < INNER; level++) {
-    if (latent < INNER_WIDTHS[level]) { return sectionOf(own, INNER_GRADIENT + level); }
-  }
-  return sectionOf(own, GRADIENT);
-}
-
 fn flat(group: vec3u, groups: vec3u) -> u32 {
   return group.x + group.y * groups.x;
 }
