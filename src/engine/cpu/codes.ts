@@ -136,6 +136,7 @@ async function selectBlock(job: Job, selection: Selection, places: readonly Plac
         worker.ids,
         worker.keys,
         worker.copy,
+        worker.table,
         cap,
       );
       const starts = words(place, a.starts, job.rows);
@@ -294,6 +295,7 @@ function auxBlock(job: Job, { sae, auxK, auxPositive }: Selection, place: Place,
     worker.ids,
     worker.keys,
     worker.copy,
+    worker.table,
   );
   const starts = words(place, b.starts, job.rows);
   for (let t = first; t < first + rows; t++) starts[t] = t * k;

@@ -10,6 +10,8 @@ export const BLOCK_ROWS = 256;
 export const LATENT_PARTS = 16;
 /** The first page of a memory holds the kernels' own constants (tables of Math.pow). */
 const PAGE = 65536;
+/** Bins of a histogram (kernels/select.ts). */
+const HISTOGRAM_BINS = 256;
 /** A 32-bit memory, less a page that is never touched. */
 export const MEMORY_LIMIT = 65535 * PAGE;
 /** Of one memory, for weights and moments; the rest is for batches and lists of active latents. */
@@ -161,6 +163,8 @@ export interface WorkerPlan {
   readonly ids: number;
   readonly keys: number;
   readonly copy: number;
+  /** Words of a histogram, for the k-th largest. */
+  readonly table: number;
   readonly panel: number;
   readonly guess: number;
   readonly length: number;
@@ -281,6 +285,7 @@ export function planScratch(start: number, needs: ScratchNeeds): Scratch {
     ids: floats(Math.max(candidates, padded)),
     keys: floats(Math.max(candidates, padded)),
     copy: floats(Math.max(candidates, padded)),
+    table: floats(HISTOGRAM_BINS),
     panel: floats(8 * d),
     guess: floats(32),
     length: floats(BLOCK_ROWS),

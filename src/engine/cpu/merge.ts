@@ -131,7 +131,7 @@ function kthOfAll(job: Job, lists: readonly PlacedList[], k: number, total: numb
   if (lists.length === 1) {
     const { place, list } = lists[0]!;
     place.kernels.gatherKeys(list.val, list.starts, list.counts, job.rows, list.codes);
-    return place.kernels.kthLargest(list.codes, total, k);
+    return place.kernels.kthLargest(list.codes, total, k, place.worker.table);
   }
   const keys = new Float32Array(total);
   let at = 0;

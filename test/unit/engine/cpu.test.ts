@@ -11,6 +11,7 @@ import {
   type TrainerConfig,
 } from "../../../src/engine/engine.ts";
 import { copyMemberState, newMemberState } from "../../../src/engine/memberState.ts";
+import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import { inferenceSae } from "../../../src/sae/fold.ts";
 import { assertRelative, relativeDistance } from "./closeness.ts";
 import { engineContract } from "./contract.ts";
@@ -99,6 +100,33 @@ test("a code does not depend on how many memories an SAE is spread over", async 
     await engine.close();
   }
   assert.deepEqual(encoded[1]!.indices, encoded[0]!.indices);
+});
+
+test("the k largest are exact where a bound of the row before is of no use", async () => {
+  const random = new SeededRandom(5);
+  const [width, k, n] = [2048, 8, 96];
+  const draw = (count: number): Float32Array => Float32Array.from({ length: count }, () => random.normal());
+  const W_enc = draw(width * d);
+  // Many latents like the first direction, so a row's keys lie high or low by how much of it is in there; and whole blocks of equal keys.
+  for (let i = 0; i < width; i++) W_enc[i * d] = 6;
+  for (let i = 64; i < 160; i++) W_enc.copyWithin(i * d, 0, d);
+  const x = draw(n * d);
+  for (let t = 0; t < n; t++) x[t * d] = t % 3 === 0 ? 4 : t % 3 === 1 ? -3 : 0;
+  const sae = inferenceSae({
+    config: { ...setUp("topk").config.sae, d_sae: width, k, rescale_acts_by_decoder_norm: false },
+    weights: { W_enc, W_dec: draw(width * d), b_dec: new Float32Array(d), b_enc: new Float32Array(width) },
+  });
+  const ensemble = { method: "single" as const, members: [sae], weights: [1], seeds: [0], hook: "", provenance: {} };
+  const { codes: dense } = encodeEnsemble(ensemble, x, n);
+  for (const native of [true, false]) {
+    const engine = await createCpuEngine({ threads: 2, native });
+    const { codes } = await (await engine.createEncoder(ensemble)).encode(x, n);
+    for (let t = 0; t < n; t++) {
+      const row = [...dense.subarray(t * width, (t + 1) * width).keys()].filter((i) => dense[t * width + i]! > 0);
+      assert.deepEqual([...codes.indices.subarray(codes.offsets[t]!, codes.offsets[t + 1]!)], row, `row ${t}`);
+    }
+    await engine.close();
+  }
 });
 
 test("training over several memories goes as over one", async () => {

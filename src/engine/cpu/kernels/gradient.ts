@@ -9,7 +9,8 @@ function has(off: Ints, i: u32): bool {
 
 /**
  * For latents [i0, i1): GD[i] = Σ v·factor·G[row] + pen[i]·W[i], on top of what an earlier list left, and codes[q] (+)= factor·⟨G[row], W[i]⟩.
- * All of GD, W [n, 32] and G [B, 32] are tiles. Returns Σ GD² of the latents that no later list touches.
+ * All of GD, W [n, 32] and G [B, 32] are tiles. Returns Σ GD² of the latents that no later list touches. Two loops over a latent's pairs,
+ * as sums and products together don't fit in the registers.
  */
 export function decoderGradient(
   GD: Floats, W: Floats, G: Floats, off: Ints, rowOf: Ints, valueOf: Floats, codes: Floats,
@@ -17,43 +18,58 @@ export function decoderGradient(
 ): f64 {
   let squares: f64 = 0;
   for (let i = i0; i < i1; i++) {
-    let q = off[i];
-    const end = off[i + 1];
-    if (q == end) continue;
-    const w = W.at(i * TILE), to = GD.at(i * TILE);
-    let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
-    if (has(earlier, i)) {
-      a0 = to.four(0); a1 = to.four(4); a2 = to.four(8); a3 = to.four(12);
-      a4 = to.four(16); a5 = to.four(20); a6 = to.four(24); a7 = to.four(28);
-    }
-    if (!pen.none) {
-      const p = pen.all(i);
-      a0 = madd(p, w.four(0), a0); a1 = madd(p, w.four(4), a1); a2 = madd(p, w.four(8), a2); a3 = madd(p, w.four(12), a3);
-      a4 = madd(p, w.four(16), a4); a5 = madd(p, w.four(20), a5); a6 = madd(p, w.four(24), a6); a7 = madd(p, w.four(28), a7);
-    }
-    do {
-      const g = G.at((rowOf[q] & 0x7fffffff) * TILE), v = f32x4.splat(valueOf[q] * factor);
-      let x = g.four(0), s = f32x4.mul(x, w.four(0));
-      a0 = madd(v, x, a0);
-      x = g.four(4); let r = f32x4.mul(x, w.four(4)); a1 = madd(v, x, a1);
-      x = g.four(8); s = madd(x, w.four(8), s); a2 = madd(v, x, a2);
-      x = g.four(12); r = madd(x, w.four(12), r); a3 = madd(v, x, a3);
-      x = g.four(16); s = madd(x, w.four(16), s); a4 = madd(v, x, a4);
-      x = g.four(20); r = madd(x, w.four(20), r); a5 = madd(v, x, a5);
-      x = g.four(24); s = madd(x, w.four(24), s); a6 = madd(v, x, a6);
-      x = g.four(28); r = madd(x, w.four(28), r); a7 = madd(v, x, a7);
-      const dot = sum(f32x4.add(s, r)) * factor;
-      codes[q] = first ? dot : codes[q] + dot;
-    } while (++q < end);
-    to.setFour(0, a0); to.setFour(4, a1); to.setFour(8, a2); to.setFour(12, a3);
-    to.setFour(16, a4); to.setFour(20, a5); to.setFour(24, a6); to.setFour(28, a7);
-    if (!has(later, i)) {
-      let s = f32x4.mul(a0, a0), r = f32x4.mul(a1, a1);
-      s = madd(a2, a2, s); r = madd(a3, a3, r); s = madd(a4, a4, s); r = madd(a5, a5, r); s = madd(a6, a6, s); r = madd(a7, a7, r);
-      squares += sum(f32x4.add(s, r));
-    }
+    const begin = off[i], end = off[i + 1];
+    if (begin == end) continue;
+    const w = W.at(i * TILE);
+    squares += decoderRow(GD.at(i * TILE), w, G, rowOf, valueOf, begin, end, pen, i, has(earlier, i), !has(later, i), factor);
+    productsWithRow(w, G, rowOf, codes, begin, end, factor, first);
   }
   return squares;
+}
+
+// @ts-ignore: decorator
+@inline
+function decoderRow(
+  to: Floats, w: Floats, G: Floats, rowOf: Ints, valueOf: Floats, begin: u32, end: u32, pen: Floats, i: u32, more: bool, last: bool, factor: f32,
+): f64 {
+  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
+  if (more) {
+    a0 = to.four(0); a1 = to.four(4); a2 = to.four(8); a3 = to.four(12);
+    a4 = to.four(16); a5 = to.four(20); a6 = to.four(24); a7 = to.four(28);
+  }
+  if (!pen.none) {
+    const p = pen.all(i);
+    a0 = madd(p, w.four(0), a0); a1 = madd(p, w.four(4), a1); a2 = madd(p, w.four(8), a2); a3 = madd(p, w.four(12), a3);
+    a4 = madd(p, w.four(16), a4); a5 = madd(p, w.four(20), a5); a6 = madd(p, w.four(24), a6); a7 = madd(p, w.four(28), a7);
+  }
+  let q = begin;
+  do {
+    const g = G.at((rowOf[q] & 0x7fffffff) * TILE), v = f32x4.splat(valueOf[q] * factor);
+    a0 = madd(v, g.four(0), a0); a1 = madd(v, g.four(4), a1); a2 = madd(v, g.four(8), a2); a3 = madd(v, g.four(12), a3);
+    a4 = madd(v, g.four(16), a4); a5 = madd(v, g.four(20), a5); a6 = madd(v, g.four(24), a6); a7 = madd(v, g.four(28), a7);
+  } while (++q < end);
+  to.setFour(0, a0); to.setFour(4, a1); to.setFour(8, a2); to.setFour(12, a3);
+  to.setFour(16, a4); to.setFour(20, a5); to.setFour(24, a6); to.setFour(28, a7);
+  if (!last) return 0;
+  let s = f32x4.mul(a0, a0), r = f32x4.mul(a1, a1);
+  s = madd(a2, a2, s); r = madd(a3, a3, r); s = madd(a4, a4, s); r = madd(a5, a5, r); s = madd(a6, a6, s); r = madd(a7, a7, r);
+  return sum(f32x4.add(s, r));
+}
+
+/** codes[q] (+)= factor·⟨G[row], w⟩ of pairs [begin, end) of one latent. */
+// @ts-ignore: decorator
+@inline
+function productsWithRow(w: Floats, G: Floats, rowOf: Ints, codes: Floats, begin: u32, end: u32, factor: f32, first: bool): void {
+  const w0 = w.four(0), w1 = w.four(4), w2 = w.four(8), w3 = w.four(12), w4 = w.four(16), w5 = w.four(20), w6 = w.four(24), w7 = w.four(28);
+  let q = begin;
+  do {
+    const g = G.at((rowOf[q] & 0x7fffffff) * TILE);
+    let s = f32x4.mul(g.four(0), w0), r = f32x4.mul(g.four(4), w1);
+    s = madd(g.four(8), w2, s); r = madd(g.four(12), w3, r); s = madd(g.four(16), w4, s); r = madd(g.four(20), w5, r);
+    s = madd(g.four(24), w6, s); r = madd(g.four(28), w7, r);
+    const dot = sum(f32x4.add(s, r)) * factor;
+    codes[q] = first ? dot : codes[q] + dot;
+  } while (++q < end);
 }
 
 /** For latents [i0, i1): GE[i] = Σ c·X[row], on top of an earlier list; X is a tile, GE points at the tile's first column of rows of width d. Returns Σ GE². */

@@ -1,43 +1,85 @@
 // Which latents of a row are active: exact top-k, thresholds, and the k-th largest of a whole batch. key = (u + bias) · norm, u = x·W_enc.
 import { Floats, Ints } from "./views";
 
-/** The k-th largest of values[0..count), 1 ≤ k ≤ count; reorders values. */
-export function kthLargest(values: Floats, count: i32, k: i32): f32 {
-  let left = 0, right = count - 1;
-  while (left < right) {
-    const pivot = values[(left + right) >> 1];
-    let i = left, j = right;
-    while (i <= j) {
-      while (values[i] > pivot) i++;
-      while (values[j] < pivot) j--;
-      if (i <= j) {
-        const value = values[i];
-        values[i] = values[j];
-        values[j] = value;
-        i++; j--;
-      }
+/** Bins of a histogram in kthLargest, and the words of its `table`. */
+const BINS: u32 = 256;
+/** Values among which the k-th largest is found by comparing each with all. */
+const FEW: u32 = 12;
+
+/** Bits of a float that compare as unsigned numbers like the floats themselves; and back. */
+// @ts-ignore: decorator
+@inline
+function ordered(bits: u32): u32 {
+  return bits ^ (u32(i32(bits) >> 31) | 0x80000000);
+}
+
+// @ts-ignore: decorator
+@inline
+function unordered(bits: u32): f32 {
+  return reinterpret<f32>(bits >> 31 ? bits ^ 0x80000000 : ~bits);
+}
+
+/**
+ * The k-th largest of values[0..count), 1 ≤ k ≤ count; overwrites values. By a histogram between least and largest, and again in the bin
+ * where the k-th lies: no branch depends on a value.
+ */
+export function kthLargest(values: Floats, count: u32, k: u32, table: Ints): f32 {
+  const bits = changetype<Ints>(values);
+  for (let q: u32 = 0; q < count; q++) bits[q] = ordered(bits[q]);
+  while (count > FEW) {
+    let low: u32 = u32.MAX_VALUE, high: u32 = 0;
+    for (let q: u32 = 0; q < count; q++) {
+      low = min(low, bits[q]);
+      high = max(high, bits[q]);
     }
-    if (k - 1 <= j) right = j;
-    else if (k - 1 >= i) left = i;
-    else break;
+    if (low == high) return unordered(low);
+    const shift = u32(max(0, 24 - i32(clz(high - low))));
+    memory.fill(changetype<usize>(table), 0, BINS << 2);
+    for (let q: u32 = 0; q < count; q++) {
+      const bin = (bits[q] - low) >> shift;
+      table[bin] = table[bin] + 1;
+    }
+    let bin: u32 = 0, before = table[0];
+    while (before <= count - k) before += table[++bin];
+    if (shift == 0) return unordered(low + bin);
+    k -= count - before;
+    let kept: u32 = 0;
+    for (let q: u32 = 0; q < count; q++) {
+      const value = bits[q];
+      bits[kept] = value;
+      kept += u32((value - low) >> shift == bin);
+    }
+    count = kept;
   }
-  return values[k - 1];
+  return kthOfFew(bits, count, k);
+}
+
+function kthOfFew(bits: Ints, count: u32, k: u32): f32 {
+  for (let q: u32 = 0; q < count; q++) {
+    const value = bits[q];
+    let greater: u32 = 0, same: u32 = 0;
+    for (let r: u32 = 0; r < count; r++) {
+      greater += u32(bits[r] > value);
+      same += u32(bits[r] == value);
+    }
+    if (greater < k && k <= greater + same) return unordered(value);
+  }
+  return NaN;
 }
 
 /** Keeps the k largest of (ids, keys)[0..count) in their order, ties to the first; returns the least kept. */
-function keepLargest(ids: Ints, keys: Floats, count: u32, k: u32, copy: Floats): f32 {
+function keepLargest(ids: Ints, keys: Floats, count: u32, k: u32, copy: Floats, table: Ints): f32 {
   memory.copy(changetype<usize>(copy), changetype<usize>(keys), count << 2);
-  const least = kthLargest(copy, count, k);
+  const least = kthLargest(copy, count, k, table);
   let greater: u32 = 0;
   for (let q: u32 = 0; q < count; q++) greater += u32(keys[q] > least);
   let ties = k - greater, kept: u32 = 0;
   for (let q: u32 = 0; q < count; q++) {
-    const key = keys[q];
-    if (key > least || (key == least && ties > 0)) {
-      if (key == least) ties--;
-      keys[kept] = key;
-      ids[kept++] = ids[q];
-    }
+    const key = keys[q], id = ids[q], tie = u32(key == least) & u32(ties > 0);
+    keys[kept] = key;
+    ids[kept] = id;
+    kept += u32(key > least) | tie;
+    ties -= tie;
   }
   return least;
 }
@@ -59,28 +101,30 @@ function above(u: Floats, bias: Floats, norm: Floats, i: u32, limit: v128): u32 
 /**
  * For each of `rows` rows of u [rows, n]: the k largest positive keys, ties to the lowest index, ascending by index.
  * Row t writes keys and idx at t·k and its number to counts[t]. scale[t] is ‖x_t‖: guess[0]·scale[t] is a first bound
- * that most rows pass (any guess gives the same result); ids, keys and copy are scratch of cap > k + 16.
+ * that most rows pass (any guess gives the same result); ids, keys and copy are scratch of cap > k + 16, table of BINS.
  */
 export function topk(
   u: Floats, rows: u32, n: u32, k: u32, bias: Floats, norm: Floats, scale: Floats, guess: Floats,
-  idx: Ints, val: Floats, counts: Ints, ids: Ints, keys: Floats, copy: Floats, cap: u32,
+  idx: Ints, val: Floats, counts: Ints, ids: Ints, keys: Floats, copy: Floats, table: Ints, cap: u32,
 ): void {
   for (let t: u32 = 0; t < rows; t++) {
     const row = u.at(t * n);
     let limit = max<f32>(0, guess[0] * scale[t]);
-    let count = collect(row, n, k, bias, norm, limit, ids, keys, copy, cap);
-    if (count < k && limit > 0) count = collect(row, n, k, bias, norm, 0, ids, keys, copy, cap);
+    let count = collect(row, n, k, bias, norm, limit, ids, keys, copy, table, cap);
+    if (count < k && limit > 0) {
+      limit = boundOfBlocks(row, n, k, bias, norm, copy, table);
+      count = collect(row, n, k, bias, norm, limit, ids, keys, copy, table, cap);
+    }
+    let least: f32 = 0;
     if (count > k) {
-      keepLargest(ids, keys, count, k, copy);
+      least = keepLargest(ids, keys, count, k, copy, table);
       count = k;
+    } else if (count == k) {
+      least = keys[0];
+      for (let q: u32 = 1; q < count; q++) least = keys[q] < least ? keys[q] : least;
     }
-    let least = count == k ? keys[0] : 0;
-    const to = idx.at(t * k), values = val.at(t * k);
-    for (let q: u32 = 0; q < count; q++) {
-      to[q] = ids[q];
-      values[q] = keys[q];
-      least = min(least, keys[q]);
-    }
+    memory.copy(changetype<usize>(idx.at(t * k)), changetype<usize>(ids), count << 2);
+    memory.copy(changetype<usize>(val.at(t * k)), changetype<usize>(keys), count << 2);
     counts[t] = count;
     if (scale[t] > 0) {
       const ratio = least * <f32>0.93 / scale[t];
@@ -89,8 +133,27 @@ export function topk(
   }
 }
 
+/**
+ * A bound that at least k keys of a row exceed, or 0: just under the k-th largest of the maxima of disjoint blocks of 16 keys, since each
+ * of the k largest blocks has a key of that size.
+ */
+function boundOfBlocks(row: Floats, n: u32, k: u32, bias: Floats, norm: Floats, maxima: Floats, table: Ints): f32 {
+  if (n < 16 * k) return 0;
+  let blocks: u32 = 0;
+  for (let i: u32 = 0; i < n; i += 64) {
+    let most = f32x4.splat(0);
+    for (let j = i; j < min(n, i + 64); j += 4) most = f32x4.pmax(most, f32x4.mul(f32x4.add(row.four(j), bias.four(j)), norm.four(j)));
+    maxima.setFour(blocks, most);
+    blocks += 4;
+  }
+  const bound = kthLargest(maxima, blocks, k, table);
+  return bound > 0 ? reinterpret<f32>(reinterpret<u32>(bound) - 1) : 0;
+}
+
 /** Candidates of one row above limit, at most cap: when they grow too many, the k largest are kept and the limit rises. */
-function collect(row: Floats, n: u32, k: u32, bias: Floats, norm: Floats, least: f32, ids: Ints, keys: Floats, copy: Floats, cap: u32): u32 {
+function collect(
+  row: Floats, n: u32, k: u32, bias: Floats, norm: Floats, least: f32, ids: Ints, keys: Floats, copy: Floats, table: Ints, cap: u32,
+): u32 {
   let count: u32 = 0, limit = f32x4.splat(least);
   for (let i: u32 = 0; i < n; i += 16) {
     let mask = above(row, bias, norm, i, limit);
@@ -102,7 +165,7 @@ function collect(row: Floats, n: u32, k: u32, bias: Floats, norm: Floats, least:
       mask &= mask - 1;
     } while (mask);
     if (count + 16 > cap) {
-      limit = f32x4.splat(keepLargest(ids, keys, count, k, copy));
+      limit = f32x4.splat(keepLargest(ids, keys, count, k, copy, table));
       count = k;
     }
   }
@@ -150,7 +213,7 @@ export function emitAbove(
  */
 export function topkAmong(
   u: Floats, rows: u32, width: u32, k: u32, among: Ints, n: u32, bias: Floats, norm: Floats, positive: bool,
-  idx: Ints, val: Floats, counts: Ints, ids: Ints, keys: Floats, copy: Floats,
+  idx: Ints, val: Floats, counts: Ints, ids: Ints, keys: Floats, copy: Floats, table: Ints,
 ): void {
   for (let t: u32 = 0; t < rows; t++) {
     const row = u.at(t * width);
@@ -159,7 +222,7 @@ export function topkAmong(
       ids[q] = at;
       keys[q] = (row[at] + bias[at]) * norm[at];
     }
-    if (n > k) keepLargest(ids, keys, n, k, copy);
+    if (n > k) keepLargest(ids, keys, n, k, copy, table);
     const to = idx.at(t * k), values = val.at(t * k);
     let count: u32 = 0;
     for (let q: u32 = 0; q < min(n, k); q++) {
