@@ -40,11 +40,11 @@ export const kernels = {
   pairWithin: kernel("pairs", "within", ofPairs, "activity"),
   pairBetween: kernel("pairs", "between", ofPairs, "activity"),
   pairPlace: kernel("pairs", "place", ofPairs, "activity"),
-  latentGradient: kernel("latentGradient", "main", [n, w, w, r, r, w, w, w, w], "adamStep", "levels"),
+  latentGradient: kernel("latentGradient", "main", [n, w, w, r, r, w, w, w, w], "adamStep"),
   adam: kernel("adam", "main", [n, w, w, r, r, r, w, w], "adamStep"),
-  targetDeviations: kernel("columns", "ofTarget", [n, r, w], "levels"),
-  residualDeviations: kernel("columns", "ofResidual", [n, r, w], "levels"),
-  biasGradient: kernel("columns", "ofBias", [n, r, w], "levels"),
+  targetDeviations: kernel("columns", "ofTarget", [n, r, w]),
+  residualDeviations: kernel("columns", "ofResidual", [n, r, w]),
+  biasGradient: kernel("columns", "ofBias", [n, r, w]),
   auxFactor: kernel("finish", "auxFactor", [n, r, w], "adamStep"),
   clip: kernel("finish", "clip", [n, r, w], "adamStep"),
   stepBias: kernel("finish", "stepBias", [n, r, w], "adamStep"),
@@ -113,7 +113,7 @@ export function constantsFor(
   if (architecture === undefined) throw new EngineError(`a ${sae.architecture} SAE can be read, not trained`);
   const family = sae.architecture === "topk" || sae.architecture === "batchtopk";
   const aux = training !== undefined && family && training.aux_loss_coefficient !== 0;
-  const inner = training ? innerWidths(sae) : [];
+  const inner = training ? innerWidths(sae).length : 0;
   const second = aux || (training !== undefined && sae.architecture === "gated");
   return {
     ARCHITECTURE: `${architecture}u`,
@@ -129,9 +129,8 @@ export function constantsFor(
     LP_IS_ONE: `${(training?.lp_norm ?? 1) === 1}`,
     UNIT: `${training?.decoder_norm === "unit"}`,
     MOMENTUM: `${(training?.adam_beta1 ?? 0) > 0}`,
-    INNER: `${inner.length}u`,
-    INNER_VECS: `${vec4s(inner.length)}u`,
-    INNER_WIDTHS: inner.length === 0 ? "array(0u)" : `array(${inner.map((width) => `${width}u`).join(", ")})`,
+    INNER: `${inner}u`,
+    INNER_VECS: `${vec4s(inner)}u`,
     FUSED: `${use.fused ?? false}`,
     LATENTS_EACH: `${LATENTS_EACH}u`,
     PASS: "0u",

@@ -87,8 +87,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var w = 0u; w < WORDS; w++) { length += countOneBits(atomicLoad(&mask[w])); }
     workgroupBarrier();
     for (var q = 0u; q < length; q++) {
-      for (; level < INNER && listed[q] >= INNER_WIDTHS[level]; level++) {
-        innerErrors[level] = endInner(own, level, t, me, &out, known);
+      if (INNER > 0u) {
+        for (let its = latents[own.latents + listed[q]].level; level < its; level++) {
+          innerErrors[level] = endInner(own, level, t, me, &out, known);
+        }
       }
       let origin = (numbers.F + listed[q]) * V;
       let a = listedMain[q];

@@ -108,7 +108,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let latent = workgroupUniformLoad(&shared_);
     if (latent.count == 0u && numbers.isLast == 0u) { continue; }
     let vector = vectors[own.vectors + i];
-    let gradients = gradientOf(own, i);
+    let gradients = gradientOf(own, latent.level);
     var enc: array<vec4f, VECS>;
     var dec: array<vec4f, VECS>;
     for (var v = 0u; v < VECS; v++) { enc[v] = vec4f(0.0); dec[v] = vec4f(0.0); }

@@ -36,7 +36,8 @@ struct Latent {
   count: u32,
   // Σ gradient²
   squares: f32,
-  unused: u32,
+  // inner widths of a matryoshka that it lies beyond
+  level: u32,
 }
 
 // What is known of a row: bounds of the selections (a pair is kept above the cut, and at it below the limit), what undoes the normalisation, sums.
@@ -103,6 +104,11 @@ const GATED = 4u;
 
 fn sectionOf(own: Own, which: u32) -> u32 {
   return select(own.sections + which * numbers.rows * numbers.V, 0u, which == TARGET);
+}
+
+// Of a level's latents: a matryoshka's below an inner width are in that reconstruction too, and get the sum of all that they are in.
+fn gradientOf(own: Own, level: u32) -> u32 {
+  return sectionOf(own, select(INNER_GRADIENT + level, GRADIENT, level == INNER));
 }
 
 fn flat(group: vec3u, groups: vec3u) -> u32 {
