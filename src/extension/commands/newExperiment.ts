@@ -50,7 +50,7 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
     { label: "BatchTopK", description: "k on average over a batch", value: "batchtopk" },
     {
       label: "Matryoshka BatchTopK",
-      description: "nested SAEs: the first features have to do on their own, so that general ones aren't absorbed",
+      description: "nested SAEs: the first features also reconstruct on their own, so they stay general",
       value: "matryoshka_batchtopk",
     },
     { label: "ReLU", description: "with an L1 penalty (SAELens: standard)", value: "standard" },
