@@ -2,7 +2,8 @@
 import { pathToFileURL } from "node:url";
 import Table from "cli-table3";
 import type { TrainerConfig } from "../src/engine/engine.ts";
-import { DEFAULT_TILE, vec4s, WIDTH } from "../src/engine/webgpu/kernels.ts";
+import { vec4s } from "../src/engine/webgpu/kernels.ts";
+import { WIDTH } from "../src/engine/webgpu/layouts.ts";
 import {
   type BatchPlan,
   HEADER_BYTES,
@@ -12,6 +13,7 @@ import {
   saeSizes,
 } from "../src/engine/webgpu/memoryPlan.ts";
 import { NUMBERS_BYTES } from "../src/engine/webgpu/numbers.ts";
+import { PLAIN, workgroupBytes } from "../src/engine/webgpu/products.ts";
 import type { Architecture } from "../src/sae/sae.ts";
 import { stepConfig } from "./trainStep.ts";
 
@@ -144,8 +146,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     ]);
   }
   console.log(table.toString());
-  const { side, rows, latents, depth } = DEFAULT_TILE;
   console.log(
-    `Workgroup memory: product ${side * (rows + latents) * (depth + 1) * 16} bytes for ${side * side} threads, decode ${4 * (WIDTH / 4) + 8 * WIDTH * 8 + 16 * WIDTH}, for ${WIDTH}.`,
+    `Workgroup memory: product ${workgroupBytes(PLAIN)} bytes for ${PLAIN.side ** 2} threads, decode ${4 * (WIDTH / 4) + 8 * WIDTH * 8 + 16 * WIDTH}, for ${WIDTH}.`,
   );
 }

@@ -40,10 +40,13 @@ export const browserFlags = [
 ];
 
 /** A Vulkan driver that computes on the processor, for tests of GPU code: the environment of a process that is to find it. */
-export const softwareGpuEnvironment = {
-  LD_LIBRARY_PATH: join(home, "chromium"),
-  VK_ICD_FILENAMES: join(home, "chromium", "vk_swiftshader_icd.json"),
-};
+export const softwareGpuEnvironment: Readonly<Record<string, string>> = process.env["SAE_ENSEMBLES_TEST_VULKAN"]
+  ? // Another driver, by its ICD file: lavapipe has more of a GPU's features (scripts/lavapipe.sh).
+    { VK_ICD_FILENAMES: process.env["SAE_ENSEMBLES_TEST_VULKAN"] }
+  : {
+      LD_LIBRARY_PATH: join(home, "chromium"),
+      VK_ICD_FILENAMES: join(home, "chromium", "vk_swiftshader_icd.json"),
+    };
 
 /** Installs the browser, and with it the software GPU, where it is not there yet. */
 export async function prepareBrowser(say: (line: string) => void = console.error): Promise<void> {

@@ -1,11 +1,10 @@
 // harvest: activations of SmolLM2-135M at layer 15 on texts as long as they are, beside TransformerLens, transformers and the machine's rate of matrix products.
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import { readTexts } from "../../src/data/texts.ts";
-import { encodeOnnx } from "../../src/formats/onnx.ts";
 import type { TokenBatch } from "../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../src/model/open.ts";
 import { tokenWindows } from "../../src/model/windows.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
+import { machineRate } from "../gemmRate.ts";
 import { median, takeTurns } from "../median.ts";
 import { reviews, smolLm2 } from "../sharedData.ts";
 
@@ -75,12 +74,7 @@ async function harvest(bench: Bench): Promise<Measured> {
       ours: async () => rate(await ours(batches.length)),
       hooked: ask("hooked"),
       transformers: ask("transformers"),
-      gflops: async () => {
-        const rates: number[] = [];
-        for (const shape of GEMM_SHAPES) rates.push(await gemmRate(bench.threads, shape));
-        const torch = await peer.ask<{ gflops: number }>("matmul_rate", { shapes: GEMM_SHAPES, times: GEMM_TIMES });
-        return [Math.max(torch.gflops, ...rates)];
-      },
+      gflops: async () => [await machineRate(bench.threads, GEMM_SHAPES, peer)],
     });
     const [our, lens, hf] = [median(times.ours), median(times.hooked), median(times.transformers)];
     // What the machine can do is its best moment, not its median.
@@ -150,33 +144,3 @@ const GEMM_SHAPES = [
   [1024, 1024, 1024],
   [2048, 2048, 2048],
 ] as const;
-const GEMM_TIMES = 12;
-
-/** GFLOP/s of onnxruntime's MatMul on all cores; the best of a few. */
-async function gemmRate(threads: number, [m, k, n]: readonly [number, number, number]): Promise<number> {
-  const model = encodeOnnx({
-    opsets: { "": 17 },
-    graph: {
-      name: "matmul",
-      nodes: [{ opType: "MatMul", inputs: ["A", "B"], outputs: ["C"] }],
-      initializers: [{ name: "B", dtype: "F32", shape: [k, n], data: new Uint8Array(filled(k * n).buffer) }],
-      inputs: [{ name: "A", dtype: "F32", shape: [m, k] }],
-      outputs: [{ name: "C", dtype: "F32", shape: [m, n] }],
-    },
-  });
-  const session = await InferenceSession.create(model, { intraOpNumThreads: threads });
-  const feeds = { A: new Tensor("float32", filled(m * k), [m, k]) };
-  const fetches = { C: new Tensor("float32", new Float32Array(m * n), [m, n]) };
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < GEMM_TIMES; i++) {
-    const start = performance.now();
-    await session.run(feeds, fetches);
-    best = Math.min(best, performance.now() - start);
-  }
-  await session.release();
-  return (2 * m * k * n) / best / 1e6;
-}
-
-function filled(n: number): Float32Array<ArrayBuffer> {
-  return new Float32Array(n).map((_, i) => Math.sin(i));
-}

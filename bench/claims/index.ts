@@ -5,6 +5,7 @@ import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { harvestClaim } from "./harvest.ts";
+import { harvestFamilyClaims } from "./harvestFamilies.ts";
 import { importLargeClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, matryoshkaStepClaim, trainStepClaims } from "./trainStep.ts";
@@ -15,6 +16,7 @@ export const claims: readonly Claim[] = [
   denseStepClaim,
   baggingClaim,
   harvestClaim,
+  ...harvestFamilyClaims,
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,

@@ -3,6 +3,7 @@ import time
 
 import torch
 from language_model import hugging_face, transformer_lens
+from matmul import matmul_rate
 from protocol import serve
 
 state = {}
@@ -42,18 +43,6 @@ def run(which, batches):
     for ids in state["batches"][:batches]:
         probes.append(take(ids)[0, 1].norm().item())
     return {"seconds": time.perf_counter() - start, "probes": probes}
-
-
-def matmul_rate(shapes, times):
-    """GFLOP/s of torch's matrix product: the best over shapes and repetitions."""
-    best = 0.0
-    for m, k, n in shapes:
-        a, b = torch.randn(m, k), torch.randn(k, n)
-        for _ in range(times):
-            start = time.perf_counter()
-            torch.mm(a, b)
-            best = max(best, 2e-9 * m * k * n / (time.perf_counter() - start))
-    return {"gflops": best}
 
 
 serve({"matmul_rate": matmul_rate, "prepare": prepare, "run": run})

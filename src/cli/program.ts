@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { QueryError } from "../features/featureIndex.ts";
 import { InputError } from "../formats/inputError.ts";
+import { RunRefusedError } from "../jobs/launch.ts";
 import { productVersion } from "../jobs/versions.ts";
 import { indexCommand } from "./commands/buildIndex.ts";
 import { conceptsCommand } from "./commands/concepts.ts";
@@ -73,5 +74,6 @@ function report(error: unknown, json: boolean): number {
   } else {
     console.error(`error: ${message}`);
   }
-  return error instanceof InputError || error instanceof QueryError ? exitCodes.input : exitCodes.failed;
+  const wrongInput = [InputError, QueryError, RunRefusedError].some((kind) => error instanceof kind);
+  return wrongInput ? exitCodes.input : exitCodes.failed;
 }

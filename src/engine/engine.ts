@@ -86,6 +86,8 @@ export interface StepReport {
 }
 
 export interface Trainer {
+  /** True: a step may be given while the one before is computed, so that its batch is on its way by then. Reports come in order. */
+  readonly takesAhead?: boolean;
   /**
    * One step on x [rows, d]. With a frozen ensemble (boosting) the target is x − Σ_{l} x̂_l, computed here.
    * Order as SAELens: dead mask, forward, counters, backward, clip, Adam. Returns one report a member.

@@ -1,10 +1,11 @@
 // Builds a feature index from rows of tokens: runs model and encoder over them, then cosines and logits, and writes one SQLite file.
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setImmediate as eventLoopTurn } from "node:timers/promises";
-import type { Encoder } from "../engine/engine.ts";
+import type { Encoder, SparseCodes } from "../engine/engine.ts";
 import type { LanguageModel, TokenBatch } from "../model/languageModel.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
+import { CodeJournal } from "./codeJournal.ts";
 import { CorpusPass } from "./corpusPass.ts";
 import { memberRanges } from "./decoderRows.ts";
 import { checkedIndexOptions, type FeatureIndexOptions } from "./featureIndexOptions.ts";
@@ -37,24 +38,38 @@ export interface FeatureIndexBuild {
   /** For progress. */
   readonly totalTokens?: number;
   readonly options?: Partial<FeatureIndexOptions>;
+  /**
+   * What rows and codes depend on (text, ensemble, model, engine), JSON. With it the codes are kept on disk while the index is built, and
+   * a build that was interrupted goes on behind the last of them, to the same index.
+   */
+  readonly identity?: unknown;
+  /** Told once, where a build goes on: tokens whose codes were there. */
+  readonly onResumed?: (tokens: number) => void;
   readonly onProgress?: (progress: FeatureIndexProgress) => void;
   readonly signal?: AbortSignal;
 }
 
+const JOURNAL = "codes.journal";
+
 /**
  * One pass over the rows in bounded memory; the result depends on rows, ensemble and options alone, not on batches. A build that is aborted or fails
- * leaves nothing behind; one that is killed leaves a folder `.NAME.building`, which the next build of the same file clears
- * away before it starts over. Two builds of one file at a time are not provided for.
+ * leaves the codes that it has computed, if it was given an identity, and otherwise nothing; one that is killed leaves a folder
+ * `.NAME.building`, of which the next build of the same file uses the codes and clears away the rest. Two builds of one file at a
+ * time are not provided for.
  */
 export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void> {
   const options = checkedIndexOptions(build.options);
   const folder = join(dirname(build.path), `.${basename(build.path)}.building`);
-  await rm(folder, { recursive: true, force: true });
+  const resumable = build.identity !== undefined;
+  await clear(folder, resumable);
   await mkdir(folder, { recursive: true });
   const finished = join(folder, "index.sqlite");
   const { ensemble, model, signal } = build;
   const writer = new IndexWriter(finished, join(folder, "windows.sqlite"), memberRanges(ensemble), options);
+  const identity = JSON.stringify({ identity: build.identity, options });
+  const journal = resumable ? new CodeJournal(join(folder, JOURNAL), identity, ensembleWidth(ensemble)) : undefined;
   let pass: CorpusPass | undefined;
+  let done = false;
   try {
     const { tokenizer } = model;
     pass = new CorpusPass({
@@ -71,7 +86,7 @@ export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void>
       folder,
       onWindow: (number, row, window) => writer.window(number, row, window, tokenizer),
     });
-    await runCorpus(build, options, pass);
+    await runCorpus(build, options, pass, journal);
     await writer.features(pass, tokenizer, (done) => report(build, "features", done), signal);
     const nearest = nearestFeatures(ensemble, {
       perMember: options.nearestPerMember,
@@ -102,11 +117,20 @@ export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void>
     });
     await flushed(finished);
     await rename(finished, build.path);
+    done = true;
   } finally {
     pass?.close();
     writer.close();
-    await rm(folder, { recursive: true, force: true });
+    journal?.close();
+    await clear(folder, resumable && !done);
   }
+}
+
+/** Removes the folder of a build, or all of it but the codes. */
+async function clear(folder: string, keepCodes: boolean): Promise<void> {
+  if (!keepCodes) return rm(folder, { recursive: true, force: true });
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) if (name !== JOURNAL) await rm(join(folder, name), { recursive: true, force: true });
 }
 
 /** SQLite was told not to wait for the disk; the finished file must be on it before it takes the old one's place. */
@@ -123,17 +147,30 @@ function report(build: FeatureIndexBuild, stage: "features" | "nearest" | "logit
   build.onProgress?.({ stage, done, total: ensembleWidth(build.ensemble), unit: "features" });
 }
 
-/** Rows in batches through model and encoder; left-out tokens are not encoded. */
-async function runCorpus(build: FeatureIndexBuild, options: FeatureIndexOptions, pass: CorpusPass): Promise<void> {
+/** Rows in batches through model and encoder, or their codes from the journal; left-out tokens are not encoded. */
+async function runCorpus(
+  build: FeatureIndexBuild,
+  options: FeatureIndexOptions,
+  pass: CorpusPass,
+  journal: CodeJournal | undefined,
+): Promise<void> {
   const excluded = build.excludedIds ?? build.model.tokenizer.specialIds;
   let batch: IndexRow[] = [];
   let tokens = 0;
-  const run = async () => {
-    build.signal?.throwIfAborted();
+  let resuming = journal !== undefined;
+  const compute = async (): Promise<SparseCodes> => {
+    if (resuming && pass.counted > 0) build.onResumed?.(pass.counted);
+    resuming = false;
     const tokenBatch = padded(batch);
     const captured = await build.model.capture(tokenBatch, build.ensemble.hook);
     const { x, rows } = withoutExcluded(captured, tokenBatch, excluded);
     const { codes } = await build.encoder.encode(x, rows);
+    journal?.put(codes);
+    return codes;
+  };
+  const run = async () => {
+    build.signal?.throwIfAborted();
+    const codes = journal?.next(countedTokens(batch, excluded)) ?? (await compute());
     let code = 0;
     for (const row of batch) code += pass.add(row, codes, code);
     batch = [];
@@ -149,8 +186,15 @@ async function runCorpus(build: FeatureIndexBuild, options: FeatureIndexOptions,
     if (tokens >= options.batchTokens) await run();
   }
   if (batch.length > 0) await run();
+  if (resuming && pass.counted > 0) build.onResumed?.(pass.counted);
   build.signal?.throwIfAborted();
   pass.flush();
+}
+
+function countedTokens(rows: readonly IndexRow[], excluded: ReadonlySet<number>): number {
+  let counted = 0;
+  for (const { ids } of rows) for (const id of ids) if (!excluded.has(id)) counted++;
+  return counted;
 }
 
 function padded(rows: readonly IndexRow[]): TokenBatch {

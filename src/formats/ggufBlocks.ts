@@ -24,8 +24,8 @@ export const GGUF_TYPES: ReadonlyMap<number, GgufType> = new Map([
   [7, { name: "Q5_1", values: 32, bytes: 24, decode: decodeQ5_1 }],
   [8, { name: "Q8_0", values: 32, bytes: 34, decode: decodeQ8_0 }],
   [9, { name: "Q8_1", values: 32, bytes: 36 }],
-  [10, { name: "Q2_K", values: QK, bytes: 84 }],
-  [11, { name: "Q3_K", values: QK, bytes: 110 }],
+  [10, { name: "Q2_K", values: QK, bytes: 84, decode: decodeQ2_K }],
+  [11, { name: "Q3_K", values: QK, bytes: 110, decode: decodeQ3_K }],
   [12, { name: "Q4_K", values: QK, bytes: 144, decode: decodeQ4_K }],
   [13, { name: "Q5_K", values: QK, bytes: 176, decode: decodeQ5_K }],
   [14, { name: "Q6_K", values: QK, bytes: 210, decode: decodeQ6_K }],
@@ -34,10 +34,10 @@ export const GGUF_TYPES: ReadonlyMap<number, GgufType> = new Map([
   [17, { name: "IQ2_XS", values: QK, bytes: 74 }],
   [18, { name: "IQ3_XXS", values: QK, bytes: 98 }],
   [19, { name: "IQ1_S", values: QK, bytes: 50 }],
-  [20, { name: "IQ4_NL", values: 32, bytes: 18 }],
+  [20, { name: "IQ4_NL", values: 32, bytes: 18, decode: decodeIQ4_NL }],
   [21, { name: "IQ3_S", values: QK, bytes: 110 }],
   [22, { name: "IQ2_S", values: QK, bytes: 82 }],
-  [23, { name: "IQ4_XS", values: QK, bytes: 136 }],
+  [23, { name: "IQ4_XS", values: QK, bytes: 136, decode: decodeIQ4_XS }],
   [24, { name: "I8", values: 1, bytes: 1 }],
   [25, { name: "I16", values: 1, bytes: 2 }],
   [26, { name: "I32", values: 1, bytes: 4 }],
@@ -126,6 +126,69 @@ function decodeQ8_0(bytes: Uint8Array, out: Float32Array): void {
   for (let at = 0, o = 0; o < out.length; at += 34, o += 32) {
     const d = half(bytes, at);
     for (let i = 0; i < 32; i++) out[o + i] = d * ((bytes[at + 2 + i]! << 24) >> 24);
+  }
+}
+
+/** 16 bytes of scale (low nibble) and minimum (high), 64 bytes of pairs of bits, d, dmin. value = d·scale·q − dmin·min, 16 values a scale. */
+function decodeQ2_K(bytes: Uint8Array, out: Float32Array): void {
+  for (let at = 0, o = 0; o < out.length; at += 84, o += QK) {
+    const d = half(bytes, at + 80);
+    const dmin = half(bytes, at + 82);
+    for (let i = 0; i < QK; i++) {
+      const scale = bytes[at + (i >> 4)]!;
+      const value = Math.fround(Math.fround(d * (scale & 15)) * pairOfBits(bytes, at + 16, i));
+      out[o + i] = value - Math.fround(dmin * (scale >> 4));
+    }
+  }
+}
+
+/** 32 bytes of third bits, 64 of pairs of bits, 16 six-bit scales in 12 bytes, d. value = d·(scale − 32)·(q − 4), 16 values a scale. */
+function decodeQ3_K(bytes: Uint8Array, out: Float32Array): void {
+  for (let at = 0, o = 0; o < out.length; at += 110, o += QK) {
+    const d = half(bytes, at + 108);
+    const packed = at + 96;
+    for (let i = 0; i < QK; i++) {
+      const group = i >> 4;
+      const low = group < 8 ? bytes[packed + group]! & 15 : bytes[packed + group - 8]! >> 4;
+      const high = (bytes[packed + 8 + (group & 3)]! >> (2 * (group >> 2))) & 3;
+      const third = (bytes[at + (i & 31)]! >> (i >> 5)) & 1;
+      const q = pairOfBits(bytes, at + 32, i) | (third << 2);
+      out[o + i] = Math.fround(d * ((low | (high << 4)) - 32)) * (q - 4);
+    }
+  }
+}
+
+/** Value i of 64 bytes that hold four runs of 32 pairs of bits each half, the first run lowest. */
+function pairOfBits(bytes: Uint8Array, at: number, i: number): number {
+  return (bytes[at + (i >> 7) * 32 + (i & 31)]! >> (2 * ((i >> 5) & 3))) & 3;
+}
+
+/** What the sixteen nibbles of the IQ4 types stand for. */
+const IQ4_VALUES = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+/** d, nibbles as in Q4_0. value = d·table[q] */
+function decodeIQ4_NL(bytes: Uint8Array, out: Float32Array): void {
+  for (let at = 0, o = 0; o < out.length; at += 18, o += 32) fromTable(bytes, at + 2, half(bytes, at), out, o);
+}
+
+/** d, upper pairs of bits of 8 scales, their lower nibbles in 4 bytes, nibbles. value = d·(scale − 32)·table[q], 32 values a scale. */
+function decodeIQ4_XS(bytes: Uint8Array, out: Float32Array): void {
+  for (let at = 0, o = 0; o < out.length; at += 136, o += QK) {
+    const d = half(bytes, at);
+    const upper = bytes[at + 2]! | (bytes[at + 3]! << 8);
+    for (let group = 0; group < 8; group++) {
+      const low = (bytes[at + 4 + (group >> 1)]! >> (4 * (group & 1))) & 15;
+      const scale = Math.fround(d * ((low | (((upper >> (2 * group)) & 3) << 4)) - 32));
+      fromTable(bytes, at + 8 + group * 16, scale, out, o + group * 32);
+    }
+  }
+}
+
+function fromTable(bytes: Uint8Array, at: number, scale: number, out: Float32Array, o: number): void {
+  for (let i = 0; i < 16; i++) {
+    const q = bytes[at + i]!;
+    out[o + i] = scale * IQ4_VALUES[q & 15]!;
+    out[o + i + 16] = scale * IQ4_VALUES[q >> 4]!;
   }
 }
 

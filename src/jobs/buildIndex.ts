@@ -50,7 +50,8 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
   if (run.isFinished(stage, done) && isWhole(path, (message) => context.log("warning", `${stage}: ${message}`))) return;
   const ensemble = await loadEnsemble(run.paths.ensemble(task.name));
   const model = await context.model();
-  const encoder = await (await context.engine()).createEncoder(ensemble);
+  const engine = await context.engine();
+  const encoder = await engine.createEncoder(ensemble);
   const tokens = index.tokens;
   try {
     await buildFeatureIndex({
@@ -63,7 +64,9 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
       ),
       source: { dataset_path: index.dataset_path ?? settings.dataset_path, run: run.record.name, ensemble: task.name },
       options: { seed: settings.seed },
+      identity: { ...done, model: settings.model_name, engine: engine.name },
       signal,
+      onResumed: (seen) => context.log("info", `${stage}: goes on after ${seen.toLocaleString("en")} tokens`),
       onProgress: ({ stage: part, done, total, unit }) => {
         if (part !== "activations") context.progress(`${stage}: ${part}`, done, Math.max(done, total ?? done), unit);
       },

@@ -52,7 +52,9 @@ export function estimate(experiment: Experiment, size: ModelSize, gflops: number
   const disk =
     (stored + evaluation.test_tokens) * sae.d_in * valueBytes +
     // Finished SAEs, and the newest checkpoint of the one that is trained.
-    4 * (saes.reduce((sum, n) => sum + n, 0) + TRAINED * Math.max(...atOnce));
+    4 * (saes.reduce((sum, n) => sum + n, 0) + TRAINED * Math.max(...atOnce)) +
+    // Codes of the indexed text, while an index is built: 8 bytes each. How many a ReLU SAE will have is not known.
+    8 * index.tokens * J * ("k" in sae ? sae.k : 0);
   const layer = Number(/^blocks\.(\d+)\./.exec(settings.hook_name)?.[1] ?? size.nLayers - 1);
   const toHook = size.perLayer * (layer + 1);
   const rate = gflops * 1e9;

@@ -1,10 +1,10 @@
 // Starts a run in a process of its own that outlives this one, and asks a run to stop, from any process. The process is the command line.
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JobKind } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
-import { runPaths } from "./runFolder.ts";
+import { makeFolders, removeFolders, runPaths } from "./runFolder.ts";
 import { isRunLocked } from "./runLock.ts";
 import { isAtWork, lastWords, type RunStatus, readRunRecord, readRunStatus } from "./runRecord.ts";
 
@@ -12,6 +12,14 @@ export interface DetachedRun {
   readonly pid: number;
   readonly runFolder: string;
 }
+
+/** The run ended before it began, over wrong input. Nothing was written. */
+export class RunRefusedError extends Error {
+  override name = "RunRefusedError";
+}
+
+/** The command line's exit code for wrong input. */
+const WRONG_INPUT = 2;
 
 /** Arguments of the command line that run `kinds` of an experiment. */
 export function runArguments(experiment: Experiment, kinds: readonly JobKind[]): string[] {
@@ -26,7 +34,8 @@ export function resumeArguments(runFolder: string, kinds?: readonly JobKind[]): 
 /**
  * Starts the command line in a detached child: closing this process, its terminal or its connection does not end it. What
  * it prints goes to output.log in the run folder. `entry`: the command line's script (dist/sae-ensembles.js).
- * Returns once the child has the run folder; throws, naming its output, where it ended before with an error.
+ * Returns once the child has the run folder. Where it ended before, throws: RunRefusedError with its message over wrong input, otherwise an
+ * error that names its output.
  */
 export async function launchDetached(
   runFolder: string,
@@ -34,7 +43,7 @@ export async function launchDetached(
   entry: string,
 ): Promise<DetachedRun> {
   const { output } = runPaths(runFolder);
-  mkdirSync(runFolder, { recursive: true });
+  const made = makeFolders(runFolder);
   const log = openSync(output, "a");
   const child = spawn(process.execPath, [entry, ...commandArguments, "--plain"], {
     detached: true,
@@ -52,6 +61,11 @@ export async function launchDetached(
     () => (exit = -1),
   );
   while (exit === undefined && !(isRunLocked(runFolder) && processOf(runFolder) === child.pid)) await sleep(50);
+  if (exit === WRONG_INPUT && made.length > 0) {
+    const message = lastWords(runFolder).replace(/^error: /, "");
+    removeFolders(made);
+    throw new RunRefusedError(message);
+  }
   if (exit !== undefined && exit !== 0)
     throw new Error(`the run ended at once (exit code ${exit}). The last in ${output}: ${lastWords(runFolder)}`);
   child.unref();

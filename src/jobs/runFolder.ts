@@ -1,8 +1,8 @@
 // A run folder as the process that works on it has it: created or reopened, locked, its record kept up to date. Reading from outside is runRecord.ts.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { MANIFEST_FILE } from "../data/activationManifest.ts";
 import { hubReferenceOf } from "../data/hub/reference.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
@@ -48,15 +48,18 @@ export class RunFolder {
   readonly paths: ReturnType<typeof runPaths>;
   readonly events: EventLog;
   readonly #lock: RunLock;
+  /** Folders that were made for this run, the run's own last; empty where it was there before. */
+  readonly #made: readonly string[];
   #record: RunRecord;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(folder: string, record: RunRecord, lock: RunLock) {
+  private constructor(folder: string, record: RunRecord, lock: RunLock, made: readonly string[]) {
     this.folder = folder;
     this.paths = runPaths(folder);
     this.events = new EventLog(this.paths.events);
     this.#record = record;
     this.#lock = lock;
+    this.#made = made;
   }
 
   /**
@@ -70,7 +73,7 @@ export class RunFolder {
   ): Promise<RunFolder> {
     const folder = experiment.paths.runFolder;
     checkReopening(experiment);
-    mkdirSync(folder, { recursive: true });
+    const made = makeFolders(folder);
     const lock = acquireRunLock(folder);
     if (!lock) {
       const { pid, host } = existsSync(join(folder, "run.json"))
@@ -100,7 +103,7 @@ export class RunFolder {
       };
       await writeFileAtomic(join(folder, "experiment.json"), json(experimentRecord(experiment)));
       rmSync(join(folder, "stop"), { force: true });
-      const run = new RunFolder(folder, record, lock);
+      const run = new RunFolder(folder, record, lock, made);
       await run.update({});
       return run;
     } catch (error) {
@@ -152,6 +155,26 @@ export class RunFolder {
     rmSync(this.paths.stop, { force: true });
     this.#lock.release();
   }
+
+  /** After `close`: takes back a folder that this run made and in which it has not come further than its harvest, as after a text that turned out to be broken. */
+  discard(): void {
+    if (this.#made.length === 0 || finishedMore(this.#record.stages)) return;
+    removeFolders(this.#made);
+  }
+}
+
+/** Makes a folder and those above it that are missing; which those were, outermost first. */
+export function makeFolders(folder: string): string[] {
+  const made: string[] = [];
+  for (let at = folder; !existsSync(at); at = dirname(at)) made.unshift(at);
+  mkdirSync(folder, { recursive: true });
+  return made;
+}
+
+/** Takes back what makeFolders made: the innermost with what is in it, those above unless something else has come into them. */
+export function removeFolders(made: readonly string[]): void {
+  rmSync(made.at(-1)!, { recursive: true, force: true });
+  for (const parent of made.slice(0, -1).reverse()) if (readdirSync(parent).length === 0) rmdirSync(parent);
 }
 
 /** Keys that a run may change while it lives: they alter neither what is harvested nor what is trained. */
@@ -230,10 +253,14 @@ function hasBegun(folder: string): boolean {
   const { stages } = existsSync(join(folder, "run.json")) ? readRunRecord(folder) : { stages: {} };
   const paths = runPaths(folder);
   return (
-    Object.keys(stages).some((stage) => stage !== "harvest held-out") ||
+    finishedMore(stages) ||
     existsSync(join(paths.trainActivations, MANIFEST_FILE)) ||
     existsSync(join(folder, "checkpoints"))
   );
+}
+
+function finishedMore(stages: RunRecord["stages"]): boolean {
+  return Object.keys(stages).some((stage) => stage !== "harvest held-out");
 }
 
 function firstDifference(

@@ -56,7 +56,8 @@ const LOOK = 500;
 
 /**
  * Runs `kinds` in order, going on wherever an earlier run of the same folder ended. Returns "stopped" when the signal or the
- * folder's stop file ended it after a checkpoint; throws what made it fail. InputErrors come before anything is written.
+ * folder's stop file ended it after a checkpoint; throws what made it fail. InputErrors come before anything is written, but for
+ * those that only show deep in a text: then a folder that was made for the run is taken back, if its harvest was not finished.
  */
 export async function runJobs(
   given: Experiment,
@@ -111,6 +112,7 @@ export async function runJobs(
       if (++looks % 4 === 0) void run.update({}).catch(() => {});
     }, LOOK);
     let ticket: QueueTicket | undefined;
+    let refused = false;
     try {
       if (options.queue) {
         ticket = QueueTicket.take(deviceOf(experiment.settings), run.folder);
@@ -161,11 +163,13 @@ export async function runJobs(
       });
       await run.update({ state: "failed", reason, ended: Date.now() });
       log({ type: "state", state: "failed", reason });
+      refused = error instanceof InputError;
       throw error;
     } finally {
       clearInterval(timer);
       ticket?.release();
       await run.close();
+      if (refused) run.discard();
     }
 
     async function waitForTurn(ticket: QueueTicket): Promise<void> {

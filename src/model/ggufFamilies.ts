@@ -108,7 +108,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
       "output_norm.bias": "gpt_neox.final_layer_norm.bias",
       "output.weight": "embed_out.weight",
     },
-    config: (metadata, file) => {
+    config: async (metadata, file) => {
       const [hidden, heads] = [metadata.number("embedding_length"), metadata.number("attention.head_count")];
       return {
         model_type: "gpt_neox",
@@ -121,6 +121,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
         layer_norm_eps: metadata.number("attention.layer_norm_epsilon"),
         rotary_pct: metadata.number("rope.dimension_count") / (hidden / heads),
         rotary_emb_base: metadata.number("rope.freq_base", 10_000),
+        rope_scaling: await ropeScaling(metadata, file),
         use_parallel_residual: metadata.get("use_parallel_residual") !== false,
         tie_word_embeddings: !file.tensors.has("output.weight"),
       };
@@ -241,7 +242,22 @@ async function ropeScaling(metadata: Metadata, file: Gguf): Promise<object | nul
   if (file.tensors.has("rope_freqs.weight")) {
     return { rope_type: "divisors", divisors: [...(await ggufFloat32(file, "rope_freqs.weight"))] };
   }
+  const legacy = metadata.get("rope.scale_linear");
+  if (typeof legacy === "number" && legacy !== 1) return { rope_type: "linear", factor: legacy };
   const type = metadata.get("rope.scaling.type");
   if (type === undefined || type === "none") return null;
-  return { rope_type: type, factor: metadata.get("rope.scaling.factor") };
+  const factor = metadata.number("rope.scaling.factor");
+  if (type !== "yarn") return { rope_type: type, factor };
+  // Multiplies what the paper has for the length of rotated vectors.
+  const length = metadata.number("rope.scaling.attn_factor", 1);
+  if (metadata.number("rope.scaling.yarn_log_multiplier", 0) !== 0)
+    metadata.refuse("rope.scaling.yarn_log_multiplier", metadata.get("rope.scaling.yarn_log_multiplier"), "none");
+  return {
+    rope_type: type,
+    factor,
+    original_max_position_embeddings: metadata.get("rope.scaling.original_context_length"),
+    beta_fast: metadata.get("rope.scaling.yarn_beta_fast"),
+    beta_slow: metadata.get("rope.scaling.yarn_beta_slow"),
+    attention_factor: length === 1 ? undefined : length * (1 + 0.1 * Math.log(factor)),
+  };
 }

@@ -24,16 +24,27 @@ function splitBy(pattern: string): object {
 const LLAMA3 =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+/** Mistral's since Nemo: words of one case or capitalised, single digits. */
+const TEKKEN =
+  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
 /** What `tokenizer.ggml.pre` names. */
 const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
   "gpt-2": BYTE_LEVEL,
   default: BYTE_LEVEL,
   olmo: BYTE_LEVEL,
+  "phi-2": BYTE_LEVEL,
   smollm: { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: true }, BYTE_LEVEL] },
   "llama-bpe": splitBy(LLAMA3),
   llama3: splitBy(LLAMA3),
+  "llama-v3": splitBy(LLAMA3),
+  tekken: splitBy(TEKKEN),
   qwen2: splitBy(LLAMA3.replace("{1,3}", "")),
+  "deepseek-r1-qwen": splitBy(LLAMA3.replace("{1,3}", "")),
 };
+
+/** Kinds whose vocabulary holds words that no merges lead to. */
+const WHOLE_WORDS = /^(llama|tekken)/;
 
 /** Throws InputError for a kind of vocabulary that isn't known here. */
 export function ggufTokenizer(file: Gguf): Tokenizer {
@@ -61,21 +72,25 @@ function bytePairs(file: Gguf): TokenizerConfig {
     return refuse(file, "tokenizer.ggml.pre", String(pre), Object.keys(PRE_TOKENIZERS).join(", "));
   }
   return {
-    added_tokens: tokens.flatMap((content, id) => {
-      const type = types[id];
-      return (type === CONTROL || type === USER_DEFINED) && content !== ""
-        ? [{ id, content, special: type === CONTROL, normalized: false }]
-        : [];
-    }),
+    added_tokens: addedTokens(tokens, types, [CONTROL, USER_DEFINED]),
     pre_tokenizer: PRE_TOKENIZERS[pre] as { type: string },
     decoder: { type: "ByteLevel" },
     model: {
       type: "BPE",
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
       merges: list(file, "merges", "string"),
-      ignore_merges: pre.startsWith("llama"),
+      ignore_merges: WHOLE_WORDS.test(pre),
     },
   };
+}
+
+/** Tokens that are found in a text before anything else. */
+function addedTokens(tokens: readonly string[], types: readonly number[], wanted: readonly number[]) {
+  return tokens.flatMap((content, id) =>
+    wanted.includes(types[id]!) && content !== ""
+      ? [{ id, content, special: types[id] === CONTROL, normalized: false }]
+      : [],
+  );
 }
 
 /**
@@ -102,6 +117,7 @@ function sentencePieces(file: Gguf): TokenizerConfig {
   const prefix = file.metadata.get("tokenizer.ggml.add_space_prefix") !== false;
   const strip = prefix ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : [];
   return {
+    added_tokens: addedTokens(tokens, list(file, "token_type", "number", false), [USER_DEFINED]),
     normalizer: {
       type: "Sequence",
       normalizers: [...(prefix ? [{ type: "Prepend", prepend: "▁", owns_nothing: true }] : []), mark],

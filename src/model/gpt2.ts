@@ -7,7 +7,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import { layerNorm } from "./layers.ts";
-import { parseModelConfig, refuseFields } from "./modelConfig.ts";
+import { parseModelConfig } from "./modelConfig.ts";
 
 const count = z.int().positive();
 
@@ -21,13 +21,14 @@ const configSchema = z.looseObject({
   activation_function: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).default("gelu_new"),
   layer_norm_epsilon: z.number().positive().default(1e-5),
   scale_attn_weights: z.boolean().default(true),
+  /** Scores of layer l are divided by l + 1 besides. */
+  scale_attn_by_inverse_layer_idx: z.boolean().default(false),
   tie_word_embeddings: z.boolean().default(true),
 });
 
 export const gpt2Family: ModelFamily = {
   modelTypes: ["gpt2"],
   async open(json, configPath, checkpoint) {
-    refuseFields(json, configPath, ["scale_attn_by_inverse_layer_idx"]);
     return new Gpt2Decoder(parseModelConfig(configSchema, json, configPath), configPath, checkpoint);
   },
 };
@@ -63,7 +64,7 @@ class Gpt2Decoder implements Decoder {
       const block = `${this.prefix}h.${layer}.`;
       residual = at("hook_resid_pre", residual);
       const normed = layerNorm(graph, residual, `${block}ln_1`, d, epsilon);
-      const attention = at("hook_attn_out", this.attention(graph, inputs, `${block}attn.`, normed));
+      const attention = at("hook_attn_out", this.attention(graph, inputs, layer, normed));
       residual = at("hook_resid_mid", graph.op("Add", [residual, attention]));
       const mlp = this.mlp(graph, `${block}mlp.`, layerNorm(graph, residual, `${block}ln_2`, d, epsilon));
       residual = at("hook_resid_post", graph.op("Add", [residual, at("hook_mlp_out", mlp)]));
@@ -76,10 +77,17 @@ class Gpt2Decoder implements Decoder {
     return this.output(graph, graph.op("Mul", [directions, scale]), false);
   }
 
-  private attention(graph: GraphBuilder, inputs: DecoderInputs, name: string, x: Value): Value {
-    const { n_embd: d, n_head: heads, scale_attn_weights } = this.config;
-    const fused = linearInOut(graph, x, `${name}c_attn`, [d, 3 * d]);
-    const [query, key, value] = graph.operator("Split", [fused], 3, { axis: { int: 1 }, num_outputs: { int: 3 } });
+  private attention(graph: GraphBuilder, inputs: DecoderInputs, layer: number, x: Value): Value {
+    const { n_embd: d, n_head: heads, scale_attn_weights, scale_attn_by_inverse_layer_idx } = this.config;
+    const name = `${this.prefix}h.${layer}.attn.`;
+    const scale = scale_attn_weights ? 1 / Math.sqrt(d / heads) : 1;
+    // The matrix is taken apart once, when the graph is loaded, so that no activation need be.
+    const [query, key, value] = [0, 1, 2].map((kind) => {
+      const part = (weights: Value, axis: number) =>
+        graph.op("Slice", [weights, graph.ints([kind * d]), graph.ints([(kind + 1) * d]), graph.ints([axis])]);
+      const matrix = part(graph.weight(`${name}c_attn.weight`, [d, 3 * d]), 1);
+      return graph.op("Gemm", [x, matrix, part(graph.weight(`${name}c_attn.bias`, [3 * d]), 0)]);
+    });
     const mixed = causalAttention(
       graph,
       inputs,
@@ -90,7 +98,7 @@ class Gpt2Decoder implements Decoder {
         headWidth: d / heads,
         rotaryWidth: 0,
         window: null,
-        scale: scale_attn_weights ? 1 / Math.sqrt(d / heads) : 1,
+        scale: scale_attn_by_inverse_layer_idx ? scale / (layer + 1) : scale,
         softCap: null,
       },
     );

@@ -90,12 +90,11 @@ class GptNeoXDecoder implements Decoder {
 
   private attention(graph: GraphBuilder, inputs: DecoderInputs, name: string, x: Value): Value {
     const { hidden_size: d, num_attention_heads: heads, attention_bias: bias } = this.config;
-    const fused = linear(graph, x, `${name}query_key_value`, [3 * d, d], bias);
-    // Rows stand head by head: its queries, its keys, its values.
-    const apart = graph.op("Reshape", [fused, graph.ints([-1, heads, 3 * this.headWidth])]);
-    const [query, key, value] = graph
-      .operator("Split", [apart], 3, { axis: { int: 2 }, num_outputs: { int: 3 } })
-      .map((part) => graph.op("Reshape", [part, graph.ints([-1, d])]));
+    const [query, key, value] = [0, 1, 2].map((kind) => {
+      const matrix = this.ofKind(graph, `${name}query_key_value.weight`, [3 * d, d], kind);
+      const vector = bias ? [this.ofKind(graph, `${name}query_key_value.bias`, [3 * d], kind)] : [];
+      return graph.op("Gemm", [x, matrix, ...vector], { transB: { int: 1 } });
+    });
     const mixed = causalAttention(
       graph,
       inputs,
@@ -111,6 +110,17 @@ class GptNeoXDecoder implements Decoder {
       },
     );
     return linear(graph, mixed, `${name}dense`, [d, d], bias);
+  }
+
+  /**
+   * The rows of all heads' queries (0), keys (1) or values (2); in the file they stand head by head. Done once, when the
+   * graph is loaded, so that no activation need be taken apart.
+   */
+  private ofKind(graph: GraphBuilder, name: string, shape: readonly number[], kind: number): Value {
+    const { num_attention_heads: heads } = this.config;
+    const apart = graph.op("Reshape", [graph.weight(name, shape), graph.ints([heads, 3, this.headWidth, -1])]);
+    const rows = graph.op("Gather", [apart, graph.ints([kind])], { axis: { int: 1 } });
+    return graph.op("Reshape", [rows, graph.ints([shape[0]! / 3, ...shape.slice(1)])]);
   }
 
   private mlp(graph: GraphBuilder, name: string, x: Value): Value {

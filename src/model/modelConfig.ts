@@ -18,11 +18,16 @@ const UNSUPPORTED = [
   "is_encoder_decoder",
   "add_cross_attention",
   "alibi",
+  "clip_qkv",
+  "qk_layernorm",
+  "use_qk_norm",
+  "attention_chunk_size",
 ];
 
 /** The configuration through its family's schema, or an InputError that names the field. */
 export function parseModelConfig<T>(schema: z.ZodType<T>, config: Config, path: string): T {
   refuseFields(config, path, UNSUPPORTED);
+  if (config["position_embedding_type"] === "alibi") refuseFields(config, path, ["position_embedding_type"]);
   const parsed = schema.safeParse(config);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
@@ -65,11 +70,18 @@ const ropeSchema = z.looseObject({
   high_freq_factor: z.number().positive().optional(),
   original_max_position_embeddings: z.number().positive().optional(),
   partial_rotary_factor: share.optional(),
+  attention_factor: z.number().positive().nullish(),
+  mscale: z.number().nullish(),
+  mscale_all_dim: z.number().nullish(),
+  beta_fast: z.number().positive().nullish(),
+  beta_slow: z.number().positive().nullish(),
+  truncate: z.boolean().nullish(),
   divisors: z.array(z.number().positive()).optional(),
 });
 
 const rotarySchema = z.looseObject({
   max_position_embeddings: z.number().positive().optional(),
+  original_max_position_embeddings: z.number().positive().nullish(),
   partial_rotary_factor: share.nullish(),
   rope_theta: z.number().positive().nullish(),
   rope_scaling: ropeSchema.nullish(),
@@ -94,10 +106,17 @@ export function ropeOf(config: Config, path: string, headWidth: number): Rotary 
   const type = rope.rope_type ?? rope.type ?? "default";
   const need = (key: "factor" | "low_freq_factor" | "high_freq_factor"): number =>
     rope[key] ?? refuse(key, rope[key], `a number, as rope type ${type} needs`);
+  const originalContext = (): number =>
+    parsed.original_max_position_embeddings ??
+    rope.original_max_position_embeddings ??
+    parsed.max_position_embeddings ??
+    refuse("original_max_position_embeddings", undefined, `a number, as rope type ${type} needs`);
   const scaling = (): RopeScaling => {
     switch (type) {
       case "default":
-        return { type };
+      // Changes frequencies only for rows longer than max_position_embeddings, which is the context that no row exceeds here.
+      case "dynamic":
+        return { type: "default" };
       case "linear":
         return { type, factor: need("factor") };
       case "llama3":
@@ -106,16 +125,29 @@ export function ropeOf(config: Config, path: string, headWidth: number): Rotary 
           factor: need("factor"),
           lowFreqFactor: need("low_freq_factor"),
           highFreqFactor: need("high_freq_factor"),
-          originalContext:
-            rope.original_max_position_embeddings ??
-            parsed.max_position_embeddings ??
-            refuse("original_max_position_embeddings", undefined, "a number, as rope type llama3 needs"),
+          originalContext: originalContext(),
         };
+      case "yarn": {
+        const factor = need("factor");
+        // As the paper has it, or DeepSeek's ratio of two such lengths.
+        const length = (scale: number) => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
+        const { mscale, mscale_all_dim } = rope;
+        return {
+          type,
+          factor,
+          originalContext: originalContext(),
+          betaFast: rope.beta_fast ?? 32,
+          betaSlow: rope.beta_slow ?? 1,
+          truncate: rope.truncate ?? true,
+          attentionFactor:
+            rope.attention_factor ?? (mscale && mscale_all_dim ? length(mscale) / length(mscale_all_dim) : length(1)),
+        };
+      }
       case "divisors":
         if (rope.divisors?.length === width / 2) return { type, divisors: rope.divisors };
         return refuse("divisors", `${rope.divisors?.length} values`, `${width / 2}`);
       default:
-        return refuse("rope_type", type, "default, linear or llama3");
+        return refuse("rope_type", type, "default, linear, dynamic, llama3 or yarn");
     }
   };
   return { theta: rope.rope_theta ?? parsed.rope_theta ?? 10_000, width, scaling: scaling() };

@@ -12,7 +12,7 @@ import { parseModelConfig, refuseFields } from "./modelConfig.ts";
 export const TRANSFORMER_LENS_WEIGHTS = "model_final.pth";
 
 const VERSION = "1";
-/** Configurations of this form name none. */
+/** Where a configuration names none. */
 const EPSILON = 1e-5;
 
 const count = z.int().positive();
@@ -28,10 +28,23 @@ const configSchema = z.looseObject({
   act_fn: z.enum(["gelu", "gelu_new", "gelu_fast", "relu", "silu"], "gelu, gelu_new, gelu_fast, relu or silu"),
   normalization: z.literal("LN", "LN").optional(),
   normalization_type: z.literal("LN", "LN").optional(),
+  positional_embedding_type: z.literal("standard", "standard").optional(),
+  attention_dir: z.literal("causal", "causal").optional(),
+  use_attn_scale: z.literal(true, "true").optional(),
+  eps: z.number().positive().optional(),
 });
 
 /** What other kinds of these models have, and a GPT-2 has not. */
-const UNSUPPORTED = ["attn_only", "shortformer_pos", "final_rms", "use_local_attn", "gated_mlp", "parallel_attn_mlp"];
+const UNSUPPORTED = [
+  "attn_only",
+  "shortformer_pos",
+  "final_rms",
+  "use_local_attn",
+  "gated_mlp",
+  "parallel_attn_mlp",
+  "n_key_value_heads",
+  "scale_attn_by_inverse_layer_idx",
+];
 
 /** Whether a folder holds a model of this form. */
 export function isTransformerLensFolder(folder: string, config: Readonly<Record<string, unknown>>): boolean {
@@ -68,7 +81,7 @@ export async function openTransformerLens(
     n_positions: c.n_ctx,
     n_inner: c.d_mlp,
     activation_function: c.act_fn,
-    layer_norm_epsilon: EPSILON,
+    layer_norm_epsilon: c.eps ?? EPSILON,
     tie_word_embeddings: false,
   };
   return { config, checkpoint };

@@ -197,33 +197,49 @@ async function trainSteps(run: Run, state: Phase): Promise<{ step: number; membe
     savedAt = state.step;
   };
 
-  // The next batch is made while a step is computed, but never across a point where the run may be saved: there the
-  // source must stand exactly behind the last step's batch.
+  // The next batch is made while a step is computed, and where the device takes it, given before that step's numbers are
+  // waited for; but never across a point where the run may be saved: there source and members must stand exactly behind
+  // the last step's batch.
   let pending: Promise<Batch | null> | null = state.first ? Promise.resolve(state.first) : null;
+  let given = state.step;
+  let underWay: { reports: Promise<StepReport[]>; rows: number; lr: number } | null = null;
+  const settle = async (): Promise<void> => {
+    if (underWay === null) return;
+    const { reports, rows, lr } = underWay;
+    underWay = null;
+    const numbers = await reports;
+    checkFinite(run, state, numbers, lr);
+    state.step += 1;
+    state.tokens += rows;
+    hooks.onStep?.(stepEvent(run, state, numbers, lr));
+  };
   try {
-    while (state.step < total) {
+    while (given < total) {
       if (pending === null && hooks.signal?.aborted) {
+        await settle();
         await save();
         return { step: state.step, members: null };
       }
       const batch: Batch | null = await (pending ?? source.next(size));
       pending = null;
       if (batch === null) break;
-      const isDue = hooks.checkpoint?.due(state.phase * total + state.step + 1) ?? false;
-      if (state.step + 1 < total && !isDue && !hooks.signal?.aborted) {
+      const isDue = hooks.checkpoint?.due(state.phase * total + given + 1) ?? false;
+      if (given + 1 < total && !isDue && !hooks.signal?.aborted) {
         pending = source.next(size);
         // A failure is thrown where it is awaited; without this it would end the process when the step fails first.
         pending.catch(() => {});
       }
-      const lr = learningRate(plan.settings, state.step);
-      const sparsity_coefficient = warmedUpCoefficient(coefficient, state.step);
-      const reports = await trainer.step(scaled(batch.x, run.scaling_factor), batch.rows, { lr, sparsity_coefficient });
-      checkFinite(run, state, reports, lr);
-      state.step += 1;
-      state.tokens += batch.rows;
-      hooks.onStep?.(stepEvent(run, state, reports, lr));
+      const lr = learningRate(plan.settings, given);
+      const sparsity_coefficient = warmedUpCoefficient(coefficient, given);
+      const reports = trainer.step(scaled(batch.x, run.scaling_factor), batch.rows, { lr, sparsity_coefficient });
+      reports.catch(() => {});
+      given += 1;
+      await settle();
+      underWay = { reports, rows: batch.rows, lr };
+      if (isDue || !trainer.takesAhead) await settle();
       if (isDue) await save();
     }
+    await settle();
   } finally {
     await pending?.catch(() => {});
   }

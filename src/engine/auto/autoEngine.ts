@@ -119,6 +119,10 @@ class TrialTrainer implements Trainer {
     this.#decide = decide;
   }
 
+  get takesAhead(): boolean {
+    return this.#only()?.takesAhead ?? false;
+  }
+
   step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {
     const only = this.#only();
     if (only) return only.step(x, rows, input);

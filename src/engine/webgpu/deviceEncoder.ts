@@ -7,6 +7,7 @@ import type { Gpu } from "./gpu.ts";
 import { constantsFor, vec4s } from "./kernels.ts";
 import type { Layouts } from "./layouts.ts";
 import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
+import { provesItself } from "./productCheck.ts";
 import { padded, SaeBuffers } from "./saeBuffers.ts";
 
 /** Rows done together, at most. */
@@ -60,8 +61,9 @@ export class DeviceEncoder {
     const chunks: CodePart[][] = [];
     for (let first = 0; first < rows; first += MOST_ROWS) {
       const count = Math.min(MOST_ROWS, rows - first);
-      if (this.#batch?.rows !== count) await this.#lay(count);
-      chunks.push(...(await this.#encodeChunk(x.subarray(first * d, (first + count) * d), count)));
+      const chunk = padded(x.subarray(first * d, (first + count) * d), d);
+      if (this.#batch?.rows !== count) await this.#lay(count, chunk);
+      chunks.push(...(await this.#encodeChunk(chunk, count)));
       reconstruction.set(await this.#reconstruction(count, d), first * d);
     }
     return {
@@ -70,7 +72,8 @@ export class DeviceEncoder {
     };
   }
 
-  async #lay(rows: number): Promise<void> {
+  /** `first`: the first of the chunks of this many rows, on which the product proves itself. */
+  async #lay(rows: number, first: Float32Array): Promise<void> {
     this.#release();
     const { configs, method } = this.#ensemble;
     const largestBuffer = this.#largestBuffer;
@@ -81,19 +84,24 @@ export class DeviceEncoder {
       keepsGradients: false,
       largestBuffer,
     });
+    this.#batch = batch;
+    let isRight = true;
     for (const [m, sae] of this.#saes.entries()) {
       const constants = constantsFor(configs[m]!, { chain: method === "boosting" });
-      this.#passes.push(new MemberPass(this.#gpu, sae, batch, constants, await this.#layouts.for(configs[m]!, rows)));
+      const layout = await this.#layouts.for(configs[m]!, rows, false);
+      const pass = new MemberPass(this.#gpu, sae, batch, constants, layout);
+      this.#passes.push(pass);
+      isRight &&= await provesItself(this.#gpu, this.#layouts, layout, pass, batch.buffers, first);
     }
-    this.#batch = batch;
+    if (!isRight) await this.#lay(rows, first);
   }
 
-  /** Codes of each micro-batch by member. */
+  /** Codes of each micro-batch by member; `x` padded. */
   async #encodeChunk(x: Float32Array, rows: number): Promise<CodePart[][]> {
     const { buffers, plan } = this.#batch!;
     const V = vec4s(this.#ensemble.configs[0]!.d_in);
     const activations = buffers["activations"]!;
-    this.#gpu.write(activations, padded(x, this.#ensemble.configs[0]!.d_in));
+    this.#gpu.write(activations, x);
     this.#gpu.submit([(encoder) => encoder.clearBuffer(activations, 2 * rows * V * 16, rows * V * 16)]);
     const parts: CodePart[][] = plan.microBatches.map(() => []);
     for (const [m, pass] of this.#passes.entries()) {

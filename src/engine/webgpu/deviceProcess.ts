@@ -1,5 +1,6 @@
 // The engine's side of the device's process: starts it, asks it, and turns its end or its silence into an error of the call.
 import { type ChildProcess, fork } from "node:child_process";
+import type { Socket } from "node:net";
 import { EngineError } from "../engine.ts";
 import { LargeReceiver, sendLarge } from "./largeMessages.ts";
 import type { Call, Reply, Request } from "./protocol.ts";
@@ -11,6 +12,8 @@ export interface DeviceProcessOptions {
   /** Added to the process' environment: where a Vulkan driver lies, for instance. */
   readonly environment?: NodeJS.ProcessEnv;
   readonly patience?: number;
+  /** Hears what a person should know of. */
+  readonly onWarning?: (message: string) => void;
 }
 
 interface Waiting {
@@ -25,6 +28,7 @@ export class DeviceProcess {
   readonly #receiver = new LargeReceiver();
   readonly #waiting = new Map<number, Waiting>();
   readonly #patience: number;
+  readonly #onWarning: (message: string) => void;
   #calls = 0;
   #sending: Promise<unknown> = Promise.resolve();
   #end: EngineError | undefined;
@@ -34,11 +38,14 @@ export class DeviceProcess {
     // From source this file is deviceProcess.ts, in the bundle a part of some .js: the process' file is named alike.
     const file = import.meta.url.endsWith(".ts") ? "main.ts" : "webgpu-device.js";
     this.#patience = options.patience ?? PATIENCE;
+    this.#onWarning = options.onWarning ?? (() => {});
     this.#child = fork(new URL(`./${file}`, import.meta.url), [], {
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       env: { ...process.env, ...options.environment },
     });
+    // What it says must not keep this process alive.
+    (this.#child.stderr as Socket).unref();
     this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.#words = (this.#words + text).slice(-2000);
     });
@@ -80,9 +87,9 @@ export class DeviceProcess {
     clearTimeout(timer);
   }
 
-  /** Ends the process at once, as a driver's fault would. For tests. */
-  kill(): void {
-    this.#child.kill("SIGKILL");
+  /** Ends the process at once, as a driver's fault would, or (SIGSTOP) lets it hang. For tests. */
+  kill(signal: NodeJS.Signals = "SIGKILL"): void {
+    this.#child.kill(signal);
   }
 
   #send(message: unknown): Promise<void> {
@@ -99,7 +106,8 @@ export class DeviceProcess {
     }, this.#patience);
   }
 
-  #settle({ id, result, error }: Reply): void {
+  #settle({ id, result, error, warnings = [] }: Reply): void {
+    for (const warning of warnings) this.#onWarning(warning);
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
     this.#waiting.delete(id);

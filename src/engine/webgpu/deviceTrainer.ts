@@ -8,6 +8,7 @@ import { constantsFor, vec4s } from "./kernels.ts";
 import type { Layouts } from "./layouts.ts";
 import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
 import { HEADER_BYTES, innerErrorBytes, innerErrorStart, ROW_BYTES } from "./memoryPlan.ts";
+import { provesItself } from "./productCheck.ts";
 import { padded, SaeBuffers } from "./saeBuffers.ts";
 
 /** Words of a Row and of the header in shared.wgsl. */
@@ -43,6 +44,7 @@ export class DeviceTrainer {
   readonly #config: TrainerConfig;
   readonly #largestBuffer: number;
   readonly #layouts: Layouts;
+  readonly #autocast: boolean;
   readonly #members: Member[] = [];
   #room: SaeBuffers[] = [];
   #together: Together[] = [];
@@ -53,11 +55,12 @@ export class DeviceTrainer {
   #issued: Promise<unknown> = Promise.resolve();
   #read: Promise<unknown> = Promise.resolve();
 
-  constructor(gpu: Gpu, config: TrainerConfig, largestBuffer: number, layouts: Layouts) {
+  constructor(gpu: Gpu, config: TrainerConfig, largestBuffer: number, layouts: Layouts, autocast = false) {
     this.#gpu = gpu;
     this.#config = config;
     this.#largestBuffer = largestBuffer;
     this.#layouts = layouts;
+    this.#autocast = autocast;
   }
 
   /** The finished members of a boosting run, on whose residual this one trains. */
@@ -119,7 +122,7 @@ export class DeviceTrainer {
     }
     if (this.#batch?.rows !== rows) {
       await before;
-      await this.#lay(rows);
+      await this.#lay(rows, padded(x, d_in));
     }
     const { buffers } = this.#batch!;
     this.#gpu.write(buffers["activations"]!, padded(x, d_in));
@@ -179,7 +182,8 @@ export class DeviceTrainer {
     return this.#members.length * (rows * ROW_BYTES + HEADER_BYTES) + vec4s(this.#config.sae.d_in) * 16;
   }
 
-  async #lay(rows: number): Promise<void> {
+  /** `first`: the first of the batches of this many rows, on which the product proves itself. */
+  async #lay(rows: number, first: Float32Array): Promise<void> {
     this.#release();
     const { sae, max_grad_norm } = this.#config;
     const frozen = this.#frozen.map((one) => one.sae);
@@ -193,7 +197,7 @@ export class DeviceTrainer {
     });
     const fused = batch.buffers["gradients"] === undefined;
     const constants = constantsFor(sae, { training: this.#config, fused });
-    const layout = await this.#layouts.for(sae, rows);
+    const layout = await this.#layouts.for(sae, rows, this.#autocast);
     for (const { first, count } of this.#sharedPasses(batch.plan.together)) {
       const { sae: buffers, place } = this.#members[first]!;
       const range = { first: place, count };
@@ -205,6 +209,9 @@ export class DeviceTrainer {
       one.pass = new MemberPass(this.#gpu, one.sae, batch, chain, layout);
     }
     this.#batch = batch;
+    const { pass } = this.#together[0]!;
+    const isRight = await provesItself(this.#gpu, this.#layouts, layout, pass, batch.buffers, first);
+    if (!isRight) await this.#lay(rows, first);
   }
 
   /** Neighbours in the same buffers that have taken the same number of steps, at most so many. */

@@ -2,10 +2,11 @@
 import { create, globals } from "webgpu";
 import { EngineError } from "../engine.ts";
 import { type Constants, type KernelName, kernels, sourceOf } from "./kernels.ts";
-import type { AdapterDescription } from "./protocol.ts";
+import { NUMBERS_BYTES } from "./numbers.ts";
+import type { AdapterDescription, MatrixShape } from "./protocol.ts";
 
-/** Dawn's instance has to be kept for as long as anything made from it lives. */
-const instance = create([]);
+/** Dawn's instance has to be kept for as long as anything made from it lives. Its unsafe interfaces are the matrix units; nothing else here asks for one. */
+const instance = create(["enable-dawn-features=allow_unsafe_apis"]);
 Object.assign(globalThis, globals);
 
 /** Workgroups in x; more go to y, since no device promises more than 65,535 in one direction. */
@@ -50,19 +51,52 @@ function describe(adapter: GPUAdapter): AdapterDescription {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   const name = [description || device, vendor, architecture].filter(Boolean).join(", ");
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
+  const { subgroupMinSize: least = 0, subgroupMaxSize: most = 0 } = adapter.info;
   return {
     key: [vendor, architecture, device, description].join("|"),
     name: name || "a GPU without a name",
     software: isFallbackAdapter === true || SOFTWARE.test(name),
-    features: [...adapter.features].filter((feature) => /shader-f16|subgroup|timestamp/.test(feature)).sort(),
+    features: [...adapter.features]
+      .filter((feature) => /shader-f16|^subgroups$|subgroup-matrix|timestamp/.test(feature))
+      .sort(),
     maxBufferSize,
     maxStorageBufferBindingSize,
     maxComputeWorkgroupStorageSize,
+    largestWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
+    subgroups: adapter.features.has("subgroups"),
+    // Apple's driver says 4 to 64 and has 32.
+    lanes: /apple/i.test(vendor) ? 32 : least > 0 && least === most ? least : null,
+    matrices: adapter.features.has(MATRICES) ? matrixShapes(adapter.info) : [],
   };
 }
 
+/** The feature's name, which no standard has yet. */
+const MATRICES = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
+
+interface MatrixConfig {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
+function matrixShapes(
+  info: GPUAdapterInfo & { readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> },
+): MatrixShape[] {
+  return [...(info.subgroupMatrixConfigs ?? [])].map(({ componentType, resultComponentType, M, N, K }) => ({
+    operand: componentType,
+    result: resultComponentType,
+    M,
+    N,
+    K,
+  }));
+}
+
 export class Gpu {
-  readonly description: AdapterDescription;
+  description: AdapterDescription;
+  /** What a person should know of; taken by whoever answers next. */
+  readonly warnings: string[] = [];
   readonly counts: Counts = { dispatches: 0, uploaded: 0, downloaded: 0 };
   readonly #device: GPUDevice;
   readonly #layouts = new Map<KernelName, GPUBindGroupLayout>();
@@ -83,9 +117,17 @@ export class Gpu {
 
   /** Opens an adapter with all that it allows. An adapter serves once: find it anew for another device. */
   static async open({ adapter, description }: Awaited<ReturnType<typeof findAdapters>>[number]): Promise<Gpu> {
-    const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
-    const device = await adapter.requestDevice({ requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
-    return new Gpu(device, description);
+    const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
+    const device = await adapter.requestDevice({
+      requiredFeatures: (["shader-f16", "subgroups", MATRICES] as GPUFeatureName[]).filter((one) =>
+        adapter.features.has(one),
+      ),
+      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize },
+    });
+    const gpu = new Gpu(device, description);
+    if (description.subgroups && !(await gpu.#subgroupsFollow()))
+      gpu.description = { ...description, subgroups: false };
+    return gpu;
   }
 
   /** Bytes that one buffer may have. */
@@ -150,6 +192,17 @@ export class Gpu {
       this.#pipelines.set(key, pipeline);
     }
     return pipeline;
+  }
+
+  /** Whether the driver takes a kernel; the reason where it doesn't is of no use to anybody but its makers. */
+  async takes(name: KernelName, constants: Constants): Promise<boolean> {
+    this.#device.pushErrorScope("validation");
+    this.#device.pushErrorScope("internal");
+    const pipeline = this.pipeline(name, constants);
+    const errors = [await this.#device.popErrorScope(), await this.#device.popErrorScope()];
+    if (errors.every((error) => error === null)) return true;
+    for (const [key, made] of this.#pipelines) if (made === pipeline) this.#pipelines.delete(key);
+    return false;
   }
 
   /** A kernel with its buffers, `groups` workgroups (or a grid of them), for each of `members`. */
@@ -217,6 +270,21 @@ export class Gpu {
     const bytes = await this.read(staging, size);
     staging.destroy();
     return bytes;
+  }
+
+  /** Whether threads of a subgroup follow each other, which sums by subgroups rely on. */
+  async #subgroupsFollow(): Promise<boolean> {
+    const threads = 128;
+    const constants = { WIDTH: `${threads}u`, LATENTS_EACH: "1u" };
+    if (!(await this.takes("subgroupCheck", constants))) return false;
+    const buffers = await this.allocate({ found: threads * 4 });
+    if (!buffers) return false;
+    const numbers = this.uniform(NUMBERS_BYTES);
+    this.submit([this.bind("subgroupCheck", constants, [numbers, buffers["found"]!], 1)]);
+    const found = new Uint32Array(await this.readBuffer(buffers["found"]!, 0, threads * 4));
+    buffers["found"]!.destroy();
+    numbers.destroy();
+    return found.every((one) => one === 1);
   }
 
   close(): void {

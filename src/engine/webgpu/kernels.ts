@@ -27,66 +27,34 @@ const ofCodes = [n, r, r, r, r, w, w] as const;
 
 /** At most eight buffers each: what every WebGPU device can bind. */
 export const kernels = {
-  begin: kernel("begin", "main", [n, r, w, w, w]),
-  centre: kernel("centre", "main", [n, w, w, r]),
+  begin: kernel("begin", "main", [n, r, w, w, w], "reduce"),
+  centre: kernel("centre", "main", [n, w, w, r], "reduce"),
   gemm: kernel("gemm", "main", [n, r, r, r, w]),
-  batchHistogram: kernel("batchCut", "histogram", ofBatch, "activity"),
-  batchChoose: kernel("batchCut", "choose", ofBatch, "activity"),
-  batchTies: kernel("batchCut", "ties", ofBatch, "activity"),
-  batchShare: kernel("batchCut", "share", ofBatch, "activity"),
-  selectRows: kernel("selectRows", "main", [n, r, r, w, r], "activity"),
-  decode: kernel("decode", "main", [n, r, w, r, r, r, w, r], "activity"),
-  pairCount: kernel("pairs", "count", ofPairs, "activity"),
-  pairWithin: kernel("pairs", "within", ofPairs, "activity"),
-  pairBetween: kernel("pairs", "between", ofPairs, "activity"),
-  pairPlace: kernel("pairs", "place", ofPairs, "activity"),
-  latentGradient: kernel("latentGradient", "main", [n, w, w, r, r, w, w, w, w], "adamStep"),
-  adam: kernel("adam", "main", [n, w, w, r, r, r, w, w], "adamStep"),
+  matrixGemm: kernel("matrixGemm", "main", [n, r, r, r, w]),
+  subgroupCheck: kernel("subgroupCheck", "main", [n, w]),
+  batchHistogram: kernel("batchCut", "histogram", ofBatch, "activity", "reduce"),
+  batchChoose: kernel("batchCut", "choose", ofBatch, "activity", "reduce"),
+  batchTies: kernel("batchCut", "ties", ofBatch, "activity", "reduce"),
+  batchShare: kernel("batchCut", "share", ofBatch, "activity", "reduce"),
+  selectRows: kernel("selectRows", "main", [n, r, r, w, r], "activity", "reduce"),
+  decode: kernel("decode", "main", [n, r, w, r, r, r, w, r], "activity", "reduce"),
+  pairCount: kernel("pairs", "count", ofPairs, "activity", "reduce"),
+  pairWithin: kernel("pairs", "within", ofPairs, "activity", "reduce"),
+  pairBetween: kernel("pairs", "between", ofPairs, "activity", "reduce"),
+  pairPlace: kernel("pairs", "place", ofPairs, "activity", "reduce"),
+  latentGradient: kernel("latentGradient", "main", [n, w, w, r, r, w, w, w, w], "adamStep", "reduce"),
+  adam: kernel("adam", "main", [n, w, w, r, r, r, w, w], "adamStep", "reduce"),
   targetDeviations: kernel("columns", "ofTarget", [n, r, w]),
   residualDeviations: kernel("columns", "ofResidual", [n, r, w]),
   biasGradient: kernel("columns", "ofBias", [n, r, w]),
-  auxFactor: kernel("finish", "auxFactor", [n, r, w], "adamStep"),
-  clip: kernel("finish", "clip", [n, r, w], "adamStep"),
-  stepBias: kernel("finish", "stepBias", [n, r, w], "adamStep"),
-  rowOffsets: kernel("rowCodes", "offsets", ofCodes, "activity"),
-  rowCodes: kernel("rowCodes", "write", ofCodes, "activity"),
+  auxFactor: kernel("finish", "auxFactor", [n, r, w], "adamStep", "reduce"),
+  clip: kernel("finish", "clip", [n, r, w], "adamStep", "reduce"),
+  stepBias: kernel("finish", "stepBias", [n, r, w], "adamStep", "reduce"),
+  rowOffsets: kernel("rowCodes", "offsets", ofCodes, "activity", "reduce"),
+  rowCodes: kernel("rowCodes", "write", ofCodes, "activity", "reduce"),
 } satisfies Record<string, Kernel>;
 
 export type KernelName = keyof typeof kernels;
-
-/** Register tile of the matrix product: side² threads, rows and latents a thread, vec4s of depth. */
-export interface GemmTile {
-  readonly side: number;
-  readonly rows: number;
-  readonly latents: number;
-  readonly depth: number;
-}
-
-/** Fits the 16 KiB of workgroup memory that every device has. */
-export const DEFAULT_TILE: GemmTile = { side: 16, rows: 4, latents: 4, depth: 4 };
-
-/** How kernels are laid out on an adapter: threads of a workgroup, and the matrix product's tile. */
-export interface Layout {
-  readonly width: number;
-  readonly tile: GemmTile;
-}
-
-/** Threads of a workgroup. Software runs them one after the other, and few of them quicker. */
-export const WIDTH = 128;
-export const SOFTWARE_WIDTH = 32;
-export const SOFTWARE_TILE: GemmTile = { side: 4, rows: 4, latents: 4, depth: 4 };
-
-/** The constants of a layout. */
-export function layoutConstants({ width, tile }: Layout, d_in: number): Constants {
-  return {
-    WIDTH: `${width}u`,
-    VECS: `${Math.ceil(vec4s(d_in) / width)}u`,
-    SIDE: `${tile.side}u`,
-    ROWS: `${tile.rows}u`,
-    LATENTS: `${tile.latents}u`,
-    DEPTH: `${tile.depth}u`,
-  };
-}
 
 /** Latents that a workgroup of latentGradient.wgsl goes through. */
 export const LATENTS_EACH = 16;
@@ -154,10 +122,28 @@ function text(name: string): string {
   return found;
 }
 
+/** What a text has to ask for before it may use it. */
+const ENABLES: readonly (readonly [RegExp, string])[] = [
+  [/\bf16\b/, "enable f16;"],
+  [/\bsubgroup[A-Z]\w*\(/, "enable subgroups;"],
+  // A subgroup's number is the same in all of it, which the compiler can't know.
+  [
+    /\bsubgroup_matrix_/,
+    "enable chromium_experimental_subgroup_matrix;\ndiagnostic(off, chromium.subgroup_matrix_uniformity);",
+  ],
+];
+
 /** A kernel's whole text. Constants that its files don't name are left out, so that pipelines are shared. */
 export function sourceOf(name: KernelName, constants: Constants): string {
   const { file, includes } = kernels[name];
-  const body = ["shared", ...includes, file].map(text).join("\n");
+  const reduce = constants["SUBGROUPS"] === "true" ? "reduceSubgroups" : "reduceShared";
+  const body = ["shared", ...includes.map((one) => (one === "reduce" ? reduce : one)), file].map(text).join("\n");
   const used = Object.entries(constants).filter(([constant]) => new RegExp(`\\b${constant}\\b`).test(body));
-  return `${used.map(([constant, value]) => `const ${constant} = ${value};`).join("\n")}\n${body}`;
+  const defined = used.map(([constant, value]) => `${TYPE.test(value) ? "alias" : "const"} ${constant} = ${value};`);
+  const source = [...defined, body].join("\n");
+  const enables = ENABLES.filter(([needs]) => needs.test(source)).map(([, enable]) => enable);
+  return [...enables, source].join("\n");
 }
+
+/** Constants that are types. */
+const TYPE = /^(vec4<)?[fu]\d+>?$/;

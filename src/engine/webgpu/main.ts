@@ -6,12 +6,14 @@ import { findAdapters, Gpu } from "./gpu.ts";
 import { LargeReceiver, sendLarge } from "./largeMessages.ts";
 import { type Layouts, plainLayout } from "./layouts.ts";
 import { measureDevice } from "./measureDevice.ts";
-import type { Call, Reply, Request } from "./protocol.ts";
-import { tunedLayouts } from "./tuning.ts";
+import { nameOf } from "./products.ts";
+import type { Call, DeviceOptions, Reply, Request } from "./protocol.ts";
+import { offeredBy, tunedLayouts } from "./tuning.ts";
 
 let gpu: Gpu | undefined;
 let largestBuffer = 0;
 let layouts: Layouts;
+let autocast = false;
 const objects = new Map<number, DeviceTrainer | DeviceEncoder>();
 let count = 0;
 
@@ -24,13 +26,12 @@ async function answer(call: Call): Promise<unknown> {
       if (!found) throw new EngineError(`the GPU is no longer there: ${call.adapter}`);
       gpu = await Gpu.open(found);
       largestBuffer = Math.min(gpu.largestBuffer, call.options.largestBuffer ?? Number.POSITIVE_INFINITY);
-      const layout = plainLayout(gpu.description);
-      const { tuningFile } = call.options;
-      layouts = tuningFile === undefined ? { for: async () => layout } : tunedLayouts(gpu, tuningFile);
+      autocast = call.options.autocast ?? false;
+      layouts = layoutsFor(gpu, call.options);
       return gpu.description;
     }
     case "trainer": {
-      const trainer = new DeviceTrainer(opened(), call.config, largestBuffer, layouts);
+      const trainer = new DeviceTrainer(opened(), call.config, largestBuffer, layouts, autocast);
       await trainer.prepare(call.members);
       if (call.frozen) await trainer.freeze(call.frozen);
       objects.set(++count, trainer);
@@ -59,6 +60,21 @@ async function answer(call: Call): Promise<unknown> {
   }
 }
 
+function layoutsFor(gpu: Gpu, { tuningFile, product, subgroups, tunesSoftware }: DeviceOptions): Layouts {
+  if (product === undefined && subgroups === undefined && tuningFile !== undefined)
+    return tunedLayouts(gpu, tuningFile, tunesSoftware);
+  const plain = plainLayout(gpu.description);
+  const own = { ...plain, subgroups: subgroups ?? plain.subgroups };
+  const avoided = new Set<string>();
+  return {
+    for: async (_shape, _rows, cast) => {
+      const named = offeredBy(gpu, cast).find((one) => nameOf(one) === product && !avoided.has(nameOf(one)));
+      return { ...own, product: named ?? plain.product };
+    },
+    avoid: async (one) => void avoided.add(nameOf(one)),
+  };
+}
+
 function opened(): Gpu {
   if (!gpu) throw new EngineError("no GPU has been opened");
   return gpu;
@@ -85,7 +101,7 @@ process.on("message", async (message) => {
   const { id, call } = request;
   let reply: Reply;
   try {
-    reply = { id, result: await answer(call) };
+    reply = { id, result: await answer(call), warnings: gpu?.warnings.splice(0) ?? [] };
   } catch (error) {
     reply = { id, error: error instanceof EngineError ? error.message : String((error as Error).stack ?? error) };
   }

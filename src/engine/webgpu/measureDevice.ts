@@ -2,13 +2,15 @@
 import { newMemberState } from "../memberState.ts";
 import { DeviceTrainer } from "./deviceTrainer.ts";
 import type { Gpu } from "./gpu.ts";
-import { DEFAULT_TILE } from "./kernels.ts";
 import type { Layouts } from "./layouts.ts";
-import { measureTile, type ProductShape } from "./tileRate.ts";
+import { measureProduct, type ProductShape } from "./productRate.ts";
+import { nameOf } from "./products.ts";
 
 export interface DeviceMeasure {
   /** GFLOP/s of the encoder's matrix product, float32. */
   readonly gemm: number;
+  /** How it was computed. */
+  readonly product: string;
   /** Tokens a second of training a topk SAE of this shape. */
   readonly tokens: number;
   readonly shape: ProductShape;
@@ -21,8 +23,9 @@ const STEPS = 5;
 
 export async function measureDevice(gpu: Gpu, layouts: Layouts): Promise<DeviceMeasure> {
   const shape = gpu.description.software ? SMALL : LARGE;
-  const tile = (await measureTile(gpu, shape, DEFAULT_TILE)) ?? Number.POSITIVE_INFINITY;
   const { rows, d, F } = shape;
+  const { product } = await layouts.for({ d_in: d, d_sae: F }, rows, false);
+  const ms = (await measureProduct(gpu, shape, product)) ?? Number.POSITIVE_INFINITY;
   const config = {
     sae: {
       architecture: "topk",
@@ -60,7 +63,7 @@ export async function measureDevice(gpu: Gpu, layouts: Layouts): Promise<DeviceM
     const start = performance.now();
     for (let step = 0; step < STEPS; step++) await trainer.step(x, rows, input);
     const seconds = (performance.now() - start) / 1000 / STEPS;
-    return { gemm: (2 * rows * d * F) / tile / 1e6, tokens: rows / seconds, shape };
+    return { gemm: (2 * rows * d * F) / ms / 1e6, product: nameOf(product), tokens: rows / seconds, shape };
   } finally {
     await trainer.close();
   }

@@ -2,9 +2,11 @@
 import type { SaeConfig } from "../../sae/sae.ts";
 import type { StepInput, TrainerConfig } from "../engine.ts";
 import type { Gpu, Run } from "./gpu.ts";
-import { type Constants, LATENTS_EACH, type Layout, layoutConstants, vec4s } from "./kernels.ts";
+import { type Constants, LATENTS_EACH, vec4s } from "./kernels.ts";
+import { type Layout, layoutConstants, withProduct } from "./layouts.ts";
 import { type BatchPlan, HEADER_BYTES, type MicroBatch } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, type Numbers, packNumbers } from "./numbers.ts";
+import { groupsOf, kernelOf, type Product } from "./products.ts";
 import type { SaeBuffers } from "./saeBuffers.ts";
 
 /** What a batch needs beside the SAEs: shared by passes, which go one after the other. */
@@ -80,6 +82,16 @@ export class MemberPass {
 
   get microBatches(): readonly MicroBatch[] {
     return this.#batch.plan.microBatches;
+  }
+
+  /** The product of the first micro-batch as it will be computed, and as the plain kernel does. They change nothing that is kept. */
+  products(): { own: Work[]; plain: Work[] } {
+    return { own: [this.#first("centre"), this.#first("gemm")], plain: [this.#first("plainGemm")] };
+  }
+
+  /** Bytes of pre-activations of one member's first micro-batch. */
+  get productBytes(): number {
+    return this.microBatches[0]!.count * this.#sae.config.d_sae * 4;
   }
 
   /** Before the micro-batches of an encoding. */
@@ -189,7 +201,7 @@ export class MemberPass {
     };
   }
 
-  #bind({ count, segments }: MicroBatch, part: number, { width, tile }: Layout): Kernels {
+  #bind({ count, segments }: MicroBatch, part: number, { width, product, plain }: Layout): Kernels {
     const { config, buffers: sae } = this.#sae;
     const { buffers: batch, rows } = this.#batch;
     const F = config.d_sae;
@@ -207,6 +219,13 @@ export class MemberPass {
       groups: number | readonly [number, number],
       constants: Constants = this.#constants,
     ) => this.#gpu.bind(name, constants, [numbers, ...buffers], groups, this.#members.count);
+    const multiply = (by: Product) =>
+      bind(
+        kernelOf(by),
+        [activations, parameters, vectors, pre],
+        groupsOf(by, F, count),
+        withProduct(this.#constants, by),
+      );
     const { architecture } = config;
     const selects =
       (architecture === "topk" && config.k! < F) ||
@@ -215,11 +234,8 @@ export class MemberPass {
     const forward: Record<string, Run> = {
       begin: bind("begin", [parameters, latents, vectors, bias], F),
       centre: bind("centre", [activations, known, bias], rows),
-      gemm: bind(
-        "gemm",
-        [activations, parameters, vectors, pre],
-        [Math.ceil(F / (tile.side * tile.latents)), Math.ceil(count / (tile.side * tile.rows))],
-      ),
+      gemm: multiply(product),
+      ...(product === plain ? {} : { plainGemm: multiply(plain) }),
       decode: bind("decode", [parameters, activations, pre, latents, vectors, known, bias], count),
       ...(selects ? { selectRows: bind("selectRows", [pre, latents, known, bias], count) } : {}),
     };

@@ -13,6 +13,22 @@ export interface AdapterDescription {
   readonly maxBufferSize: number;
   readonly maxStorageBufferBindingSize: number;
   readonly maxComputeWorkgroupStorageSize: number;
+  /** Threads that a workgroup may have. */
+  readonly largestWorkgroup: number;
+  /** Sums by subgroups: where the adapter has them, and their threads follow each other (asked when it is opened). */
+  readonly subgroups: boolean;
+  /** Threads of a subgroup, where that is always the same. */
+  readonly lanes: number | null;
+  /** Shapes of the matrix units that Dawn shows (experimental): operands [M, K] × [K, N]. */
+  readonly matrices: readonly MatrixShape[];
+}
+
+export interface MatrixShape {
+  readonly operand: string;
+  readonly result: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
 }
 
 export type Call =
@@ -42,8 +58,15 @@ export type Call =
 export interface DeviceOptions {
   /** Bytes that one buffer may have at most, where that is less than the adapter's limit. For tests of micro-batches. */
   readonly largestBuffer?: number;
-  /** File in which the tile that is quickest for an adapter and shape is kept; none: no tuning. */
+  /** File in which the product that is quickest for an adapter and shape is kept; none: no tuning. */
   readonly tuningFile?: string;
+  /** SAELens' autocast: in training the encoder's product may round its operands to float16, where the device can. Sums stay float32. */
+  readonly autocast?: boolean;
+  /** Name of the product to use (products.ts), and whether sums go by subgroups, in place of what the adapter would get. For tests. */
+  readonly product?: string;
+  readonly subgroups?: boolean;
+  /** Trials on software as well, which has nothing to gain by them. For tests. */
+  readonly tunesSoftware?: boolean;
 }
 
 export interface Request {
@@ -56,4 +79,6 @@ export interface Reply {
   readonly result?: unknown;
   /** What the device or its driver said. */
   readonly error?: string;
+  /** What a person should know of. */
+  readonly warnings?: readonly string[];
 }

@@ -36,18 +36,18 @@ export async function webgpuAdapters(options: DeviceProcessOptions = {}): Promis
 
 /** Throws EngineError where there is no GPU that it may use. */
 export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Promise<WebgpuEngine> {
-  const { adapter, software, largestBuffer, tuningFile } = options;
+  const { adapter, software, environment: _, patience: __, onWarning: ___, ...deviceOptions } = options;
   const device = new DeviceProcess(options);
   try {
     const adapters = await device.call<AdapterDescription[]>({ kind: "adapters" });
     const chosen = adapters.find((one) => (adapter === undefined ? software || !one.software : one.key === adapter));
     if (!chosen) throw new EngineError(nothingToUse(adapters));
-    const deviceOptions: DeviceOptions = {
-      ...(largestBuffer === undefined ? {} : { largestBuffer }),
-      ...(tuningFile === undefined ? {} : { tuningFile }),
-    };
-    await device.call({ kind: "open", adapter: chosen.key, options: deviceOptions });
-    return new WebgpuEngine(device, chosen);
+    const description = await device.call<AdapterDescription>({
+      kind: "open",
+      adapter: chosen.key,
+      options: deviceOptions,
+    });
+    return new WebgpuEngine(device, description);
   } catch (error) {
     await device.close();
     throw error;
@@ -106,9 +106,9 @@ export class WebgpuEngine implements Engine {
     return this.#device.call({ kind: "counts" });
   }
 
-  /** Ends the device's process as a fault of its driver would. For tests. */
-  kill(): void {
-    this.#device.kill();
+  /** Ends the device's process as a fault of its driver would, or (SIGSTOP) lets it hang. For tests. */
+  kill(signal?: NodeJS.Signals): void {
+    this.#device.kill(signal);
   }
 
   close(): Promise<void> {
@@ -117,6 +117,7 @@ export class WebgpuEngine implements Engine {
 }
 
 class WebgpuTrainer implements Trainer {
+  readonly takesAhead = true;
   readonly #device: DeviceProcess;
   readonly #id: number;
   readonly #members: number;

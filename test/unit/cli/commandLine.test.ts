@@ -27,6 +27,16 @@ describe("wrong input: one line, exit code 2, nothing written", () => {
   write("hook.sae.jsonc", text.replace("blocks.1.", "blocks.7."));
   write("context.sae.jsonc", text.replace('"context_size": 32', '"context_size": 100000'));
   write("k.sae.jsonc", text.replace('"k": 4', '"k": 400'));
+  // Far enough behind the beginning that the harvest is at work when it comes upon it.
+  const good = JSON.stringify({ text: "the king saw a small red house and the old river ".repeat(8) });
+  write("broken.jsonl", `${`${good}\n`.repeat(400)}{"text": "the\n${good}\n`);
+  write(
+    "broken.sae.jsonc",
+    text
+      .replace("text.txt", "broken.jsonl")
+      .replace('"tokens": 4000', '"tokens": 400000')
+      .replace('"lr"', '"output_path": "runs/a/broken",\n"lr"'),
+  );
   const listing = readdirSync(folder);
   for (const [args, message] of [
     [["run", "none.sae.jsonc"], /^error: none\.sae\.jsonc: found no such file, expected an experiment file/],
@@ -38,6 +48,8 @@ describe("wrong input: one line, exit code 2, nothing written", () => {
     ],
     [["run", "context.sae.jsonc"], /^error: .*context_size: found 100000, expected at most the model's/],
     [["run", "k.sae.jsonc"], /^error: .*sae\.k: found 400, expected at most d_sae, 48/],
+    [["harvest", "broken.sae.jsonc", "--plain"], /^error: .*broken\.jsonl, line 401: found /m],
+    [["run", "hook.sae.jsonc", "--detach"], /^error: .*hook_name: found "blocks\.7\.hook_resid_post"/],
     [["evaluate", "tiny.sae.jsonc"], /^error: .*tiny: found no run, expected one: run train first/],
     [["features", "."], /^error: .*found no experiment\.json in it, expected a run folder/],
     [["resume", "nowhere"], /^error: .*nowhere: found no such folder, expected a run folder/],
@@ -47,7 +59,10 @@ describe("wrong input: one line, exit code 2, nothing written", () => {
       assert.match(stderr, message);
       assert.equal(code, 2);
       assert.equal(stdout, "");
-      assert.equal(lines(stderr).length, 1, stderr);
+      const words = lines(stderr).filter((line) => line.startsWith("error: "));
+      assert.equal(words.length, 1, stderr);
+      // What is only found on the way comes after the lines of the way.
+      if (!args[1].startsWith("broken")) assert.deepEqual(lines(stderr), words);
       assert.deepEqual(readdirSync(folder), listing);
     });
   }

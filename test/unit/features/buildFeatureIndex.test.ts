@@ -1,6 +1,6 @@
 // Every stored number of a small index against its definition, recomputed here the long way.
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { buildFeatureIndex, type FeatureIndexBuild } from "../../../src/features/buildFeatureIndex.ts";
@@ -287,4 +287,55 @@ test("what a killed build left is cleared away, and options out of range are ref
   await mkdir(join(folder, ".left.sqlite.building"));
   await writeFile(join(folder, ".left.sqlite.building", "index.sqlite"), "half a file");
   openFeatureIndex(await build("left.sqlite")).close();
+});
+
+/** Builds with codes kept: `stopAfter` batches it is aborted, if given. How many batches the model was asked for, and what was said of going on. */
+async function buildResumably(name: string, identity: unknown, stopAfter = Number.POSITIVE_INFINITY) {
+  const controller = new AbortController();
+  let [asked, resumed] = [0, 0];
+  const built = build(name, {
+    identity,
+    options: { ...every, batchTokens: 60 },
+    signal: controller.signal,
+    model: {
+      ...model,
+      capture: async (batch, hook) => {
+        if (++asked === stopAfter) controller.abort(new Error("stopped"));
+        return model.capture(batch, hook);
+      },
+    },
+    onResumed: (tokens) => (resumed = tokens),
+  });
+  if (Number.isFinite(stopAfter)) await assert.rejects(built, /stopped/);
+  else await built;
+  return { asked, resumed };
+}
+
+test("a build with an identity goes on behind the codes that it has, to the same bytes", async () => {
+  const whole = await buildResumably("whole.sqlite", "a");
+  assert.ok(whole.asked > 8 && whole.resumed === 0, `${whole.asked} batches`);
+  const bytes = await readFile(join(folder, "whole.sqlite"));
+  const journal = join(folder, ".stopped.sqlite.building", "codes.journal");
+
+  assert.equal((await buildResumably("stopped.sqlite", "a", 3)).asked, 3);
+  assert.deepEqual(await readdir(join(folder, ".stopped.sqlite.building")), ["codes.journal"]);
+  const second = await buildResumably("stopped.sqlite", "a", 2);
+  assert.ok(second.resumed > 0);
+  // Five batches are there: a damaged one and those behind it are computed again, and so is one that was cut short.
+  const kept = await readFile(journal);
+  kept[Math.floor(0.7 * kept.length)]! ^= 1;
+  await writeFile(journal, kept);
+  assert.ok((await buildResumably("stopped.sqlite", "a", 2)).resumed > second.resumed / 2);
+  await truncate(journal, (await readFile(journal)).length - 5);
+  const last = await buildResumably("stopped.sqlite", "a");
+  assert.ok(last.resumed > 0 && last.asked < whole.asked);
+  assert.ok(bytes.equals(await readFile(join(folder, "stopped.sqlite"))));
+  assert.ok(!(await readdir(folder)).some((name) => name.includes("building")));
+});
+
+test("codes of another text, ensemble or model are not used", async () => {
+  await buildResumably("other.sqlite", "a", 4);
+  const other = await buildResumably("other.sqlite", "b");
+  assert.equal(other.resumed, 0);
+  assert.ok((await readFile(join(folder, "whole.sqlite"))).equals(await readFile(join(folder, "other.sqlite"))));
 });

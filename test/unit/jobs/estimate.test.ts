@@ -30,7 +30,8 @@ test("disk, memory and time of a small experiment, summed by hand", async () => 
   assert.deepEqual(size, { nLayers: 3, dModel: 32, dVocab: 431, perLayer: 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 72 });
   const { disk, memory, harvestSeconds, trainSeconds } = estimate(experiment, size, 1);
   const sae = 2 * 32 * 48;
-  assert.equal(disk, (4000 + 500) * 32 * 4 + 4 * (sae + 2 * sae + 3 * 2 * sae));
+  const codes = 8 * 1500 * 2 * 4;
+  assert.equal(disk, (4000 + 500) * 32 * 4 + 4 * (sae + 2 * sae + 3 * 2 * sae) + codes);
   assert.equal(memory, 300 * 2 ** 20 + 4 * (2 * (2 * size.perLayer + 431 * 32) + 3 * 2 * sae));
   assert.ok(Math.abs(harvestSeconds - (1.3 * 2 * (4000 + 500 + 1500) * 2 * size.perLayer) / 1e9) < 1e-9);
   assert.ok(Math.abs(trainSeconds - (1.6 * 3 * sae * 6400) / 1e9) < 1e-9);

@@ -1,6 +1,6 @@
 // A run whose model and text are names on a hub (on this machine): fetched inside the run, resumed without the hub, refused with words.
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
@@ -61,8 +61,12 @@ test("model and text are fetched inside the run; then nobody is asked again", as
   assert.equal(hub.requests.length, before);
 });
 
-test("a name that the hub doesn't know fails the run and says so", async () => {
+test("a name that the hub doesn't know fails the run and says so, and leaves only a folder that was there before", async () => {
   const experiment = readExperiment(experimentIn("unknown", { model_name: "someone/nobody" }));
+  await assert.rejects(runJobs(experiment, ["harvest"]), /someone\/nobody: found no such repository/);
+  assert.ok(!existsSync(experiment.paths.runFolder));
+  // As when the run is a process of its own, which finds the folder that its output goes to.
+  mkdirSync(experiment.paths.runFolder, { recursive: true });
   await assert.rejects(runJobs(experiment, ["harvest"]), /someone\/nobody: found no such repository/);
   const { state, reason } = readRunStatus(experiment.paths.runFolder);
   assert.equal(state, "failed");

@@ -1,6 +1,6 @@
 // A run that is killed at random moments and resumed gives the same bits as one that was left alone. Real processes, real kills.
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { setImmediate as eventLoopTurn } from "node:timers/promises";
@@ -105,6 +105,43 @@ test("a harvest that is killed goes on behind its last shard, to the same files"
       assert.ok(a!.equals(b!), file);
     }
   }
+});
+
+test("an index whose build is killed at random moments goes on behind the codes that it has, to the same file", async (context) => {
+  const own = join(folder, "index");
+  mkdirSync(own);
+  const change = { ensembles: { methods: ["bagging"], n_members: 2 }, index: { tokens: 30_000 } };
+  const long = writeTinyExperiment(own, change, 2000);
+  const index = (run: string) => startCommand(["index", long, "--run-folder", run, "--plain"], own);
+  // The name of the run stands in its index.
+  const whole = join(own, "whole", "run");
+  const trained = await runCommand(["run", long, "--run-folder", whole, ...JOBS], own);
+  assert.equal(trained.code, 0, trained.stderr);
+  const run = join(own, "killed", "run");
+  cpSync(whole, run, { recursive: true });
+  assert.equal((await index(whole).ended).code, 0);
+  const file = (of: string) => join(of, "ensembles", "bagging", "index.sqlite");
+  const journal = join(run, "ensembles", "bagging", ".index.sqlite.building", "codes.journal");
+  // Of 8 bytes an active latent, 4 latents of 2 members.
+  const bytes = 30_000 * 8 * 8;
+  const random = SeededRandom.derive(1, "index kills");
+  let reached = 0;
+  for (let kill = 0; kill < 3; kill++) {
+    reached += random.uniform() * (bytes - reached);
+    const { child, ended } = index(run);
+    while ((statSync(journal, { throwIfNoEntry: false })?.size ?? 0) < reached && child.exitCode === null)
+      await eventLoopTurn();
+    child.kill("SIGKILL");
+    const { signal, stderr } = await ended;
+    context.diagnostic(`killed at ${Math.round((100 * reached) / bytes)} %: ${signal ?? "had ended"}`);
+    assert.equal(signal, "SIGKILL", stderr);
+    assert.ok(!existsSync(file(run)));
+  }
+  const { code, stderr } = await index(run).ended;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /index bagging: goes on after [\d,]+ tokens/);
+  assert.ok(readFileSync(file(whole)).equals(readFileSync(file(run))));
+  assert.ok(!existsSync(journal));
 });
 
 for (const [what, change] of [

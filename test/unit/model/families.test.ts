@@ -239,6 +239,13 @@ describe("gelu-1l, in TransformerLens' own form", () => {
     ["more layers than there are", { n_layers: 2 }, /tensor blocks\.1\.\S+: found nothing/],
     ["attention alone", { attn_only: true }, /attn_only: found true/],
     ["another activation", { act_fn: "solu_ln" }, /act_fn: found "solu_ln"/],
+    [
+      "positions by ALiBi",
+      { positional_embedding_type: "alibi" },
+      /positional_embedding_type: found "alibi", expected standard/,
+    ],
+    ["scores that aren't scaled", { use_attn_scale: false }, /use_attn_scale: found false/],
+    ["attention both ways", { attention_dir: "bidirectional" }, /attention_dir: found "bidirectional"/],
   ];
   for (const [what, fields, message] of cases)
     test(what, async () => {
@@ -315,13 +322,27 @@ describe("what can't be opened is an InputError that names it", () => {
     ],
     [
       "a rotary scaling that isn't known",
-      (f) => edit(f, { rope_scaling: { type: "yarn", factor: 2 } }),
-      /rope_scaling\.rope_type: found yarn/,
+      (f) => edit(f, { rope_scaling: { type: "longrope", factor: 2 } }),
+      /rope_scaling\.rope_type: found longrope, expected default, linear, dynamic, llama3 or yarn/,
     ],
     [
       "a scaling without its factor",
       (f) => edit(f, { rope_scaling: { type: "linear" } }),
       /rope_scaling\.factor: found nothing/,
+    ],
+    ["positions by ALiBi", (f) => edit(f, { alibi: true }), /alibi: found true, expected no such field/],
+    [
+      "positions by ALiBi, said otherwise",
+      (f) => edit(f, { position_embedding_type: "alibi" }),
+      /position_embedding_type: found "alibi"/,
+    ],
+    ["scaled scores", (f) => edit(f, { attention_multiplier: 0.5 }), /attention_multiplier: found 0\.5/],
+    ["capped logits", (f) => edit(f, { final_logit_softcapping: 30 }), /final_logit_softcapping: found 30/],
+    ["layers without positions", (f) => edit(f, { no_rope_layers: [1] }), /no_rope_layers: found \[1\]/],
+    [
+      "layers of a kind that isn't known",
+      (f) => edit(f, { layer_types: ["chunked_attention", "full_attention", "full_attention"] }),
+      /layer_types\.0: found "chunked_attention", expected full_attention or sliding_attention/,
     ],
     ["part of the head rotated", (f) => edit(f, { partial_rotary_factor: 0.5 }), /partial_rotary_factor: found 0\.5/],
     ["heads that don't divide", (f) => edit(f, { num_key_value_heads: 3 }), /num_key_value_heads: found 3/],

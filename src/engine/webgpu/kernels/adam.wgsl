@@ -9,7 +9,7 @@
 @group(0) @binding(7) var<storage, read_write> seconds: array<vec4f>;
 
 const RENORMALISE_EPS = 1.1920929e-7;
-var<workgroup> sums: array<f32, WIDTH>;
+const THREADS = WIDTH;
 
 fn step(at: u32, g: vec4f) -> vec4f {
   let second = secondMoment(seconds[at], g);
@@ -41,11 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     sum += squareOf(after);
   }
   if (UNIT) {
-    sums[me] = sum;
-    workgroupBarrier();
-    var squares = 0.0;
-    for (var k = 0u; k < WIDTH; k++) { squares += sums[k]; }
-    let length = sqrt(squares) + RENORMALISE_EPS;
+    let length = sqrt(totalOf(sum, me)) + RENORMALISE_EPS;
     for (var c = me; c < V; c += WIDTH) { parameters[own.parameters + (F + i) * V + c] /= length; }
   }
   if (me != 0u) { return; }

@@ -8,7 +8,7 @@
 
 const BINS = 256u;
 var<workgroup> digits: array<atomic<u32>, BINS>;
-var<workgroup> sums: array<u32, WIDTH>;
+const THREADS = WIDTH;
 
 // A workgroup a row: adds the row's digits of this pass to the batch's bins.
 @compute @workgroup_size(WIDTH)
@@ -38,31 +38,32 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) 
   const each = BINS / WIDTH;
   var sum = 0u;
   for (var b = me * each; b < (me + 1u) * each; b++) { sum += atomicLoad(&bins[own.bins + b]); }
-  sums[me] = sum;
+  let origin = 4u * own.bias;
+  let wanted = select(header[origin + REMAINING], numbers.keep, PASS == 0u);
+  let isTotal = PASS > 0u && header[origin + TOTAL] == 1u;
+  let before = header[origin + CUT];
   storageBarrier();
-  workgroupBarrier();
-  if (me == 0u) {
-    if (PASS == 0u) { header[4u * own.bias + REMAINING] = numbers.keep; header[4u * own.bias + CUT] = 0u; header[4u * own.bias + TOTAL] = 0u; }
-    var rest = header[4u * own.bias + REMAINING];
-    var part = WIDTH;
-    loop {
-      part -= 1u;
-      if (sums[part] >= rest || part == 0u) { break; }
-      rest -= sums[part];
-    }
-    var bin = (part + 1u) * each;
+  let place = sumBefore(sum, me);
+  let above = place.y - place.x - sum;
+  if (me == 0u && (isTotal || place.y < wanted)) {
+    // Fewer positive ones than are kept: all stay, at a cut of 0.
+    header[origin + TOTAL] = 1u;
+    header[origin + REMAINING] = wanted;
+    header[origin + CUT] = 0u;
+  }
+  if (!isTotal && above < wanted && wanted <= above + sum) {
+    var rest = wanted - above;
+    var bin = (me + 1u) * each;
     var count = 0u;
     loop {
       bin -= 1u;
       count = atomicLoad(&bins[own.bins + bin]);
-      if (count >= rest || bin == part * each) { break; }
+      if (count >= rest) { break; }
       rest -= count;
     }
-    // Fewer positive ones than are kept: all stay, at a cut of 0.
-    if (PASS == 0u && count < rest) { header[4u * own.bias + TOTAL] = 1u; }
-    header[4u * own.bias + REMAINING] = rest;
-    header[4u * own.bias + CUT] = (header[4u * own.bias + CUT] << 8u) | bin;
-    if (header[4u * own.bias + TOTAL] == 1u) { header[4u * own.bias + CUT] = 0u; }
+    header[origin + TOTAL] = 0u;
+    header[origin + REMAINING] = rest;
+    header[origin + CUT] = select(before << 8u, 0u, PASS == 0u) | bin;
   }
   storageBarrier();
   workgroupBarrier();
@@ -81,11 +82,8 @@ fn ties(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let key = positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
     if (key > 0u && key == cut) { count += 1u; }
   }
-  sums[me] = count;
-  workgroupBarrier();
+  let all = sumBefore(count, me).y;
   if (me != 0u) { return; }
-  var all = 0u;
-  for (var k = 0u; k < WIDTH; k++) { all += sums[k]; }
   rowsKnown[own.rows + numbers.first + row].ties = all;
 }
 
@@ -98,10 +96,7 @@ fn share(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) m
   let to = min(origin + each, numbers.rows);
   var sum = 0u;
   for (var t = origin; t < to; t++) { sum += rowsKnown[own.rows + t].ties; }
-  sums[me] = sum;
-  workgroupBarrier();
-  var before = 0u;
-  for (var other = 0u; other < me; other++) { before += sums[other]; }
+  let before = sumBefore(sum, me).x;
   var rest = header[4u * own.bias + REMAINING] - min(header[4u * own.bias + REMAINING], before);
   for (var t = origin; t < to; t++) {
     let own_ties = min(rest, rowsKnown[own.rows + t].ties);

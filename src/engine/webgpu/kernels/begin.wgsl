@@ -5,7 +5,7 @@
 @group(0) @binding(3) var<storage, read_write> vectors: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> header: array<atomic<u32>>;
 
-var<workgroup> sums: array<f32, WIDTH>;
+const THREADS = WIDTH;
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -14,11 +14,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (i >= numbers.F) { return; }
   var sum = 0.0;
   for (var c = me; c < numbers.V; c += WIDTH) { sum += squareOf(parameters[own.parameters + (numbers.F + i) * numbers.V + c]); }
-  sums[me] = sum;
-  workgroupBarrier();
+  let squares = totalOf(sum, me);
   if (me != 0u) { return; }
-  var squares = 0.0;
-  for (var k = 0u; k < WIDTH; k++) { squares += sums[k]; }
   // 1 where a topk does not rescale: then the selection is by the pre-activation itself.
   latents[own.latents + i].norm = select(sqrt(squares), 1.0, NORM_IS_ONE);
   if (!TRAINING) { return; }

@@ -4,16 +4,7 @@
 @group(0) @binding(2) var<storage, read_write> rowsKnown: array<Row>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 
-var<workgroup> sums: array<f32, WIDTH>;
-
-fn total(value: f32, me: u32) -> f32 {
-  workgroupBarrier();
-  sums[me] = value;
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var k = 0u; k < WIDTH; k++) { sum += sums[k]; }
-  return sum;
-}
+const THREADS = WIDTH;
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -28,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (NORMALISE == 1u) {
     var sum = 0.0;
     for (var c = me; c < numbers.V; c += WIDTH) { sum += squareOf(activations[origin + c]); }
-    let squares = total(sum, me);
+    let squares = totalOf(sum, me);
     // A row of zeros has no direction: it stays zero, and so does its reconstruction.
     factor = select(0.0, sqrt(d / squares), squares > 0.0);
     scale = sqrt(squares / d);
@@ -36,14 +27,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (NORMALISE == 2u) {
     var sum = 0.0;
     for (var c = me; c < numbers.V; c += WIDTH) { sum += dot(activations[origin + c], vec4f(1.0)); }
-    shift = total(sum, me) / d;
+    shift = totalOf(sum, me) / d;
     sum = 0.0;
     for (var c = me; c < numbers.V; c += WIDTH) {
       // The padding is not part of the row.
       let within = vec4u(4u * c) + vec4u(0u, 1u, 2u, 3u) < vec4u(numbers.d);
       sum += squareOf(select(vec4f(0.0), activations[origin + c] - shift, within));
     }
-    scale = sqrt(total(sum, me) / (d - 1.0));
+    scale = sqrt(totalOf(sum, me) / (d - 1.0));
     factor = 1.0 / (scale + 1e-5);
   }
   for (var c = me; c < numbers.V; c += WIDTH) {

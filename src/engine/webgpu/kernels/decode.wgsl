@@ -16,10 +16,8 @@ var<workgroup> mask: array<atomic<u32>, WORDS>;
 var<workgroup> listed: array<u32, SPAN>;
 var<workgroup> listedMain: array<f32, SPAN>;
 var<workgroup> listedSecond: array<f32, select(1u, SPAN, SECOND)>;
-var<workgroup> sums: array<vec4f, WIDTH>;
-var<workgroup> leasts: array<f32, select(1u, WIDTH, ARCHITECTURE == BATCHTOPK)>;
+const THREADS = WIDTH;
 const INNER_SLOTS = select(1u, INNER, INNER > 0u);
-var<workgroup> innerSums: array<f32, select(1u, WIDTH, INNER > 0u)>;
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -109,13 +107,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   for (; level < INNER; level++) { innerErrors[level] = endInner(own, level, t, me, &out, known); }
   for (var one = 0u; one < INNER; one++) {
-    workgroupBarrier();
-    innerSums[me] = innerErrors[one];
-    workgroupBarrier();
+    let ofRow = totalOf(innerErrors[one], me);
     if (me == 0u) {
-      var all = 0.0;
-      for (var k = 0u; k < WIDTH; k++) { all += innerSums[k]; }
-      activations[sectionOf(own, INNER_GRADIENT + INNER) + t * INNER_VECS + one / 4u][one % 4u] = all;
+      activations[sectionOf(own, INNER_GRADIENT + INNER) + t * INNER_VECS + one / 4u][one % 4u] = ofRow;
     }
   }
 
@@ -152,15 +146,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     otherError += squareOf(f);
     activations[sectionOf(own, SECOND_GRADIENT) + at] = doubled * known.scale * f;
   }
-  sums[me] = vec4f(firing, error, penalty, otherError);
-  if (ARCHITECTURE == BATCHTOPK) { leasts[me] = smallest; }
-  workgroupBarrier();
+  let all = totalOf4(vec4f(firing, error, penalty, otherError), me);
+  if (ARCHITECTURE == BATCHTOPK) { smallest = leastOf(smallest, me); }
   if (me != 0u) { return; }
-  var all = vec4f(0.0);
-  for (var k = 0u; k < WIDTH; k++) {
-    all += sums[k];
-    if (ARCHITECTURE == BATCHTOPK) { smallest = min(smallest, leasts[k]); }
-  }
   rowsKnown[own.rows + t].firing = all.x;
   rowsKnown[own.rows + t].error = all.y;
   rowsKnown[own.rows + t].penalty = all.z;

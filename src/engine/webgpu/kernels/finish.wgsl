@@ -4,15 +4,7 @@
 @group(0) @binding(2) var<storage, read_write> bias: array<vec4f>;
 
 const CLIP_EPS = 1e-6;
-var<workgroup> sums: array<f32, WIDTH>;
-
-fn total(value: f32, me: u32) -> f32 {
-  sums[me] = value;
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var k = 0u; k < WIDTH; k++) { sum += sums[k]; }
-  return sum;
-}
+const THREADS = WIDTH;
 
 @compute @workgroup_size(WIDTH)
 fn auxFactor(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -21,7 +13,7 @@ fn auxFactor(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_inde
   if (AUX_POSITIVE) {
     for (var c = me; c < numbers.V; c += WIDTH) { sum += dot(bias[own.bias + HEADER + 5u * numbers.V + c], vec4f(1.0)); }
   }
-  let variance = total(sum, me) / f32(numbers.rows);
+  let variance = totalOf(sum, me) / f32(numbers.rows);
   if (me != 0u) { return; }
   let dead = f32(bitcast<u32>(bias[own.bias + DEAD_COUNT / 4u][DEAD_COUNT % 4u]));
   var factor = numbers.auxCoefficient;
@@ -40,7 +32,7 @@ fn clip(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
   var sum = 0.0;
   for (var i = me; i < numbers.F; i += WIDTH) { if (latents[own.latents + i].touched == 1u) { sum += latents[own.latents + i].squares; } }
   for (var c = me; c < numbers.V; c += WIDTH) { sum += squareOf(bias[own.bias + HEADER + 3u * numbers.V + c]); }
-  let norm = sqrt(total(sum, me));
+  let norm = sqrt(totalOf(sum, me));
   if (me != 0u) { return; }
   bias[own.bias + GRADIENT_NORM / 4u][GRADIENT_NORM % 4u] = norm;
   // torch adds the ε to the norm that it divides by.

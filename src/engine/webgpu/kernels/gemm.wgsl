@@ -9,8 +9,9 @@ const TILE_ROWS = SIDE * ROWS;
 const TILE_LATENTS = SIDE * LATENTS;
 // vec4s along j at a time; one more between rows keeps threads off each other's banks
 const STRIDE = DEPTH + 1u;
-var<workgroup> left: array<vec4f, TILE_ROWS * STRIDE>;
-var<workgroup> right: array<vec4f, TILE_LATENTS * STRIDE>;
+// vec4f, or four float16 with autocast
+var<workgroup> left: array<OPERAND, TILE_ROWS * STRIDE>;
+var<workgroup> right: array<OPERAND, TILE_LATENTS * STRIDE>;
 
 @compute @workgroup_size(SIDE, SIDE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -26,21 +27,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
       let c = at % DEPTH;
       var value = vec4f(0.0);
       if (row0 + r < numbers.count && c0 + c < V) { value = activations[base + (row0 + r) * V + c0 + c]; }
-      left[r * STRIDE + c] = value;
+      left[r * STRIDE + c] = OPERAND(value);
     }
     for (var at = me; at < TILE_LATENTS * DEPTH; at += SIDE * SIDE) {
       let r = at / DEPTH;
       let c = at % DEPTH;
       var value = vec4f(0.0);
       if (latent0 + r < numbers.F && c0 + c < V) { value = parameters[own.parameters + (latent0 + r) * V + c0 + c]; }
-      right[r * STRIDE + c] = value;
+      right[r * STRIDE + c] = OPERAND(value);
     }
     workgroupBarrier();
     for (var c = 0u; c < DEPTH; c++) {
       var b: array<vec4f, LATENTS>;
-      for (var n = 0u; n < LATENTS; n++) { b[n] = right[(at.x + n * SIDE) * STRIDE + c]; }
+      for (var n = 0u; n < LATENTS; n++) { b[n] = vec4f(right[(at.x + n * SIDE) * STRIDE + c]); }
       for (var m = 0u; m < ROWS; m++) {
-        let a = left[(at.y + m * SIDE) * STRIDE + c];
+        let a = vec4f(left[(at.y + m * SIDE) * STRIDE + c]);
         for (var n = 0u; n < LATENTS; n++) { sums[m][n] += dot(a, b[n]); }
       }
     }

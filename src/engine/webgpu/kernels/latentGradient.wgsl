@@ -11,6 +11,7 @@
 // Fused: second moments.
 @group(0) @binding(8) var<storage, read_write> rowsB: array<vec4f>;
 
+const THREADS = WIDTH;
 const LANES = 32u;
 const SLICES = WIDTH / LANES;
 // pairs done together
@@ -25,17 +26,7 @@ var<workgroup> bySecond: array<f32, BATCH>;
 var<workgroup> byInput: array<f32, BATCH>;
 var<workgroup> vectorSums: array<vec4f, BATCH>;
 var<workgroup> normSums: array<f32, BATCH>;
-var<workgroup> sums: array<f32, WIDTH>;
 var<workgroup> shared_: Latent;
-
-fn total(value: f32, me: u32) -> f32 {
-  workgroupBarrier();
-  sums[me] = value;
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var k = 0u; k < WIDTH; k++) { sum += sums[k]; }
-  return sum;
-}
 
 // Coefficients of a pair: how G, the second gradient and the centred input enter the latent's rows; what it adds to the vectors' gradient (w: the sum for b_dec) and to the norm's.
 struct Pair { gradient: f32, second: f32, input: f32, vectors: vec4f, norm: f32 }
@@ -188,8 +179,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     if (UNIT && numbers.isLast == 1u) {
       // Only what turns the decoder's row, nothing that makes it longer.
-      let length = sqrt(total(ofRow, me)) + PROJECTION_EPS;
-      let part = total(projection, me) / length / length;
+      let length = sqrt(totalOf(ofRow, me)) + PROJECTION_EPS;
+      let part = totalOf(projection, me) / length / length;
       for (var v = 0u; v < VECS; v++) {
         let c = me + v * WIDTH;
         if (c < V) { dec[v] -= part * parameters[own.parameters + (F + i) * V + c]; }
@@ -204,7 +195,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         rowsA[own.gradients + i * V + c] = enc[v];
         rowsA[own.gradients + (F + i) * V + c] = dec[v];
       }
-      let all = total(squares, me);
+      let all = totalOf(squares, me);
       if (me == 0u) {
         vectors[own.vectors + 3u * F + i] = gradient;
         latents[own.latents + i].touched = 1u;
@@ -234,7 +225,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       parameters[f] = dec[v];
     }
     if (UNIT) {
-      let length = sqrt(total(ofRow, me)) + RENORMALISE_EPS;
+      let length = sqrt(totalOf(ofRow, me)) + RENORMALISE_EPS;
       for (var v = 0u; v < VECS; v++) {
         let c = me + v * WIDTH;
         if (c < V) { parameters[own.parameters + (F + i) * V + c] = dec[v] / length; }

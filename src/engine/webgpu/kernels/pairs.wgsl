@@ -10,7 +10,7 @@
 const MANY = 256u;
 const MAIN_PAIR = 0x80000000u;
 const SECOND_PAIR = 0x40000000u;
-var<workgroup> sums: array<u32, MANY>;
+const THREADS = MANY;
 
 // 0 where the pair has no gradient.
 fn kindOf(own: Own, row: u32, i: u32, latent: Latent, vector: vec4f) -> u32 {
@@ -62,10 +62,7 @@ fn between(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
   let to = min(origin + each, numbers.F);
   var sum = 0u;
   for (var i = origin; i < to; i++) { sum += latents[own.latents + i].count; }
-  sums[me] = sum;
-  workgroupBarrier();
-  var start = 0u;
-  for (var other = 0u; other < me; other++) { start += sums[other]; }
+  var start = sumBefore(sum, me).x;
   for (var i = origin; i < to; i++) {
     latents[own.latents + i].start = start;
     start += latents[own.latents + i].count;

@@ -9,7 +9,7 @@
 
 const MANY = 256u;
 const WORDS = WIDTH / 32u;
-var<workgroup> counts: array<u32, MANY>;
+const THREADS = MANY;
 var<workgroup> mask: array<atomic<u32>, WORDS>;
 
 // One workgroup.
@@ -21,10 +21,7 @@ fn offsets(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
   let to = min(origin + each, numbers.count);
   var sum = 0u;
   for (var row = origin; row < to; row++) { sum += u32(rowsKnown[own.rows + numbers.first + row].firing); }
-  counts[me] = sum;
-  workgroupBarrier();
-  var start = 0u;
-  for (var other = 0u; other < me; other++) { start += counts[other]; }
+  var start = sumBefore(sum, me).x;
   for (var row = origin; row < to; row++) {
     starts[row] = start;
     start += u32(rowsKnown[own.rows + numbers.first + row].firing);

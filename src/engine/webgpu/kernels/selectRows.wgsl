@@ -6,6 +6,7 @@
 @group(0) @binding(4) var<storage, read> bias: array<vec4f>;
 
 const BINS = 256u;
+const THREADS = WIDTH;
 var<workgroup> histogram: array<atomic<u32>, BINS>;
 var<workgroup> chosen: u32;
 var<workgroup> remaining: u32;
@@ -42,20 +43,27 @@ fn selectLargest(own: Own, row: u32, aux: bool, wanted: u32, me: u32, first: u32
       if (key > 0u && goesOn(key, i, place, cut, index)) { atomicAdd(&histogram[byteOf(key, i, place)], 1u); }
     }
     workgroupBarrier();
-    if (me == 0u) {
-      var rest = left;
-      var bin = BINS;
+    const each = BINS / WIDTH;
+    var sum = 0u;
+    for (var b = me * each; b < (me + 1u) * each; b++) { sum += atomicLoad(&histogram[b]); }
+    let at = sumBefore(sum, me);
+    let above = at.y - at.x - sum;
+    // Fewer than wanted in all, so everything stays; or nothing is wanted.
+    if (me == 0u && (at.y < left || left == 0u)) { chosen = BINS - 1u; remaining = 0u; ending = select(1u, 0u, left == 0u); }
+    if (above < left && left <= above + sum) {
+      var rest = left - above;
+      var bin = (me + 1u) * each;
       var count = 0u;
       loop {
         bin -= 1u;
         count = atomicLoad(&histogram[bin]);
-        if (count >= rest || bin == 0u) { break; }
+        if (count >= rest) { break; }
         rest -= count;
       }
       chosen = bin;
       remaining = rest;
-      // 1: fewer than wanted in all, so everything stays; 2: all ties stay.
-      ending = select(select(0u, 2u, place == 3u && count == rest), 1u, count < rest);
+      // 2: all ties stay.
+      ending = select(0u, 2u, place == 3u && count == rest);
     }
     let bin = workgroupUniformLoad(&chosen);
     left = workgroupUniformLoad(&remaining);

@@ -1,0 +1,82 @@
+// Times the encoder's matrix product as one of products.ts computes it, and checks what comes out.
+import type { Gpu } from "./gpu.ts";
+import { constantsFor, vec4s } from "./kernels.ts";
+import { withProduct } from "./layouts.ts";
+import { NUMBERS_BYTES, packNumbers } from "./numbers.ts";
+import { groupsOf, isExact, kernelOf, type Product } from "./products.ts";
+
+export interface ProductShape {
+  readonly rows: number;
+  readonly d: number;
+  readonly F: number;
+}
+
+const ROUNDS = 3;
+/** Values of the product that are checked. */
+const CHECKED = 256;
+
+/** Milliseconds of the product at its quickest, or null where there is no memory for it or the result is not that of plain sums. */
+export async function measureProduct(gpu: Gpu, { rows, d, F }: ProductShape, product: Product): Promise<number | null> {
+  const V = vec4s(d);
+  const constants = withProduct(constantsFor(plainSae(d, F), {}), product);
+  if (!(await gpu.takes(kernelOf(product), constants))) return null;
+  const buffers = await gpu.allocate({
+    activations: 2 * rows * V * 16,
+    parameters: F * V * 16,
+    vectors: F * 16,
+    pre: rows * F * 4,
+  });
+  if (!buffers) return null;
+  const numbers = gpu.uniform(NUMBERS_BYTES);
+  try {
+    const { activations, parameters, vectors, pre } = buffers as Record<string, GPUBuffer>;
+    const x = rowsOf(rows, d, 104_729, 2011);
+    const w = rowsOf(F, d, 7919, 1009);
+    gpu.write(numbers, packNumbers({ rows, count: rows, F, V, d }));
+    gpu.write(activations!, x, rows * V * 16);
+    gpu.write(parameters!, w);
+    const bound = [numbers, activations!, parameters!, vectors!, pre!];
+    const run = gpu.bind(kernelOf(product), constants, bound, groupsOf(product, F, rows));
+    let best = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < ROUNDS; round++) {
+      const start = performance.now();
+      gpu.submit([run]);
+      // A read waits for all that was submitted.
+      await gpu.readBuffer(pre!, 0, 16);
+      best = Math.min(best, performance.now() - start);
+    }
+    const result = new Float32Array(await gpu.readBuffer(pre!, 0, rows * F * 4));
+    const operand = isExact(product) ? (value: number) => value : Math.f16round;
+    for (let n = 0; n < CHECKED; n++) {
+      const at = n === 0 ? rows * F - 1 : (n * 1_000_003) % (rows * F);
+      const [t, i] = [Math.floor(at / F), at % F];
+      let sum = 0;
+      for (let j = 0; j < d; j++) sum += operand(x[t * V * 4 + j]!) * operand(w[i * V * 4 + j]!);
+      if (!(Math.abs(result[at]! - sum) <= 1e-5 * Math.sqrt(d))) return null;
+    }
+    return best;
+  } finally {
+    for (const buffer of Object.values(buffers)) buffer.destroy();
+    numbers.destroy();
+  }
+}
+
+/** Values without structure that few digits don't hold; rows padded by zeros. */
+function rowsOf(count: number, d: number, step: number, period: number): Float32Array {
+  const width = vec4s(d) * 4;
+  return Float32Array.from({ length: count * width }, (_, at) =>
+    at % width < d ? ((at * step) % period) / period - 0.5 : 0,
+  );
+}
+
+function plainSae(d_in: number, d_sae: number) {
+  return {
+    architecture: "standard",
+    d_in,
+    d_sae,
+    apply_b_dec_to_input: false,
+    normalize_activations: "none",
+    dtype: "float32",
+    metadata: {},
+  } as const;
+}

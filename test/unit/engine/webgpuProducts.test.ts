@@ -1,0 +1,170 @@
+// Every way in which the WebGPU engine can compute its product and its sums, as far as the software GPU at hand has what it needs: the same numbers, and none that differs is used.
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { prepareBrowser, softwareGpuEnvironment, unavailable } from "../../../scripts/realVsCode.ts";
+import type { StepReport } from "../../../src/engine/engine.ts";
+import { copyMemberState } from "../../../src/engine/memberState.ts";
+import { createReferenceEngine } from "../../../src/engine/reference/referenceEngine.ts";
+import type { Gpu } from "../../../src/engine/webgpu/gpu.ts";
+import { plainLayout } from "../../../src/engine/webgpu/layouts.ts";
+import type { MemberPass } from "../../../src/engine/webgpu/memberPass.ts";
+import { provesItself } from "../../../src/engine/webgpu/productCheck.ts";
+import { isExact, nameOf, PLAIN, productsFor } from "../../../src/engine/webgpu/products.ts";
+import {
+  createWebgpuEngine,
+  type WebgpuEngineOptions,
+  webgpuAdapters,
+} from "../../../src/engine/webgpu/webgpuEngine.ts";
+import { assertRelative } from "./closeness.ts";
+import { architectures, type Shape, setUp, stepInput } from "./randomCases.ts";
+
+const missing = unavailable && `no software GPU: ${unavailable}`;
+if (!missing) await prepareBrowser();
+const adapters = missing ? [] : await webgpuAdapters({ environment: softwareGpuEnvironment });
+const adapter = adapters.find(({ software }) => software);
+
+/** Several tiles in every direction, none of them whole; two members, one behind the other. */
+const shape: Shape = { what: "", architecture: "topk", d: 37, F: 83, k: 5, rows: 70, members: 2, window: 1 };
+const STEPS = 3;
+
+async function train(
+  options: WebgpuEngineOptions,
+  own: Shape = shape,
+): Promise<{ reports: StepReport[]; warnings: string[] }> {
+  const warnings: string[] = [];
+  const engine = await createWebgpuEngine({
+    software: true,
+    environment: softwareGpuEnvironment,
+    patience: 900_000,
+    onWarning: (warning) => warnings.push(warning),
+    ...options,
+  });
+  try {
+    const { config, states, batch } = setUp(own);
+    const trainer = await engine.createTrainer(config, states.map(copyMemberState));
+    const reports: StepReport[] = [];
+    for (let s = 0; s < STEPS; s++) reports.push(...(await trainer.step(batch(s), own.rows, stepInput(s))));
+    await trainer.close();
+    return { reports, warnings };
+  } finally {
+    await engine.close();
+  }
+}
+
+async function reference(): Promise<StepReport[]> {
+  const { config, states, batch } = setUp(shape);
+  const trainer = await createReferenceEngine().createTrainer(config, states);
+  const reports: StepReport[] = [];
+  for (let s = 0; s < STEPS; s++) reports.push(...(await trainer.step(batch(s), shape.rows, stepInput(s))));
+  return reports;
+}
+
+describe("products of the webgpu engine", { skip: missing }, () => {
+  test("which of them this software GPU can run", (t) => {
+    assert.ok(adapter);
+    const has = (feature: string) => adapter.features.includes(feature);
+    t.diagnostic(`${adapter.name}: ${productsFor(adapter, true).map(nameOf).join("; ")}`);
+    if (!has("shader-f16")) t.diagnostic("not run here, since it has no shader-f16: float16 operands");
+    if (adapter.matrices.length === 0)
+      t.diagnostic("not run here, since it has none: matrix units (scripts/lavapipe.sh has)");
+    if (!adapter.subgroups) t.diagnostic("not run here: sums by subgroups");
+  });
+
+  for (const autocast of [false, true]) {
+    for (const product of adapter ? productsFor(adapter, autocast) : []) {
+      if (autocast && isExact(product)) continue;
+      test(`${nameOf(product)}${autocast ? ", with autocast" : ""}: losses are the reference's`, async () => {
+        const { reports, warnings } = await train({ product: nameOf(product), autocast });
+        // Rounding operands to 11 bits moves a loss of a batch far less than by that much.
+        const tolerance = isExact(product) ? 1e-5 : 2e-3;
+        for (const [at, expected] of (await reference()).entries())
+          assertRelative(reports[at]!.loss, expected.loss, tolerance, `loss ${at}`);
+        assert.deepEqual(warnings, []);
+      });
+    }
+  }
+
+  for (const architecture of architectures) {
+    test(`${architecture}: sums with and without subgroups are the same`, async (t) => {
+      if (!adapter?.subgroups) return t.diagnostic("this adapter has no subgroups");
+      const own: Shape = { ...shape, architecture, window: 0 };
+      const [by, without] = [await train({ subgroups: true }, own), await train({ subgroups: false }, own)];
+      for (const [at, { loss, l0, grad_norm, n_dead }] of without.reports.entries()) {
+        const found = by.reports[at]!;
+        assertRelative(found.loss, loss, 1e-5, `loss ${at}`);
+        assertRelative(found.grad_norm, grad_norm, 1e-4, `gradient norm ${at}`);
+        assert.deepEqual([found.l0, found.n_dead], [l0, n_dead]);
+      }
+    });
+  }
+
+  test("the quickest product of an adapter and shape is kept in a file, and one that is to be avoided isn't tried", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "sae-products-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const tuningFile = join(folder, "deep", "products.json");
+    await train({ tuningFile, tunesSoftware: true });
+    const kept = JSON.parse(readFileSync(tuningFile, "utf8")) as {
+      products: Record<string, string>;
+      avoided: Record<string, string[]>;
+    };
+    const [shapeKey] = Object.keys(kept.products);
+    const names = productsFor(adapter!, false).map(nameOf);
+    assert.ok(names.includes(kept.products[shapeKey!]!), JSON.stringify(kept));
+    assert.deepEqual(Object.values(kept.avoided).flat(), [], "a trial that ended leaves no mark");
+    // All but the plain one failed before, says the file: none of them is tried, and the plain one is found again.
+    const others = { products: {}, avoided: { [adapter!.key]: names.slice(1) } };
+    writeFileSync(tuningFile, JSON.stringify(others));
+    await train({ tuningFile, tunesSoftware: true });
+    const again = JSON.parse(readFileSync(tuningFile, "utf8")) as typeof kept;
+    assert.equal(again.products[shapeKey!], names[0]);
+    assert.deepEqual(again.avoided, others.avoided);
+    // What is no such file is made anew.
+    writeFileSync(tuningFile, "[");
+    await train({ tuningFile, tunesSoftware: true });
+    assert.ok(JSON.parse(readFileSync(tuningFile, "utf8")));
+  });
+});
+
+test("a product whose numbers differ on the first batch is refused with a warning and not given again (device made up)", async () => {
+  const expected = Float32Array.of(1, 2, 3, 4);
+  const product = { ...PLAIN, rows: 8 };
+  const layout = { ...plainLayout({ software: false, subgroups: false } as never), product };
+  for (const [found, isRight] of [
+    [[1, 2, 3, 4], true],
+    [[1, 2, 3, 4.001], false],
+    [[1, 2, 3, Number.NaN], false],
+  ] as const) {
+    const read = [Float32Array.from(found), expected];
+    const gpu = {
+      write: () => {},
+      submit: () => {},
+      readBuffer: async () => read.shift()!.buffer,
+      warnings: [] as string[],
+    };
+    const pass = { prepare: () => {}, products: () => ({ own: [], plain: [] }), productBytes: 16 };
+    const avoided: string[] = [];
+    const layouts = {
+      for: async () => layout,
+      avoid: async (one: typeof product) => void avoided.push(nameOf(one)),
+    };
+    const proven = await provesItself(
+      gpu as unknown as Gpu,
+      layouts as never,
+      layout,
+      pass as unknown as MemberPass,
+      {},
+      new Float32Array(0),
+    );
+    assert.equal(proven, isRight);
+    assert.deepEqual(avoided, isRight ? [] : [nameOf(product)]);
+    if (isRight) assert.deepEqual(gpu.warnings, []);
+    else
+      assert.match(
+        gpu.warnings[0]!,
+        /tile 128x64 depth 16 differs from the plain kernel's by .*the plain kernel is used/,
+      );
+  }
+});
