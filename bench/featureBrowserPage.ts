@@ -1,20 +1,15 @@
 // The feature browser's real bundle in a real Chromium, answered by the real service over a synthetic index: opened and scrolled by a script.
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import {
-  createMessageConnection,
-  type MessageConnection,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from "vscode-jsonrpc/node";
+import type { MessageConnection } from "vscode-jsonrpc/node";
 import { launchBrowser } from "../scripts/workbench.ts";
 import { featureBrowserHost } from "../src/protocol/featureBrowser.ts";
 import { answer, request } from "../src/protocol/rpc.ts";
 import { service } from "../src/protocol/service.ts";
 import { openWebview } from "../test/webview/webviewPage.ts";
 import type { Bench } from "./claim.ts";
+import { type ServiceLine, startService } from "./serviceLine.ts";
 import { buildSyntheticIndex, type SyntheticSize } from "./syntheticIndex.ts";
 
 export interface Scrolled {
@@ -48,25 +43,19 @@ export async function withFeatureBrowser(
   mkdirSync(ensemble, { recursive: true });
   await buildSyntheticIndex(join(ensemble, "index.sqlite"), size);
   const browser = await launchBrowser();
-  const open: { child: ChildProcess; page: Page }[] = [];
+  const open: { service: ServiceLine; page: Page }[] = [];
   const closeAll = async () => {
-    for (const { child, page } of open.splice(0)) {
+    for (const { service, page } of open.splice(0)) {
       await page.close();
-      child.kill();
+      await service.end();
     }
   };
   try {
     await use({
       open: async () => {
         await closeAll();
-        const child = spawn(process.execPath, [join(import.meta.dirname, "..", "dist", "service.js")], {
-          stdio: ["pipe", "pipe", "inherit"],
-        });
-        const line = createMessageConnection(
-          new StreamMessageReader(child.stdout),
-          new StreamMessageWriter(child.stdin),
-        );
-        line.listen();
+        const started = startService();
+        const { line } = started;
         // Its start is the editor's start, not the browser's.
         await request(line, service, "check", { file: "none.sae.jsonc", text: "{}" });
         const start = performance.now();
@@ -77,7 +66,7 @@ export async function withFeatureBrowser(
           height: 800,
           connect: (connection) => answer(connection, featureBrowserHost, askService(line, ensemble)),
         });
-        open.push({ child, page });
+        open.push({ service: started, page });
         await page.locator(".row:not(.waiting)").first().waitFor({ timeout: 120_000 });
         return { milliseconds: performance.now() - start, scroll: () => page.evaluate(scroll) };
       },

@@ -1,6 +1,7 @@
 // Every claim that can be measured, in the order in which `all` takes them.
 import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
+import { clickToScreenClaim } from "./debiasClick.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
@@ -21,6 +22,7 @@ export const claims: readonly Claim[] = [
   indexQueryClaim,
   importLargeClaim,
   flagsToScoresClaim,
+  clickToScreenClaim,
   poolingClaim,
   scrClaim,
   inspectFirstClaim,

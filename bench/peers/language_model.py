@@ -1,21 +1,28 @@
-# Language models of the Llama family from a GGUF file for the peers: transformers' own, and TransformerLens' with the same weights, both offline.
+# Language models of the Llama family from a GGUF file or a folder for the peers: transformers' own, and TransformerLens' with the same weights, both offline.
 import os
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+
+
+def arguments(path):
+    """A folder as transformers writes it, or a GGUF file."""
+    if os.path.isdir(path):
+        return (path,), {}
+    folder, name = os.path.split(path)
+    return (folder,), {"gguf_file": name}
 
 
 def hugging_face(path):
-    folder, name = os.path.split(path)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
-    return model.eval()
+    place, more = arguments(path)
+    return AutoModelForCausalLM.from_pretrained(*place, **more, dtype=torch.float32).eval()
 
 
 def tokenizer_of(path, bos_id):
-    folder, name = os.path.split(path)
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    place, more = arguments(path)
+    tokenizer = AutoTokenizer.from_pretrained(*place, **more)
     tokenizer.bos_token = tokenizer.convert_ids_to_tokens(bos_id)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -24,6 +24,22 @@ def check(name, what, codes, out, io, more=True):
     print(f"{'OK' if ok else 'NOT OK':7} {name:44} {what:13} L0 {l0:5.2f}  codes {code_error:.1e}  reconstruction {out_error:.1e}")
 
 
+# How far a reconstruction may be off, as a share of its norm, where weights and sums are of half precision: near ties of a TopK fall the other way.
+HALVES = {torch.float16: 0.01, torch.bfloat16: 0.1}
+
+
+def check_halves(name, load, io):
+    """The package's own arithmetic in half precision: a loose comparison, for the files' sake."""
+    global failed
+    for dtype, most in HALVES.items():
+        sae = load(dtype)
+        with torch.no_grad():
+            out = sae.decode(sae.encode(io["x"].to(dtype))).float()
+        off = ((out - io["reconstruction"]).norm() / io["reconstruction"].norm()).item()
+        failed |= not off < most
+        print(f"{'OK' if off < most else 'NOT OK':7} {name:44} {str(dtype).split('.')[1]:13} reconstruction off by {100 * off:.2f}%")
+
+
 for config in sorted(glob.glob(os.path.join(sys.argv[1], "*", "member_*", "cfg.json"))):
     folder = os.path.dirname(config)
     name = os.path.relpath(folder, sys.argv[1])
@@ -34,6 +50,8 @@ for config in sorted(glob.glob(os.path.join(sys.argv[1], "*", "member_*", "cfg.j
         out = sae.decode(codes)
     codes = codes.to_dense() if codes.is_sparse else codes
     check(name, type(sae).__name__, codes, out, io, sae.cfg.metadata.hook_name == "blocks.0.hook_resid_post")
+    if folder.endswith("member_0"):
+        check_halves(name, lambda dtype: SAE.load_from_disk(folder, dtype=str(dtype).split(".")[1]), io)
 
 for config in sorted(glob.glob(os.path.join(sys.argv[1], "exports", "flat", "*", "cfg.json"))):
     folder = os.path.dirname(config)
@@ -58,4 +76,5 @@ for module in sorted(glob.glob(os.path.join(sys.argv[1], "exports", "python", "*
     shapes = sae.W_enc.shape == (sae.cfg.d_in, sae.cfg.d_sae) and sae.W_dec.shape == (sae.cfg.d_sae, sae.cfg.d_in)
     contract = shapes and sae.cfg.hook_name == "blocks.0.hook_resid_post" and sae.cfg.hook_layer == 0 and sae.dtype == torch.float32
     check(os.path.relpath(folder, sys.argv[1]), type(sae).__name__, codes, out, io, same and contract)
+    check_halves(os.path.relpath(folder, sys.argv[1]), lambda dtype: loaded.EnsembleSAE(dtype=dtype), io)
 sys.exit(1 if failed else 0)

@@ -25,8 +25,8 @@ export function registerFeaturesTool(
     invoke: async ({ input }, token) => {
       const said = (text: string) => new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(text)]);
       await store.listed();
-      const indexed = store.ensembles.find(({ ensemble }) => ensemble.indexed && !ensemble.damage);
-      const ensemble = inspector.ensemble ?? indexed?.ensemble.folder;
+      const folders = store.readable.map(({ ensemble }) => ensemble.folder);
+      const ensemble = folders.find((folder) => folder === inspector.ensemble) ?? folders[0];
       if (!ensemble)
         return said(
           "There is no ensemble of sparse autoencoders in this workspace yet. The user can train one with the command “SAE Ensembles: Run the Demo”.",

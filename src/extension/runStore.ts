@@ -39,6 +39,11 @@ export class RunStore implements vscode.Disposable {
     return this.#runs.flatMap((run) => run.ensembles.map((ensemble) => ({ run, ensemble })));
   }
 
+  /** Those that texts can be read through. */
+  get readable(): readonly { run: RunEntry; ensemble: EnsembleEntry }[] {
+    return this.ensembles.filter(({ ensemble }) => ensemble.indexed && !ensemble.damage);
+  }
+
   /** Waits for the service's first answer: a command right after the start must not find an empty workspace. */
   async listed(): Promise<void> {
     if (!this.#loaded) await this.watch();

@@ -1,5 +1,5 @@
 // How runs are put into words: durations, shares, one line for a run.
-import type { FeatureRow } from "../protocol/featureBrowser.ts";
+import type { NamedFeature } from "../protocol/inspection.ts";
 import type { RunEntry } from "../protocol/service.ts";
 
 /** "12 s", "4 min", "1 h 20 min". */
@@ -37,7 +37,7 @@ export function describeRun(run: RunEntry): string {
 }
 
 /** A feature's label or, without one, its three strongest tokens. */
-export function featureWords({ label, tokens }: Pick<FeatureRow, "label" | "tokens">): string {
+export function featureWords({ label, tokens }: Pick<NamedFeature, "label" | "tokens">): string {
   return (
     label ||
     tokens

@@ -95,6 +95,11 @@ class SqliteFeatureIndex implements FeatureIndex {
     return this.#reading(() => this.#rows(ids.map(this.#existing), null));
   }
 
+  statistics(id: number): Pick<FeatureSummary, "density" | "max"> {
+    const { count, max } = this.#columns;
+    return { density: count[this.#existing(id)]! / Math.max(1, this.info.tokens), max: max[id]! };
+  }
+
   clearest(): Uint32Array {
     return this.#reading(() => {
       // An index built before this was kept: once for as long as it is open.

@@ -29,6 +29,13 @@ export async function readAt(
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(length);
+  await readInto(file, path, offset, bytes);
+  return bytes;
+}
+
+/** Fills `bytes` from `offset` on. */
+export async function readInto(file: FileHandle, path: string, offset: number, bytes: Uint8Array): Promise<void> {
+  const { length } = bytes;
   // A single read is limited to 2 GiB by the system and may be short.
   for (let done = 0; done < length; ) {
     const { bytesRead } = await file.read(bytes, done, Math.min(length - done, 1 << 30), offset + done);
@@ -38,5 +45,4 @@ export async function readAt(
     }
     done += bytesRead;
   }
-  return bytes;
 }

@@ -230,13 +230,20 @@ export async function tensorData(file: Safetensors, name: string): Promise<Tenso
   }
 }
 
-/** One tensor of F64, F32, F16 or BF16 as float32; with the shape that it must have, if one is given. */
-export async function tensorFloat32(file: Safetensors, name: string, shape?: readonly number[]): Promise<Float32Array> {
-  const { dtype } = tensorEntryOf(file, name, shape);
+/** The entry of a tensor that must hold floats: F64, F32, F16 or BF16; with the shape that it must have, if one is given. */
+export function floatEntryOf(file: Safetensors, name: string, shape?: readonly number[]): TensorEntry {
+  const entry = tensorEntryOf(file, name, shape);
+  const { dtype } = entry;
   if (dtype !== "F64" && dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
     const where = `tensor ${name}`;
     throw new InputError({ file: file.path, where, found: `dtype ${dtype}`, expected: "F64, F32, F16 or BF16" });
   }
+  return entry;
+}
+
+/** One tensor of floats as float32; with the shape that it must have, if one is given. */
+export async function tensorFloat32(file: Safetensors, name: string, shape?: readonly number[]): Promise<Float32Array> {
+  const { dtype } = floatEntryOf(file, name, shape);
   const data = await tensorData(file, name);
   if (dtype === "F64") return new Float32Array(data as Float64Array);
   if (dtype === "F16") return float16ToFloat32(data as Uint16Array);

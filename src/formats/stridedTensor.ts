@@ -1,6 +1,7 @@
 // A tensor's elements out of its bytes, in row-major order, whatever its strides.
 import { bfloat16ToFloat32 } from "./halfFloats.ts";
 import type { Dtype } from "./safetensors.ts";
+import { transposed } from "./transpose.ts";
 
 export interface StridedView {
   /** Elements, all three. */
@@ -10,7 +11,7 @@ export interface StridedView {
 }
 
 /**
- * As float32. `bytes` is a whole storage in a buffer of its own, little-endian; the view must lie inside it.
+ * As float32. `bytes` is a whole storage from the beginning of its buffer, little-endian; the view must lie inside it.
  * A contiguous view of F32 is not copied. 64-bit integers are for counts: they lose what float32 can't hold.
  */
 export function stridedFloat32(
@@ -26,6 +27,9 @@ export function stridedFloat32(
     return data.float32(offset, count);
   }
   const all = data instanceof Float32Array ? data : data.float32(0, data.length);
+  // A matrix stored the other way round, as dictionary_learning's encoders are: the one case that is common and large.
+  if (shape.length === 2 && strides[0] === 1 && strides[1] === shape[0])
+    return transposed(all.subarray(offset, offset + count), shape[1]!, shape[0]!);
   const result = new Float32Array(count);
   // The last two axes in loops of their own: a matrix, which is what is large, costs no arithmetic but its additions.
   const rank = shape.length;

@@ -1,6 +1,6 @@
 // What a tensor of a safetensors file holds, in numbers: read in pieces, so that a large one needs little memory.
 import type { Safetensors } from "./safetensors.ts";
-import { tensorPieces } from "./tensorPieces.ts";
+import { eachPiece } from "./tensorPieces.ts";
 
 export interface TensorStatistics {
   readonly elements: number;
@@ -26,7 +26,7 @@ export async function tensorStatistics(
 ): Promise<TensorStatistics> {
   let [elements, notFinite, zeros, sum, squares] = [0, 0, 0, 0, 0];
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for await (const values of tensorPieces(file, name, { signal })) {
+  await eachPiece(file, name, { signal }, (values) => {
     elements += values.length;
     for (const value of values) {
       if (!Number.isFinite(value)) {
@@ -39,16 +39,16 @@ export async function tensorStatistics(
       sum += value;
       squares += value * value;
     }
-  }
+  });
   const counted = elements - notFinite;
   if (counted === 0) [min, max] = [0, 0];
   const histogram = new Array<number>(BINS).fill(0);
   const scale = max > min ? BINS / (max - min) : 0;
-  for await (const values of tensorPieces(file, name, { signal })) {
+  await eachPiece(file, name, { signal }, (values) => {
     for (const value of values) {
       if (Number.isFinite(value)) histogram[Math.min(BINS - 1, Math.floor((value - min) * scale))]!++;
     }
-  }
+  });
   return {
     elements,
     notFinite,

@@ -15,10 +15,8 @@ export async function describeText(
   signal?: AbortSignal,
 ): Promise<string> {
   const { tokens } = await inspection.read(text, signal);
-  const ids = [...new Set(tokens.flatMap(({ features }) => [...features]))];
-  const summaries = new Map(index.summaries(ids).map((summary) => [summary.id, summary]));
   const features = featuresHere(tokens, ranking, {
-    of: (feature) => summaries.get(feature)!,
+    of: (feature) => index.statistics(feature),
     tokens: index.info.tokens,
   });
   const { info } = inspection.model;
@@ -28,8 +26,9 @@ export async function describeText(
     specificity: "by how rare they are in the corpus and how strongly they fire here",
   }[ranking];
   const shown = features.slice(0, count);
-  const lines = shown.map(({ feature, count, max }) => {
-    const summary = summaries.get(feature)!;
+  const summaries = index.summaries(shown.map(({ feature }) => feature));
+  const lines = shown.map(({ feature, count, max }, i) => {
+    const summary = summaries[i]!;
     const here = tokensHere(inspection, text, tokens, feature);
     return `- ${featureTitle(summary)}: on ${count} of ${tokens.length} tokens here (${here}), at most ${max.toPrecision(3)} (in the corpus at most ${summary.max.toPrecision(3)}); fires on ${(100 * summary.density).toPrecision(2)}% of the corpus' tokens, in ${summary.found.filter(Boolean).length} of ${summary.found.length} SAEs`;
   });

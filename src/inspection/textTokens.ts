@@ -11,7 +11,23 @@ export interface TextToken {
 
 export function textTokens(text: string, tokenizer: Tokenizer): TextToken[] {
   const units = unitsOfBytes(text);
-  return tokenizer.encode(text).map(({ id, start, end }) => ({ id, start: units[start]!, end: units[end]! }));
+  const tokens = tokenizer.encode(text).map(({ id, start, end }) => ({ id, start: units[start]!, end: units[end]! }));
+  return withJoinedCharacters(text, tokens);
+}
+
+/** Marks and Hangul letters that a normaliser can join with the character before. */
+const JOINED = /^[\p{M}\u1100-\u11ff]/u;
+
+/** What was joined with a character has no token of its own: it belongs to those of that character. */
+function withJoinedCharacters(text: string, tokens: TextToken[]): TextToken[] {
+  const covered = new Uint8Array(text.length);
+  for (const { start, end } of tokens) covered.fill(1, start, end);
+  if (!covered.includes(0)) return tokens;
+  const joinedTo = (end: number): number => {
+    const length = end < text.length && !covered[end] ? (JOINED.exec(text.slice(end, end + 2))?.[0].length ?? 0) : 0;
+    return length === 0 ? end : joinedTo(end + length);
+  };
+  return tokens.map((token) => (token.end > token.start ? { ...token, end: joinedTo(token.end) } : token));
 }
 
 /** For each byte of the text's UTF-8 (and its end), the unit where its character begins. */

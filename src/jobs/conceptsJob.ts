@@ -1,7 +1,6 @@
 // Concept detection as a job of a run: the experiment's section "concepts" becomes the options of concepts.ts.
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { InputError } from "../formats/inputError.ts";
 import { type ConceptsJobOptions, concepts, readConceptTexts } from "./concepts.ts";
 import { demoPath } from "./demoData.ts";
 import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
@@ -20,7 +19,7 @@ export async function conceptsJob({ experiment, run, signal, progress, model, en
   const report = conceptsReportPath(experiment);
   const done = {
     section: experiment.settings.concepts,
-    texts: [options.trainFile, options.testFile].map(textState),
+    texts: [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])].map(textState),
     trained: ensembleTasks(experiment.settings).map(({ name }) => run.record.stages[`train ${name}`] ?? null),
   };
   if (run.isFinished("concepts", done) && existsSync(`${report}.json`)) return;
@@ -41,16 +40,10 @@ export function conceptsOptions(experiment: Experiment): ConceptsJobOptions {
   const { dataset_path, test_dataset_path, per_class } = section;
   const at = (path: string): string => shownPath(resolve(dirname(experiment.file), path));
   const demo = dataset_path === "demo";
-  if (!demo && test_dataset_path === undefined)
-    throw new InputError({
-      file: at(dataset_path),
-      where: "--test",
-      found: "nothing",
-      expected: "a file to test on (test_dataset_path in an experiment)",
-    });
+  const testFile = test_dataset_path !== undefined ? at(test_dataset_path) : demo ? demoPath("testBios") : undefined;
   return {
     trainFile: demo ? demoPath("bios") : at(dataset_path),
-    testFile: test_dataset_path === undefined ? demoPath("testBios") : at(test_dataset_path),
+    ...(testFile !== undefined && { testFile }),
     columns: { text: section.text_column, label: section.label_column },
     ...(section.classes && { classes: section.classes }),
     ...(section.ensembles && { ensembles: section.ensembles }),

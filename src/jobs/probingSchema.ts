@@ -54,9 +54,9 @@ export const debiasSchema = z
 export const conceptsSchema = z
   .strictObject({
     ...labelled,
-    test_dataset_path: path
-      .optional()
-      .meta({ description: 'Labelled texts to test on; needed unless dataset_path is "demo".' }),
+    test_dataset_path: path.optional().meta({
+      description: "Labelled texts to test on; without them 30% of each class are held out with the first seed.",
+    }),
     label_column: z.string().min(1).default("profession").meta({ description: "Column of the class." }),
     classes: names.optional().meta({ description: "Classes; default all with enough texts." }),
     per_class: count

@@ -29,14 +29,40 @@ const tokenizerSchema = z.looseObject({
   decoder: part.nullish(),
   model: z.looseObject({
     type: z.literal("BPE", "BPE"),
-    vocab: z.record(z.string(), z.int().nonnegative()),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    vocab: z
+      .custom<Record<string, number>>(isObject, "tokens with their ids")
+      .superRefine((vocab, context) =>
+        refuseFirst(context, Object.keys(vocab), (token) => Number.isInteger(vocab[token]) && vocab[token]! >= 0),
+      ),
+    merges: z
+      .custom<(string | [string, string])[]>(Array.isArray, "pairs of tokens")
+      .superRefine((merges, context) =>
+        refuseFirst(context, [...merges.keys()], (at) => typeof merges[at] === "string" || isPair(merges[at])),
+      ),
     unk_token: z.string().nullish(),
     byte_fallback: z.boolean().nullish(),
   }),
 });
 
 export type TokenizerConfig = z.input<typeof tokenizerSchema>;
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isPair(merge: unknown): boolean {
+  return Array.isArray(merge) && merge.length === 2 && merge.every((token) => typeof token === "string");
+}
+
+/** By one loop: a schema for each of a hundred thousand entries takes as long as everything else here. */
+function refuseFirst<Key extends string | number>(
+  context: z.RefinementCtx,
+  keys: readonly Key[],
+  isRight: (key: Key) => boolean,
+): void {
+  const wrong = keys.find((key) => !isRight(key));
+  if (wrong !== undefined) context.addIssue({ code: "custom", path: [wrong], message: "not an entry of its kind" });
+}
 
 /** Names of special tokens, from tokenizer_config.json; ids from elsewhere serve where a name is not given. */
 export interface SpecialTokens {

@@ -1,6 +1,6 @@
 // What the editor asks about text: tokens and features of a document, features of a part of it, the next token under interventions. Shapes only.
 import * as z from "zod";
-import { featureRow } from "./featureBrowser.ts";
+import { type FeatureRow, featureRow } from "./featureBrowser.ts";
 
 export const span = z.object({ start: z.number().int().min(0), end: z.number().int().min(0) });
 export type Span = z.infer<typeof span>;
@@ -9,27 +9,60 @@ export const documentKind = z.enum(["text", "jsonl", "csv", "tsv"]);
 export type DocumentKind = z.infer<typeof documentKind>;
 
 /** One token; `start` and `end` are UTF-16 offsets in the text that was sent. */
-export const inspectedToken = z.object({
-  start: z.number().int(),
-  end: z.number().int(),
-  id: z.number().int(),
-  text: z.string(),
-  special: z.boolean(),
+export interface InspectedToken {
+  readonly start: number;
+  readonly end: number;
+  readonly id: number;
+  readonly text: string;
+  readonly special: boolean;
   /** Natural logarithm; null where no token stands before. */
-  logprob: z.number().nullable(),
+  readonly logprob: number | null;
   /** 0: the model's first choice. */
-  rank: z.number().nullable(),
+  readonly rank: number | null;
   /** Strongest first. */
-  features: z.array(z.object({ feature: z.number().int(), value: z.number() })),
-});
-export type InspectedToken = z.infer<typeof inspectedToken>;
+  readonly features: readonly { readonly feature: number; readonly value: number }[];
+}
+
+/** What tints and hovers need of a feature. */
+export interface NamedFeature extends Pick<FeatureRow, "feature" | "member" | "index" | "label" | "flagged" | "max"> {
+  /** The strongest activating ones. */
+  readonly tokens: readonly { readonly text: string }[];
+  readonly foundIn: readonly boolean[];
+}
+
+const isNumber = (value: unknown) => typeof value === "number";
+const isNumberOrNull = (value: unknown) => value === null || typeof value === "number";
+
+/** By loops, here and below: thousands of entries come with every answer, and the host must not be held up by them. */
+function areTokens(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  for (const token of value as Partial<InspectedToken>[]) {
+    if (!isNumber(token.start) || !isNumber(token.end) || !isNumber(token.id)) return false;
+    if (typeof token.text !== "string" || typeof token.special !== "boolean") return false;
+    if (!isNumberOrNull(token.logprob) || !isNumberOrNull(token.rank) || !Array.isArray(token.features)) return false;
+    for (const { feature, value } of token.features) if (!isNumber(feature) || !isNumber(value)) return false;
+  }
+  return true;
+}
+
+function areNamedFeatures(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  for (const row of value as Partial<NamedFeature>[]) {
+    if (!isNumber(row.feature) || !isNumber(row.member) || !isNumber(row.index) || !isNumberOrNull(row.max))
+      return false;
+    if (typeof row.label !== "string" || typeof row.flagged !== "boolean") return false;
+    if (!Array.isArray(row.tokens) || !row.tokens.every((token) => typeof token?.text === "string")) return false;
+    if (!Array.isArray(row.foundIn) || !row.foundIn.every((found) => typeof found === "boolean")) return false;
+  }
+  return true;
+}
 
 export const inspectedDocument = z.object({
-  tokens: z.array(inspectedToken),
+  tokens: z.custom<InspectedToken[]>(areTokens, "inspected tokens"),
   /** [pinned][tokens] */
   pinned: z.array(z.array(z.number())),
   /** Every feature that the tokens or `pinned` name. */
-  rows: z.array(featureRow),
+  rows: z.custom<NamedFeature[]>(areNamedFeatures, "named features"),
   /** What was read; less than everything in a long document. */
   read: span,
   /** Share of characters that the tokenizer has no name for. */

@@ -1,7 +1,7 @@
 // What the extension host asks of the service: the long-lived child under Node 24 that reads run folders and indices, starts and stops runs, and answers about text. Shapes only.
 import * as z from "zod";
 import { conceptsChoice, conceptsHost } from "./concepts.ts";
-import { debiasChoice, debiasHost } from "./debias.ts";
+import { debiasChoice, debiasHost, debiasVerdict } from "./debias.ts";
 import { comparison } from "./ensembleComparison.ts";
 import { annotation, featureBrowserHost, featureRow, sourceQuestion } from "./featureBrowser.ts";
 import { generated, inspectionRequests } from "./inspection.ts";
@@ -19,6 +19,13 @@ const progress = z.object({
   rate: z.number().nullable(),
   eta: z.number().nullable(),
 });
+
+/** What a person said of SAEs whose files don't: how a bare state dict selects. */
+const saidOfSaes = z.object({
+  architecture: z.enum(["standard", "topk", "jumprelu"]).optional(),
+  k: z.int().positive().optional(),
+});
+export type SaidOfSaes = z.infer<typeof saidOfSaes>;
 
 /** One run folder as a watcher sees it. */
 export const runEntry = z.object({
@@ -101,10 +108,10 @@ export const service = {
     },
     /** Layers of the model that an experiment would name so; null where it isn't here or can't be read yet. */
     modelLayers: { params: z.object({ model: z.string() }), result: z.object({ layers: z.number().int().nullable() }) },
-    /** Opens SAEs in any layout: the hook that they name, or null; errors say what can't be read. */
+    /** Opens SAEs in any layout: the hook that they name, or null, and what no file says and a person must; errors say what can't be read. */
     describeSaes: {
-      params: z.object({ paths: z.array(z.string()).min(1) }),
-      result: z.object({ hook: z.string().nullable() }),
+      params: z.object({ paths: z.array(z.string()).min(1), said: saidOfSaes }),
+      result: z.object({ hook: z.string().nullable(), ask: z.enum(["architecture", "k"]).nullable() }),
     },
     /** Writes SAEs as one ensemble's folder, and the experiment that evaluates and indexes it. */
     importSaes: {
@@ -112,6 +119,7 @@ export const service = {
         paths: z.array(z.string()).min(1),
         folder: z.string(),
         hook_name: z.string(),
+        said: saidOfSaes,
         model: z.string(),
         text: z.string(),
       }),
@@ -188,7 +196,6 @@ export const service = {
     debiasOpen: { params: index, result: debias.ready.result },
     debiasPrepare: { params: index.extend({ choice: debiasChoice }), result: debias.prepare.result },
     debiasSuggestions: { params: debias.suggestions.params.extend(index.shape), result: debias.suggestions.result },
-    debiasVerdict: { params: index, result: debias.verdict.result },
     debiasRetrain: { params: index, result: debias.retrain.result },
     debiasCompare: { params: index, result: debias.compare.result },
     /** Runs the job on what is prepared, saves its report in the run folder's reports; the path of the Markdown. */
@@ -207,6 +214,8 @@ export const serviceClient = {
   requests: {},
   notifications: {
     runsChanged: z.object({ runs: z.array(runEntry) }),
+    /** Before annotationsChanged, where a debiasing of the ensemble is open. */
+    debiasVerdict: index.extend({ verdict: debiasVerdict }),
     annotationsChanged: index,
     /** Long work on labelled texts, until it is answered. */
     probingProgress: index.extend({ progress: probingProgress }),

@@ -130,14 +130,7 @@ export function movedAside(name: string): { readonly name: string; readonly time
  */
 export async function loadEnsemble(folder: string): Promise<Ensemble> {
   const path = join(folder, FILE);
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    const found = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new InputError({ file: path, found, expected: "the ensemble.json of an ensemble's folder" });
-  }
-  const file = parse(text, path);
+  const file = await readFileOf(folder);
   const members = [];
   for (const name of file.members) members.push(inferenceSae(await loadSae(join(folder, name))));
   for (const [j, member] of members.entries()) {
@@ -156,6 +149,23 @@ export async function loadEnsemble(folder: string): Promise<Ensemble> {
   }
   const { method, weights, seeds, hook, provenance } = file;
   return { method, members, weights, seeds, hook, provenance };
+}
+
+/** The folders of an ensemble's members, below its own; no weight is read. Throws InputError. */
+export async function memberFolders(folder: string): Promise<readonly string[]> {
+  return (await readFileOf(folder)).members;
+}
+
+async function readFileOf(folder: string): Promise<z.infer<typeof ensembleSchema>> {
+  const path = join(folder, FILE);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    const found = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new InputError({ file: path, found, expected: "the ensemble.json of an ensemble's folder" });
+  }
+  return parse(text, path);
 }
 
 function parse(text: string, path: string): z.infer<typeof ensembleSchema> {

@@ -1,10 +1,10 @@
 // An ensemble of SAEs that exist already: one, several of one layout, or a bag of strangers that share a hook and a width.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import type { Ensemble, EnsembleMethod } from "./ensemble.ts";
-import { loadEnsemble } from "./ensembleFolder.ts";
+import { loadEnsemble, memberFolders } from "./ensembleFolder.ts";
 import { inferenceSae } from "./fold.ts";
 import type { OpenedSae, OpenOptions } from "./layouts/opened.ts";
 import { openSae } from "./openSae.ts";
@@ -31,7 +31,7 @@ export async function openSources(paths: readonly string[], options: OpenOptions
       continue;
     }
     const ensemble = await loadEnsemble(folder);
-    const names = (JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8")) as { members: string[] }).members;
+    const names = await memberFolders(folder);
     const origins = originsSchema.safeParse(ensemble.provenance["imported"]).data;
     const members = ensemble.members.map((sae, j) => {
       const warnings = origins?.[j]?.warnings ?? [];

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { InputError } from "../formats/inputError.ts";
 import { isBareStateDict, readBareStateDict } from "./layouts/bareStateDict.ts";
-import { isDictionaryLearning, readDictionaryLearning } from "./layouts/dictionaryLearning.ts";
+import { isDictionaryLearning, readDictionaryLearning, saysItsClass } from "./layouts/dictionaryLearning.ts";
 import { isGemmaScope, readGemmaScope } from "./layouts/gemmaScope.ts";
 import { isOpenAi, readOpenAi } from "./layouts/openAi.ts";
 import { jsonObject, metadataWith, type OpenedSae, type OpenOptions } from "./layouts/opened.ts";
@@ -57,9 +57,11 @@ async function openStateDict(
   config: Record<string, unknown> | null,
   options: OpenOptions,
 ): Promise<OpenedSae> {
+  refuseCrosscoder(file);
   if (isOpenAi(file)) return readOpenAi(file, options);
   if (basename(file.path).startsWith("params.") && isGemmaScope(file)) return readGemmaScope(file, config, options);
-  if (options.architecture === undefined && isDictionaryLearning(file)) {
+  // A person's word on a bare state dict goes before the names of its tensors, but not before what its configuration says.
+  if (isDictionaryLearning(file) && (options.architecture === undefined || saysItsClass(file, config))) {
     return readDictionaryLearning(file, config, options);
   }
   if (isBareStateDict(file)) return readBareStateDict(file, options);
@@ -67,6 +69,15 @@ async function openStateDict(
   const found = `the tensors ${names.slice(0, 12).join(", ")}${names.length > 12 ? `, … (${names.length})` : ""}`;
   const expected = "an SAE of SAELens, dictionary_learning, sparsify, Gemma Scope or OpenAI";
   throw new InputError({ file: file.path, found: names.length > 0 ? found : "no tensors", expected });
+}
+
+/** A crosscoder's matrices have a third axis, its layers (or models). */
+function refuseCrosscoder({ path, tensors }: StateDict): void {
+  for (const [name, { shape }] of tensors) {
+    if (!/^(w_enc|w_dec|(encoder|decoder)\.weight)$/i.test(name) || shape.length !== 3) continue;
+    const found = `shape [${shape}]: a crosscoder, which reads several layers at once`;
+    throw new InputError({ file: path, where: `tensor ${name}`, found, expected: "an SAE of one hook: a matrix" });
+  }
 }
 
 /** The file of the weights that a path means. */

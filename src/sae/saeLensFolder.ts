@@ -5,16 +5,17 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import {
+  floatEntryOf,
   readSafetensors,
   type Safetensors,
   type TensorSource,
   tensorData,
-  tensorEntryOf,
   tensorFloat32,
   writeSafetensors,
 } from "../formats/safetensors.ts";
-import { tensorPieces } from "../formats/tensorPieces.ts";
-import { checkFinite } from "./parameters.ts";
+import { eachPiece } from "../formats/tensorPieces.ts";
+import { turnRows } from "../formats/transpose.ts";
+import { allFinite, checkFinite } from "./parameters.ts";
 import { type ParameterName, parameterNames, type Sae, type SaeConfig, type SaeWeights } from "./sae.ts";
 import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
 
@@ -95,30 +96,36 @@ export async function loadSparsity(folder: string): Promise<Float32Array | null>
 async function readWeights(file: Safetensors, config: SaeConfig, skip: boolean): Promise<SaeWeights> {
   const weights: Partial<Record<ParameterName, Float32Array>> = {};
   for (const name of storedNames(config, skip)) {
-    const values =
-      name === "W_enc" ? await readEncoder(file, config) : await tensorFloat32(file, name, shapeOf(name, config));
-    checkFinite(file.path, name, values);
-    weights[name] = values;
+    weights[name] = name === "W_enc" ? await readEncoder(file, config) : await readPlain(file, name, config);
   }
   return weights as SaeWeights;
 }
 
-/** W_enc, [d, F] in the file, turned to rows of features while it is read: a wide SAE is never in memory twice. */
-async function readEncoder(file: Safetensors, { d_in: d, d_sae: F }: SaeConfig): Promise<Float32Array> {
-  tensorEntryOf(file, "W_enc", [d, F]);
+/** A parameter as it lies in the file, looked through while it is read. */
+async function readPlain(file: Safetensors, name: ParameterName, config: SaeConfig): Promise<Float32Array> {
+  floatEntryOf(file, name, shapeOf(name, config));
+  const values = new Float32Array(sizeOf(name, config));
+  let finite = true;
+  await eachPiece(file, name, { into: values }, (piece) => {
+    finite &&= allFinite(piece);
+  });
+  if (!finite) checkFinite(file.path, name, values);
+  return values;
+}
+
+/** W_enc, [d, F] in the file, looked through and turned to rows of features while it is read. */
+async function readEncoder(file: Safetensors, config: SaeConfig): Promise<Float32Array> {
+  const { d_in: d, d_sae: F } = config;
+  floatEntryOf(file, "W_enc", [d, F]);
   const W_enc = new Float32Array(F * d);
+  let finite = true;
   let row = 0;
-  for await (const piece of tensorPieces(file, "W_enc", { row: F })) {
-    const rows = piece.length / F;
-    // A cache line of features at a time: each line of the piece is read once, and each of the rows that it goes to stays near.
-    for (let i0 = 0; i0 < F; i0 += 16) {
-      const i1 = Math.min(F, i0 + 16);
-      for (let r = 0; r < rows; r++) {
-        for (let i = i0; i < i1; i++) W_enc[i * d + row + r] = piece[r * F + i]!;
-      }
-    }
-    row += rows;
-  }
+  await eachPiece(file, "W_enc", { row: F }, (piece) => {
+    finite &&= allFinite(piece);
+    turnRows(piece, F, W_enc, d, row);
+    row += piece.length / F;
+  });
+  if (!finite) checkFinite(file.path, "W_enc", W_enc);
   return W_enc;
 }
 

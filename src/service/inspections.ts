@@ -87,7 +87,7 @@ export class Inspections {
           features: features[t]!,
         })),
         pinned: pinned.map((feature) => tokens.map((token) => codeOf(token, feature))),
-        rows: index.rows([...named]),
+        rows: index.named([...named]),
         read: read.end < read.start ? { start: 0, end: 0 } : read,
         unknown: characters === 0 ? 0 : unknown / characters,
       };
@@ -102,11 +102,8 @@ export class Inspections {
         ? all.filter(({ documentStart, documentEnd }) => documentStart < span.end && documentEnd > span.start)
         : all;
     const index = await this.#index(ensemble);
-    // Which features fire doesn't depend on the corpus; what it says of them is looked up for all at once.
-    const ids = [...new Set(tokens.flatMap(({ features }) => [...features]))];
-    const summaries = new Map(index.index.summaries(ids).map((summary) => [summary.id, summary]));
     const features = featuresHere(tokens, ranking, {
-      of: (feature) => summaries.get(feature)!,
+      of: (feature) => index.index.statistics(feature),
       tokens: index.index.info.tokens,
     });
     const first = features.slice(0, limit);
@@ -161,7 +158,9 @@ export class Inspections {
 
   async compare({ ensemble, a, b, limit }: Question<"compare">, signal: AbortSignal): Answer<"compare"> {
     return this.#use(ensemble, async (inspection) => {
-      const [first, second] = [await inspection.read(a, signal), await inspection.read(b, signal)];
+      // Line ends are "\n" for the model, as in a document that is inspected.
+      const read = (text: string) => inspection.read(text.replaceAll("\r\n", "\n"), signal);
+      const [first, second] = [await read(a), await read(b)];
       const differences = compareFeatures(first.tokens, second.tokens);
       const shownOnes = differences.slice(0, limit);
       const rows = (await this.#index(ensemble)).rows(shownOnes.map(({ feature }) => feature));
@@ -186,7 +185,13 @@ export class Inspections {
   async describe(ensemble: string, text: string, signal: AbortSignal): Promise<string> {
     return this.#use(ensemble, async (inspection) => {
       const { index } = await this.#index(ensemble);
-      return describeText(inspection, index, text, { ranking: "specificity", count: describedFeatures }, signal);
+      return describeText(
+        inspection,
+        index,
+        text.replaceAll("\r\n", "\n"),
+        { ranking: "specificity", count: describedFeatures },
+        signal,
+      );
     });
   }
 

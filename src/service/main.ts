@@ -21,6 +21,7 @@ import { layersOfModel } from "../model/layerCount.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { openSources } from "../sae/importEnsemble.ts";
+import { Unsaid } from "../sae/layouts/opened.ts";
 import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
 import { Probing } from "./probing.ts";
@@ -86,8 +87,18 @@ async function launch(folder: string, commandArguments: readonly string[]): Prom
   return { folder, from };
 }
 
-function annotationsChanged(ensemble: string): void {
+/** Tells everyone: first what the flags do to a classifier, where one is open, then that there is something to ask anew. */
+function annotationsChanged(ensemble: string, open: OpenEnsemble): void {
+  const verdict = probing.verdict(ensemble, open.flagged());
+  if (verdict) notify(connection, serviceClient, "debiasVerdict", { ensemble, verdict });
   notify(connection, serviceClient, "annotationsChanged", { ensemble });
+}
+
+/** Shown before it is on disk: a click waits for no disk. */
+async function changeAnnotations(ensemble: string, open: OpenEnsemble, change: () => Promise<boolean>): Promise<void> {
+  const saved = change();
+  annotationsChanged(ensemble, open);
+  if (await saved) annotationsChanged(ensemble, open);
 }
 
 answer(connection, service, {
@@ -139,12 +150,19 @@ answer(connection, service, {
   modelLayers: async ({ model }) => ({
     layers: await layersOfModel(model === "demo" ? demoPath("model") : model).catch(() => null),
   }),
-  describeSaes: async ({ paths }, signal) => {
-    const members = (await openSources(await localSaes({ paths, signal }))).flatMap((source) => source.members);
-    return { hook: members.map(({ sae }) => sae.config.metadata.hook_name).find((name) => name !== undefined) ?? null };
+  describeSaes: async ({ paths, said }, signal) => {
+    try {
+      const sources = await openSources(await localSaes({ paths, signal }), { ...said });
+      const hooks = sources.flatMap(({ members }) => members.map(({ sae }) => sae.config.metadata.hook_name));
+      return { hook: hooks.find((name) => name !== undefined) ?? null, ask: null };
+    } catch (error) {
+      if (error instanceof Unsaid) return { hook: null, ask: error.ask };
+      throw error;
+    }
   },
-  importSaes: async ({ paths, folder, hook_name, model, text }, signal) => {
-    const { members, experiment } = await importSaes({ paths, folder, model, text, signal, options: { hook_name } });
+  importSaes: async ({ paths, folder, hook_name, said, model, text }, signal) => {
+    const options = { ...said, hook_name };
+    const { members, experiment } = await importSaes({ paths, folder, model, text, signal, options });
     const lines = members.map(
       ({ path, layout, architecture, d_in, d_sae, explained_variance, l0 }) =>
         `${basename(path)}: ${layout}, ${architecture}, ${d_in} → ${d_sae}, explained variance ${explained_variance!.toFixed(3)}, L0 ${l0!.toFixed(1)}`,
@@ -181,14 +199,15 @@ answer(connection, service, {
   page: async ({ ensemble, query, offset, limit }) => (await opened(ensemble)).page(query, offset, limit),
   detail: async ({ ensemble, feature }) => (await opened(ensemble)).detail(feature),
   annotate: async ({ ensemble, ...edit }) => {
-    await (await opened(ensemble)).annotate(edit);
-    annotationsChanged(ensemble);
+    const open = await opened(ensemble);
+    await changeAnnotations(ensemble, open, () => open.annotate(edit));
     return {};
   },
   undo: async ({ ensemble }) => {
-    const undone = await (await opened(ensemble)).undo();
-    if (undone) annotationsChanged(ensemble);
-    return { undone };
+    const open = await opened(ensemble);
+    if (!open.undoable) return { undone: false };
+    await changeAnnotations(ensemble, open, () => open.undo());
+    return { undone: true };
   },
   tryText: async ({ ensemble, text }, signal) => {
     const tokens = await inspections.tokens(ensemble, text, triedFeatures, signal);
@@ -222,8 +241,9 @@ answer(connection, service, {
     return { label, detection: questions!.detection };
   },
   labelScore: async ({ ensemble, feature, label, answer, model }) => {
-    const detection = await (await opened(ensemble)).label(feature, label, answer, model);
-    annotationsChanged(ensemble);
+    const open = await opened(ensemble);
+    const detection = await open.label(feature, label, answer, model);
+    annotationsChanged(ensemble, open);
     return { detection };
   },
 });
@@ -249,13 +269,12 @@ async function readEventLines(file: string, from: number): Promise<{ lines: stri
 
 setInterval(async () => {
   for (const [folder, ensemble] of ensembles) {
-    const changed = await ensemble
-      .then((open) => open.refresh())
-      .catch((error: Error) => {
-        notify(connection, serviceClient, "log", { level: "warning", message: error.message });
-        return false;
-      });
-    if (changed) annotationsChanged(folder);
+    try {
+      const open = await ensemble;
+      if (await open.refresh()) annotationsChanged(folder, open);
+    } catch (error) {
+      notify(connection, serviceClient, "log", { level: "warning", message: (error as Error).message });
+    }
   }
 }, annotationLook).unref();
 

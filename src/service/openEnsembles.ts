@@ -8,10 +8,15 @@ import { detectionPrompt, labelPrompt, scoreDetection } from "../features/labell
 import { neuronpediaIds, neuronpediaPage } from "../features/neuronpedia.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import type { FeatureDetail, FeatureRow, ListQuery, Snapshot } from "../protocol/featureBrowser.ts";
+import type { NamedFeature } from "../protocol/inspection.ts";
 import { featureDetail, featureRow } from "./featureRows.ts";
 
 /** Name of the file of flags, labels and notes in an ensemble's folder. */
 export const annotationFile = "annotations.json";
+
+/** Tokens that name a feature in a hover, and features whose names are kept. */
+const namedTokens = 3;
+const mostNamed = 50_000;
 
 interface LabelQuestions {
   readonly feature: number;
@@ -34,6 +39,7 @@ export class OpenEnsemble {
   readonly #annotations: Annotations;
   readonly #undo: AnnotationEdit[][] = [];
   #annotationTime = 0;
+  readonly #named = new Map<number, NamedFeature>();
   readonly #indexTime: number;
   /** By member: the published SAE that it is, if it is one. */
   readonly #neuronpedia: readonly (string | null)[];
@@ -135,6 +141,18 @@ export class OpenEnsemble {
     return this.index.summaries(features).map((summary) => featureRow(summary));
   }
 
+  /** The same in short, for every token of a text: kept until a flag or a label changes. */
+  named(features: readonly number[]): NamedFeature[] {
+    if (this.#named.size > mostNamed) this.#named.clear();
+    const unknown = features.filter((feature) => !this.#named.has(feature));
+    for (const summary of this.index.summaries(unknown)) {
+      const { feature, member, index, label, flagged, max, tokens, foundIn } = featureRow(summary, namedTokens);
+      const texts = tokens.map(({ text }) => ({ text }));
+      this.#named.set(feature, { feature, member, index, label, flagged, max, tokens: texts, foundIn });
+    }
+    return features.map((feature) => this.#named.get(feature)!);
+  }
+
   /** Global numbers, ascending. */
   flagged(): number[] {
     return [...this.index.ids({ filter: { flagged: true } })].sort((a, b) => a - b);
@@ -162,7 +180,8 @@ export class OpenEnsemble {
     return { rows: [...flagged, ...others.rows.filter((row) => !row.flagged)], total: others.total };
   }
 
-  async annotate(edit: Edit): Promise<void> {
+  /** Shows at once; resolves when it is on disk: whether that brought in what someone else wrote. */
+  async annotate(edit: Edit): Promise<boolean> {
     const { features, flagged, label, note } = edit;
     const names = this.index.summaries(features).map(({ member, index }) => `${member}/${index}`);
     const change = {
@@ -172,16 +191,20 @@ export class OpenEnsemble {
       ...(note === undefined ? {} : { note }),
     };
     this.#undo.push(this.#annotations.edit(names.map((feature) => ({ feature, ...change }))));
-    await this.#save();
+    this.#showAnnotations();
+    return this.#save();
   }
 
-  /** Takes back the last change made here; false where there is none. */
+  /** Whether there is a change made here to take back. */
+  get undoable(): boolean {
+    return this.#undo.length > 0;
+  }
+
+  /** Takes back the last change made here, as `annotate` makes one. */
   async undo(): Promise<boolean> {
-    const edits = this.#undo.pop();
-    if (!edits) return false;
-    this.#annotations.edit(edits);
-    await this.#save();
-    return true;
+    this.#annotations.edit(this.#undo.pop() ?? []);
+    this.#showAnnotations();
+    return this.#save();
   }
 
   /** Takes over annotations that changed on disk; whether they had. */
@@ -202,13 +225,19 @@ export class OpenEnsemble {
     this.index.close();
   }
 
-  async #save(): Promise<void> {
-    await this.#annotations.save();
+  async #save(): Promise<boolean> {
+    const merged = await this.#annotations.save();
     this.#applyAnnotations();
+    return merged;
   }
 
   #applyAnnotations(): void {
     this.#annotationTime = modified(this.#annotations.path);
+    this.#showAnnotations();
+  }
+
+  #showAnnotations(): void {
+    this.#named.clear();
     this.index.setAnnotations(this.#annotations.byId(this.index.info.members));
   }
 }

@@ -4,8 +4,10 @@ import { InputError } from "../formats/inputError.ts";
 import { readSafetensors, type Safetensors } from "../formats/safetensors.ts";
 import { type TensorStatistics, tensorStatistics } from "../formats/tensorStatistics.ts";
 import type { TensorFileView } from "../protocol/tensorFile.ts";
+import { memberFolders } from "../sae/ensembleFolder.ts";
 import { openSources } from "../sae/importEnsemble.ts";
 import { architectureWords, notForEnsembles, type Sae } from "../sae/sae.ts";
+import { WEIGHTS } from "../sae/saeLensFolder.ts";
 
 interface Row {
   readonly file: Safetensors;
@@ -55,11 +57,10 @@ async function tensorRows(path: string): Promise<Row[]> {
     const file = await readSafetensors(path);
     return [...file.tensors.keys()].map((name) => ({ file, name, shown: name }));
   }
-  const sources = await openSources([path]);
   const rows: Row[] = [];
-  for (const { path: member } of sources[0]!.members) {
-    const file = await readSafetensors(join(member, "sae_weights.safetensors"));
-    for (const name of file.tensors.keys()) rows.push({ file, name, shown: `${basename(member)}/${name}` });
+  for (const member of await memberFolders(dirname(path))) {
+    const file = await readSafetensors(join(dirname(path), member, WEIGHTS));
+    for (const name of file.tensors.keys()) rows.push({ file, name, shown: `${member}/${name}` });
   }
   return rows;
 }

@@ -24,6 +24,13 @@ const workbenchClass = {
   "high-contrast-light": "hc-light",
 } as const;
 
+const notebook = {
+  cells: [{ cell_type: "markdown", metadata: {}, source: ["She was a nurse."] }],
+  metadata: { language_info: { name: "python" } },
+  nbformat: 4,
+  nbformat_minor: 5,
+};
+
 /** The demo with just enough training that features fire. */
 const experiment = {
   model_name: "demo",
@@ -59,9 +66,10 @@ describe("debugging a model in the editor", {
       join(workspace, "rows.jsonl"),
       '{"id": 7, "text": "She was a \\u201cnurse\\u201d."}\n{"id": 8, "text": "He was a doctor."}\n',
     );
-    const program = join(root, "dist", "sae-ensembles.js");
-    for (const job of ["harvest", "train", "index"])
-      execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: workspace, stdio: "ignore" });
+    writeFileSync(join(workspace, "twin.txt"), story.replace("She", "He").replace("Her", "His").replace("she", "he"));
+    writeFileSync(join(workspace, "runes.txt"), "ᚠᚢᚦᚨᚱᚲ ᚷᚹᚺᚾᛁᛃ ᛇᛈᛉᛊᛏᛒ ᛖᛗᛚᛜᛞᛟ\n".repeat(8));
+    writeFileSync(join(workspace, "huge.txt"), "She was a nurse in a small village.\n".repeat(2_800_000));
+    writeFileSync(join(workspace, "cells.ipynb"), JSON.stringify(notebook));
     execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
     const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
     assert.ok(vsix);
@@ -116,9 +124,25 @@ describe("debugging a model in the editor", {
     }
   }
 
-  test("a text is inspected: tokens are tinted, the status bar says through what", async () => {
+  const toast = (text: string) => page.locator(".notification-toast", { hasText: text });
+  const dismiss = () => workbench.command("Notifications: Clear All Notifications");
+
+  test("without an ensemble: one sentence, and a button that makes one", async () => {
     await workbench.openFile("story.txt");
     await word("nurse").waitFor();
+    await workbench.command("SAE Ensembles: Inspect Text");
+    await toast("There is no ensemble with a feature index").waitFor();
+    await toast("There is no ensemble").locator(".monaco-button", { hasText: "Run the Demo" }).waitFor();
+    await picture("inspect-no-ensemble-dark");
+    await dismiss();
+    const program = join(root, "dist", "sae-ensembles.js");
+    for (const job of ["harvest", "train", "index"])
+      execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: workspace, stdio: "ignore" });
+    await workbench.icon.click();
+    await workbench.row("tiny · bagging").waitFor();
+  });
+
+  test("a text is inspected: tokens are tinted, the status bar says through what", async () => {
     await workbench.command("SAE Ensembles: Inspect Text");
     await workbench.statusBarItem(/tiny · bagging/).waitFor({ timeout: 2 * minutes });
     await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 20);
@@ -180,9 +204,20 @@ describe("debugging a model in the editor", {
     const [file] = flags();
     assert.match(readFileSync(join(workspace, file!), "utf8"), /"flagged":\s*true/);
     await pane.locator(".monaco-list-row .codicon-flag.custom-view-tree-node-item-icon").first().waitFor();
+    // A second one beside it: each has a colour of its own, in the list as in the text.
+    for (const place of [1, 2]) {
+      const row = pane.locator(".monaco-list-row").nth(place);
+      await row.hover();
+      await row.locator('.action-label[aria-label^="Pin"]').click();
+    }
+    const dots = pane.locator(".codicon-circle-filled.custom-view-tree-node-item-icon");
+    await dots.nth(1).waitFor();
+    const colors = await dots.evaluateAll((icons) => icons.map((icon) => getComputedStyle(icon).color));
+    assert.equal(new Set(colors).size, colors.length);
     for (const theme of themes) {
       workbench.theme(theme);
       await page.locator(`.monaco-workbench.${workbenchClass[theme]}`).waitFor();
+      await hover("doctor");
       await picture(`features-here-${theme}`);
     }
     workbench.theme("dark");
@@ -261,6 +296,63 @@ describe("debugging a model in the editor", {
       return Math.min(...lefts);
     });
     assert.ok(tinted > 60, "nothing before the cell is tinted");
+  });
+
+  test("two files chosen in the Explorer: what differs, and a choice tints both", async () => {
+    await workbench.command("View: Show Explorer");
+    const file = (name: string) => page.locator(".explorer-folders-view .monaco-list-row", { hasText: name });
+    await file("story.txt").click();
+    await file("twin.txt").click({ modifiers: ["Control"] });
+    await file("twin.txt").click({ button: "right" });
+    await page.locator(".monaco-menu .action-item", { hasText: "Compare Two Texts" }).click();
+    const list = page.locator(".quick-input-widget", { hasText: "by the difference of their means" });
+    await list.waitFor({ timeout: minutes });
+    await picture("compare-light");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(
+      () =>
+        [...document.querySelectorAll(".editor-group-container .editor-instance")].filter(
+          (editor) => editor.querySelectorAll(".cdr").length > 0,
+        ).length >= 2,
+    );
+    await picture("compared-light");
+    await workbench.command("View: Close All Editors");
+  });
+
+  test("a script that the tokenizer has never seen: the status bar warns and says how little is known", async () => {
+    await workbench.openFile("runes.txt");
+    await word("ᚠ").waitFor();
+    await workbench.command("SAE Ensembles: Inspect Text");
+    const warning = page.locator(".statusbar-item.warning-kind", { hasText: /tiny|[01]\/\d+/ });
+    await warning.waitFor();
+    await warning.hover();
+    await page.getByText(/has no names for \d+% of these characters/).waitFor();
+    await picture("inspect-unknown-script-light");
+    await workbench.command("View: Close All Editors");
+  });
+
+  test("a file of 100 MB: what can be inspected of it is offered", async () => {
+    await workbench.openFile("huge.txt");
+    await word("nurse").waitFor({ timeout: minutes });
+    await workbench.command("SAE Ensembles: Inspect Text");
+    await toast("doesn't show files of this size (101 MB)").waitFor();
+    await picture("inspect-huge-light");
+    await toast("101 MB").locator(".monaco-button", { hasText: "Open the First 200 KB" }).click();
+    await page.waitForFunction(
+      () => document.querySelectorAll(".editor-group-container.active .editor-instance .cdr").length > 20,
+    );
+    await workbench.command("View: Revert and Close Editor");
+    await workbench.command("View: Close All Editors");
+  });
+
+  test("a notebook without a cell in use: it says to enter one; the button on a cell inspects it", async () => {
+    await workbench.openFile("cells.ipynb");
+    await page.locator(".notebookOverlay .cell-list-container").waitFor();
+    await workbench.command("SAE Ensembles: Inspect Text");
+    await toast("Put the cursor into a cell").waitFor();
+    await picture("inspect-notebook-light");
+    await dismiss();
+    await workbench.command("View: Close All Editors");
   });
 
   test("an ensemble whose model is gone: the status bar says so, the way out is there", async () => {

@@ -1,17 +1,13 @@
 // Runs suite.ts inside a real VS Code's extension host and reports each of its checks as a test.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { build } from "esbuild";
-import type { Browser } from "playwright-core";
-import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
-import { launchBrowser } from "../../scripts/workbench.ts";
+import { before, describe, test } from "node:test";
+import { unavailable } from "../../scripts/realVsCode.ts";
 import type { RunRecord } from "../../src/jobs/runRecord.ts";
-import type { HostResult } from "./suite.ts";
-
-const root = join(import.meta.dirname, "..", "..");
+import type { HostResult } from "./checks.ts";
+import { runInHost } from "./runInHost.ts";
 
 /** The record of a run that harvested and ended. */
 const finished = {
@@ -35,57 +31,22 @@ const finished = {
 describe("inside the extension host", {
   skip: unavailable && `SKIPPED: ${unavailable}`,
   timeout: 600_000,
-}, async () => {
+}, () => {
   const state = mkdtempSync(join(tmpdir(), "sae-host-"));
   const workspace = join(state, "workspace");
-  const results = join(state, "results.jsonl");
-  const suite = join(state, "suite.cjs");
-  let server: RunningVsCode;
-  let browser: Browser;
+  let results: readonly HostResult[] = [];
 
   before(async () => {
-    await prepareRealVsCode();
     mkdirSync(join(workspace, ".vscode"), { recursive: true });
     const task = { label: "train it", type: "sae-ensembles", experiment: "missing.sae.jsonc" };
     writeFileSync(join(workspace, ".vscode", "tasks.json"), JSON.stringify({ version: "2.0.0", tasks: [task] }));
     mkdirSync(join(workspace, "runs", "finished"), { recursive: true });
     writeFileSync(join(workspace, "runs", "finished", "run.json"), JSON.stringify(finished));
-    writeFileSync(results, "");
-    await build({
-      entryPoints: [join(import.meta.dirname, "suite.ts")],
-      outfile: suite,
-      bundle: true,
-      platform: "node",
-      format: "cjs",
-      external: ["vscode"],
-      logLevel: "warning",
-    });
-    process.env["SAE_HOST_RESULTS"] = results;
-    server = await startVsCode({ state, flags: ["--vscode-option", "enable-smoke-test-driver"] });
-    browser = await launchBrowser();
-    const page = await browser.newPage({ viewport: { width: 1200, height: 800 }, locale: "en-US" });
-    const ended = new Promise<number>((resolve) => void page.exposeFunction("codeAutomationExit", resolve));
-    await page.exposeFunction("codeAutomationLog", () => {});
-    const remote = (path: string) => `vscode-remote://${new URL(server.url).host}${path}`;
-    const payload = JSON.stringify([
-      ["extensionDevelopmentPath", remote(root)],
-      ["extensionTestsPath", remote(suite)],
-      ["skipWelcome", "true"],
-    ]);
-    await page.goto(`${server.url}?${new URLSearchParams({ folder: workspace, payload })}`);
-    assert.equal(await ended, 0, "the suite ran to its end");
-  });
-
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    rmSync(state, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    results = await runInHost({ suite: "suite.ts", state, workspace });
   });
 
   test("every check passes", async (context) => {
-    const lines = readFileSync(results, "utf8").split("\n").filter(Boolean);
-    assert.ok(lines.length > 5);
-    for (const { name, error } of lines.map((line) => JSON.parse(line) as HostResult))
-      await context.test(name, () => assert.equal(error, null, error ?? ""));
+    assert.ok(results.length > 5);
+    for (const { name, error } of results) await context.test(name, () => assert.equal(error, null, error ?? ""));
   });
 });

@@ -1,17 +1,9 @@
-// What is checked inside VS Code's extension host: this file, bundled, is loaded there by VS Code itself. It writes what it found to a file; extensionHost.test.ts reports it.
+// What is checked inside VS Code's extension host: this file, bundled, is loaded there by VS Code itself. extensionHost.test.ts reports what it finds.
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import * as vscode from "vscode";
-
-/** A line of the file of results. */
-export interface HostResult {
-  readonly name: string;
-  readonly error: string | null;
-}
-
-const checks: [name: string, check: () => Promise<void>][] = [];
-const check = (name: string, run: () => Promise<void>) => void checks.push([name, run]);
+import { check, runChecks, until } from "./checks.ts";
 
 const id = "sae-ensembles.sae-ensembles";
 const extension = () => {
@@ -21,16 +13,6 @@ const extension = () => {
 };
 const workspace = () => vscode.workspace.workspaceFolders![0]!.uri.fsPath;
 const manifest = () => extension().packageJSON;
-
-/** Waits until something holds; VS Code tells of most changes only by their being so. */
-async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  for (let waited = 0; waited < 60_000; waited += 50) {
-    const found = await look();
-    if (found) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`waited a minute in vain until ${what}`);
-}
 
 /** Native addons that the process has loaded. */
 function addons(): string[] {
@@ -187,13 +169,4 @@ check("after all this the host has loaded no native module of ours", async () =>
 });
 
 /** Called by VS Code. */
-export async function run(): Promise<void> {
-  const results = process.env["SAE_HOST_RESULTS"]!;
-  for (const [name, body] of checks) {
-    const error = await body().then(
-      () => null,
-      (reason: unknown) => (reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)),
-    );
-    appendFileSync(results, `${JSON.stringify({ name, error } satisfies HostResult)}\n`);
-  }
-}
+export const run = runChecks;

@@ -27,7 +27,7 @@ export function conceptsCommand(): Command {
     )
     .argument("<run>", "run folder")
     .option("--data <file>", "labelled texts (.jsonl, .csv, .tsv, .parquet, plain or .gz)", "demo")
-    .option("--test <file>", "labelled texts to test on; needed with --data")
+    .option("--test <file>", "texts to test on; left out, 30% of each class of --data is held out")
     .option("--text <column>", "column of the text", "text")
     .option("--label <column>", "column of the class", "profession")
     .addOption(new Option("--classes <names>", "classes, with commas; default all with enough texts").argParser(list))

@@ -1,6 +1,8 @@
 // "Import SAEs": files or folders picked or dropped, a name, a model and a text; the service reads them and writes an ensemble and its experiment.
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
+import type { SaidOfSaes } from "../../protocol/service.ts";
+import { commands } from "../ids.ts";
 import { askHubName, chooseModel, chooseText } from "./newExperiment.ts";
 import type { Parts } from "./register.ts";
 
@@ -13,9 +15,16 @@ export async function importSaes({ service, output }: Parts, dropped?: readonly 
   if (!workspace) throw new Error("Open a folder first: the imported ensemble goes there.");
   const paths = dropped?.map(({ fsPath }) => fsPath) ?? (await pick());
   if (!paths || paths.length === 0) return;
-  const { hook } = await service.request("describeSaes", { paths }, { timeout: IMPORTING });
   const title = `Import ${paths.length === 1 ? basename(paths[0]!) : `${paths.length} SAEs`}`;
-  const hook_name = hook ?? (await askHook(title));
+  let said: SaidOfSaes = {};
+  let described = await service.request("describeSaes", { paths, said }, { timeout: IMPORTING });
+  while (described.ask) {
+    const more = described.ask === "k" ? await askK(title) : await askArchitecture(title);
+    if (!more) return;
+    said = { ...said, ...more };
+    described = await service.request("describeSaes", { paths, said }, { timeout: IMPORTING });
+  }
+  const hook_name = described.hook ?? (await askHook(title));
   if (!hook_name) return;
   const name = await vscode.window.showInputBox({
     title,
@@ -25,9 +34,9 @@ export async function importSaes({ service, output }: Parts, dropped?: readonly 
     validateInput: (value) => (/^[\w][\w .-]*$/.test(value) ? undefined : "letters, digits, spaces, . - _"),
   });
   if (!name) return;
-  const model = await chooseModel();
+  const model = await chooseModel(`${title}: the language model that they read`);
   if (!model) return;
-  const text = await chooseText();
+  const text = await chooseText(`${title}: text to evaluate and index them on`);
   if (!text) return;
   const outcome = await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title, cancellable: true },
@@ -35,16 +44,20 @@ export async function importSaes({ service, output }: Parts, dropped?: readonly 
       const abort = new AbortController();
       token.onCancellationRequested(() => abort.abort());
       const folder = join(workspace.uri.fsPath, "imported", name);
-      const named = (path: string) => (isAbsolute(path) || path === "demo" ? path : join(workspace.uri.fsPath, path));
-      const request = { paths, folder, hook_name, model: named(model), text: named(text) };
+      const request = { paths, folder, hook_name, said, model, text };
       return service.request("importSaes", request, { timeout: IMPORTING, signal: abort.signal });
     },
   );
   for (const line of outcome.lines) output.info(line);
-  await vscode.window.showTextDocument(vscode.Uri.file(outcome.experiment));
-  const said = outcome.warnings.length > 0 ? outcome.warnings.join("\n") : outcome.lines.join("\n");
+  for (const line of outcome.warnings) output.warn(line);
+  const experiment = vscode.Uri.file(outcome.experiment);
+  await vscode.window.showTextDocument(experiment);
   const show = outcome.warnings.length > 0 ? vscode.window.showWarningMessage : vscode.window.showInformationMessage;
-  void show(said);
+  const run = "Evaluate and Index";
+  const lines = outcome.warnings.length > 0 ? outcome.warnings : outcome.lines;
+  void show(lines.join("\n"), run).then((chosen) => {
+    if (chosen === run) void vscode.commands.executeCommand(commands.runExperiment, experiment);
+  });
 }
 
 async function pick(): Promise<string[] | undefined> {
@@ -70,6 +83,27 @@ async function pick(): Promise<string[] | undefined> {
     filters: { SAEs: ["safetensors", "npz", "pt", "pth", "bin", "json"], "All files": ["*"] },
   });
   return chosen?.map(({ fsPath }) => fsPath);
+}
+
+async function askArchitecture(title: string): Promise<SaidOfSaes | undefined> {
+  const items = [
+    { label: "TopK", description: "the k largest of a token fire", architecture: "topk" },
+    { label: "ReLU", description: "whatever is positive fires", architecture: "standard" },
+    { label: "JumpReLU", description: "what is above its threshold fires", architecture: "jumprelu" },
+  ] as const;
+  const placeHolder = "How do its features fire? The file doesn't say, and its codes depend on it";
+  const chosen = await vscode.window.showQuickPick(items, { title, placeHolder, ignoreFocusOut: true });
+  return chosen && { architecture: chosen.architecture };
+}
+
+async function askK(title: string): Promise<SaidOfSaes | undefined> {
+  const value = await vscode.window.showInputBox({
+    title,
+    prompt: "Active features a token (k): the file doesn't say",
+    ignoreFocusOut: true,
+    validateInput: (text) => (/^[1-9]\d*$/.test(text) ? undefined : "a whole number from 1 on"),
+  });
+  return value === undefined ? undefined : { k: Number(value) };
 }
 
 function askHook(title: string): Thenable<string | undefined> {

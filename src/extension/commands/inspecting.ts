@@ -12,25 +12,37 @@ const notTexts = new Set(["output", "vscode-terminal", "debug"]);
 const comparisonPatience = 10 * 60_000;
 const compared = 100;
 
-export async function inspectText(parts: Parts): Promise<void> {
-  const documents = await documentsToInspect();
+/** The active text, or the notebook cell whose button was pressed; that button also turns it off again. */
+export async function inspectText(parts: Parts, target?: vscode.NotebookCell | vscode.Uri): Promise<void> {
+  const cell = target && "document" in target ? target.document : undefined;
+  if (cell && parts.inspector.isOn(cell)) {
+    parts.inspector.turnOff(cell);
+    return;
+  }
+  const documents = cell ? [cell] : await documentsToInspect();
   if (documents.length === 0 || !(await requireEnsemble(parts))) return;
   for (const document of documents) parts.inspector.turnOn(document);
 }
 
 export function stopInspecting({ inspector }: Parts): void {
   const active = vscode.window.activeTextEditor?.document;
-  if (active) inspector.turnOff(active);
+  for (const document of sidesOfDiff() ?? (active ? [active] : [])) inspector.turnOff(document);
+}
+
+/** Both texts of the diff editor that is in front; undefined where none is. */
+function sidesOfDiff(): vscode.TextDocument[] | undefined {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  if (!(input instanceof vscode.TabInputTextDiff)) return undefined;
+  const sides = [input.original.toString(), input.modified.toString()];
+  return vscode.workspace.textDocuments.filter(({ uri }) => sides.includes(uri.toString()));
 }
 
 /** The active text; both sides of a diff; or an answer why there is none. */
 async function documentsToInspect(): Promise<vscode.TextDocument[]> {
-  const { activeTextEditor: editor, tabGroups, visibleTextEditors } = vscode.window;
+  const { activeTextEditor: editor, tabGroups } = vscode.window;
   const input = tabGroups.activeTabGroup.activeTab?.input;
-  if (input instanceof vscode.TabInputTextDiff) {
-    const sides = [input.original.toString(), input.modified.toString()];
-    return visibleTextEditors.map(({ document }) => document).filter(({ uri }) => sides.includes(uri.toString()));
-  }
+  const sides = sidesOfDiff();
+  if (sides) return sides;
   if (editor && notTexts.has(editor.document.uri.scheme)) throw new Error("Output can't be inspected. Open a text.");
   if (editor) return [editor.document];
   if (input instanceof vscode.TabInputNotebook)
@@ -43,15 +55,14 @@ async function documentsToInspect(): Promise<vscode.TextDocument[]> {
 async function requireEnsemble(parts: Parts): Promise<string | undefined> {
   const { inspector, store } = parts;
   await store.listed();
-  const indexed = store.ensembles.filter(({ ensemble }) => ensemble.indexed && !ensemble.damage);
   const { ensemble } = inspector;
-  if (ensemble && indexed.some((entry) => entry.ensemble.folder === ensemble)) return ensemble;
+  if (ensemble && store.readable.some((entry) => entry.ensemble.folder === ensemble)) return ensemble;
   return chooseEnsemble(parts);
 }
 
 export async function chooseEnsemble({ inspector, store }: Parts): Promise<string | undefined> {
   await store.listed();
-  const indexed = store.ensembles.filter(({ ensemble }) => ensemble.indexed && !ensemble.damage);
+  const indexed = store.readable;
   if (indexed.length === 0) {
     const demo = "Run the Demo";
     const answer = await vscode.window.showInformationMessage(
@@ -167,9 +178,9 @@ export async function steerFeature(
   await parts.nextToken.add([id], "add", most ?? 1);
 }
 
-/** Two selections of an editor, or the texts of two editors side by side: the features that differ most. */
-export async function compareTexts(parts: Parts): Promise<void> {
-  const texts = twoTexts();
+/** Two files chosen in the Explorer, two selections of an editor, or the texts of two editors side by side: the features that differ most. */
+export async function compareTexts(parts: Parts, _?: vscode.Uri, chosenFiles?: vscode.Uri[]): Promise<void> {
+  const texts = chosenFiles?.length === 2 ? await twoFiles(chosenFiles) : twoTexts();
   const ensemble = await requireEnsemble(parts);
   if (!ensemble) return;
   const { features, total } = await vscode.window.withProgress(
@@ -181,20 +192,30 @@ export async function compareTexts(parts: Parts): Promise<void> {
       return parts.service.request("compare", question, { timeout: comparisonPatience, signal: abort.signal });
     },
   );
+  const open = { iconPath: new vscode.ThemeIcon("list-flat"), tooltip: "Show This Feature" };
   const items = features.map(({ row, a, b }) => ({
-    label: `${row.member}/${row.index}`,
+    label: `${row.flagged ? "$(flag) " : ""}${row.member}/${row.index}`,
     description: featureWords(row),
     detail: `${a > b ? texts.a.name : texts.b.name} more: mean ${a.toPrecision(3)} in ${texts.a.name}, ${b.toPrecision(3)} in ${texts.b.name}`,
+    buttons: [open],
     feature: row.feature,
   }));
-  const chosen = await vscode.window.showQuickPick(items, {
-    title: `${texts.a.name} and ${texts.b.name}: ${features.length} of ${total.toLocaleString("en-US")} features, by the difference of their means`,
-    placeHolder: "Tint by…",
-    matchOnDescription: true,
+  const pick = vscode.window.createQuickPick<(typeof items)[number]>();
+  pick.items = items;
+  pick.title = `${texts.a.name} and ${texts.b.name}: ${features.length} of ${total.toLocaleString("en-US")} features, by the difference of their means`;
+  pick.placeholder = features.length === 0 ? "No feature fires in either text" : "Tint by…";
+  pick.matchOnDescription = true;
+  pick.matchOnDetail = true;
+  pick.onDidTriggerItemButton(({ item }) => parts.browsers.show(ensemble, item.feature));
+  pick.onDidAccept(() => {
+    const [chosen] = pick.selectedItems;
+    pick.hide();
+    if (!chosen) return;
+    for (const document of texts.documents) parts.inspector.turnOn(document);
+    parts.inspector.pin([chosen.feature]);
   });
-  if (!chosen) return;
-  for (const editor of texts.editors) parts.inspector.turnOn(editor.document);
-  parts.inspector.pin([chosen.feature]);
+  pick.onDidHide(() => pick.dispose());
+  pick.show();
 }
 
 interface NamedText {
@@ -202,28 +223,49 @@ interface NamedText {
   readonly text: string;
 }
 
-function twoTexts(): { a: NamedText; b: NamedText; editors: readonly vscode.TextEditor[] } {
+interface TwoTexts {
+  readonly a: NamedText;
+  readonly b: NamedText;
+  readonly documents: readonly vscode.TextDocument[];
+}
+
+/** Characters of each file that are compared. */
+const comparedCharacters = 20_000;
+
+function twoTexts(): TwoTexts {
   const { activeTextEditor: active, visibleTextEditors: visible } = vscode.window;
   const selections = active?.selections.filter((selection) => !selection.isEmpty) ?? [];
   if (active && selections.length === 2) {
     const [a, b] = selections
       .toSorted((x, y) => x.start.compareTo(y.start))
       .map((range) => active.document.getText(range));
-    return { a: { name: "selection 1", text: a! }, b: { name: "selection 2", text: b! }, editors: [active] };
+    return { a: { name: "selection 1", text: a! }, b: { name: "selection 2", text: b! }, documents: [active.document] };
   }
-  const editors = visible.filter(({ document }) => !notTexts.has(document.uri.scheme));
-  const [first, second] = editors;
-  if (first && second && editors.length === 2 && first.document !== second.document) {
-    const named = ({ document }: vscode.TextEditor): NamedText => ({
-      name: vscode.workspace.asRelativePath(document.uri, false),
-      text: document.getText().slice(0, comparedCharacters),
-    });
-    return { a: named(first), b: named(second), editors };
-  }
+  const documents = [...new Set(visible.map(({ document }) => document))].filter(
+    ({ uri }) => !notTexts.has(uri.scheme),
+  );
+  const [first, second, ...others] = documents;
+  if (first && second && others.length === 0) return wholeTexts(first, second);
   throw new Error(
-    "Select two pieces of a text (hold Alt for the second), or put two editors side by side, then compare.",
+    "Select two pieces of a text (hold Alt for the second), put two editors side by side, or choose two files in the Explorer, then compare.",
   );
 }
 
-/** Characters of each file that are compared. */
-const comparedCharacters = 20_000;
+/** Opened side by side, so that a feature can tint both. */
+async function twoFiles(files: readonly vscode.Uri[]): Promise<TwoTexts> {
+  const [a, b] = [
+    await vscode.workspace.openTextDocument(files[0]!),
+    await vscode.workspace.openTextDocument(files[1]!),
+  ];
+  await vscode.window.showTextDocument(a, { preview: false });
+  await vscode.window.showTextDocument(b, { preview: false, viewColumn: vscode.ViewColumn.Beside });
+  return wholeTexts(a, b);
+}
+
+function wholeTexts(first: vscode.TextDocument, second: vscode.TextDocument): TwoTexts {
+  const named = (document: vscode.TextDocument): NamedText => ({
+    name: vscode.workspace.asRelativePath(document.uri, false),
+    text: document.getText(new vscode.Range(new vscode.Position(0, 0), document.positionAt(comparedCharacters))),
+  });
+  return { a: named(first), b: named(second), documents: [first, second] };
+}

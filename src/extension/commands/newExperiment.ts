@@ -25,9 +25,9 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
     await vscode.window.showTextDocument(uri);
     return;
   }
-  const model = await chooseModel();
+  const model = await chooseModel("Language model (1/6)");
   if (!model) return;
-  const dataset = await chooseText();
+  const dataset = await chooseText("Text to train on (2/6)");
   if (!dataset) return;
   const hook = await chooseHook(service, model);
   if (!hook) return;
@@ -95,8 +95,8 @@ function sizeWords(size: ExperimentSize): string {
 }
 
 /** The demo's, a file or folder, or a name of the hub. */
-export async function chooseModel(): Promise<string | undefined> {
-  const kind = await choose("Language model (1/6)", [
+export async function chooseModel(title: string): Promise<string | undefined> {
+  const kind = await choose(title, [
     { label: "Demo model", description: "small, comes with SAE Ensembles", value: "demo" },
     { label: "A GGUF file or a Hugging Face folder…", value: "file" },
     {
@@ -106,18 +106,18 @@ export async function chooseModel(): Promise<string | undefined> {
     },
   ]);
   if (kind === "file") return open("Language model", { GGUF: ["gguf"] }, true);
-  return kind === "hub" ? askHubName("Language model (1/6)", "e.g. HuggingFaceTB/SmolLM2-135M") : kind;
+  return kind === "hub" ? askHubName(title, "e.g. HuggingFaceTB/SmolLM2-135M") : kind;
 }
 
 /** The same for texts. */
-export async function chooseText(): Promise<string | undefined> {
-  const kind = await choose("Text to train on (2/6)", [
-    { label: "Demo text", description: "what the demo model was trained on", value: "demo" },
+export async function chooseText(title: string): Promise<string | undefined> {
+  const kind = await choose(title, [
+    { label: "Demo text", description: "of the kinds that the demo model was trained on", value: "demo" },
     { label: "A text file…", description: ".txt, .jsonl, .csv, .parquet, plain or .gz", value: "file" },
     { label: "A data set of the Hugging Face hub…", description: "by its name", value: "hub" },
   ]);
   if (kind === "file") return open("Text", { Text: ["txt", "jsonl", "csv", "parquet", "gz"] }, false);
-  return kind === "hub" ? askHubName("Text to train on (2/6)", "e.g. stanfordnlp/imdb") : kind;
+  return kind === "hub" ? askHubName(title, "e.g. stanfordnlp/imdb") : kind;
 }
 
 /** owner/name, perhaps with more behind it. */

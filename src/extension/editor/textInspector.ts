@@ -1,7 +1,6 @@
 // Which documents are inspected with which ensemble, and what the service said of them: asked anew a moment after each edit or scroll, the question before cancelled.
 import * as vscode from "vscode";
-import type { FeatureRow } from "../../protocol/featureBrowser.ts";
-import type { DocumentKind, InspectedDocument, InspectedToken } from "../../protocol/inspection.ts";
+import type { DocumentKind, InspectedDocument, InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
 import { inspectingContext } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 
@@ -21,7 +20,7 @@ export interface Inspected {
   /** Offset of what was sent. */
   readonly base: number;
   readonly result: InspectedDocument;
-  readonly rows: ReadonlyMap<number, FeatureRow>;
+  readonly rows: ReadonlyMap<number, NamedFeature>;
 }
 
 type Phase =
@@ -155,7 +154,7 @@ export class TextInspector implements vscode.Disposable {
   #scrolled({ document }: vscode.TextEditor): void {
     const entry = this.#entries.get(document.uri.toString());
     const read = entry?.inspected?.result.read;
-    const partial = read && read.end - read.start < document.getText().length;
+    const partial = read && read.end - read.start < lengthOf(document);
     if (entry && (partial || kindOf(document) !== "text")) this.#soon(document);
   }
 
@@ -197,6 +196,11 @@ export function kindOf(document: vscode.TextDocument): DocumentKind {
   return extension === "csv" || extension === "tsv" ? extension : "text";
 }
 
+/** Characters of a document, without making one string of it. */
+function lengthOf(document: vscode.TextDocument): number {
+  return document.offsetAt(document.lineAt(document.lineCount - 1).range.end);
+}
+
 /** What goes to the service: everything, or whole lines around what is seen. */
 export function sentPart(
   document: vscode.TextDocument,
@@ -209,8 +213,7 @@ export function sentPart(
     document.offsetAt(seen?.start ?? new vscode.Position(0, 0)),
     document.offsetAt(seen?.end ?? new vscode.Position(0, 0)),
   ];
-  const last = document.lineAt(document.lineCount - 1).range.end;
-  if (document.offsetAt(last) <= mostSent) {
+  if (lengthOf(document) <= mostSent) {
     return { text: document.getText(), base: 0, visible: { start, end } };
   }
   const from = document.positionAt(Math.max(0, start - mostSent / 2)).line;

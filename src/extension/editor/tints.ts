@@ -75,6 +75,9 @@ export class Tints implements vscode.Disposable {
   }
 }
 
+/** The theme's own colour that is nearest to a pinned feature's tint, for icons. */
+export const pinColors = ["charts.blue", "charts.green", "charts.purple", "charts.orange"] as const;
+
 /** A token's strength, 0…1, and the pinned feature that it is of. */
 export function strengths(inspected: Inspected, pinned: readonly number[]): { strength: number; hue: number }[] {
   const { tokens, pinned: values } = inspected.result;

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import type { TextInspector } from "../editor/textInspector.ts";
+import { pinColors } from "../editor/tints.ts";
 import { commands, views } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { featureWords } from "../words.ts";
@@ -78,12 +79,14 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<FeatureHere>, v
   getTreeItem({ row, count, sum, max, specificity }: FeatureHere): vscode.TreeItem {
     const item = new vscode.TreeItem(`${row.member}/${row.index}`);
     const number = { sum, max, specificity }[this.#ranking];
-    item.description = `${featureWords(row)} · ${number.toPrecision(3)}`;
+    const place = this.#inspector.pinned.indexOf(row.feature);
+    const pinned = place >= 0;
+    item.description = `${row.flagged && pinned ? "⚑ " : ""}${featureWords(row)} · ${number.toPrecision(3)}`;
     const density = row.density === null ? "" : ` It fires on ${(100 * row.density).toPrecision(2)}% of the corpus.`;
     item.tooltip = `On ${count} ${count === 1 ? "token" : "tokens"} here, at most ${max.toPrecision(3)}, in sum ${sum.toPrecision(3)}; ${specificity.toPrecision(3)} nats specific.${density}`;
-    const pinned = this.#inspector.pinned.includes(row.feature);
-    if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
-    else if (pinned) item.iconPath = new vscode.ThemeIcon("pinned");
+    if (pinned) item.iconPath = new vscode.ThemeIcon("circle-filled", new vscode.ThemeColor(pinColors[place]!));
+    else if (row.flagged)
+      item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
     item.contextValue = `here${row.flagged ? ":flagged" : ""}${pinned ? ":pinned" : ""}`;
     item.command = { command: commands.tintByFeature, title: "Tint by This Feature", arguments: [row.feature] };
     return item;

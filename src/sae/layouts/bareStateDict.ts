@@ -3,7 +3,7 @@ import { InputError } from "../../formats/inputError.ts";
 import { scalarOf, type TensorFile } from "../../formats/tensorFile.ts";
 import type { SaeConfig } from "../sae.ts";
 import { lengthOf, type Orientation, readMatrices, readVector } from "./matrices.ts";
-import { metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";
+import { checkK, metadataWith, type OpenedSae, type OpenOptions, Unsaid } from "./opened.ts";
 import type { StateDict } from "./stateDict.ts";
 
 /** Names that people give them, and the way round that goes with a name where both would fit. */
@@ -55,21 +55,18 @@ export async function readBareStateDict(file: StateDict, options: OpenOptions): 
   const threshold = file.tensors.has("threshold");
   const k = (await scalarOf(file, "k")) ?? numberOf(file.config.get("k")) ?? options.k;
   const architecture = options.architecture ?? (threshold ? "jumprelu" : k !== undefined ? "topk" : undefined);
-  const refuse = (where: string, found: string, expected: string): never => {
-    throw new InputError({ file: file.path, where, found, expected });
-  };
   if (!architecture) {
-    return refuse(
-      "architecture",
-      `a state dict that doesn't say how its features are selected (${[...file.tensors.keys()].join(", ")})`,
-      "a threshold or a k in the file, or the architecture said on import: standard, topk with k, jumprelu",
-    );
+    throw new Unsaid("architecture", {
+      file: file.path,
+      found: `a state dict that doesn't say how its features are selected (${[...file.tensors.keys()].join(", ")})`,
+      expected: "a threshold or a k in the file, or the architecture said on import: standard, topk with k, jumprelu",
+    });
   }
-  if (architecture === "topk" && !(k !== undefined && Number.isInteger(k) && k >= 1 && k <= F)) {
-    refuse("k", String(k ?? "nothing"), `a whole number from 1 to ${F}`);
+  if (architecture === "topk") checkK(file, k, F);
+  if (architecture === "jumprelu" && !threshold) {
+    const expected = "one, as the architecture is jumprelu";
+    throw new InputError({ file: file.path, where: "threshold", found: "no such tensor", expected });
   }
-  if (architecture === "jumprelu" && !threshold)
-    refuse("threshold", "no such tensor", "one, as the architecture is jumprelu");
   const { W_enc: encoderRows, W_dec: decoderRows } = await readMatrices(
     file,
     { name: W_enc, orientation: encoder },

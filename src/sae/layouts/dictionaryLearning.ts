@@ -4,7 +4,7 @@ import { scalarOf, type TensorFile } from "../../formats/tensorFile.ts";
 import { decoderNorms } from "../encode.ts";
 import type { Architecture, Sae, SaeConfig, SaeMetadata, SaeWeights } from "../sae.ts";
 import { lengthOf, type MatrixName, readMatrices, readVector } from "./matrices.ts";
-import { metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";
+import { checkK, metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";
 import type { StateDict } from "./stateDict.ts";
 
 /** By the names of their tensors; AutoEncoderTopK and BatchTopKSAE have the same. */
@@ -32,6 +32,11 @@ const PARAMETERS: [MatrixName, MatrixName] = [
 /** Whether a file's tensors are those of one of the classes. */
 export function isDictionaryLearning(file: TensorFile): boolean {
   return classesOf(file).length > 0;
+}
+
+/** Whether a configuration beside the tensors, or in their wrap, names the class. */
+export function saysItsClass(file: StateDict, config: Record<string, unknown> | null): boolean {
+  return trainerOf(file, config)["dict_class"] !== undefined;
 }
 
 function classesOf(file: TensorFile): DictClass[] {
@@ -174,14 +179,7 @@ async function read(
       return sae("standard", weights, false);
     case "AutoEncoderTopK": {
       const k = (await scalarOf(file, "k")) ?? numberOf(trainer["k"]) ?? options.k;
-      if (k === undefined || !Number.isInteger(k) || k < 1 || k > F) {
-        throw new InputError({
-          file: file.path,
-          where: "k",
-          found: String(k ?? "nothing"),
-          expected: `a whole number from 1 to ${F}`,
-        });
-      }
+      checkK(file, k, F);
       return sae("topk", weights, true, k);
     }
     case "JumpReluAutoEncoder":

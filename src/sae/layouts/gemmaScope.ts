@@ -1,7 +1,8 @@
 // Gemma Scope (params.npz) and Gemma Scope 2 (params.safetensors): JumpReLU SAEs; layer, width and L0 stand in the path.
 import { InputError } from "../../formats/inputError.ts";
 import { tensorOf } from "../../formats/tensorFile.ts";
-import { checkFinite, transposed } from "../parameters.ts";
+import { transposed } from "../../formats/transpose.ts";
+import { checkFinite } from "../parameters.ts";
 import type { SaeConfig, SaeMetadata } from "../sae.ts";
 import { lengthOf, readMatrices, readVector } from "./matrices.ts";
 import { metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";

@@ -1,7 +1,8 @@
 // The two matrices of an SAE from a file, turned to rows of features whatever way round they are stored, and their shapes checked against each other.
 import { InputError } from "../../formats/inputError.ts";
 import { type TensorFile, tensorInfoOf, tensorOf } from "../../formats/tensorFile.ts";
-import { checkFinite, transposed } from "../parameters.ts";
+import { transposed } from "../../formats/transpose.ts";
+import { checkFinite } from "../parameters.ts";
 
 export interface Matrices {
   readonly d_in: number;

@@ -21,7 +21,8 @@ export async function readOpenAi(file: StateDict, options: OpenOptions): Promise
     { name: "decoder.weight", orientation: "columns" },
     { F, d_in: d },
   );
-  const activation = file.values.get("activation") ?? "ReLU";
+  const warnings: string[] = [];
+  const activation = file.values.get("activation") ?? assumed(file, options, warnings);
   const state = file.values.get("activation_state_dict");
   const refuse = (where: string, found: string, expected: string): never => {
     throw new InputError({ file: file.path, where, found, expected });
@@ -56,6 +57,16 @@ export async function readOpenAi(file: StateDict, options: OpenOptions): Promise
     },
     layout: `OpenAI sparse_autoencoder, ${activation}`,
     path: file.path,
-    warnings: [],
+    warnings,
   };
+}
+
+/** Where the file doesn't say its activation, their package takes ReLU: which of a TopK would be silently wrong. */
+function assumed(file: StateDict, { architecture, k }: OpenOptions, warnings: string[]): "TopK" | "ReLU" {
+  if (architecture === "topk" || k !== undefined || file.values.has("activation.k")) return "TopK";
+  if (architecture === undefined)
+    warnings.push(
+      "nothing says its activation: read as ReLU, as OpenAI's package does; say topk and its k if it is that",
+    );
+  return "ReLU";
 }

@@ -5,14 +5,24 @@ import type { Sae, SaeMetadata } from "../sae.ts";
 /** What the files may leave open. */
 export interface OpenOptions {
   /** Of a bare state dict: how it selects. */
-  readonly architecture?: "standard" | "topk" | "jumprelu";
+  readonly architecture?: "standard" | "topk" | "jumprelu" | undefined;
   /** Active features a token, where no file says so. */
-  readonly k?: number;
+  readonly k?: number | undefined;
   /** dictionary_learning's class, where the files don't name it. */
   readonly dict_class?: string;
   /** Where no file says so, or the path alone hints at it. */
   readonly hook_name?: string;
   readonly model_name?: string;
+}
+
+/** What no file says and a person can: the reader asks rather than guess. */
+export class Unsaid extends InputError {
+  readonly ask: "architecture" | "k";
+
+  constructor(ask: "architecture" | "k", problem: { file: string; found: string; expected: string }) {
+    super({ ...problem, where: ask });
+    this.ask = ask;
+  }
 }
 
 export interface OpenedSae {
@@ -32,6 +42,13 @@ export function metadataWith(found: SaeMetadata, options: OpenOptions): SaeMetad
     ...(options.hook_name !== undefined && { hook_name: options.hook_name }),
     ...(options.model_name !== undefined && { model_name: options.model_name }),
   };
+}
+
+/** Throws where a number of active features is missing (Unsaid) or can't be one of an SAE of F features. */
+export function checkK(file: { readonly path: string }, k: number | undefined, F: number): asserts k is number {
+  if (k !== undefined && Number.isInteger(k) && k >= 1 && k <= F) return;
+  const problem = { file: file.path, found: String(k ?? "nothing"), expected: `a whole number from 1 to ${F}` };
+  throw k === undefined ? new Unsaid("k", problem) : new InputError({ ...problem, where: "k" });
 }
 
 /** JSON text as an object. Throws InputError. */

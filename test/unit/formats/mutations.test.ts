@@ -1,7 +1,7 @@
-// Damaged files by the thousand, the same ones every time: a reader either refuses with an InputError or, where the format has checksums, gives what the whole file gives. MUTATIONS says how many a format (10,000 for the full run).
+// Damaged files by the thousand, weights and configurations, the same ones every time: a reader either refuses with an InputError or, where the format has checksums, gives what the whole file gives. MUTATIONS says how many a format (10,000 for the full run).
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, dirname, extname, join } from "node:path";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { extname, join } from "node:path";
 import { test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { ggufFloat32, readGguf } from "../../../src/formats/gguf.ts";
@@ -18,7 +18,10 @@ import {
   writeSafetensors,
 } from "../../../src/formats/safetensors.ts";
 import { readTorch, TorchTensor } from "../../../src/formats/torch.ts";
+import { encode } from "../../../src/sae/encode.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { openSae } from "../../../src/sae/openSae.ts";
+import type { Sae } from "../../../src/sae/sae.ts";
 import { loadSae, saveSae } from "../../../src/sae/saeLensFolder.ts";
 import { architectures, asTrained, randomSae } from "../engine/randomCases.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
@@ -53,15 +56,10 @@ const formats: { name: string; path: string; checksums: boolean; header?: number
   { name: "an ensemble.json", path: golden("evaluation", "bagging_a", "ensemble.json"), checksums: false },
 ];
 
-/** Every tensor by its path of names; of a configuration those of the SAEs that it is for. */
+/** Every tensor by its path of names. */
 async function readAll(path: string): Promise<Map<string, Float32Array>> {
   const all = new Map<string, Float32Array>();
-  if (basename(path) === "cfg.json") {
-    all.set("W_dec", (await loadSae(dirname(path))).weights.W_dec);
-  } else if (basename(path) === "ensemble.json") {
-    const { members } = await loadEnsemble(dirname(path));
-    for (const [j, { weights }] of members.entries()) all.set(`${j}`, weights.W_dec);
-  } else if (extname(path) === ".gguf") {
+  if (extname(path) === ".gguf") {
     const file = await readGguf(path);
     for (const [name, { type }] of file.tensors) if (type.decode) all.set(name, await ggufFloat32(file, name));
   } else if (extname(path) === ".onnx") {
@@ -133,11 +131,7 @@ for (const { name, path, checksums, header } of formats) {
     const whole = await readAll(path);
     assert.ok(whole.size > 0);
     const random = SeededRandom.derive(9, name);
-    // A configuration stands among what it is for.
-    const own = join(folder, name.replaceAll(" ", "-"));
-    if (extname(path) === ".json") cpSync(dirname(path), own, { recursive: true });
-    else mkdirSync(own);
-    const file = join(own, basename(path));
+    const file = join(folder, `damaged${extname(path)}`);
     const before = process.memoryUsage.rss();
     let refused = 0;
     for (let i = 0; i < count; i++) {
@@ -158,6 +152,76 @@ for (const { name, path, checksums, header } of formats) {
     assert.ok(refused > count / 4, `${refused} of ${count} refused`);
     assert.ok(process.memoryUsage.rss() - before < 256 << 20, "memory");
   });
+}
+
+/** What stands beside weights and says how they are used: a folder, its configuration, and how it is opened. */
+const configurations: readonly {
+  name: string;
+  from: string;
+  file: string;
+  open: (folder: string) => Promise<Sae[]>;
+}[] = [
+  ...[
+    ["SAELens", saes("sae_lens", "topk"), "cfg.json"],
+    ["SAELens, gated", saes("sae_lens", "gated"), "cfg.json"],
+    ["SAELens, a training checkpoint", saes("sae_lens", "batchtopk_training_checkpoint"), "cfg.json"],
+    ["SAELens, a matryoshka", saes("sae_lens", "matryoshka_batchtopk_as_jumprelu"), "cfg.json"],
+    ["SAELens before 6", saes("sae_lens", "legacy", "v5_topk_as_activation_fn"), "cfg.json"],
+    ["sparsify", saes("sparsify", "topk"), "cfg.json"],
+    ["dictionary_learning", saes("dictionary_learning", "AutoEncoderTopK"), "config.json"],
+    ["Gemma Scope 2", saes("gemma_scope", "gemma_scope_2_resid_post_layer_12_width_128_l0_medium"), "config.json"],
+  ].map(([name, from, file]) => ({
+    name: name!,
+    from: from!,
+    file: file!,
+    open: async (path: string) => [(await openSae(path)).sae],
+  })),
+  {
+    name: "an ensemble",
+    from: golden("evaluation", "bagging_a"),
+    file: "ensemble.json",
+    open: async (path) => [...(await loadEnsemble(path)).members],
+  },
+];
+
+for (const { name, from, file, open } of configurations) {
+  test(`${name}: ${count} damaged ${file}`, { timeout: 600_000 }, async () => {
+    const to = join(folder, `configuration of ${name}`);
+    cpSync(from, to, { recursive: true });
+    const bytes = readFileSync(join(from, file));
+    const shapes = (await open(to)).map(({ config: { d_in, d_sae } }) => [d_in, d_sae]);
+    const random = SeededRandom.derive(10, name);
+    const before = process.memoryUsage.rss();
+    let refused = 0;
+    for (let i = 0; i < count; i++) {
+      writeFileSync(join(to, file), i % 3 === 0 ? mutatedNumbers(bytes, random) : mutated(bytes, random));
+      try {
+        // What the weights say is never overruled, and codes are numbers.
+        const opened = await open(to);
+        for (const [j, { config, weights }] of opened.entries()) {
+          const { d_in, d_sae } = config;
+          assert.deepEqual([d_in, d_sae], shapes[j], `${name}, mutation ${i}`);
+          assert.equal(weights.W_enc.length, d_in * d_sae, `${name}, mutation ${i}`);
+          const x = new Float32Array(d_in).fill(1);
+          assert.ok(encode(opened[j]!, x, 1).every(Number.isFinite), `${name}, mutation ${i}`);
+        }
+      } catch (error) {
+        if (!(error instanceof InputError)) throw new Error(`${name}, mutation ${i}: ${(error as Error).stack}`);
+        refused++;
+      }
+    }
+    assert.ok(refused > count / 4, `${refused} of ${count} refused`);
+    assert.ok(process.memoryUsage.rss() - before < 256 << 20, "memory");
+  });
+}
+
+/** One number of a JSON text made another: negative, fractional, huge, of another kind. */
+function mutatedNumbers(bytes: Buffer, random: SeededRandom): string {
+  const text = bytes.toString("utf8");
+  const numbers = [...text.matchAll(/-?\d+(\.\d+)?/g)];
+  const { index, 0: found } = numbers[random.integer(numbers.length)]!;
+  const others = ["-1", "0", "1", "0.5", "1e9", "1e400", "9007199254740993", "null", '"8"', "[]", `${found}0`];
+  return text.slice(0, index) + others[random.integer(others.length)]! + text.slice(index + found.length);
 }
 
 test("a written SAE is read as it was, whatever it is", async () => {

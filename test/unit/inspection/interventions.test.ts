@@ -1,16 +1,19 @@
 // Interventions: by delta they are what changing the codes is, the error term stays, nothing changes nothing to the bit, and through the model they are Python's.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, describe, test } from "node:test";
 import type { SparseCodes } from "../../../src/engine/engine.ts";
+import { createReferenceEngine } from "../../../src/engine/reference/referenceEngine.ts";
 import { tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import { generate } from "../../../src/inspection/generate.ts";
 import { type Intervention, Interventions } from "../../../src/inspection/interventions.ts";
 import { changedLogits, nextToken, pushingFeatures } from "../../../src/inspection/nextToken.ts";
-import { decode, encode } from "../../../src/sae/encode.ts";
+import { decode } from "../../../src/sae/encode.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import type { Ensemble } from "../../../src/sae/ensemble.ts";
+import { golden } from "../fixtures.ts";
 import { oneRow, reference } from "../model/references.ts";
-import { hook, openWorld, randomEnsemble, width } from "./world.ts";
+import { hook, openWorld, randomEnsemble, waveEnsemble, width } from "./world.ts";
 
 const none = new Set<number>();
 
@@ -34,13 +37,15 @@ function sparse(codes: Float32Array, rows: number): Pick<SparseCodes, "offsets" 
 
 /** Codes changed by hand, decoded by definition, and the error x − x̂ of the unchanged codes added. */
 function byCodes(ensemble: Ensemble, x: Float32Array, rows: number, change: (code: number, i: number) => number) {
-  const { reconstruction } = encodeEnsemble(ensemble, x, rows);
+  const { codes, reconstruction } = encodeEnsemble(ensemble, x, rows);
   const changed = new Float64Array(x.length);
   for (const [j, member] of ensemble.members.entries()) {
-    const own = encode(member, x, rows);
     const weight = ensemble.weights[j]!;
-    const codes = own.map((code, at) => change(weight * code, j * width + (at % width)) / weight);
-    const out = decode(member, codes, rows, x);
+    const own = Float32Array.from({ length: rows * width }, (_, at) => {
+      const i = j * width + (at % width);
+      return change(codes[Math.floor(at / width) * ensemble.members.length * width + i]!, i) / weight;
+    });
+    const out = decode(member, own, rows, x);
     for (const [at, value] of out.entries()) changed[at]! += weight * value;
   }
   return x.map((value, at) => value - reconstruction[at]! + changed[at]!);
@@ -56,9 +61,14 @@ describe("on activations", () => {
     [{ kind: "set", value: 0.75 }, () => 0.75],
     [{ kind: "add", value: 2 }, (code) => code + 2],
   ];
-  for (const normalize of ["none", "constant_norm_rescale", "layer_norm"] as const) {
-    test(`by delta equals in codes, the error kept, normalize_activations ${normalize}`, () => {
-      const ensemble = randomEnsemble(d, "bagging", normalize);
+  for (const [method, normalize] of [
+    ["bagging", "none"],
+    ["bagging", "constant_norm_rescale"],
+    ["bagging", "layer_norm"],
+    ["boosting", "none"],
+  ] as const) {
+    test(`by delta equals in codes, the error kept: ${method}, normalize_activations ${normalize}`, () => {
+      const ensemble = randomEnsemble(d, method, normalize);
       const { codes } = encodeEnsemble(ensemble, x, rows);
       const tokens = { ids: new Int32Array(rows), x, ...sparse(codes, rows) };
       for (const [kind, change] of kinds) {
@@ -105,6 +115,30 @@ describe("on activations", () => {
     const normalised = randomEnsemble(d, "boosting", "layer_norm");
     assert.throws(() => new Interventions(normalised, [ablate(1)], none), RangeError);
   });
+});
+
+describe("beside PyTorch (scripts/crosscheck/interventions.py)", async () => {
+  const file = golden("inspection", "interventions.json");
+  const { ids, cases } = JSON.parse(readFileSync(file, "utf8")) as {
+    ids: number[];
+    cases: { method: "bagging" | "boosting"; interventions: Intervention[]; logits: number[] }[];
+  };
+  const { model } = await openWorld();
+  after(() => model.close());
+  const engine = createReferenceEngine();
+  const row = Int32Array.from(ids);
+  const x = await model.readTo(hook).append(row);
+  for (const { method, interventions, logits: expected } of cases) {
+    const what = interventions.map(({ kind, features, from }) => `${kind} ${features.length} ${from}`).join(", ");
+    test(`${method}: ${what || "nothing"}`, async () => {
+      const ensemble = waveEnsemble(model.info.dModel, method);
+      const { codes } = await (await engine.createEncoder(ensemble)).encode(x, ids.length);
+      const changed = new Interventions(ensemble, interventions, none).apply({ ids: row, x, ...codes }, ids.length - 1);
+      const { logits } = await model.goOnFrom(hook).append(row, changed.x, { logits: true });
+      for (const [i, logit] of logits.entries())
+        assert.ok(Math.abs(logit - expected[i]!) < 7.5e-5, `token ${i}: ${logit} for ${expected[i]}`);
+    });
+  }
 });
 
 describe("through the model", async () => {
@@ -175,29 +209,33 @@ describe("through the model", async () => {
     );
   });
 
-  test("generation: greedy is what asking for the next token again and again gives, on both sides", async () => {
-    const list = [{ ...ablate(5), kind: "add" as const, value: 3 }];
-    const said = { original: [] as number[], changed: [] as number[] };
-    for await (const { side, id } of generate(inspection, text, list, { tokens: 6, temperature: 0, seed: 1 }))
-      said[side].push(id);
-    const row = await inspection.readPrompt(text, 6);
-    for (const [side, interventions] of [
-      ["original", []],
-      ["changed", list],
-    ] as const) {
-      const ids = [...row.ids];
-      for (const expected of said[side]) {
-        const values = await model.readTo(hook).append(Int32Array.from(ids));
-        const { codes } = await inspection.encoder.encode(values, ids.length);
-        const tokens = { ids: Int32Array.from(ids), x: values, ...codes };
-        const { x } = new Interventions(ensemble, interventions, model.tokenizer.specialIds).apply(tokens, 0);
-        const { logits } = await model.goOnFrom(hook).append(Int32Array.from(ids), x, { logits: true });
-        const best = logits.reduce((most, value, i) => (value > logits[most]! ? i : most), 0);
-        assert.ok(logits[best]! - logits[expected]! < 1e-4, `${side}: ${expected} for ${best}`);
-        ids.push(expected);
+  for (const method of ["bagging", "boosting"] as const) {
+    test(`generation, ${method}: greedy is what asking for the next token again and again gives, on both sides`, async () => {
+      const world = await openWorld(method);
+      after(() => world.model.close());
+      const list = [{ ...ablate(5), kind: "add" as const, value: 3 }, ablate(width + 7)];
+      const said = { original: [] as number[], changed: [] as number[] };
+      for await (const { side, id } of generate(world.inspection, text, list, { tokens: 6, temperature: 0, seed: 1 }))
+        said[side].push(id);
+      const row = await world.inspection.readPrompt(text, 6);
+      for (const [side, interventions] of [
+        ["original", []],
+        ["changed", list],
+      ] as const) {
+        const ids = [...row.ids];
+        for (const expected of said[side]) {
+          const values = await world.model.readTo(hook).append(Int32Array.from(ids));
+          const { codes } = await world.encoder.encode(values, ids.length);
+          const tokens = { ids: Int32Array.from(ids), x: values, ...codes };
+          const { x } = new Interventions(world.ensemble, interventions, model.tokenizer.specialIds).apply(tokens, 0);
+          const { logits } = await world.model.goOnFrom(hook).append(Int32Array.from(ids), x, { logits: true });
+          const best = logits.reduce((most, value, i) => (value > logits[most]! ? i : most), 0);
+          assert.ok(logits[best]! - logits[expected]! < 1e-4, `${side}: ${expected} for ${best}`);
+          ids.push(expected);
+        }
       }
-    }
-  });
+    });
+  }
 
   test("generation: the same seed says the same, another one something else; a signal ends it", async () => {
     const draw = async (seed: number) => {

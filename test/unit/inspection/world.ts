@@ -12,27 +12,62 @@ export const width = 96;
 
 /** Two ReLU SAEs with random weights, so that about half of the features fire on every token. */
 export function randomEnsemble(d: number, method: EnsembleMethod, normalize: NormalizeActivations = "none"): Ensemble {
-  const member = (seed: number): Sae => {
+  const weights = (seed: number) => {
     const random = SeededRandom.derive(seed, "weights");
     const fill = (n: number, scale: number) => Float32Array.from({ length: n }, () => scale * random.normal());
     return {
-      config: {
-        architecture: "standard",
-        d_in: d,
-        d_sae: width,
-        apply_b_dec_to_input: true,
-        normalize_activations: normalize,
-      } as Sae["config"],
-      weights: {
-        W_enc: fill(width * d, 0.3),
-        b_enc: fill(width, 0.1),
-        W_dec: fill(width * d, 0.3),
-        b_dec: fill(d, 0.1),
-      },
+      W_enc: fill(width * d, 0.3),
+      b_enc: fill(width, 0.1),
+      W_dec: fill(width * d, 0.3),
+      b_dec: fill(d, 0.1),
     };
   };
-  const weight = method === "bagging" ? 0.5 : 1;
-  return { method, members: [member(1), member(2)], weights: [weight, weight], seeds: [1, 2], hook, provenance: {} };
+  return ensembleOf([weights(1), weights(2)], d, method, normalize);
+}
+
+/** Two ReLU SAEs of the weights that scripts/crosscheck/interventions.py makes. */
+export function waveEnsemble(d: number, method: EnsembleMethod): Ensemble {
+  const waves = (member: number, which: number, rows: number, columns: number, scale: number) =>
+    Float32Array.from({ length: rows * columns }, (_, at) => {
+      const [i, j] = [Math.floor(at / columns), at % columns];
+      return scale * Math.sin(1.7 * i + 0.37 * j + 0.011 * i * j + 5 * which + 11 * member);
+    });
+  const weights = (member: number) => ({
+    // [d, F] there, as in SAELens' files.
+    W_enc: transposed(waves(member, 0, d, width, 0.3), d, width),
+    b_enc: waves(member, 1, 1, width, 0.1),
+    W_dec: waves(member, 2, width, d, 0.3),
+    b_dec: waves(member, 3, 1, d, 0.1),
+  });
+  return ensembleOf([weights(0), weights(1)], d, method, "none");
+}
+
+function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
+  return values.map((_, at) => values[(at % rows) * columns + Math.floor(at / rows)]!);
+}
+
+function ensembleOf(
+  weights: readonly Sae["weights"][],
+  d: number,
+  method: EnsembleMethod,
+  normalize: NormalizeActivations,
+): Ensemble {
+  const config = {
+    architecture: "standard",
+    d_in: d,
+    d_sae: width,
+    apply_b_dec_to_input: true,
+    normalize_activations: normalize,
+  } as Sae["config"];
+  const share = method === "bagging" ? 1 / weights.length : 1;
+  return {
+    method,
+    members: weights.map((own) => ({ config, weights: own })),
+    weights: weights.map(() => share),
+    seeds: weights.map((_, j) => j + 1),
+    hook,
+    provenance: {},
+  };
 }
 
 export async function openWorld(method: EnsembleMethod = "bagging", name = "llama3_rope") {

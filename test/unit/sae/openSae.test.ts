@@ -1,14 +1,17 @@
 // SAEs in every layout that the field has: each package's own files to that package's own codes and reconstructions; what can't be known is asked for, never guessed in silence.
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync } from "node:fs";
+import { globSync, mkdirSync, readdirSync } from "node:fs";
 import { copyFile, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorEntryOf, tensorFloat32, writeSafetensors } from "../../../src/formats/safetensors.ts";
 import { decode, encode } from "../../../src/sae/encode.ts";
+import { type OpenOptions, Unsaid } from "../../../src/sae/layouts/opened.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
-import { notForEnsembles, trainedWidths } from "../../../src/sae/sae.ts";
+import { notForEnsembles, type Sae, type SaeConfig, type SaeWeights, trainedWidths } from "../../../src/sae/sae.ts";
+import { saveSae } from "../../../src/sae/saeLensFolder.ts";
 import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
 
 const saes = (...path: string[]) => golden("saes", ...path);
@@ -76,6 +79,17 @@ for (const file of readdirSync(saes("dictionary_learning", "wrappings")).filter(
     );
   });
 }
+
+test("every golden SAE of a package but SAELens' has its test", () => {
+  const packages = ["dictionary_learning", "sparsify", "gemma_scope", "openai"];
+  const weights = packages.flatMap((name) => globSync(`${name}/**/*.{pt,npz,safetensors}`, { cwd: saes() }));
+  const folders = weights.filter((file) => !file.endsWith("io.safetensors")).map((file) => dirname(file));
+  const tested = new Set([...cases.map(({ path }) => path), "dictionary_learning/wrappings"]);
+  assert.deepEqual(
+    [...new Set(folders)].filter((folder) => !tested.has(folder.replaceAll("\\", "/"))),
+    [],
+  );
+});
 
 async function assertGives(
   sae: Awaited<ReturnType<typeof openSae>>["sae"],
@@ -223,6 +237,183 @@ test("a state dict of unknown layout needs its selection said, and is then used 
   await assertGives(opened.sae, "sae_lens/topk");
   assert.match(opened.warnings[0]!, /read as topk with k 8/);
 });
+
+test("where a file doesn't say how it selects, the error says what to ask", async () => {
+  const file = join(temporaryFolder(), "someone.safetensors");
+  const square = { shape: [4, 4], data: new Float32Array(16).fill(0.5) };
+  const vector = { shape: [4], data: new Float32Array(4) };
+  await writeSafetensors(file, { W_enc: square, W_dec: square, b_enc: vector, b_dec: vector });
+  const asks = (options: OpenOptions, ask: string) =>
+    assert.rejects(openSae(file, options), (error: unknown) => error instanceof Unsaid && error.ask === ask);
+  await asks({}, "architecture");
+  await asks({ architecture: "topk" }, "k");
+  assert.equal((await openSae(file, { architecture: "topk", k: 2 })).sae.config.k, 2);
+  await refused(file, /k: found 5, expected a whole number from 1 to 4/, { architecture: "topk", k: 5 });
+});
+
+test("what is said of a bare state dict doesn't change one whose configuration names its class", async () => {
+  const { sae, layout } = await openSae(saes("dictionary_learning", "JumpReluAutoEncoder"), {
+    architecture: "topk",
+    k: 3,
+  });
+  assert.equal(layout, "dictionary_learning, JumpReluAutoEncoder");
+  await assertGives(sae, "dictionary_learning/JumpReluAutoEncoder");
+});
+
+test("an autoencoder of OpenAI's without its activation is read as their package does, with a word, or as a person says", async () => {
+  const file = join(temporaryFolder(), "converted.safetensors");
+  const W = { shape: [4, 2], data: new Float32Array(8).fill(0.5) };
+  const tensors = {
+    pre_bias: { shape: [2], data: new Float32Array(2) },
+    latent_bias: { shape: [4], data: new Float32Array(4) },
+    "encoder.weight": W,
+    "decoder.weight": { ...W, shape: [2, 4] },
+  };
+  await writeSafetensors(file, tensors);
+  const { sae, warnings } = await openSae(file);
+  assert.equal(sae.config.architecture, "standard");
+  assert.match(warnings.join(), /nothing says its activation: read as ReLU/);
+  const said = await openSae(file, { architecture: "topk", k: 2 });
+  assert.deepEqual([said.sae.config.architecture, said.sae.config.normalize_activations], ["topk", "layer_norm"]);
+});
+
+test("a crosscoder is refused as one", async () => {
+  const file = join(temporaryFolder(), "crosscoder.safetensors");
+  await writeSafetensors(file, {
+    "encoder.weight": { shape: [2, 4, 8], data: new Float32Array(64) },
+    "encoder.bias": { shape: [8], data: new Float32Array(8) },
+    "decoder.weight": { shape: [2, 8, 4], data: new Float32Array(64) },
+    "decoder.bias": { shape: [2, 4], data: new Float32Array(8) },
+  });
+  await refused(file, /tensor encoder\.weight: found shape \[2,4,8\]: a crosscoder/);
+});
+
+/** A trained SAE's like, as wide as its input: shapes don't tell which way round its matrices lie. */
+function squareSae(): Sae {
+  const d = 24;
+  const random = SeededRandom.derive(5, "square");
+  const W_enc = Float32Array.from({ length: d * d }, () => random.normal());
+  const vector = (value: number) => new Float32Array(d).fill(value);
+  const config: SaeConfig = {
+    architecture: "jumprelu",
+    d_in: d,
+    d_sae: d,
+    apply_b_dec_to_input: false,
+    normalize_activations: "none",
+    dtype: "float32",
+    metadata: {},
+  };
+  const W_dec = W_enc.map((value) => 0.7 * value + 0.3 * random.normal());
+  return { config, weights: { W_enc, W_dec, b_enc: vector(0.1), b_dec: vector(0.2), threshold: vector(0.05) } };
+}
+
+const turned = (values: Float32Array): Float32Array => {
+  const d = Math.sqrt(values.length);
+  return values.map((_, at) => values[(at % d) * d + Math.floor(at / d)]!);
+};
+
+/** How each layout stores [F, d] rows, by its own word. */
+const layouts: Record<string, (sae: Sae, folder: string) => Promise<string>> = {
+  SAELens: async (sae, folder) => {
+    await saveSae(folder, sae);
+    return folder;
+  },
+  "Gemma Scope 2": async ({ weights }, folder) => {
+    const { W_enc, W_dec, b_enc, b_dec, threshold } = weights;
+    const file = join(folder, "params.safetensors");
+    await writeSafetensors(file, {
+      w_enc: matrix(turned(W_enc)),
+      w_dec: matrix(W_dec),
+      ...vectors({ b_enc: b_enc!, b_dec, threshold: threshold! }),
+    });
+    return file;
+  },
+  "dictionary_learning, linear layers": async ({ weights }, folder) => {
+    const { W_enc, W_dec, b_enc, b_dec } = weights;
+    const file = join(folder, "ae.safetensors");
+    const biases = vectors({ "encoder.bias": b_enc!, "decoder.bias": b_dec });
+    await writeSafetensors(file, {
+      "encoder.weight": matrix(W_enc),
+      "decoder.weight": matrix(turned(W_dec)),
+      ...biases,
+    });
+    return file;
+  },
+  "dictionary_learning, parameters": async ({ weights }, folder) => {
+    const { W_enc, W_dec, b_enc, b_dec, threshold } = weights;
+    const file = join(folder, "ae.safetensors");
+    await writeSafetensors(file, {
+      W_enc: matrix(turned(W_enc)),
+      W_dec: matrix(W_dec),
+      ...vectors({ b_enc: b_enc!, b_dec, threshold: threshold! }),
+    });
+    return file;
+  },
+  sparsify: async ({ weights, config }, folder) => {
+    const { W_enc, W_dec, b_enc, b_dec } = weights;
+    await writeFile(join(folder, "cfg.json"), JSON.stringify({ k: 4, d_in: config.d_in, num_latents: config.d_sae }));
+    const biases = vectors({ "encoder.bias": b_enc!, b_dec });
+    await writeSafetensors(join(folder, "sae.safetensors"), {
+      "encoder.weight": matrix(W_enc),
+      W_dec: matrix(W_dec),
+      ...biases,
+    });
+    return folder;
+  },
+  "OpenAI sparse_autoencoder": async ({ weights }, folder) => {
+    const { W_enc, W_dec, b_enc, b_dec } = weights;
+    const file = join(folder, "autoencoder.safetensors");
+    const biases = vectors({ pre_bias: b_dec, latent_bias: b_enc! });
+    await writeSafetensors(file, {
+      "encoder.weight": matrix(W_enc),
+      "decoder.weight": matrix(turned(W_dec)),
+      ...biases,
+    });
+    return file;
+  },
+};
+
+function matrix(data: Float32Array) {
+  const d = Math.sqrt(data.length);
+  return { shape: [d, d], data };
+}
+
+function vectors(named: Readonly<Record<string, Float32Array>>) {
+  return Object.fromEntries(Object.entries(named).map(([name, data]) => [name, { shape: [data.length], data }]));
+}
+
+for (const [layout, write] of Object.entries(layouts)) {
+  test(`${layout}: a square SAE is read by the layout's word, and a turned matrix of it is caught by name`, async () => {
+    const sae = squareSae();
+    const { W_enc, W_dec } = sae.weights;
+    const open = async (change: Partial<SaeWeights>) =>
+      openSae(await write({ ...sae, weights: { ...sae.weights, ...change } }, temporaryFolder()));
+    const right = await open({});
+    // Some layouts fold norms: what must hold is the direction of every row.
+    assert.ok(meanCosine(right.sae.weights.W_enc, W_enc) > 0.999);
+    assert.ok(meanCosine(right.sae.weights.W_dec, W_dec) > 0.999);
+    assert.doesNotMatch(right.warnings.join(), /stored the other way round/);
+    for (const [name, change] of [
+      ["W_enc", { W_enc: turned(W_enc) }],
+      ["W_dec", { W_dec: turned(W_dec) }],
+    ] as const) {
+      const { warnings } = await open(change);
+      assert.match(warnings.join("; "), new RegExp(`${name} seems to be stored the other way round`));
+    }
+  });
+}
+
+/** Of rows of the same place. */
+function meanCosine(a: Float32Array, b: Float32Array): number {
+  const d = Math.sqrt(a.length);
+  let sum = 0;
+  for (let row = 0; row < d; row++) {
+    const [x, y] = [a, b].map((values) => values.subarray(row * d, (row + 1) * d)) as [Float32Array, Float32Array];
+    const product = (u: Float32Array, v: Float32Array) => u.reduce((total, value, j) => total + value * v[j]!, 0);
+    sum += product(x, y) / Math.sqrt(product(x, x) * product(y, y));
+  }
+  return sum / d;
+}
 
 test("configurations that contradict the weights are refused", async () => {
   const folder = join(temporaryFolder(), "sae");

@@ -1,8 +1,8 @@
 // SAELens folders: the package's own files to the package's own codes, ours back to the same bits, and refusals that say why.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorEntryOf, tensorFloat32 } from "../../../src/formats/safetensors.ts";
@@ -97,6 +97,12 @@ for (const folder of folders) {
   });
 }
 
+test("every golden folder has its test", () => {
+  const root = golden("saes", "sae_lens");
+  const all = globSync("**/cfg.json", { cwd: root }).map((file) => dirname(file).replaceAll("\\", "/"));
+  assert.deepEqual(all.sort(), [...folders, "abstopk"].sort());
+});
+
 test("metadata survives, old files' too, and the version that SAELens needs is always written", async () => {
   const old = await loadSae(golden("saes", "sae_lens", "legacy", "v5_topk_as_activation_fn"));
   assert.equal(old.config.metadata.hook_name, "blocks.6.hook_resid_post");
@@ -121,6 +127,20 @@ test("sparsity.safetensors is log10(density + 1e-10)", async () => {
   const sae = await loadSae(golden("saes", "sae_lens", "standard"));
   await saveSae(folder, sae, { density: Float32Array.from(theirs!, (log) => Math.max(0, 10 ** log - 1e-10)) });
   assertClose((await loadSparsity(folder))!, theirs!, "log densities");
+});
+
+test("architectures that SAELens writes and we don't compute are refused by name, with why", async () => {
+  const folder = temporaryFolder();
+  await saveSae(folder, await loadSae(golden("saes", "sae_lens", "topk")));
+  const cfg = JSON.parse(await readFile(join(folder, "cfg.json"), "utf8"));
+  for (const [architecture, why] of [
+    ["temporal", /temporal \(its codes depend on other tokens\)/],
+    ["matching_pursuit", /matching_pursuit \(it encodes in rounds\)/],
+    ["crosscoder", /architecture: found crosscoder/],
+  ] as const) {
+    await writeFile(join(folder, "cfg.json"), JSON.stringify({ ...cfg, architecture }));
+    await assert.rejects(loadSae(folder), (error: unknown) => error instanceof InputError && why.test(error.message));
+  }
 });
 
 test("abstopk is refused by name", async () => {

@@ -1,0 +1,221 @@
+// SAEs of others in a real VS Code with the packaged VSIX: a click on a file shows what it is; they are imported from the palette, asked what no file says; a folder dropped on the Ensembles view is imported too, and is evaluated and indexed like our own.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import type { Browser, Frame, Page } from "playwright-core";
+import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
+import { writeSafetensors } from "../../src/formats/safetensors.ts";
+import { loadSae } from "../../src/sae/saeLensFolder.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const minutes = 60_000;
+const hook = "blocks.2.hook_resid_post";
+
+/** The demo with just enough training that features fire. */
+const experiment = {
+  model_name: "demo",
+  hook_name: hook,
+  dataset_path: "demo",
+  context_size: 128,
+  exclude_special_tokens: true,
+  training_tokens: 30_000,
+  train_batch_size_tokens: 1024,
+  lr: 2e-3,
+  sae: { architecture: "topk", expansion_factor: 2, k: 16 },
+  ensembles: { methods: ["single"] },
+};
+
+describe("SAEs of others in the editor", {
+  skip: unavailable && `SKIPPED: ${unavailable}`,
+  timeout: 15 * minutes,
+}, () => {
+  const state = mkdtempSync(join(tmpdir(), "sae-e2e-"));
+  const workspace = join(state, "workspace");
+  let server: RunningVsCode;
+  let browser: Browser;
+  let workbench: Workbench;
+  let page: Page;
+
+  before(async () => {
+    await prepareRealVsCode();
+    await writeStrangers();
+    execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
+    const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
+    assert.ok(vsix);
+    process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
+    server = await startVsCode({ vsix: join(root, vsix), state });
+    browser = await launchBrowser();
+    workbench = await Workbench.open(browser, server.url, workspace);
+    page = workbench.page;
+  });
+
+  afterEach(async (context) => {
+    if ("passed" in context && !context.passed) await picture("imports-failed");
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    rmSync(state, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  });
+
+  const picture = (name: string) => page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
+
+  /** One trained SAE in three forms: an ensemble of ours, a folder of sparsify's, and a state dict of no layout. */
+  async function writeStrangers(): Promise<void> {
+    const training = join(state, "training");
+    mkdirSync(training, { recursive: true });
+    writeFileSync(join(training, "tiny.sae.jsonc"), JSON.stringify(experiment));
+    for (const job of ["harvest", "train"]) {
+      const program = join(root, "dist", "sae-ensembles.js");
+      execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: training, stdio: "ignore" });
+    }
+    const trained = join(training, "runs", "tiny", "ensembles", "single");
+    mkdirSync(workspace, { recursive: true });
+    cpSync(trained, join(workspace, "ours"), { recursive: true });
+    const { config, weights } = await loadSae(join(trained, "member_0"));
+    const { d_in: d, d_sae: F, k } = config;
+    const biases = { b_enc: { shape: [F], data: weights.b_enc! }, b_dec: { shape: [d], data: weights.b_dec } };
+    await writeSafetensors(join(workspace, "theirs", "layers.2", "sae.safetensors"), {
+      "encoder.weight": { shape: [F, d], data: weights.W_enc },
+      "encoder.bias": biases.b_enc,
+      W_dec: { shape: [F, d], data: weights.W_dec },
+      b_dec: biases.b_dec,
+    });
+    writeFileSync(
+      join(workspace, "theirs", "layers.2", "cfg.json"),
+      JSON.stringify({ activation: "topk", k, num_latents: F, d_in: d }),
+    );
+    await writeSafetensors(join(workspace, "stranger.safetensors"), {
+      encoder_weights: { shape: [F, d], data: weights.W_enc },
+      decoder_weights: { shape: [F, d], data: weights.W_dec },
+      encoder_bias: biases.b_enc,
+      decoder_bias: biases.b_dec,
+    });
+  }
+
+  test("a click on an ensemble.json shows its members' tensors with norms and histograms", async () => {
+    await openInExplorer("ours", "ensemble.json");
+    const view = await workbench.webview("sae-tensor-file");
+    await view.getByText("ours/ensemble.json").waitFor();
+    await view.getByRole("row", { name: /^member_0\/W_enc 160 × 320 F32/ }).waitFor();
+    // Every tensor of this size is read without being asked for.
+    await view.locator("tbody svg").nth(3).waitFor();
+    assert.equal(await view.locator("tbody tr").count(), 4);
+    await picture("editor-ensemble-json-dark");
+    await inLight(view, "editor-ensemble-json-light");
+  });
+
+  test("a click on a .safetensors file shows its tensors; what is no SAE of a known layout is no error", async () => {
+    await openInExplorer("stranger.safetensors");
+    const view = await frameWith("stranger.safetensors");
+    await view.getByRole("row", { name: /^encoder_weights 320 × 160 F32 200 KiB/ }).waitFor();
+    await view.locator("tbody svg").nth(3).waitFor();
+    assert.equal(await view.getByRole("alert").count(), 0);
+    await picture("editor-safetensors-dark");
+  });
+
+  test("the palette imports a state dict of no layout: asked how it selects, its hook, model and text", async () => {
+    await workbench.command("SAE Ensembles: Import SAEs…");
+    await choose("Files or folders…");
+    await answer(join(workspace, "stranger.safetensors"), "Import");
+    await choose("TopK");
+    await picture("import-asks-dark");
+    await answer("16");
+    await answer(hook);
+    await answer("stranger");
+    await choose("Demo model");
+    await choose("Demo text");
+    const toast = page.locator(".notification-toast", { hasText: "no layout that we know" });
+    await toast.waitFor({ timeout: 3 * minutes });
+    await page.locator(".tab", { hasText: "stranger.sae.jsonc" }).waitFor();
+    await picture("import-done-dark");
+    workbench.theme("light");
+    await page.locator(".monaco-workbench.vs").waitFor();
+    await picture("import-done-light");
+    workbench.theme("dark");
+    await page.locator(".monaco-workbench.vs-dark").waitFor();
+    const folder = join(workspace, "imported", "stranger");
+    const { method, hook: read, provenance } = JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8"));
+    assert.deepEqual([method, read, provenance.imported[0].layout], ["single", hook, "state dict, topk"]);
+    assert.match(readFileSync(`${folder}.sae.jsonc`, "utf8"), /"architecture": "imported"/);
+    await toast.getByRole("button", { name: /Clear Notification|Close/ }).click();
+  });
+
+  test("a folder dropped on the Ensembles view is imported, and its experiment evaluates and indexes it", async () => {
+    await page.locator('.activitybar .action-label[aria-label^="Explorer"]').click();
+    await explorerRow("theirs").waitFor();
+    await workbench.icon.click();
+    const pane = page.locator(".pane", { has: page.locator('.pane-header[aria-label^="Ensembles"]') });
+    await pane.locator(".pane-body").waitFor();
+    await picture("ensembles-drop-dark");
+    await drop(pane.locator(".pane-body"), join(workspace, "theirs", "layers.2"));
+    await answer("bag of one");
+    await choose("Demo model");
+    await choose("Demo text");
+    const toast = page.locator(".notification-toast", { hasText: "sparsify, topk SAE" });
+    await toast.waitFor({ timeout: 3 * minutes });
+    await toast.getByRole("button", { name: "Evaluate and Index" }).click();
+    const row = workbench.row(/bag of one · single/);
+    await row.getByText(/EV 0\.\d+/).waitFor({ timeout: 6 * minutes });
+    await picture("ensembles-imported-dark");
+    assert.ok(existsSync(join(workspace, "imported", "runs", "bag of one", "ensembles", "single", "index.sqlite")));
+    await row.click();
+    const features = await workbench.webview("sae-feature-browser");
+    await features.locator(".row .id").first().waitFor();
+  });
+
+  const explorerRow = (name: string) => page.locator(".explorer-folders-view .monaco-list-row", { hasText: name });
+
+  /** Clicks through the Explorer as a person does. */
+  async function openInExplorer(...names: string[]): Promise<void> {
+    await page.locator('.activitybar .action-label[aria-label^="Explorer"]').click();
+    for (const name of names) await explorerRow(name).first().dblclick();
+  }
+
+  async function frameWith(text: string): Promise<Frame> {
+    for (;;) {
+      for (const frame of page.frames()) {
+        const heading = frame.locator("sae-tensor-file").getByRole("heading", { name: text, exact: true });
+        if ((await heading.count().catch(() => 0)) > 0) return frame;
+      }
+      await page.waitForTimeout(100);
+    }
+  }
+
+  async function inLight(view: Frame, name: string): Promise<void> {
+    workbench.theme("light");
+    await view.locator("body.vscode-light").waitFor();
+    await picture(name);
+    workbench.theme("dark");
+    await view.locator("body.vscode-dark").waitFor();
+  }
+
+  const input = () => page.locator(".quick-input-widget:visible");
+
+  async function choose(label: string): Promise<void> {
+    await input().locator(".monaco-list-row", { hasText: label }).first().click();
+  }
+
+  /** Types into a box, and clicks the button of VS Code's own file dialog where there is one. */
+  async function answer(text: string, button?: string): Promise<void> {
+    await input().locator("input.input").fill(text);
+    if (button) await input().getByRole("button", { name: button, exact: true }).click();
+    else await page.keyboard.press("Enter");
+  }
+
+  /** Drops a folder of the workspace as the Explorer or a file manager does, by its URI. */
+  async function drop(target: ReturnType<Page["locator"]>, folder: string): Promise<void> {
+    const uri = `vscode-remote://${new URL(server.url).host}${folder}`;
+    const data = await page.evaluateHandle((list) => {
+      const transfer = new DataTransfer();
+      transfer.setData("text/uri-list", list);
+      return transfer;
+    }, uri);
+    for (const type of ["dragenter", "dragover", "drop"]) await target.dispatchEvent(type, { dataTransfer: data });
+  }
+});
