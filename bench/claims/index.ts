@@ -8,7 +8,7 @@ import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
-import { importLargeClaim } from "./importLarge.ts";
+import { importLargeClaim, importLargeColdClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
 
@@ -23,6 +23,7 @@ export const claims: readonly Claim[] = [
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,
+  importLargeColdClaim,
   flagsToScoresClaim,
   clickToScreenClaim,
   poolingClaim,
