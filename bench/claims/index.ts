@@ -5,9 +5,10 @@ import { clickToScreenClaim } from "./debiasClick.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
+import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
-import { importLargeClaim } from "./importLarge.ts";
+import { importLargeClaim, importLargeColdClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, matryoshkaStepClaim, trainStepClaims } from "./trainStep.ts";
 
@@ -16,11 +17,14 @@ export const claims: readonly Claim[] = [
   matryoshkaStepClaim,
   denseStepClaim,
   baggingClaim,
+  gpuTrainStepClaim,
+  gpuBaggingClaim,
   harvestClaim,
   ...harvestFamilyClaims,
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,
+  importLargeColdClaim,
   flagsToScoresClaim,
   clickToScreenClaim,
   poolingClaim,

@@ -43,10 +43,8 @@ function classesOf(file: TensorFile): DictClass[] {
   const names = new Set([...file.tensors.keys(), ...[...file.values.keys()].filter((key) => key === "k")]);
   return (Object.keys(CLASSES) as DictClass[]).filter((name) => {
     const wanted = CLASSES[name];
-    // A file may leave out the threshold that its class hasn't set, and the k that a configuration holds.
-    const optional = new Set<string>(
-      name.includes("TopK") && name !== "MatryoshkaBatchTopKSAE" ? ["threshold", "k"] : [],
-    );
+    // A file may leave out the threshold that its class hasn't set, and the k that a configuration holds; groups tell a Matryoshka SAE from others.
+    const optional = new Set<string>(name.includes("TopK") ? ["threshold", "k"] : []);
     return (
       wanted.every((key) => names.has(key) || optional.has(key)) &&
       [...names].every((key) => (wanted as readonly string[]).includes(key))

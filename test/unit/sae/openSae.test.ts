@@ -201,6 +201,23 @@ test("a lost threshold is caught by name", async () => {
   await refused(folder, /no tensor threshold.*every positive feature would fire/);
 });
 
+test("a batchtopk of any kind without its threshold is read as its package reads it, with a word about its L0", async () => {
+  const folder = temporaryFolder();
+  const tensors = {
+    W_enc: { shape: [4, 8], data: new Float32Array(32).fill(0.1) },
+    W_dec: { shape: [8, 4], data: new Float32Array(32).fill(0.1) },
+    b_enc: { shape: [8], data: new Float32Array(8) },
+    b_dec: { shape: [4], data: new Float32Array(4) },
+    group_sizes: { shape: [2], data: Int32Array.of(2, 6) },
+  };
+  const file = join(folder, "matryoshka.safetensors");
+  await writeSafetensors(file, tensors);
+  const { layout, sae, warnings } = await openSae(file);
+  assert.equal(layout, "dictionary_learning, MatryoshkaBatchTopKSAE");
+  assert.equal(sae.config.architecture, "standard");
+  assert.match(warnings.join(), /its threshold is missing: every positive feature fires/);
+});
+
 test("an encoder stored the other way round is turned, by the lengths of the biases", async () => {
   const folder = temporaryFolder();
   const source = saes("sparsify", "topk");
