@@ -5,21 +5,26 @@ import { clickToScreenClaim } from "./debiasClick.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
+import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
-import { importLargeClaim } from "./importLarge.ts";
+import { importLargeClaim, importLargeColdClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
-import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
+import { denseStepClaim, matryoshkaStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
   ...trainStepClaims,
+  matryoshkaStepClaim,
   denseStepClaim,
   baggingClaim,
+  gpuTrainStepClaim,
+  gpuBaggingClaim,
   harvestClaim,
   ...harvestFamilyClaims,
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,
+  importLargeColdClaim,
   flagsToScoresClaim,
   clickToScreenClaim,
   poolingClaim,

@@ -6,6 +6,7 @@ import { demoPath } from "./demoData.ts";
 import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
 import { textState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
+import { isNamedData, labelledPath } from "./obtain.ts";
 import type { ConceptsSection } from "./probingSchema.ts";
 import { commandLine, requireSection } from "./sections.ts";
 
@@ -38,7 +39,7 @@ export function conceptsReportPath(experiment: Experiment): string {
 export function conceptsOptions(experiment: Experiment): ConceptsJobOptions {
   const section = requireSection(experiment, "concepts");
   const { dataset_path, test_dataset_path, per_class } = section;
-  const at = (path: string): string => shownPath(resolve(dirname(experiment.file), path));
+  const at = (path: string): string => shownPath(labelledPath(path, dirname(experiment.file)));
   const demo = dataset_path === "demo";
   const testFile = test_dataset_path !== undefined ? at(test_dataset_path) : demo ? demoPath("testBios") : undefined;
   return {
@@ -57,10 +58,12 @@ export function conceptsOptions(experiment: Experiment): ConceptsJobOptions {
 /** What a person would type to have the same report. */
 function conceptsCommandLine(section: ConceptsSection, { file, paths }: Experiment): string {
   const at = (path: string | undefined): string | undefined =>
-    path === undefined || path === "demo" ? path : shownPath(resolve(dirname(file), path));
+    path === undefined ? path : shownPath(resolve(dirname(file), path));
+  const data = (name: string | undefined): string | undefined =>
+    name !== undefined && isNamedData(name, dirname(file)) ? name : at(name);
   return commandLine(["concepts", shownPath(paths.runFolder)], {
-    data: at(section.dataset_path),
-    test: at(section.test_dataset_path),
+    data: data(section.dataset_path),
+    test: data(section.test_dataset_path),
     text: section.text_column,
     label: section.label_column,
     classes: section.classes?.join(","),

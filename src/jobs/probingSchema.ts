@@ -12,7 +12,8 @@ const path = z.string().min(1);
 
 const labelled = {
   dataset_path: path.meta({
-    description: 'Labelled texts: .jsonl, .csv, .tsv or .parquet, plain or .gz, or "demo" for the demo\'s biographies.',
+    description:
+      'Labelled texts: .jsonl, .csv, .tsv or .parquet, plain or .gz; the name of a data set on the Hugging Face hub (owner/name, perhaps with /test behind it for that part); or "demo" for the demo\'s biographies.',
   }),
   text_column: z.string().min(1).default("text").meta({ description: "Column that holds the text." }),
   ensembles: names.optional().meta({ description: "Names of trained ensembles; default all." }),
