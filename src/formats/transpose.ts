@@ -48,8 +48,14 @@ export function turnRows(
         let read = r0 * columns + c;
         let write = c * stride + first + r0;
         for (let r = r0; r < r1; r++, read += columns, write++) {
-          const [v0, v1, v2, v3] = [from[read]!, from[read + 1]!, from[read + 2]!, from[read + 3]!];
-          const [v4, v5, v6, v7] = [from[read + 4]!, from[read + 5]!, from[read + 6]!, from[read + 7]!];
+          const v0 = from[read]!;
+          const v1 = from[read + 1]!;
+          const v2 = from[read + 2]!;
+          const v3 = from[read + 3]!;
+          const v4 = from[read + 4]!;
+          const v5 = from[read + 5]!;
+          const v6 = from[read + 6]!;
+          const v7 = from[read + 7]!;
           to[write] = v0;
           to[write + stride] = v1;
           to[write + 2 * stride] = v2;

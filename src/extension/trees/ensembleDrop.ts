@@ -1,11 +1,11 @@
 // Dropping on the Ensembles view: folders and files of SAEs are imported.
 import * as vscode from "vscode";
 import { commands } from "../ids.ts";
-import type { EnsembleNode } from "./ensemblesTree.ts";
+import type { EnsembleRow } from "./ensemblesTree.ts";
 
 const URIS = "text/uri-list";
 
-export const ensembleDrop: vscode.TreeDragAndDropController<EnsembleNode> = {
+export const ensembleDrop: vscode.TreeDragAndDropController<EnsembleRow> = {
   dropMimeTypes: [URIS],
   dragMimeTypes: [],
   handleDrop: async (_, data) => {
