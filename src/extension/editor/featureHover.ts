@@ -55,7 +55,9 @@ function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: st
   });
   const likely =
     token.logprob === null
-      ? "first token: nothing stands before it"
+      ? inspected.result.likelihoods
+        ? "first token: nothing stands before it"
+        : "its probability is being read…"
       : `p ${percent(Math.exp(token.logprob))} (log p ${token.logprob.toFixed(2).replace("-", "−")}), rank ${(token.rank! + 1).toLocaleString("en-US")}`;
   const none = token.special ? "_A special token: no feature is trained on it._  \n" : "_No feature fires here._  \n";
   return `${lines.join("") || none}\n\n\`${token.text.replaceAll("`", "ˋ").replaceAll("\n", "↵") || "␀"}\` id ${token.id} · ${likely}\n\n`;

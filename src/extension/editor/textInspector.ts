@@ -170,15 +170,23 @@ export class TextInspector implements vscode.Disposable {
     this.#tell();
     const { version } = document;
     const { text, base, visible } = sentPart(document);
-    try {
-      const result = await this.#service.request(
+    const question = { ensemble, document: document.uri.toString(), kind: kindOf(document), text, visible };
+    const ask = (likelihoods: boolean) =>
+      this.#service.request(
         "inspect",
-        { ensemble, document: document.uri.toString(), kind: kindOf(document), text, visible, pinned: this.#pinned },
+        { ...question, pinned: this.#pinned, likelihoods },
         { timeout: patience, signal: abort.signal },
       );
-      if (entry.abort !== abort) return;
-      const rows = new Map(result.rows.map((row) => [row.feature, row]));
-      entry.inspected = { document, version, base, result, rows };
+    try {
+      // Features first: tints are there while probabilities are still being read.
+      for (const likelihoods of [false, true]) {
+        const result = await ask(likelihoods);
+        if (entry.abort !== abort) return;
+        const rows = new Map(result.rows.map((row) => [row.feature, row]));
+        entry.inspected = { document, version, base, result, rows };
+        if (result.likelihoods) break;
+        this.#tell();
+      }
       entry.phase = { state: "done" };
     } catch (error) {
       if (entry.abort !== abort || abort.signal.aborted) return;
