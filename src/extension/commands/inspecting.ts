@@ -25,7 +25,7 @@ export async function inspectText(parts: Parts, target?: vscode.NotebookCell | v
 }
 
 export function stopInspecting({ inspector }: Parts): void {
-  const active = vscode.window.activeTextEditor?.document;
+  const active = inspector.editor?.document;
   for (const document of sidesOfDiff() ?? (active ? [active] : [])) inspector.turnOff(document);
 }
 
@@ -87,7 +87,7 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
 
 /** What the status bar item offers. */
 export async function inspectionMenu(parts: Parts): Promise<void> {
-  const document = vscode.window.activeTextEditor?.document;
+  const document = parts.inspector.editor?.document;
   const phase = document && parts.inspector.phase(document);
   const items: (vscode.QuickPickItem & { run(): unknown })[] = [
     { label: "$(eye-closed) Stop Inspecting This Text", run: () => stopInspecting(parts) },

@@ -23,7 +23,7 @@ export class InspectionStatus implements vscode.Disposable {
   }
 
   #show(inspector: TextInspector): void {
-    const document = vscode.window.activeTextEditor?.document;
+    const document = inspector.editor?.document;
     const phase = document && inspector.phase(document);
     if (!document || !phase) {
       this.#item.hide();
