@@ -64,12 +64,9 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
   await store.listed();
   const indexed = store.readable;
   if (indexed.length === 0) {
-    const demo = "Run the Demo";
-    const answer = await vscode.window.showInformationMessage(
-      "There is no ensemble with a feature index in this workspace yet. A run makes one; the demo takes a few minutes.",
-      demo,
+    await offerEnsemble(
+      store.ensembles.find(({ ensemble }) => ensemble.indexable && !ensemble.damage)?.ensemble.folder,
     );
-    if (answer === demo) await vscode.commands.executeCommand(commands.runDemo);
     return undefined;
   }
   const items = indexed.map(({ run, ensemble }) => ({
@@ -83,6 +80,17 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
       : await vscode.window.showQuickPick(items, { title: "Read texts through which ensemble?" });
   if (chosen) await inspector.choose(chosen.folder);
   return chosen?.folder;
+}
+
+/** Says what is missing, with a button that makes it. `trained`: an ensemble that lacks nothing but its index. */
+async function offerEnsemble(trained: string | undefined): Promise<void> {
+  const [demo, index] = ["Run the Demo", "Build Feature Index"];
+  const message = trained
+    ? "No ensemble in this workspace has a feature index yet, which texts are read with."
+    : "There is no ensemble with a feature index in this workspace yet. A run makes one; the demo takes a few minutes.";
+  const answer = await vscode.window.showInformationMessage(message, trained ? index : demo);
+  if (answer === index) await vscode.commands.executeCommand(commands.buildIndex, trained);
+  if (answer === demo) await vscode.commands.executeCommand(commands.runDemo);
 }
 
 /** What the status bar item offers. */
