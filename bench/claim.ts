@@ -31,6 +31,8 @@ export interface Measured {
 export interface Bench {
   /** Folder for data that may be kept between runs (git-ignored). */
   readonly dataFolder: string;
+  /** GPU claims run on a software GPU at tiny sizes: to see that they run, not for their numbers. */
+  readonly software: boolean;
   /** Threads that both sides use: all cores. */
   readonly threads: number;
   /** Starts bench/peers/<script> and stops it when the claim ends. Installs its packages if they aren't there. */

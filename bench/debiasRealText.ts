@@ -1,16 +1,12 @@
-// Debiasing and concept detection on real text: SmolLM2-135M, layer 15, biographies of twelve occupations and three labelled sets, for all four methods. Goes on where it was stopped. Usage: node bench/debiasRealText.ts
-import { mkdirSync, writeFileSync } from "node:fs";
+// Debiasing and concept detection on real text: SmolLM2-135M, layer 15, biographies of twelve occupations and three labelled sets, for all four methods from two sets of seeds. Begins with an empty folder and goes on where it was stopped; RESULTS.md there grows table by table, first with one set of ensembles, then with both. Parts may run beside each other once the first set is trained. Usage: node bench/debiasRealText.ts [nofirst] [names] [full] [concepts]
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type ConceptsReport, concepts } from "../src/jobs/concepts.ts";
+import { concepts } from "../src/jobs/concepts.ts";
 import { debias } from "../src/jobs/debias.ts";
-import { type DebiasReport, text } from "../src/jobs/debiasReport.ts";
 import { readReportTable } from "../src/jobs/evaluate.ts";
 import { readExperiment } from "../src/jobs/experiment.ts";
 import { runJobs } from "../src/jobs/runJobs.ts";
-import type { CellScores } from "../src/probing/cells.ts";
-import type { DebiasBaselines } from "../src/probing/debias.ts";
-import { scrScore } from "../src/probing/scr.ts";
-import { spread } from "../src/probing/spread.ts";
+import { conceptTable, type DebiasTask, debiasTables } from "./debiasRealTextTables.ts";
 import { GROUPS, OCCUPATIONS, realTextData } from "./realTextData.ts";
 import { reviews, smolLm2 } from "./sharedData.ts";
 
@@ -32,7 +28,7 @@ const settings = {
   lr_decay_steps: 90,
   dead_feature_window: 100,
   sae: { architecture: "topk", d_sae: 1152, k: 32, normalize_activations: "expected_average_only_in" },
-  ensembles: { methods: ["single", "bagging", "boosting", "expanded"], n_members: 3 },
+  ensembles: { methods: ["single", "bagging", "boosting", "expanded"], n_members: 3, seed_sets: 2 },
   evaluation: { test_share: 0.05, test_tokens: 10_000, model_metrics_tokens: 0 },
 };
 const file = join(folder, "smollm2.sae.jsonc");
@@ -43,11 +39,18 @@ const say = (stage: string): void => {
   if (stage !== last) console.error(`${new Date().toISOString().slice(11, 19)} ${stage}`);
   last = stage;
 };
-await runJobs(experiment, ["harvest", "train", "evaluate"], {
-  onEvent: (event) => {
-    if (event.type === "progress") say(event.stage);
-  },
-});
+/** With `until`: no further than where that stage begins. */
+async function work(until?: string): Promise<void> {
+  const stop = new AbortController();
+  await runJobs(experiment, ["harvest", "train", "evaluate"], {
+    signal: stop.signal,
+    onEvent: (event) => {
+      if (event.type !== "progress") return;
+      say(event.stage);
+      if (until !== undefined && event.stage.startsWith(until)) stop.abort();
+    },
+  });
+}
 
 const SEEDS = [0, 1, 2, 3, 4];
 const SHIFT_N = 20;
@@ -56,16 +59,32 @@ const data = realTextData(folder);
 const command = "node bench/debiasRealText.ts";
 const onProgress = (stage: string): void => say(stage);
 
-/** Every task: a kind of text, a grouping, a direction of the bias. */
-const reports: { readonly kind: "full" | "nofirst"; readonly group: string; readonly report: DebiasReport }[] = [];
-for (const kind of ["nofirst", "full"] as const)
+const tables = ["ensembles", "nofirst", "names", "full", ...data.concepts.map(({ name }) => name)];
+/** A file a table, and what there is of them in one. */
+const add = (name: string, table: string): void => {
+  writeFileSync(join(folder, `table-${name}.md`), table);
+  const there = tables.map((one) => join(folder, `table-${one}.md`)).filter((path) => existsSync(path));
+  writeFileSync(join(folder, "RESULTS.md"), there.map((path) => readFileSync(path, "utf8")).join("\n"));
+  console.log(table);
+};
+
+/** One way to draw the texts, over all groupings: every grouping is one debiasing in both directions. */
+async function debiasAll(
+  ensembles: readonly string[],
+  title: string,
+  name: string,
+  trainFile: string,
+  testFile?: string,
+): Promise<void> {
+  const tasks: DebiasTask[] = [];
   for (const [group, positive] of Object.entries(GROUPS)) {
-    say(`debias ${kind}, six ${group}`);
-    const negative = OCCUPATIONS.filter((occupation) => !positive.includes(occupation));
-    const report = await debias(runFolder, join(folder, `debias-${kind}-${group}`), {
-      trainFile: data[kind],
+    say(`${title}, six ${group}`);
+    const report = await debias(runFolder, join(folder, `debias-${name}-${group}`), {
+      trainFile,
+      ...(testFile && { testFile }),
+      ensembles,
       columns: { text: "text", label: "occupation", attribute: "gender" },
-      label: { positive, negative },
+      label: { positive, negative: OCCUPATIONS.filter((occupation) => !positive.includes(occupation)) },
       attribute: { positive: ["male"], negative: ["female"] },
       seeds: SEEDS,
       shift_n: SHIFT_N,
@@ -73,113 +92,47 @@ for (const kind of ["nofirst", "full"] as const)
       command,
       onProgress,
     });
-    reports.push({ kind, group, report });
+    tasks.push({ group, report });
   }
-const sections = [`${readReportTable(runFolder)}\n`];
-for (const kind of ["full", "nofirst"] as const)
-  sections.push(
-    debiasTables(
-      kind,
-      reports.filter((one) => one.kind === kind),
-    ),
-  );
-writeFileSync(join(folder, "RESULTS.md"), sections.join("\n"));
-
-for (const { name, train, test, perClass } of data.concepts) {
-  say(`concepts ${name}`);
-  const report = await concepts(runFolder, join(folder, `concepts-${name}`), {
-    trainFile: train,
-    testFile: test,
-    columns: { text: "text", label: "label" },
-    perClass,
-    seeds: SEEDS.slice(0, 3),
-    command,
-    onProgress,
-  });
-  sections.push(conceptTable(name, report));
-}
-writeFileSync(join(folder, "RESULTS.md"), sections.join("\n"));
-console.log(sections.join("\n"));
-
-/** Means over a kind's tasks and both directions, with the standard deviation over seeds of that mean. */
-function debiasTables(kind: string, own: readonly (typeof reports)[number][]): string {
-  const over = (value: (report: DebiasReport, direction: number, seed: number) => number): string =>
-    text(
-      spread(
-        SEEDS.map((_, seed) => {
-          const tasks = own.flatMap(({ report }) => [0, 1].map((direction) => value(report, direction, seed)));
-          return tasks.reduce((sum, one) => sum + one, 0) / tasks.length;
-        }),
-      ),
-    );
-  const names = own[0]!.report.ensembles.map(({ name }) => name);
-  const points = own[0]!.report.ensembles[0]!.runs[0]![0]!.scr.points.map(({ n }) => n);
-  const scrRow = (
-    title: string,
-    at: (report: DebiasReport, direction: number, seed: number, point: number) => number,
-  ) =>
-    `| ${title} | ${points.map((_, point) => over((report, direction, seed) => at(report, direction, seed, point))).join(" | ")} |`;
-  const baseline = (score: (baselines: DebiasBaselines) => CellScores) => (r: DebiasReport, d: number, s: number) => {
-    const one = r.baselines[d]![s]!;
-    return scrScore({ A_ablated: score(one).accuracy, A_biased: one.base.accuracy, A_clean: one.oracle.accuracy });
-  };
-  const shiftRow = (title: string, score: (report: DebiasReport, direction: number, seed: number) => CellScores) =>
-    `| ${title} | ${over((...at) => score(...at).accuracy)} | ${over((...at) => score(...at).worst_group)} |`;
-  return [
-    `### ${kind === "full" ? "Full text" : "Without the first sentence"}`,
-    "",
-    `| SCR of the label | ${points.map((n) => `n = ${n}`).join(" | ")} |`,
-    `|---|${points.map(() => "---|").join("")}`,
-    ...names.flatMap((name, e) => [
-      scrRow(name, (report, d, s, point) => report.ensembles[e]!.runs[d]![s]!.scr.points[point]!.dir1),
-      scrRow("… as many at random", (report, d, s, point) => report.ensembles[e]!.runs[d]![s]!.scr_random[point]!),
-    ]),
-    `| mean difference projected out | ${over(baseline((one) => one.mean_difference))} | | | | | | |`,
-    `| … and retrained | ${over(baseline((one) => one.mean_difference_retrained))} | | | | | | |`,
-    "",
-    "| SHIFT | accuracy | worst group |",
-    "|---|---|---|",
-    shiftRow("biased probe", (r, d, s) => r.baselines[d]![s]!.base),
-    ...names.flatMap((name, e) => [
-      shiftRow(
-        `${name}: ${SHIFT_N} suggested features ablated`,
-        (r, d, s) => r.ensembles[e]!.runs[d]![s]!.shift_suggested.ablated,
-      ),
-      shiftRow("… and retrained", (r, d, s) => r.ensembles[e]!.runs[d]![s]!.shift_suggested.retrained),
-      shiftRow(`… ${SHIFT_N} random features ablated`, (r, d, s) => r.ensembles[e]!.runs[d]![s]!.shift_random.ablated),
-      shiftRow("… and retrained", (r, d, s) => r.ensembles[e]!.runs[d]![s]!.shift_random.retrained),
-    ]),
-    shiftRow("mean difference projected out", (r, d, s) => r.baselines[d]![s]!.mean_difference),
-    shiftRow("… and retrained", (r, d, s) => r.baselines[d]![s]!.mean_difference_retrained),
-    shiftRow("oracle", (r, d, s) => r.baselines[d]![s]!.oracle),
-    "",
-    `| task | A_biased | worst | A_clean | ${names.map((name) => `SCR, ${SHIFT_N} of ${name}`).join(" | ")} | mean difference, retrained: worst |`,
-    `|---|---|---|---|${names.map(() => "---|").join("")}---|`,
-    ...own.flatMap(({ group, report }) =>
-      [0, 1].map((d) => {
-        const at = report.ensembles[0]!.runs[d]![0]!.scr.points.findIndex(({ n }) => n === SHIFT_N);
-        const seeds = (value: (seed: number) => number): string => text(spread(SEEDS.map((_, seed) => value(seed))));
-        const cells = [
-          seeds((s) => report.baselines[d]![s]!.base.accuracy),
-          seeds((s) => report.baselines[d]![s]!.base.worst_group),
-          seeds((s) => report.baselines[d]![s]!.oracle.accuracy),
-          ...names.map((_, e) => seeds((s) => report.ensembles[e]!.runs[d]![s]!.scr.points[at]!.dir1)),
-          seeds((s) => report.baselines[d]![s]!.mean_difference_retrained.worst_group),
-        ];
-        return `| six ${group}, ${d === 0 ? "male" : "female"} | ${cells.join(" | ")} |`;
-      }),
-    ),
-    "",
-  ].join("\n");
+  add(name, debiasTables(title, tasks));
 }
 
-function conceptTable(name: string, { classes, detections }: ConceptsReport): string {
-  return [
-    `### Concepts: ${name}, ${classes.length} classes`,
-    "",
-    `| | ${detections[0]!.accuracy.map(({ k }) => (k === null ? "all features" : `k = ${k}`)).join(" | ")} |`,
-    `|---|${detections[0]!.accuracy.map(() => "---|").join("")}`,
-    ...detections.map((one) => `| ${one.name} | ${one.accuracy.map(({ mean }) => text(mean)).join(" | ")} |`),
-    "",
-  ].join("\n");
+async function conceptsAll(ensembles: readonly string[]): Promise<void> {
+  for (const { name, train, test, perClass } of data.concepts) {
+    say(`concepts ${name}`);
+    const report = await concepts(runFolder, join(folder, `concepts-${name}`), {
+      trainFile: train,
+      testFile: test,
+      ensembles,
+      columns: { text: "text", label: "label" },
+      perClass,
+      seeds: SEEDS.slice(0, 3),
+      command,
+      onProgress,
+    });
+    add(name, conceptTable(name, report));
+  }
+}
+
+const { nofirst, full } = data;
+const parts: Record<string, (ensembles: readonly string[]) => Promise<void>> = {
+  nofirst: (ensembles) => debiasAll(ensembles, "Without the first sentence", "nofirst", nofirst.all),
+  // The texts of nofirst in the same order, so that what was pooled for them serves again.
+  names: (ensembles) =>
+    debiasAll(ensembles, "Without the first sentence, no name in both parts", "names", nofirst.train, nofirst.test),
+  full: (ensembles) => debiasAll(ensembles, "Full text", "full", full.all),
+  concepts: conceptsAll,
+};
+const { methods } = settings.ensembles;
+const chosen = process.argv.slice(2);
+const everything = async (ensembles: readonly string[]): Promise<void> => {
+  for (const part of chosen.length > 0 ? chosen : Object.keys(parts)) await parts[part]!(ensembles);
+};
+
+if (chosen.length === 0) await work(`train ${methods[0]}-1`);
+await everything(methods);
+if (chosen.length === 0) {
+  await work();
+  add("ensembles", `${readReportTable(runFolder)}\n`);
+  await everything([...methods, ...methods.map((method) => `${method}-1`)]);
 }

@@ -1,4 +1,4 @@
-// The labelled real texts of debiasRealText.ts as files that the jobs read: biographies whole and without their first sentence, and three labelled sets, each thinned with a seed.
+// The labelled real texts of debiasRealText.ts as files that the jobs read: biographies whole and without their first sentence, and three labelled sets.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -15,7 +15,16 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
 export const OCCUPATIONS = [...new Set([...Object.values(GROUPS).flat(), "musician"])].sort();
 
 /** Biographies of each occupation and gender, of the hundred that there are. */
-const BIOGRAPHIES = 30;
+const BIOGRAPHIES = { full: 60, nofirst: 100 };
+/** Of the twenty names a gender, so many are for testing alone where the names are kept apart. */
+const TEST_NAMES = 6;
+
+export interface Biographies {
+  readonly all: string;
+  /** The same texts in the same order, cut where the names for training end: no name is in both. */
+  readonly train: string;
+  readonly test: string;
+}
 
 export interface ConceptSet {
   readonly name: string;
@@ -27,7 +36,7 @@ export interface ConceptSet {
 type Labelled = Readonly<Record<string, string>>;
 
 /** Writes what isn't there yet. */
-export function realTextData(folder: string): { full: string; nofirst: string; concepts: ConceptSet[] } {
+export function realTextData(folder: string): { full: Biographies; nofirst: Biographies; concepts: ConceptSet[] } {
   mkdirSync(folder, { recursive: true });
   const write = (name: string, make: () => readonly Labelled[]): string => {
     const path = join(folder, name);
@@ -40,19 +49,38 @@ export function realTextData(folder: string): { full: string; nofirst: string; c
       );
     return path;
   };
-  const biographies = (cut: (text: string) => string) => (): Labelled[] => {
-    const rows = csv("bios", "labe-agency.csv.gz", true) as Record<string, string>[];
-    const cells = Map.groupBy(rows, ({ occupation, gender }) => `${occupation} ${gender}`);
-    return [...cells].flatMap(([cell, own]) =>
-      SeededRandom.derive(0, "biographies", cell)
-        .shuffle(own)
-        .slice(0, BIOGRAPHIES)
-        .map(({ chatgpt_gen, occupation, gender }) => ({
-          text: cut(chatgpt_gen!.replaceAll("<return>", "\n")),
-          occupation: occupation!,
-          gender: gender!,
-        })),
-    );
+  const biographies = (name: string, each: number, cut: (text: string) => string): Biographies => {
+    const parts = (): [Labelled[], Labelled[]] => {
+      const all = csv("bios", "labe-agency.csv.gz", true) as Record<string, string>[];
+      const cells = Map.groupBy(all, (row) => `${row["occupation"]} ${row["gender"]}`);
+      const kept = new Set(
+        [...cells].flatMap(([cell, own]) => SeededRandom.derive(0, "biographies", cell).shuffle(own).slice(0, each)),
+      );
+      const rows = all.filter((row) => kept.has(row));
+      const tested = new Set(
+        ["female", "male"].flatMap((gender) => {
+          const names = new Set(rows.filter((row) => row["gender"] === gender).map((row) => row["name"]!));
+          return SeededRandom.derive(0, "names", gender)
+            .shuffle([...names].sort())
+            .slice(0, TEST_NAMES);
+        }),
+      );
+      const records = rows.map((row) => ({
+        text: cut(row["chatgpt_gen"]!.replaceAll("<return>", "\n")),
+        occupation: row["occupation"]!,
+        gender: row["gender"]!,
+        name: row["name"]!,
+      }));
+      return [
+        records.filter((record) => !tested.has(record.name)),
+        records.filter((record) => tested.has(record.name)),
+      ];
+    };
+    return {
+      all: write(`${name}.jsonl`, () => parts().flat()),
+      train: write(`${name}-train.jsonl`, () => parts()[0]),
+      test: write(`${name}-test.jsonl`, () => parts()[1]),
+    };
   };
   const concept = (name: string, perClass: ConceptSet["perClass"], parts: () => [Labelled[], Labelled[]]) => ({
     name,
@@ -61,26 +89,22 @@ export function realTextData(folder: string): { full: string; nofirst: string; c
     test: write(`${name}-test.jsonl`, () => parts()[1]),
   });
   return {
-    full: write(
-      "biographies.jsonl",
-      biographies((text) => text),
-    ),
+    full: biographies("biographies", BIOGRAPHIES.full, (text) => text),
     // It names occupation, age and gender.
-    nofirst: write(
-      "biographies-nofirst.jsonl",
-      biographies((text) => text.replace(/^.*?[.!?]["”')]*\s+/s, "")),
+    nofirst: biographies("biographies-nofirst", BIOGRAPHIES.nofirst, (text) =>
+      text.replace(/^.*?[.!?]["”')]*\s+/s, ""),
     ),
     concepts: [
-      concept("ag-news", { train: 60, test: 30 }, () => {
+      concept("ag-news", { train: 40, test: 20 }, () => {
         const names = ["World", "Sports", "Business", "Sci/Tech"];
         const rows = csv("concepts", "ag-news-test.csv.gz", false) as string[][];
         return halves(rows.map(([label, ...text]) => ({ text: text.join(". "), label: names[Number(label) - 1]! })));
       }),
-      concept("language-id", { train: 30, test: 15 }, () => {
+      concept("language-id", { train: 20, test: 10 }, () => {
         const rows = csv("concepts", "language-id.csv.gz", true) as Record<string, string>[];
         return halves(rows.map(({ Text, Language }) => ({ text: Text!, label: Language! })));
       }),
-      concept("20news", { train: 30, test: 15 }, () => [jsonLines("20news-train"), jsonLines("20news-test")]),
+      concept("20news", { train: 20, test: 10 }, () => [jsonLines("20news-train"), jsonLines("20news-test")]),
     ],
   };
 }

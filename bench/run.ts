@@ -16,8 +16,9 @@ const command = new Command("bench")
   .argument("[names...]")
   .option("--list", "name every claim with what it measures and its goal")
   .option("--json", "one JSON object a claim and line")
+  .option("--software", "gpu-*: on a software GPU at tiny sizes, to see that they run; the numbers are worth nothing")
   .parse(process.argv);
-const options = command.opts<{ list?: boolean; json?: boolean }>();
+const options = command.opts<{ list?: boolean; json?: boolean; software?: boolean }>();
 
 if (options.list || command.args.length === 0) {
   list(options.json === true);
@@ -56,6 +57,7 @@ async function report(claim: Claim, json: boolean): Promise<boolean> {
   const bench: Bench = {
     dataFolder,
     threads,
+    software: options.software === true,
     log: (line) => log(`${claim.name}: ${line}`),
     peer: async (script, { environment = "peers" } = {}) => {
       const peer = new PythonPeer(await peersPython(environment, log), script, threads);

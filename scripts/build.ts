@@ -21,6 +21,7 @@ async function buildJobs(): Promise<void> {
       service: "src/service/main.ts",
       "cpu-engine-worker": "src/engine/cpu/worker.ts",
       "webgpu-device": "src/engine/webgpu/main.ts",
+      "model-device": "src/model/device/main.ts",
     },
     outdir: "dist",
     bundle: true,

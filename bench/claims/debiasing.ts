@@ -35,7 +35,8 @@ export const flagsToScoresClaim: Claim = {
   run: async () => flagsToScores(),
 };
 
-const SET = { d: 128, features: 1024, k: 16, length: 32, train: 100, test: 50 };
+/** Width of SmolLM2-135M, four features a dimension, SAEBench's context; as many texts a cell as end in minutes. */
+const SET = { d: 576, features: 2304, k: 32, length: 128, train: 100, test: 40 };
 const N_VALUES = [2, 5, 10, 20, 50, 100, 500];
 const ROUNDS = 3;
 const shape = `d ${SET.d}, TopK of ${SET.features} features (k ${SET.k}), ${4 * (SET.train + SET.test)} texts of up to ${SET.length} tokens`;

@@ -1,9 +1,11 @@
 // Every claim that can be measured, in the order in which `all` takes them.
 import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
+import { clickToScreenClaim } from "./debiasClick.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
 import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
+import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
 import { importLargeClaim } from "./importLarge.ts";
@@ -14,12 +16,15 @@ export const claims: readonly Claim[] = [
   ...trainStepClaims,
   denseStepClaim,
   baggingClaim,
+  gpuTrainStepClaim,
+  gpuBaggingClaim,
   harvestClaim,
   ...harvestFamilyClaims,
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,
   flagsToScoresClaim,
+  clickToScreenClaim,
   poolingClaim,
   scrClaim,
   inspectFirstClaim,

@@ -1,8 +1,9 @@
 // What the commands over labelled data share: their options, and running the job and printing its report.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { Experiment } from "../jobs/experiment.ts";
+import { hubPath } from "../jobs/obtain.ts";
 import { runInForeground, shortPath } from "./foreground.ts";
 
 /** "1,2,3" → whole numbers. */
@@ -36,9 +37,10 @@ export interface ProbingOptions {
   readonly json?: boolean;
 }
 
-/** "demo", or the file as an absolute path. */
+/** "demo", the name of a data set on the hub, or the file as an absolute path. */
 export function dataPath(value: string): string {
-  return value === "demo" ? value : resolve(value);
+  const named = value === "demo" || (!existsSync(value) && hubPath(value, "dataset", process.cwd()) !== null);
+  return named ? value : resolve(value);
 }
 
 /** Runs one of the jobs on labelled texts in a run's folder and prints its report, `<report>.md` or `.json`. */

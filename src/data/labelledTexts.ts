@@ -26,8 +26,25 @@ export interface LabelledTexts {
   readonly texts: readonly LabelledText[];
   /** Records left out because their text is empty or white space. */
   readonly empty: number;
-  /** Records left out because their text came before in the file. */
+  /** Records left out because their text came before in the file (sameText). */
   readonly repeated: number;
+}
+
+/** What two texts share that are one for a classifier: case, white space and ways to write a character aside. No such text may be in training and test. */
+export function sameText(text: string): string {
+  return text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
+}
+
+/** "3 empty texts and 2 that repeat another", or "" where nothing was left out. */
+export function leftOut({ empty, repeated }: { readonly empty: number; readonly repeated: number }): string {
+  const texts = (count: number): string => (count === 1 ? "text" : "texts");
+  const parts = [
+    empty > 0 ? `${empty} empty ${texts(empty)}` : "",
+    repeated > 0
+      ? `${repeated} ${empty > 0 ? "" : `${texts(repeated)} `}that ${repeated === 1 ? "repeats" : "repeat"} another`
+      : "",
+  ];
+  return parts.filter(Boolean).join(" and ");
 }
 
 /**
@@ -51,11 +68,12 @@ export async function readLabelledTexts(file: string, columns: LabelledColumns):
       empty++;
       continue;
     }
-    if (seen.has(text)) {
+    const key = sameText(text);
+    if (seen.has(key)) {
       repeated++;
       continue;
     }
-    seen.add(text);
+    seen.add(key);
     const value = (found: unknown, column: string): string => {
       const name = nameOf(found);
       if (name !== null) return name;

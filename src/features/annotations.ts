@@ -47,7 +47,7 @@ export class Annotations {
   readonly path: string;
   #file: AnnotationFile;
   #pending: AnnotationEdit[] = [];
-  #saving: Promise<void> = Promise.resolve();
+  #saving: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, file: AnnotationFile) {
     this.path = path;
@@ -105,16 +105,19 @@ export class Annotations {
     this.#file = file;
   }
 
-  /** Merges the edits into the file on disk and replaces it in one step. Calls are carried out one after the other; edits stay pending if writing fails. */
-  save(): Promise<void> {
+  /**
+   * Merges the edits into the file on disk and replaces it in one step; whether that brought in what someone else wrote.
+   * Calls are carried out one after the other; edits stay pending if writing fails.
+   */
+  save(): Promise<boolean> {
     const saving = this.#saving.then(() => this.#merge());
     this.#saving = saving.catch(() => {});
     return saving;
   }
 
-  async #merge(): Promise<void> {
+  async #merge(): Promise<boolean> {
     const edits = this.#pending.slice();
-    if (edits.length === 0) return;
+    if (edits.length === 0) return false;
     const release = await lock(`${this.path}.lock`);
     try {
       const file = await readAnnotationFile(this.path);
@@ -122,7 +125,9 @@ export class Annotations {
       await writeFileAtomic(this.path, annotationText(file));
       this.#pending.splice(0, edits.length);
       for (const edit of this.#pending) apply(file, edit);
+      const before = annotationText(this.#file);
       this.#file = file;
+      return annotationText(file) !== before;
     } finally {
       await release();
     }

@@ -1,6 +1,14 @@
 // Concept detection with a run's ensembles on a labelled data set, over seeds; writes the report beside the run's other reports.
 import { basename } from "node:path";
-import { type LabelledColumns, type LabelledText, readLabelledTexts, valueCounts } from "../data/labelledTexts.ts";
+import { TEST_SHARE } from "../data/fourCells.ts";
+import {
+  type LabelledColumns,
+  type LabelledText,
+  leftOut,
+  readLabelledTexts,
+  sameText,
+  valueCounts,
+} from "../data/labelledTexts.ts";
 import { SeededRandom } from "../data/seededRandom.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -26,7 +34,8 @@ import { versions } from "./versions.ts";
 
 export interface ConceptsJobOptions extends ProbeRunOptions {
   readonly trainFile: string;
-  readonly testFile: string;
+  /** Where left out, a share of each class is held out with the first seed. */
+  readonly testFile?: string;
   readonly columns: Omit<LabelledColumns, "attribute">;
   /** Every class with enough texts where left out. */
   readonly classes?: readonly string[];
@@ -63,7 +72,7 @@ export interface ConceptsReport {
   readonly model_name: string;
   readonly hook_name: string;
   readonly context_size: number;
-  readonly data: Readonly<Record<string, unknown>>;
+  readonly data: Readonly<Record<string, unknown>> & { readonly empty: number; readonly repeated: number };
   readonly seeds: readonly number[];
   /** In the order of every list of classes. */
   readonly classes: readonly string[];
@@ -96,17 +105,21 @@ export interface ConceptTexts {
   readonly classes: readonly string[];
   /** Classes with too few texts. */
   readonly left_out: readonly string[];
-  /** Texts of the test file that were left out because the other has them. */
-  readonly inBoth: number;
+  /** Texts that were left out: empty ones, and those that came before in their file or are in the other. */
+  readonly empty: number;
+  readonly repeated: number;
 }
 
 /** Throws InputError for whatever the data lacks. */
 export async function readConceptTexts(options: ConceptsJobOptions): Promise<ConceptTexts> {
-  const { trainFile, testFile, columns, perClass, seeds } = options;
-  const [train, test] = [await readLabelledTexts(trainFile, columns), await readLabelledTexts(testFile, columns)];
-  const known = new Set(train.texts.map((one) => one.text));
-  const held = test.texts.filter((one) => !known.has(one.text));
-  const counts = { train: valueCounts(train.texts, "label"), test: valueCounts(held, "label") };
+  const { trainFile, testFile = trainFile, columns, perClass, seeds } = options;
+  const train = await readLabelledTexts(trainFile, columns);
+  const test = testFile === trainFile ? null : await readLabelledTexts(testFile, columns);
+  const known = new Set(train.texts.map((one) => sameText(one.text)));
+  const { learning, held } = test
+    ? { learning: train.texts, held: test.texts.filter((one) => !known.has(sameText(one.text))) }
+    : holdOut(train.texts, seeds[0]!);
+  const counts = { train: valueCounts(learning, "label"), test: valueCounts(held, "label") };
   const all = options.classes ?? [...counts.train.keys()].sort();
   const enough = (label: string): boolean =>
     (counts.train.get(label) ?? 0) >= LEAST_TEXTS.train && (counts.test.get(label) ?? 0) >= LEAST_TEXTS.test;
@@ -125,18 +138,37 @@ export async function readConceptTexts(options: ConceptsJobOptions): Promise<Con
       const own = texts.filter((one) => one.label === label);
       return SeededRandom.derive(seeds[0]!, "texts of a class", part, label).shuffle(own).slice(0, cap);
     });
-  const learnt = chosen(train.texts, perClass.train, "train");
+  const learnt = chosen(learning, perClass.train, "train");
   const tested = chosen(held, perClass.test, "test");
   const texts: TextSource[] = [
     ...learnt.map((one) => ({ file: trainFile, text: one })),
     ...tested.map((one) => ({ file: testFile, text: one })),
   ];
-  return { texts, learnt: learnt.length, classes, left_out, inBoth: test.texts.length - held.length };
+  return {
+    texts,
+    learnt: learnt.length,
+    classes,
+    left_out,
+    empty: train.empty + (test?.empty ?? 0),
+    repeated: train.repeated + (test ? test.repeated + test.texts.length - held.length : 0),
+  };
+}
+
+/** TEST_SHARE of each class, drawn with the seed. */
+function holdOut(texts: readonly LabelledText[], seed: number) {
+  const held = new Set(
+    [...Map.groupBy(texts, ({ label }) => label)].flatMap(([label, own]) =>
+      SeededRandom.derive(seed, "held out", label)
+        .shuffle([...own])
+        .slice(0, Math.round(own.length * TEST_SHARE)),
+    ),
+  );
+  return { learning: texts.filter((text) => !held.has(text)), held: texts.filter((text) => held.has(text)) };
 }
 
 export async function conceptsReport(runFolder: string, options: ConceptsJobOptions): Promise<ConceptsReport> {
   const { trainFile, testFile, columns, perClass, seeds, tpp_n = [] } = options;
-  const { texts, learnt, classes, left_out, inBoth } = await readConceptTexts(options);
+  const { texts, learnt, classes, left_out, empty, repeated } = await readConceptTexts(options);
   const classOf = texts.map(({ text: one }) => classes.indexOf(one.label));
   const tasks = seeds.map((seed): ConceptTask[] => {
     const of = (from: number, to: number) => {
@@ -183,10 +215,11 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     context_size: settings.context_size,
     data: {
       train: trainFile,
-      test: testFile,
+      test: testFile ?? null,
       columns,
       per_class: perClass,
-      in_both_files: inBoth,
+      empty,
+      repeated,
     },
     seeds,
     classes,
@@ -258,7 +291,7 @@ function markdown(report: ConceptsReport): string {
   return [
     `# Concepts: ${report.run}`,
     "",
-    `${report.model_name}, ${report.hook_name}, texts of at most ${report.context_size} tokens. Data: ${data["train"]} and ${data["test"]}. Accuracy of one class against the rest, balanced (0.5 by chance), mean over ${classes.length} classes; mean ± standard deviation over seeds ${seeds.join(", ")} of the texts to tell it from. L2 logistic regression (C = 1) on mean codes, decoder norms folded.`,
+    `${report.model_name}, ${report.hook_name}, texts of at most ${report.context_size} tokens. Data: ${data["train"]}${data["test"] ? ` and ${data["test"]}` : `, ${100 * TEST_SHARE}% of each class held out to test on`}. Accuracy of one class against the rest, balanced (0.5 by chance), mean over ${classes.length} classes; mean ± standard deviation over seeds ${seeds.join(", ")} of the texts to tell it from. L2 logistic regression (C = 1) on mean codes, decoder norms folded.${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
     ...(left_out.length > 0 ? ["", `**Note:** left out for too few texts: ${left_out.join(", ")}.`] : []),
     "",
     `| | ${columns.join(" | ")} |`,

@@ -1,12 +1,12 @@
 // Concept detection as a job of a run: the experiment's section "concepts" becomes the options of concepts.ts.
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { InputError } from "../formats/inputError.ts";
 import { type ConceptsJobOptions, concepts, readConceptTexts } from "./concepts.ts";
 import { demoPath } from "./demoData.ts";
 import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
 import { textState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
+import { isNamedData, labelledPath } from "./obtain.ts";
 import type { ConceptsSection } from "./probingSchema.ts";
 import { commandLine, requireSection } from "./sections.ts";
 
@@ -20,7 +20,7 @@ export async function conceptsJob({ experiment, run, signal, progress, model, en
   const report = conceptsReportPath(experiment);
   const done = {
     section: experiment.settings.concepts,
-    texts: [options.trainFile, options.testFile].map(textState),
+    texts: [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])].map(textState),
     trained: ensembleTasks(experiment.settings).map(({ name }) => run.record.stages[`train ${name}`] ?? null),
   };
   if (run.isFinished("concepts", done) && existsSync(`${report}.json`)) return;
@@ -39,18 +39,12 @@ export function conceptsReportPath(experiment: Experiment): string {
 export function conceptsOptions(experiment: Experiment): ConceptsJobOptions {
   const section = requireSection(experiment, "concepts");
   const { dataset_path, test_dataset_path, per_class } = section;
-  const at = (path: string): string => shownPath(resolve(dirname(experiment.file), path));
+  const at = (path: string): string => shownPath(labelledPath(path, dirname(experiment.file)));
   const demo = dataset_path === "demo";
-  if (!demo && test_dataset_path === undefined)
-    throw new InputError({
-      file: at(dataset_path),
-      where: "--test",
-      found: "nothing",
-      expected: "a file to test on (test_dataset_path in an experiment)",
-    });
+  const testFile = test_dataset_path !== undefined ? at(test_dataset_path) : demo ? demoPath("testBios") : undefined;
   return {
     trainFile: demo ? demoPath("bios") : at(dataset_path),
-    testFile: test_dataset_path === undefined ? demoPath("testBios") : at(test_dataset_path),
+    ...(testFile !== undefined && { testFile }),
     columns: { text: section.text_column, label: section.label_column },
     ...(section.classes && { classes: section.classes }),
     ...(section.ensembles && { ensembles: section.ensembles }),
@@ -64,10 +58,12 @@ export function conceptsOptions(experiment: Experiment): ConceptsJobOptions {
 /** What a person would type to have the same report. */
 function conceptsCommandLine(section: ConceptsSection, { file, paths }: Experiment): string {
   const at = (path: string | undefined): string | undefined =>
-    path === undefined || path === "demo" ? path : shownPath(resolve(dirname(file), path));
+    path === undefined ? path : shownPath(resolve(dirname(file), path));
+  const data = (name: string | undefined): string | undefined =>
+    name !== undefined && isNamedData(name, dirname(file)) ? name : at(name);
   return commandLine(["concepts", shownPath(paths.runFolder)], {
-    data: at(section.dataset_path),
-    test: at(section.test_dataset_path),
+    data: data(section.dataset_path),
+    test: data(section.test_dataset_path),
     text: section.text_column,
     label: section.label_column,
     classes: section.classes?.join(","),

@@ -10,7 +10,7 @@ import {
   TEST_SHARE,
   type ValuePair,
 } from "../data/fourCells.ts";
-import { type LabelledColumns, type LabelledTexts, readLabelledTexts } from "../data/labelledTexts.ts";
+import { type LabelledColumns, type LabelledTexts, readLabelledTexts, sameText } from "../data/labelledTexts.ts";
 import { SeededRandom } from "../data/seededRandom.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { TextSource } from "./probeRun.ts";
@@ -63,19 +63,17 @@ export async function readDebiasData(options: DebiasDataOptions): Promise<Debias
   const share = testFile === undefined ? 1 - TEST_SHARE : 1;
   const perCell = options.perCell?.train;
   const learnt = thin(used(train), perCell === undefined ? undefined : Math.ceil(perCell / share));
-  const known = new Set(learnt.map(({ text }) => text.text));
+  const known = new Set(learnt.map(({ text }) => sameText(text.text)));
   const held = test ? used(test) : [];
   // A text that is in both files is for training alone.
-  const apart = thin(
-    held.filter(({ text }) => !known.has(text.text)),
-    options.perCell?.test,
-  );
+  const unknown = held.filter(({ text }) => !known.has(sameText(text.text)));
+  const apart = thin(unknown, options.perCell?.test);
   return {
     texts: [...learnt, ...apart],
     first: learnt.length,
     pairs,
     empty: train.empty + (test?.empty ?? 0),
-    repeated: train.repeated + (test?.repeated ?? 0) + held.filter(({ text }) => known.has(text.text)).length,
+    repeated: train.repeated + (test?.repeated ?? 0) + held.length - unknown.length,
   };
 }
 

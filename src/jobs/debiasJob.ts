@@ -9,6 +9,7 @@ import type { Experiment } from "./experiment.ts";
 import { ensembleTasks, shownPath } from "./experiment.ts";
 import { textState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
+import { isNamedData, labelledPath } from "./obtain.ts";
 import type { DebiasSection } from "./probingSchema.ts";
 import { commandLine, requireSection } from "./sections.ts";
 
@@ -48,7 +49,7 @@ export function debiasReportPath(experiment: Experiment): string {
 export function debiasOptions(experiment: Experiment): DebiasJobOptions {
   const section = requireSection(experiment, "debias");
   const { dataset_path, test_dataset_path, per_cell, labels } = section;
-  const at = (path: string): string => shownPath(resolve(dirname(experiment.file), path));
+  const at = (path: string): string => shownPath(labelledPath(path, dirname(experiment.file)));
   const demo = dataset_path === "demo" ? demoBias() : undefined;
   const testFile = test_dataset_path === undefined ? demo?.testFile : at(test_dataset_path);
   const label = labels ?? demo?.label;
@@ -76,10 +77,12 @@ function debiasCommandLine(section: DebiasSection, { file, paths }: Experiment):
   const pair = (sides: DebiasSection["labels"]): string | undefined =>
     sides && `${sides.positive.join(",")}/${sides.negative.join(",")}`;
   const at = (path: string | undefined): string | undefined =>
-    path === undefined || path === "demo" ? path : shownPath(resolve(dirname(file), path));
+    path === undefined ? path : shownPath(resolve(dirname(file), path));
+  const data = (name: string | undefined): string | undefined =>
+    name !== undefined && isNamedData(name, dirname(file)) ? name : at(name);
   return commandLine(["debias", shownPath(paths.runFolder)], {
-    data: at(section.dataset_path),
-    test: at(section.test_dataset_path),
+    data: data(section.dataset_path),
+    test: data(section.test_dataset_path),
     text: section.text_column,
     label: section.label_column,
     attribute: section.attribute_column,

@@ -1,6 +1,7 @@
 // The report of a debiasing: every number as mean and spread over seeds, as JSON and as Markdown with tables and figures. Numbers come from probing/debias.ts.
 import { basename } from "node:path";
 import type { CellPairs } from "../data/fourCells.ts";
+import { leftOut } from "../data/labelledTexts.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import type { CellScores } from "../probing/cells.ts";
 import { CELLS } from "../probing/cells.ts";
@@ -15,7 +16,12 @@ export interface DebiasReport {
   readonly model_name: string;
   readonly hook_name: string;
   readonly context_size: number;
-  readonly data: Readonly<Record<string, unknown>> & { readonly train: string; readonly test: string | null };
+  readonly data: Readonly<Record<string, unknown>> & {
+    readonly train: string;
+    readonly test: string | null;
+    readonly empty: number;
+    readonly repeated: number;
+  };
   readonly seeds: readonly number[];
   readonly shift_n: number;
   readonly saebench_compatible: boolean;
@@ -143,7 +149,7 @@ function debiasMarkdown(report: DebiasReport, base: string, figures: readonly (r
   const lines = [
     `# Debiasing: ${run}`,
     "",
-    `${model_name}, ${hook_name}, texts of at most ${context_size} tokens. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${saebench_compatible ? " With SAEBench's choices (saebench_compatible)." : ""}`,
+    `${model_name}, ${hook_name}, texts of at most ${context_size} tokens. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${leftOut(data) && ` Left out: ${leftOut(data)}.`}${saebench_compatible ? " With SAEBench's choices (saebench_compatible)." : ""}`,
   ];
   for (const { name, flags, flags_file } of report.ensembles)
     if (flags.length > 0)

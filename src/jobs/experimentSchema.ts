@@ -1,5 +1,6 @@
 // The schema of an experiment file (*.sae.jsonc): every key, its type, its default and its description. Names and defaults are SAELens' (LanguageModelSAERunnerConfig, TrainingSAEConfig); reading a file is experiment.ts.
 import { z } from "zod";
+import { modelDevices } from "../model/device/modelDevice.ts";
 import { hasOneWidth, trainingArchitectures } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { trainingSettingsSchema } from "../training/trainingSettings.ts";
@@ -171,6 +172,17 @@ export const experimentSchema = z
       description:
         "Where the arithmetic of SAEs runs. auto: a GPU that agrees with the processor and is quicker over the first batches, else the processor. A run may go on on another device.",
     }),
+    autocast: z.boolean().default(false).meta({
+      description:
+        "On a GPU that has them, the encoder's product may round its operands to float16 in training (sums stay float32): quicker, and apart by about 1e-3. false: float32's digits, by matrix units as well. The processor always computes in float32.",
+    }),
+    llm_device: z
+      .enum(["auto", ...modelDevices])
+      .default("auto")
+      .meta({
+        description:
+          "Where onnxruntime runs the language model for harvest and evaluation. auto: the GPU (webgpu) where there is a real one that agrees with the processor and is quicker over the first batches, unless device is cpu. cuda where your onnxruntime has it, dml on Windows, coreml on macOS. One that differs or fails is left with a warning, and the processor goes on.",
+      }),
     engine: z.enum(["cpu", "reference", "tensorflow"]).optional().meta({
       description:
         "Another implementation in place of the device's, for checks: reference is slow and obvious, tensorflow uses your own @tensorflow/tfjs-node.",
@@ -202,8 +214,7 @@ export type ExperimentSettings = z.output<typeof experimentSchema>;
 export const foreignKeys: Readonly<Record<string, string>> = {
   learning_rate: 'it is called "lr"',
   batch_size: 'it is called "train_batch_size_tokens"',
-  llm_device: 'there is one "device" here, and it is that of SAEs',
-  act_store_device: 'there is one "device" here, and it is that of SAEs',
+  act_store_device: "activations are on disk or in memory; device and llm_device say where they are computed",
   dtype: "training is in float32; activations.dtype is the store's precision",
   logger: "runs are logged to events.jsonl in the run folder",
   streaming: "texts are always streamed",
@@ -239,7 +250,6 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   dataset_trust_remote_code: "code of data sets is never run",
   use_chat_formatting: "texts are read as they stand",
   from_pretrained_path: "training begins from seeds; resume goes on with a run",
-  autocast: "training is in float32",
   autocast_lm: "the model runs in float32",
   compile_llm: "there is nothing to compile",
   llm_compilation_mode: "there is nothing to compile",

@@ -9,6 +9,7 @@ import type { AdapterDescription } from "../engine/webgpu/protocol.ts";
 import { createWebgpuEngine, webgpuAdapters } from "../engine/webgpu/webgpuEngine.ts";
 import { encodeOnnx } from "../formats/onnx.ts";
 import { demoPath } from "./demoData.ts";
+import { productsFile } from "./device.ts";
 import { versions } from "./versions.ts";
 
 export interface Finding {
@@ -231,10 +232,10 @@ async function measuredAdapter(adapter: AdapterDescription): Promise<string> {
   const limits = `buffers to ${gib(Math.min(adapter.maxBufferSize, adapter.maxStorageBufferBindingSize))}, ${adapter.maxComputeWorkgroupStorageSize / 1024} KiB a workgroup`;
   const what = `${adapter.name}: ${limits}${features.length > 0 ? `, ${features.join(", ")}` : ""}`;
   if (software) return `${what}; computed on the processor, never chosen by itself`;
-  const engine = await createWebgpuEngine({ adapter: adapter.key });
+  const engine = await createWebgpuEngine({ adapter: adapter.key, tuningFile: productsFile() });
   try {
-    const { gemm, tokens, shape } = await engine.measure();
-    return `${what}; matrix products at ${gemm.toFixed(0)} GFLOP/s, a TopK SAE of ${shape.F} features of width ${shape.d} at ${tokens.toFixed(0)} tokens/s`;
+    const { gemm, product, tokens, shape } = await engine.measure();
+    return `${what}; matrix products at ${gemm.toFixed(0)} GFLOP/s (${product}), a TopK SAE of ${shape.F} features of width ${shape.d} at ${tokens.toFixed(0)} tokens/s`;
   } finally {
     await engine.close();
   }

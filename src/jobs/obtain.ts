@@ -1,6 +1,6 @@
 // What an experiment names of the Hugging Face hub: recognised where its file is read, and brought to this machine before its jobs run.
 import { existsSync } from "node:fs";
-import { extname, resolve } from "node:path";
+import { dirname, extname, resolve } from "node:path";
 import { datasetListPath, obtainDataset } from "../data/hub/dataset.ts";
 import { type HubReference, hubReference, hubReferenceOf, hubUri } from "../data/hub/reference.ts";
 import { cachedModel, obtainModel } from "../model/hubModel.ts";
@@ -25,9 +25,41 @@ export function hubPath(name: string, type: HubReference["type"], folder: string
   return existsSync(list) ? list : hubUri(reference);
 }
 
+/** Labelled texts of a section: the file, or the list that stands for a data set of the hub, whether or not it is there yet. */
+export function labelledPath(name: string, folder: string): string {
+  const path = resolve(folder, name);
+  const reference = existsSync(path) ? null : labelledReference(name, folder);
+  return reference ? datasetListPath(reference) : path;
+}
+
+/** Whether a section's labelled texts are no file beside it: the demo's, or a data set of the hub. */
+export function isNamedData(name: string, folder: string): boolean {
+  return name === "demo" || labelledReference(name, folder) !== null;
+}
+
+/** The data set of the hub that a section's name means; null for a file. */
+function labelledReference(name: string, folder: string): HubReference | null {
+  if (name === "demo" || existsSync(resolve(folder, name)) || hubPath(name, "dataset", folder) === null) return null;
+  return hubReference(name, "dataset");
+}
+
+/** Data sets that the experiment's sections name and whose lists aren't here yet. */
+function missingLabelled({ settings, file }: Experiment): HubReference[] {
+  const names = [settings.debias, settings.concepts].flatMap((section) =>
+    section ? [section.dataset_path, section.test_dataset_path ?? []].flat() : [],
+  );
+  return names
+    .flatMap((name) => labelledReference(name, dirname(file)) ?? [])
+    .filter((reference) => !existsSync(datasetListPath(reference)));
+}
+
 /** Whether something must still be fetched. */
-export function isRemote({ paths }: Experiment): boolean {
-  return Object.values(paths).some((path) => typeof path === "string" && hubReferenceOf(path) !== null);
+export function isRemote(experiment: Experiment): boolean {
+  const paths = Object.values(experiment.paths);
+  return (
+    paths.some((path) => typeof path === "string" && hubReferenceOf(path) !== null) ||
+    missingLabelled(experiment).length > 0
+  );
 }
 
 export interface ObtainOptions {
@@ -47,6 +79,7 @@ export async function obtainExperiment(experiment: Experiment, options: ObtainOp
     return reference.type === "model" ? obtainModel(reference, common) : obtainDataset(reference, common);
   };
   const { paths } = experiment;
+  for (const reference of missingLabelled(experiment)) await obtain(hubUri(reference), "download labelled texts");
   const model = await obtain(paths.model, "download model");
   const dataset = await obtain(paths.dataset, "download text");
   const resolved: ExperimentPaths = {

@@ -12,7 +12,8 @@ const path = z.string().min(1);
 
 const labelled = {
   dataset_path: path.meta({
-    description: 'Labelled texts: .jsonl, .csv, .tsv or .parquet, plain or .gz, or "demo" for the demo\'s biographies.',
+    description:
+      'Labelled texts: .jsonl, .csv, .tsv or .parquet, plain or .gz; the name of a data set on the Hugging Face hub (owner/name, perhaps with /test behind it for that part); or "demo" for the demo\'s biographies.',
   }),
   text_column: z.string().min(1).default("text").meta({ description: "Column that holds the text." }),
   ensembles: names.optional().meta({ description: "Names of trained ensembles; default all." }),
@@ -54,9 +55,9 @@ export const debiasSchema = z
 export const conceptsSchema = z
   .strictObject({
     ...labelled,
-    test_dataset_path: path
-      .optional()
-      .meta({ description: 'Labelled texts to test on; needed unless dataset_path is "demo".' }),
+    test_dataset_path: path.optional().meta({
+      description: "Labelled texts to test on; without them 30% of each class are held out with the first seed.",
+    }),
     label_column: z.string().min(1).default("profession").meta({ description: "Column of the class." }),
     classes: names.optional().meta({ description: "Classes; default all with enough texts." }),
     per_class: count

@@ -183,6 +183,8 @@ const free = new Set([
   "n_checkpoints",
   "threads",
   "device",
+  "autocast",
+  "llm_device",
   "engine",
   "output_path",
   "index",

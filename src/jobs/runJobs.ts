@@ -8,7 +8,7 @@ import { type JobKind, jobKinds, type RunEvent } from "../protocol/runEvents.ts"
 import { buildIndexes } from "./buildIndex.ts";
 import { checkConcepts, conceptsJob } from "./conceptsJob.ts";
 import { checkDebias, debiasJob } from "./debiasJob.ts";
-import { openEngine } from "./device.ts";
+import { onModelDevice, openEngine } from "./device.ts";
 import { deviceOf, QueueTicket } from "./deviceQueue.ts";
 import { evaluate } from "./evaluate.ts";
 import type { NewRunEvent } from "./eventLog.ts";
@@ -70,9 +70,14 @@ export async function runJobs(
   const onConversion = (done: number, total: number) =>
     conversion.update("convert model", Math.round(done / MIB), Math.round(total / MIB), "MiB");
   const opened: { model?: Promise<LanguageModel>; engine?: Promise<Engine> } = {};
-  const model = () => (opened.model ??= openExperimentModel(experiment, onConversion));
   // Said before there is a run folder it would be lost; engines are opened by jobs, which have one.
   let say: JobContext["log"] = () => {};
+  const model = () => (opened.model ??= openModel());
+  const openModel = async () => {
+    const { settings, paths } = experiment;
+    const onCpu = await openExperimentModel(experiment, onConversion);
+    return onModelDevice(onCpu, paths.model, settings, (level, message) => say(level, message));
+  };
   const engine = () => (opened.engine ??= openEngine(experiment.settings, (level, message) => say(level, message)));
   try {
     checkBeginning(experiment, kinds);

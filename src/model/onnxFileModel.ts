@@ -2,6 +2,7 @@
 
 import { dirname } from "node:path";
 import * as ort from "onnxruntime-node";
+import type { ModelDevice } from "./device/modelDevice.ts";
 import type { HookContinuation, HookReader } from "./hookedSequence.ts";
 import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
 import { FILE_DELTA, FILE_DIRECTIONS, FILE_RESULT, type OnnxFileGraphs } from "./onnxFileGraphs.ts";
@@ -25,13 +26,14 @@ export class OnnxFileModel implements LanguageModel {
     inputs: readonly FileInput[],
     tokenizer: Tokenizer,
     threads?: number,
+    device?: ModelDevice,
   ) {
     this.info = info;
     this.tokenizer = tokenizer;
     this.graphs = graphs;
     this.inputs = inputs;
     this.hookNames = [...graphs.stream.hooks.keys()];
-    this.sessions = new Sessions(dirname(path), threads);
+    this.sessions = new Sessions(dirname(path), threads, device);
   }
 
   async capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {

@@ -3,6 +3,7 @@ import * as ort from "onnxruntime-node";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder } from "./decoder.ts";
 import { captureGraph, DELTA, DIRECTIONS, logitsGraph, RESULT, unembedGraph } from "./decoderGraphs.ts";
+import type { ModelDevice } from "./device/modelDevice.ts";
 import { type HalfGraph, lowerHalf, upperHalf } from "./halfGraphs.ts";
 import type { HookContinuation, HookReader } from "./hookedSequence.ts";
 import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
@@ -21,13 +22,20 @@ export class OnnxLanguageModel implements LanguageModel {
   private readonly halves = new Map<string, HalfGraph>();
   private tables: { positions: number; cos: Float32Array; sin: Float32Array } | undefined;
 
-  constructor(modelName: string, decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokenizer, threads?: number) {
+  constructor(
+    modelName: string,
+    decoder: Decoder,
+    checkpoint: Checkpoint,
+    tokenizer: Tokenizer,
+    threads?: number,
+    device?: ModelDevice,
+  ) {
     this.info = { modelName, ...decoder.info };
     this.hookNames = decoder.hookNames;
     this.tokenizer = tokenizer;
     this.decoder = decoder;
     this.checkpoint = checkpoint;
-    this.sessions = new Sessions(checkpoint.folder, threads);
+    this.sessions = new Sessions(checkpoint.folder, threads, device);
   }
 
   async capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {

@@ -13,6 +13,7 @@ import { requireOnnxRuntime } from "../formats/onnxRuntime.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder, ModelFamily } from "./decoder.ts";
 import { unusedTensors } from "./decoderGraphs.ts";
+import type { ModelDevice } from "./device/modelDevice.ts";
 import { gemma2Family } from "./gemma2.ts";
 import { openGgufCheckpoint } from "./ggufCheckpoint.ts";
 import { ggufModel } from "./ggufFamilies.ts";
@@ -33,6 +34,8 @@ const FAMILIES: readonly ModelFamily[] = [llamaFamily, gpt2Family, gptNeoXFamily
 export interface OpenOptions {
   /** Threads of onnxruntime; default: one a core. */
   readonly threads?: number;
+  /** Where onnxruntime computes; default: the processor. In a process of its own: device/deviceModel.ts. */
+  readonly device?: ModelDevice;
   /** Where dequantised GGUF tensors are kept; default: the user's cache folder. */
   readonly cacheFolder?: string;
   /** Bytes of a GGUF file's tensors converted, and their total; not called where the cache has them. */
@@ -63,7 +66,14 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
   checkParts(decoder, checkpoint, tokenizer, absolute);
   // Loaded only now, since it imports onnxruntime itself.
   const { OnnxLanguageModel } = await import("./onnxLanguageModel.ts");
-  return new OnnxLanguageModel(basename(absolute, ".gguf"), decoder, checkpoint, tokenizer, options.threads);
+  return new OnnxLanguageModel(
+    basename(absolute, ".gguf"),
+    decoder,
+    checkpoint,
+    tokenizer,
+    options.threads,
+    options.device,
+  );
 }
 
 /** Tensors that old files carry along: masks and rotary tables, which are computed here, and an output layer that is the embedding. */
@@ -117,7 +127,7 @@ async function openOnnxFile(path: string, options: OpenOptions): Promise<Languag
       expected,
     });
   }
-  return new OnnxFileModel(path, info, graphs, inputs, tokenizer, options.threads);
+  return new OnnxFileModel(path, info, graphs, inputs, tokenizer, options.threads, options.device);
 }
 
 interface Opened {

@@ -1,5 +1,6 @@
 // onnxruntime's sessions of one model: made when first used, a few kept, one at work at a time.
 import * as ort from "onnxruntime-node";
+import type { ModelDevice } from "./device/modelDevice.ts";
 
 /** Sessions kept at a time. Each holds its layers' weights, laid out for the processor, so many would cost many models' memory. */
 const KEPT_SESSIONS = 3;
@@ -7,15 +8,17 @@ const KEPT_SESSIONS = 3;
 export class Sessions {
   private readonly folder: string;
   private readonly threads: number | undefined;
+  private readonly device: ModelDevice;
   /** By key, the one used last at the end. */
   private readonly sessions = new Map<string, ort.InferenceSession>();
   /** The last work given; the next waits for it. A session must not be released under another call, and one run fills all cores. */
   private turn: Promise<unknown> = Promise.resolve();
 
   /** `folder`: holds the files that graphs name for their weights. */
-  constructor(folder: string, threads?: number) {
+  constructor(folder: string, threads?: number, device: ModelDevice = "cpu") {
     this.folder = folder;
     this.threads = threads;
+    this.device = device;
   }
 
   /** Works with the graph's session, when all work given before is done. */
@@ -55,7 +58,8 @@ export class Sessions {
 
   private createSession(model: Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
     return ort.InferenceSession.create(model, {
-      executionProviders: ["cpu"],
+      // What a device has no operator for is computed on the processor.
+      executionProviders: this.device === "cpu" ? ["cpu"] : [this.device, "cpu"],
       // Higher levels merge the residual's additions into the norms, so a graph's bits would depend on its hook.
       graphOptimizationLevel: "basic",
       // Batches differ in length, and a plan of memory would be kept for every one.

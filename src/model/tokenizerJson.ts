@@ -77,6 +77,7 @@ export class TokenizerJson implements Tokenizer {
   readonly bosId: number | null;
   readonly eosId: number | null;
   readonly specialIds: ReadonlySet<number>;
+  private readonly path: string;
   private readonly library: Library;
   private readonly rules: RangeRules;
   private readonly names: readonly (string | undefined)[];
@@ -94,18 +95,15 @@ export class TokenizerJson implements Tokenizer {
       });
     }
     const config = parsed.data;
-    this.rules = rangeRules(config, path);
+    this.path = path;
     try {
+      this.rules = rangeRules(config, path);
       this.library = new Library(
         { decoder: null, post_processor: null, normalizer: null, ...config, pre_tokenizer: preTokenizer(config) },
         { clean_up_tokenization_spaces: false },
       );
     } catch (error) {
-      throw new InputError({
-        file: path,
-        found: (error as Error).message,
-        expected: "a tokenizer.json that can be read",
-      });
+      throw this.refusal(error);
     }
     keepByteOrderMarks(this.library.decoder);
     const names: string[] = [];
@@ -124,12 +122,26 @@ export class TokenizerJson implements Tokenizer {
   }
 
   encode(text: string): Token[] {
-    const { ids, tokens } = this.library.encode(text, { add_special_tokens: false }) as {
-      ids: number[];
-      tokens: string[];
-    };
-    const ranges = tokenRanges(text, tokens, this.rules);
-    return ids.map((id, i) => ({ id, ...ranges[i]! }));
+    try {
+      const { ids, tokens } = this.library.encode(text, { add_special_tokens: false }) as {
+        ids: number[];
+        tokens: string[];
+      };
+      const ranges = tokenRanges(text, tokens, this.rules);
+      return ids.map((id, i) => ({ id, ...ranges[i]! }));
+    } catch (error) {
+      throw this.refusal(error);
+    }
+  }
+
+  /** Parts of a tokenizer are of many kinds, and what is wrong with one may show only where it meets a text. */
+  private refusal(error: unknown): InputError {
+    if (error instanceof InputError) return error;
+    return new InputError({
+      file: this.path,
+      found: (error as Error).message,
+      expected: "a tokenizer whose parts go together",
+    });
   }
 
   decode(ids: readonly number[]): string {

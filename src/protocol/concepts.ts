@@ -6,7 +6,8 @@ import type { Contract } from "./rpc.ts";
 
 export const conceptsChoice = z.object({
   trainFile: z.string().min(1),
-  testFile: z.string().min(1),
+  /** Null: a share of each class is held out with the first seed. */
+  testFile: z.string().min(1).nullable(),
   columns: z.object({ text: z.string(), label: z.string() }),
   seeds: z.array(z.number().int().min(0)).min(1).max(20),
   /** At most so many texts a class, and half as many to test on. */

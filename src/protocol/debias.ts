@@ -120,7 +120,6 @@ export const debiasHost = {
     detail: browser.detail,
     annotate: { params: annotation, result: nothing },
     undo: browser.undo,
-    verdict: { params: nothing, result: debiasVerdict },
     retrain: { params: nothing, result: debiasVerdict },
     /** Long: pools the texts for the run's other ensembles. */
     compare: { params: nothing, result: debiasState },
@@ -137,7 +136,9 @@ export const debiasHost = {
 export const debiasView = {
   requests: {},
   notifications: {
-    /** Flags, labels or notes changed: here, in the feature browser, or on disk. */
+    /** What the flags do, whenever they may have changed: here, in the feature browser, or on disk. */
+    verdict: debiasVerdict,
+    /** The same for whatever else is said about features. */
     annotationsChanged: nothing,
     progress: probingProgress,
   },

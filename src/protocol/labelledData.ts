@@ -27,9 +27,8 @@ export const labelledData = z.object({
   counts: z.array(
     z.object({ label: z.string(), attribute: z.string(), train: z.number().int(), test: z.number().int().nullable() }),
   ),
-  /** Records left out: empty texts, texts that came before. */
-  empty: z.number().int(),
-  repeated: z.number().int(),
+  /** What was left out, in words: empty texts, texts that came before; "" where nothing was. */
+  leftOut: z.string(),
 });
 export type LabelledData = z.infer<typeof labelledData>;
 

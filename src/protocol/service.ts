@@ -1,7 +1,7 @@
 // What the extension host asks of the service: the long-lived child under Node 24 that reads run folders and indices, starts and stops runs, and answers about text. Shapes only.
 import * as z from "zod";
 import { conceptsChoice, conceptsHost } from "./concepts.ts";
-import { debiasChoice, debiasHost } from "./debias.ts";
+import { debiasChoice, debiasHost, debiasVerdict } from "./debias.ts";
 import { comparison } from "./ensembleComparison.ts";
 import { annotation, featureBrowserHost, featureRow, sourceQuestion } from "./featureBrowser.ts";
 import { generated, inspectionRequests } from "./inspection.ts";
@@ -196,7 +196,6 @@ export const service = {
     debiasOpen: { params: index, result: debias.ready.result },
     debiasPrepare: { params: index.extend({ choice: debiasChoice }), result: debias.prepare.result },
     debiasSuggestions: { params: debias.suggestions.params.extend(index.shape), result: debias.suggestions.result },
-    debiasVerdict: { params: index, result: debias.verdict.result },
     debiasRetrain: { params: index, result: debias.retrain.result },
     debiasCompare: { params: index, result: debias.compare.result },
     /** Runs the job on what is prepared, saves its report in the run folder's reports; the path of the Markdown. */
@@ -215,6 +214,8 @@ export const serviceClient = {
   requests: {},
   notifications: {
     runsChanged: z.object({ runs: z.array(runEntry) }),
+    /** Before annotationsChanged, where a debiasing of the ensemble is open. */
+    debiasVerdict: index.extend({ verdict: debiasVerdict }),
     annotationsChanged: index,
     /** Long work on labelled texts, until it is answered. */
     probingProgress: index.extend({ progress: probingProgress }),

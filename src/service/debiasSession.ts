@@ -160,7 +160,7 @@ export class DebiasSession {
   }
 
   /** Trains a probe anew with each seed, without the flagged features. */
-  async retrain(flags: readonly number[], signal: AbortSignal): Promise<DebiasVerdict> {
+  async retrain(flags: readonly number[], signal: AbortSignal): Promise<void> {
     const scores: CellScores[] = [];
     const random: CellScores[] = [];
     for (const { curve, random: control } of this.#seeds) {
@@ -170,7 +170,6 @@ export class DebiasSession {
       random.push(curve.scorer.retrained(control.subarray(0, flags.length)).scores);
     }
     this.#retrained = { flags: [...flags], scores: over(scores), random: over(random) };
-    return this.verdict(flags);
   }
 
   suggestion(feature: number): { effect: number; labelEffect: number; towardPositive: boolean } {

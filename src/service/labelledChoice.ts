@@ -1,6 +1,6 @@
 // A labelled file as a person chooses from it: its columns, guessed by name and content, and how many texts each pair of values has.
 import { stat } from "node:fs/promises";
-import { type LabelledTexts, readLabelledTexts } from "../data/labelledTexts.ts";
+import { type LabelledTexts, leftOut, readLabelledTexts } from "../data/labelledTexts.ts";
 import { columnNames, readRecords } from "../data/records.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { Columns, LabelledData } from "../protocol/labelledData.ts";
@@ -46,8 +46,10 @@ export async function describeLabelled(question: LabelledQuestion): Promise<Labe
     names,
     columns,
     counts: counted(train, test),
-    empty: train.empty + (test?.empty ?? 0),
-    repeated: train.repeated + (test?.repeated ?? 0),
+    leftOut: leftOut({
+      empty: train.empty + (test?.empty ?? 0),
+      repeated: train.repeated + (test?.repeated ?? 0),
+    }),
   };
 }
 

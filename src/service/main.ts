@@ -87,8 +87,18 @@ async function launch(folder: string, commandArguments: readonly string[]): Prom
   return { folder, from };
 }
 
-function annotationsChanged(ensemble: string): void {
+/** Tells everyone: first what the flags do to a classifier, where one is open, then that there is something to ask anew. */
+function annotationsChanged(ensemble: string, open: OpenEnsemble): void {
+  const verdict = probing.verdict(ensemble, open.flagged());
+  if (verdict) notify(connection, serviceClient, "debiasVerdict", { ensemble, verdict });
   notify(connection, serviceClient, "annotationsChanged", { ensemble });
+}
+
+/** Shown before it is on disk: a click waits for no disk. */
+async function changeAnnotations(ensemble: string, open: OpenEnsemble, change: () => Promise<boolean>): Promise<void> {
+  const saved = change();
+  annotationsChanged(ensemble, open);
+  if (await saved) annotationsChanged(ensemble, open);
 }
 
 answer(connection, service, {
@@ -189,14 +199,15 @@ answer(connection, service, {
   page: async ({ ensemble, query, offset, limit }) => (await opened(ensemble)).page(query, offset, limit),
   detail: async ({ ensemble, feature }) => (await opened(ensemble)).detail(feature),
   annotate: async ({ ensemble, ...edit }) => {
-    await (await opened(ensemble)).annotate(edit);
-    annotationsChanged(ensemble);
+    const open = await opened(ensemble);
+    await changeAnnotations(ensemble, open, () => open.annotate(edit));
     return {};
   },
   undo: async ({ ensemble }) => {
-    const undone = await (await opened(ensemble)).undo();
-    if (undone) annotationsChanged(ensemble);
-    return { undone };
+    const open = await opened(ensemble);
+    if (!open.undoable) return { undone: false };
+    await changeAnnotations(ensemble, open, () => open.undo());
+    return { undone: true };
   },
   tryText: async ({ ensemble, text }, signal) => {
     const tokens = await inspections.tokens(ensemble, text, triedFeatures, signal);
@@ -230,8 +241,9 @@ answer(connection, service, {
     return { label, detection: questions!.detection };
   },
   labelScore: async ({ ensemble, feature, label, answer, model }) => {
-    const detection = await (await opened(ensemble)).label(feature, label, answer, model);
-    annotationsChanged(ensemble);
+    const open = await opened(ensemble);
+    const detection = await open.label(feature, label, answer, model);
+    annotationsChanged(ensemble, open);
     return { detection };
   },
 });
@@ -257,13 +269,12 @@ async function readEventLines(file: string, from: number): Promise<{ lines: stri
 
 setInterval(async () => {
   for (const [folder, ensemble] of ensembles) {
-    const changed = await ensemble
-      .then((open) => open.refresh())
-      .catch((error: Error) => {
-        notify(connection, serviceClient, "log", { level: "warning", message: error.message });
-        return false;
-      });
-    if (changed) annotationsChanged(folder);
+    try {
+      const open = await ensemble;
+      if (await open.refresh()) annotationsChanged(folder, open);
+    } catch (error) {
+      notify(connection, serviceClient, "log", { level: "warning", message: (error as Error).message });
+    }
   }
 }, annotationLook).unref();
 

@@ -180,7 +180,8 @@ export class OpenEnsemble {
     return { rows: [...flagged, ...others.rows.filter((row) => !row.flagged)], total: others.total };
   }
 
-  async annotate(edit: Edit): Promise<void> {
+  /** Shows at once; resolves when it is on disk: whether that brought in what someone else wrote. */
+  async annotate(edit: Edit): Promise<boolean> {
     const { features, flagged, label, note } = edit;
     const names = this.index.summaries(features).map(({ member, index }) => `${member}/${index}`);
     const change = {
@@ -190,16 +191,20 @@ export class OpenEnsemble {
       ...(note === undefined ? {} : { note }),
     };
     this.#undo.push(this.#annotations.edit(names.map((feature) => ({ feature, ...change }))));
-    await this.#save();
+    this.#showAnnotations();
+    return this.#save();
   }
 
-  /** Takes back the last change made here; false where there is none. */
+  /** Whether there is a change made here to take back. */
+  get undoable(): boolean {
+    return this.#undo.length > 0;
+  }
+
+  /** Takes back the last change made here, as `annotate` makes one. */
   async undo(): Promise<boolean> {
-    const edits = this.#undo.pop();
-    if (!edits) return false;
-    this.#annotations.edit(edits);
-    await this.#save();
-    return true;
+    this.#annotations.edit(this.#undo.pop() ?? []);
+    this.#showAnnotations();
+    return this.#save();
   }
 
   /** Takes over annotations that changed on disk; whether they had. */
@@ -220,13 +225,18 @@ export class OpenEnsemble {
     this.index.close();
   }
 
-  async #save(): Promise<void> {
-    await this.#annotations.save();
+  async #save(): Promise<boolean> {
+    const merged = await this.#annotations.save();
     this.#applyAnnotations();
+    return merged;
   }
 
   #applyAnnotations(): void {
     this.#annotationTime = modified(this.#annotations.path);
+    this.#showAnnotations();
+  }
+
+  #showAnnotations(): void {
     this.#named.clear();
     this.index.setAnnotations(this.#annotations.byId(this.index.info.members));
   }

@@ -7,7 +7,7 @@ import { ProgressMeter } from "../jobs/progressMeter.ts";
 import { experimentOfRun } from "../jobs/runRecord.ts";
 import { freeReport } from "../jobs/savedReports.ts";
 import type { ConceptsChoice, ConceptsResult } from "../protocol/concepts.ts";
-import type { DebiasChoice } from "../protocol/debias.ts";
+import type { DebiasChoice, DebiasVerdict } from "../protocol/debias.ts";
 import type { ProbingProgress } from "../protocol/labelledData.ts";
 import type { Handlers } from "../protocol/rpc.ts";
 import type { service } from "../protocol/service.ts";
@@ -30,7 +30,6 @@ type Answers = Pick<
   | "describeLabelled"
   | "debiasPrepare"
   | "debiasSuggestions"
-  | "debiasVerdict"
   | "debiasRetrain"
   | "debiasCompare"
   | "debiasReport"
@@ -61,6 +60,11 @@ export class Probing {
       for (const folder of held.keys()) if (folder === above || folder.startsWith(above + sep)) held.delete(folder);
   }
 
+  /** What the flags do, where a debiasing of the ensemble is open. */
+  verdict(ensemble: string, flags: readonly number[]): DebiasVerdict | null {
+    return this.#sessions.get(ensemble)?.verdict(flags) ?? null;
+  }
+
   readonly answers: Answers = {
     describeLabelled: (question) => describeLabelled(question),
     debiasOpen: async ({ ensemble }) => {
@@ -88,9 +92,12 @@ export class Probing {
         rows: open.rows(features).map((row) => ({ row, ...session.suggestion(row.feature) })),
       };
     },
-    debiasVerdict: async ({ ensemble }) => this.#session(ensemble).verdict((await this.#opened(ensemble)).flagged()),
-    debiasRetrain: async ({ ensemble }, signal) =>
-      this.#session(ensemble).retrain((await this.#opened(ensemble)).flagged(), signal),
+    debiasRetrain: async ({ ensemble }, signal) => {
+      const [session, open] = [this.#session(ensemble), await this.#opened(ensemble)];
+      await session.retrain(open.flagged(), signal);
+      // Flags may have changed meanwhile.
+      return session.verdict(open.flagged());
+    },
     debiasCompare: async ({ ensemble }, signal) => {
       const session = this.#session(ensemble);
       await session.compare(this.#work(ensemble, signal));
@@ -118,9 +125,10 @@ export class Probing {
     conceptsDetect: async ({ ensemble, choice }, signal) => {
       const open = await this.#opened(ensemble);
       const runFolder = dirname(dirname(ensemble));
-      const { perClass, ...rest } = choice;
+      const { perClass, testFile, ...rest } = choice;
       const report = await conceptsReport(runFolder, {
         ...rest,
+        ...(testFile !== null && { testFile }),
         perClass: { train: perClass, test: Math.ceil(perClass / 2) },
         ensembles: [basename(ensemble)],
         command: conceptsCommand(runFolder, basename(ensemble), choice),
@@ -191,7 +199,13 @@ function demoChoice(): DebiasChoice {
 
 function demoClasses(): ConceptsChoice {
   const { trainFile, testFile, columns } = demoBias();
-  return { trainFile, testFile, columns: { text: columns.text, label: columns.label }, seeds: [0], perClass: 200 };
+  return {
+    trainFile,
+    testFile,
+    columns: { text: columns.text, label: columns.label },
+    seeds: [0, 1, 2],
+    perClass: 200,
+  };
 }
 
 function conceptsResult({ choice, report }: Detected, open: OpenEnsemble): ConceptsResult {

@@ -83,8 +83,7 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
             names: ["text", "profession"],
             columns: { text: "text", label: "profession", attribute: "profession" },
             counts: ["nurse", "professor", "surgeon"].map((label) => ({ label, attribute: "", train: 800, test: 240 })),
-            empty: 0,
-            repeated: 0,
+            leftOut: "",
           }),
           detect: (wanted) => {
             asked.detected = wanted;

@@ -130,8 +130,7 @@ class StandInHost {
       counts: ["nurse", "professor", "surgeon"].flatMap((label) =>
         ["female", "male"].map((attribute) => ({ label, attribute, train: 400, test: testFile === null ? null : 120 })),
       ),
-      empty: 0,
-      repeated: 0,
+      leftOut: "3 empty texts and 2 that repeat another",
     }),
     prepare: async (wanted, signal) => {
       if (this.refusal) throw new Error(this.refusal);
@@ -191,7 +190,6 @@ class StandInHost {
       return {};
     },
     undo: () => ({ undone: false }),
-    verdict: () => this.verdict(),
     retrain: () => {
       const flags = [...this.flags].sort((a, b) => a - b);
       this.retrained = { flags, scores: without(flags.length + 3), random: scores(base) };
@@ -210,6 +208,7 @@ class StandInHost {
   };
 
   tellFlags(): void {
+    notify(this.connection!, debiasView, "verdict", this.verdict());
     notify(this.connection!, debiasView, "annotationsChanged", {});
   }
 }

@@ -9,13 +9,13 @@ import {
   type Spread,
 } from "../../src/protocol/labelledData.ts";
 import { onNotification, type Params, type RequestOptions, type Result, request } from "../../src/protocol/rpc.ts";
-import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
 import "../components/longWork.ts";
 import { messageOf } from "../components/messageOf.ts";
 import { count, percent } from "../components/numbers.ts";
 import { controls, forms, page, palette } from "../components/style.ts";
 import "../components/token.ts";
+import "./classForm.ts";
 
 type Requests = typeof conceptsHost.requests;
 const connection = connectToHost();
@@ -72,15 +72,6 @@ class SaeConcepts extends LitElement {
       }
       section {
         padding: 14px 0 6px;
-      }
-      .fields {
-        display: grid;
-        grid-template-columns: max-content minmax(0, 1fr);
-        gap: 8px 12px;
-        align-items: center;
-      }
-      .fields span {
-        overflow-wrap: anywhere;
       }
       .buttons {
         display: flex;
@@ -186,26 +177,27 @@ class SaeConcepts extends LitElement {
     }
   }
 
-  #describe(trainFile: string, testFile: string | null, label?: string): Promise<void> {
-    const text = this.choice?.columns.text ?? "";
-    const columns = label === undefined ? null : { text, label, attribute: "" };
+  #describe(trainFile: string, testFile: string | null, chosen?: ConceptsChoice["columns"]): Promise<void> {
+    const known = chosen ?? (this.choice?.trainFile === trainFile ? this.choice.columns : null);
+    const columns = known && { ...known, attribute: "" };
     return this.#do(async () => {
       this.data = await host("describe", { trainFile, testFile, columns, attribute: false }, { timeout: 120_000 });
-      const same = this.choice?.trainFile === trainFile && label === undefined;
-      if (same || testFile === null) return;
-      const { perClass = 400, seeds = [0] } = this.choice ?? {};
-      this.choice = { trainFile, testFile, columns: this.data.columns, seeds, perClass };
+      const { perClass = 400, seeds = [0, 1, 2] } = this.choice ?? {};
+      const { text, label } = this.data.columns;
+      this.choice = { trainFile, testFile, columns: { text, label }, seeds, perClass };
     });
   }
 
   async #pick(which: "train" | "test"): Promise<void> {
     const { file } = await host("pickFile", {}, { timeout: PROBING_PATIENCE });
     if (file === null) return;
-    const train = which === "train" ? file : this.data?.trainFile;
-    if (train === undefined) return;
-    if (which === "test") this.choice = undefined;
-    await this.#describe(train, which === "test" ? file : null);
-    if (which === "train") this.choice = undefined;
+    if (which === "train") await this.#describe(file, null);
+    else await this.#testOn(file);
+  }
+
+  /** Another file to test on, or none; what was chosen stays. */
+  async #testOn(testFile: string | null): Promise<void> {
+    if (this.choice) await this.#describe(this.choice.trainFile, testFile);
   }
 
   #detect(choice: ConceptsChoice): Promise<void> {
@@ -245,33 +237,16 @@ class SaeConcepts extends LitElement {
 
   #form() {
     const { data, choice } = this;
-    const classes = new Map<string, number>();
-    for (const { label, train } of data?.counts ?? []) classes.set(label, (classes.get(label) ?? 0) + train);
-    return html`${
-      data
-        ? html`<div class="fields">
-            <span>texts</span><span>${fileName(data.trainFile)} <button class="plain link" @click=${() => void this.#pick("train")}>Choose…</button></span>
-            <span>to test on</span><span>${data.testFile === null ? "none yet" : fileName(data.testFile)} <button class="plain link" @click=${() => void this.#pick("test")}>Choose…</button></span>
-            <label for="label">classes in</label><span><select id="label" @change=${(event: Event) => void this.#describe(data.trainFile, data.testFile, (event.target as HTMLSelectElement).value)}>
-              ${data.names.map((name) => html`<option value=${name} ?selected=${name === data.columns.label}>${name}</option>`)}
-            </select> <span class="dim">${[...classes].map(([name, texts]) => `${name} ${count(texts)}`).join(" · ")}</span></span>
-            ${
-              choice
-                ? html`<label for="perClass">texts a class</label>
-                  <span><input id="perClass" type="number" min="20" step="20" .value=${String(choice.perClass)} @change=${(
-                    event: Event,
-                  ) => {
-                    const value = Number((event.target as HTMLInputElement).value);
-                    this.choice = {
-                      ...choice,
-                      perClass: Number.isInteger(value) && value >= 20 ? value : choice.perClass,
-                    };
-                  }} /> <span class="dim">at most, to train on; half as many to test on</span></span>`
-                : nothing
-            }
-          </div>`
-        : html`<p>Labelled texts: a file with a text and the class it belongs to, and another such file to test on.</p>`
-    }
+    return html`<sae-class-form
+        .data=${data}
+        .choice=${choice}
+        @pick=${(event: CustomEvent<"train" | "test">) => void this.#pick(event.detail)}
+        @hold=${() => void this.#testOn(null)}
+        @columns=${(event: CustomEvent<ConceptsChoice["columns"]>) => choice && void this.#describe(choice.trainFile, choice.testFile, event.detail)}
+        @choice=${(event: CustomEvent<ConceptsChoice>) => {
+          this.choice = event.detail;
+        }}
+      ></sae-class-form>
     <div class="buttons">
       ${data ? nothing : html`<button class="primary" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
       ${choice && data ? html`<button class=${this.result ? "plain outlined" : "primary"} ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}

@@ -73,7 +73,13 @@ export class SaeBias extends LitElement {
     };
     return html`
       <p class="worst-words"><strong>${cellNames[worst]!.replace(" · ", " who is ")}: ${percent(means[worst]!)} right.</strong>
-        A probe trained without such texts learnt ${choice.columns.attribute} instead of ${choice.columns.label}.</p>
+        ${
+          !room.enough
+            ? "The worst of the four."
+            : worst === 1 || worst === 2
+              ? `A probe trained without such texts learnt ${choice.columns.attribute} instead of ${choice.columns.label}.`
+              : "It was trained on such texts: something else than the bias is hard about them."
+        }</p>
       <table aria-label="Accuracy of the biased probe by cell">
         <thead><tr><td class="corner"></td><th scope="col">${side(choice.attribute.positive)}</th><th scope="col">${side(choice.attribute.negative)}</th></tr></thead>
         <tbody>

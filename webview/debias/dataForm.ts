@@ -107,6 +107,7 @@ export class SaeDataForm extends LitElement {
           <button class="plain link" @click=${() => this.#emit("pick", "test")}>Choose…</button>
           ${data.testFile === null ? nothing : html`<button class="plain link" @click=${() => this.#emit("hold")}>Hold out instead</button>`}
         </span>
+        ${data.leftOut ? html`<span></span><span class="dim">Left out: ${data.leftOut}.</span>` : nothing}
         <span>columns</span>
         <span class="columns">${(["text", "label", "attribute"] as const).map((which) => this.#column(data, choice.columns, which))}</span>
         <span>${choice.columns.label}</span>

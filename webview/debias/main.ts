@@ -181,7 +181,10 @@ class SaeDebias extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    onNotification(connection, debiasView, "annotationsChanged", () => void this.#flagsChanged());
+    onNotification(connection, debiasView, "verdict", (verdict) => this.#judged(verdict));
+    onNotification(connection, debiasView, "annotationsChanged", () => {
+      if (this.debias) void this.#more(true);
+    });
     onNotification(connection, debiasView, "progress", (progress) => {
       this.progress = progress;
     });
@@ -296,19 +299,33 @@ class SaeDebias extends LitElement {
     });
   }
 
-  async #flagsChanged(): Promise<void> {
+  #judged(verdict: DebiasVerdict): void {
     if (!this.debias) return;
-    await this.#do("result", async () => {
-      const verdict = await host("verdict", {});
-      if (verdict.flags.join() !== this.verdict?.flags.join()) this.previous = this.verdict;
-      this.verdict = verdict;
+    if (verdict.flags.join() !== this.verdict?.flags.join()) this.previous = this.verdict;
+    this.verdict = verdict;
+    const flagged = new Set(verdict.flags);
+    this.#show((feature) => flagged.has(feature));
+  }
+
+  /** Flags of the rows that are shown; what else is said of them is asked for when there is time. */
+  #show(flagged: (feature: number, before: boolean) => boolean): void {
+    this.suggestions = this.suggestions.map((one) => {
+      const now = flagged(one.row.feature, one.row.flagged);
+      return now === one.row.flagged ? one : { ...one, row: { ...one.row, flagged: now } };
     });
-    await this.#more(true);
   }
 
   #flag(feature: number, flagged: boolean): Promise<void> {
-    // The host tells us when it is done, as it tells the feature browser.
-    return this.#do("features", async () => void (await host("annotate", { features: [feature], flagged })));
+    this.#show((one, before) => (one === feature ? flagged : before));
+    // The host tells us what the flags do, as it tells the feature browser that there are others.
+    return this.#do("features", async () => {
+      try {
+        await host("annotate", { features: [feature], flagged });
+      } catch (error) {
+        await this.#more(true);
+        throw error;
+      }
+    });
   }
 
   #look(feature: number): Promise<void> {

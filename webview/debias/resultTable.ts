@@ -62,6 +62,13 @@ export class SaeResultTable extends LitElement {
       tr.control th {
         color: var(--dim);
       }
+      /* It belongs to the row above. */
+      tbody tr.again {
+        border-top: none;
+      }
+      tr.again th {
+        padding-left: 12px;
+      }
       tr.stale td,
       tr.stale th {
         font-style: italic;
@@ -84,8 +91,9 @@ export class SaeResultTable extends LitElement {
       }
       .bar .sd {
         position: absolute;
-        top: 2px;
-        height: 1px;
+        top: 1px;
+        height: 3px;
+        opacity: 0.7;
         background: var(--vscode-foreground);
       }
       .worst {
@@ -135,7 +143,7 @@ export class SaeResultTable extends LitElement {
 
   #row({ name, scores, kind, stale, before }: Row) {
     const worst = scores ? worstCell(scores.cells.map(({ mean }) => mean)) : -1;
-    return html`<tr class=${`${kind}${stale ? " stale" : ""}`}>
+    return html`<tr class=${`${kind}${name.startsWith("…") ? " again" : ""}${stale ? " stale" : ""}`}>
       <th scope="row">${name}</th>
       ${
         scores

@@ -163,6 +163,7 @@ export class SaeScrChart extends LitElement {
     const y = (value: number) =>
       margin.top +
       ((height - margin.top - margin.bottom) * (high - Math.min(high, Math.max(low, value)))) / (high - low);
+    const beyond = values.some((value) => value < low || value > high);
     const ticks = [0, 0.25, 0.5, 0.75, 1, -0.5].filter((tick) => tick >= low && tick <= high);
     const path = (points: readonly (readonly [number, number])[]) =>
       points.map(([n, value]) => `${x(n).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
@@ -177,7 +178,7 @@ export class SaeScrChart extends LitElement {
           <text x=${margin.left - 6} y=${y(tick) + 4} text-anchor="end">${tick}</text>`,
       )}
       ${ns.map((n) => svg`<text x=${x(n)} y=${height - margin.bottom + 16} text-anchor="middle">${n}</text>`)}
-      <text x=${(width + margin.left) / 2} y=${height - 2} text-anchor="middle">features taken out, by effect</text>
+      <text x=${(width + margin.left) / 2} y=${height - 2} text-anchor="middle">features taken out, by effect${beyond ? ` (what is below ${low} or above ${high} is drawn at the edge)` : ""}</text>
       ${lines.map((line) => {
         const points = known(line);
         const band = [

@@ -26,8 +26,12 @@ export function conceptsCommand(): Command {
       "Concept detection by sparse probing: for every class the k features (1, 2, 5) that differ most, a logistic regression on them, and its accuracy against the rest; beside raw activations and all features at once. For every trained ensemble of a run. Without --data: the professions of the demo's biographies.",
     )
     .argument("<run>", "run folder")
-    .option("--data <file>", "labelled texts (.jsonl, .csv, .tsv, .parquet, plain or .gz)", "demo")
-    .option("--test <file>", "labelled texts to test on; needed with --data")
+    .option(
+      "--data <file>",
+      "labelled texts (.jsonl, .csv, .tsv, .parquet, plain or .gz), or a data set's name on the hub",
+      "demo",
+    )
+    .option("--test <file>", "texts to test on; left out, 30% of each class of --data is held out")
     .option("--text <column>", "column of the text", "text")
     .option("--label <column>", "column of the class", "profession")
     .addOption(new Option("--classes <names>", "classes, with commas; default all with enough texts").argParser(list))
@@ -56,7 +60,7 @@ async function run(folder: string, options: ConceptsOptions): Promise<void> {
   const before = experimentOfRun(folder);
   const section: ConceptsSection = {
     dataset_path: dataPath(options.data),
-    ...(options.test !== undefined && { test_dataset_path: resolve(options.test) }),
+    ...(options.test !== undefined && { test_dataset_path: dataPath(options.test) }),
     text_column: options.text,
     label_column: options.label,
     ...(options.classes && { classes: options.classes }),

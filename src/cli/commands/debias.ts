@@ -40,7 +40,11 @@ export function debiasCommand(): Command {
       "Trains probes of a label on biased and on balanced texts, takes features out of the activations, and says what the worst group of texts gains: SCR over n features, SHIFT with and without retraining, beside random features and mean-difference projection. For every trained ensemble of a run, in both directions of the bias. Without --data: the demo's biographies.",
     )
     .argument("<run>", "run folder")
-    .option("--data <file>", "labelled texts (.jsonl, .csv, .tsv, .parquet, plain or .gz)", "demo")
+    .option(
+      "--data <file>",
+      "labelled texts (.jsonl, .csv, .tsv, .parquet, plain or .gz), or a data set's name on the hub",
+      "demo",
+    )
     .option("--test <file>", "texts to test on; left out, 30% of --data is held out with each seed")
     .option("--text <column>", "column of the text", "text")
     .option("--label <column>", "column of the label", "profession")
@@ -83,7 +87,7 @@ async function run(folder: string, options: DebiasOptions): Promise<void> {
   const before = experimentOfRun(folder);
   const section: DebiasSection = {
     dataset_path: dataPath(options.data),
-    ...(options.test !== undefined && { test_dataset_path: resolve(options.test) }),
+    ...(options.test !== undefined && { test_dataset_path: dataPath(options.test) }),
     text_column: options.text,
     label_column: options.label,
     attribute_column: options.attribute,

@@ -21,20 +21,25 @@ export function statusCommand(): Command {
     .action(async (folder: string, options: StatusOptions) => {
       if (options.follow) return follow(folder, options);
       const runs = findRuns(folder);
-      if (options.json) for (const run of runs) console.log(JSON.stringify(readRunStatus(run)));
+      if (options.json) for (const run of runs) console.log(JSON.stringify(statusOrDamage(run)));
       else if (runs.length === 0) console.log("No runs here. Begin with: sae-ensembles demo");
       else console.log(runs.map((run) => line(run)).join("\n"));
     });
 }
 
+/** One damaged run must not hide the others. */
+function statusOrDamage(folder: string): RunStatus | { folder: string; state: "damaged"; reason: string } {
+  try {
+    return readRunStatus(folder);
+  } catch (error) {
+    return { folder, state: "damaged", reason: (error as Error).message };
+  }
+}
+
 function line(folder: string): string {
   const name = shortPath(folder).padEnd(28);
-  let status: RunStatus;
-  try {
-    status = readRunStatus(folder);
-  } catch (error) {
-    return `${name}  damaged   ${(error as Error).message}`;
-  }
+  const status = statusOrDamage(folder);
+  if (status.state === "damaged") return `${name}  damaged   ${status.reason}`;
   const { state, record, reason } = status;
   const { progress } = record;
   const detail =

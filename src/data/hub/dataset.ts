@@ -1,7 +1,7 @@
 // Data sets of the hub: which of their files are the text, as a small list on this machine; the files themselves come when they are read.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../../formats/atomicWrite.ts";
 import { InputError } from "../../formats/inputError.ts";
@@ -113,15 +113,23 @@ function readList(path: string): z.infer<typeof listSchema> | null {
   }
 }
 
-/** The training part's files, of the best kind that there is. */
+/** The training part's files, or those of the part that the reference's path ends with, of the best kind that there is. */
 function textFiles({ repo, path }: HubReference, { files }: HubRepository): HubFile[] {
-  const inside = files.filter((file) => path === "" || file.path === path || file.path.startsWith(`${path}/`));
+  const within = (folder: string) =>
+    files.filter((file) => folder === "" || file.path === folder || file.path.startsWith(`${folder}/`));
+  let inside = within(path);
+  let part = "train";
+  if (inside.length === 0 && path !== "") {
+    // "test" is no folder of data/test-00000-of-00001.parquet.
+    part = posix.basename(path);
+    inside = within(posix.dirname(path).replace(/^\.$/, "")).filter((file) => isOfPart(file.path, part));
+  }
   const kind = KINDS.find((pattern) => inside.some((file) => pattern.test(file.path)));
   const ofKind = kind ? inside.filter((file) => kind.test(file.path)) : [];
-  const training = ofKind.filter((file) => /(^|[/_.-])train([/_.-]|$)/.test(file.path));
+  const training = ofKind.filter((file) => isOfPart(file.path, "train"));
   // Without names of parts it is all text.
   const chosen = training.length > 0 ? training : ofKind;
-  const configurations = Map.groupBy(chosen, (file) => configurationOf(file.path));
+  const configurations = Map.groupBy(chosen, (file) => configurationOf(file.path, part));
   if (configurations.size > 1 && !configurations.has("default")) {
     const names = [...configurations.keys()].sort();
     throw new InputError({
@@ -135,10 +143,15 @@ function textFiles({ repo, path }: HubReference, { files }: HubRepository): HubF
 }
 
 /** The folder, less the part's name: "default" of default/train/0000.parquet, "data" of data/train-00000-of-00002.parquet. */
-function configurationOf(path: string): string {
+function configurationOf(path: string, part: string): string {
   return path
     .split("/")
     .slice(0, -1)
-    .filter((folder) => !/^(partial-)?train$/.test(folder))
+    .filter((folder) => folder.replace(/^partial-/, "") !== part)
     .join("/");
+}
+
+/** Whether a file's name or a folder's has the part's as a word. */
+function isOfPart(path: string, part: string): boolean {
+  return path.split(/[/_.-]/).includes(part);
 }

@@ -16,6 +16,8 @@ import { copyMemberState } from "../memberState.ts";
 const TRIAL_STEPS = 4;
 /** Relative, for losses of the first steps and for reconstructions: float32 summed in another order is far nearer. */
 const AGREEMENT = 1e-3;
+/** Where the GPU may round the operands of products to float16. */
+const AGREEMENT_OF_HALVES = 2e-2;
 
 export type Say = (level: "info" | "warning", message: string) => void;
 
@@ -24,12 +26,14 @@ export class AutoEngine implements Engine {
   readonly #cpu: Engine;
   readonly #gpu: Engine;
   readonly #say: Say;
+  readonly #agreement: number;
   #chosen: Engine | undefined;
 
-  constructor(cpu: Engine, gpu: Engine, say: Say) {
+  constructor(cpu: Engine, gpu: Engine, say: Say, autocast = false) {
     this.#cpu = cpu;
     this.#gpu = gpu;
     this.#say = say;
+    this.#agreement = autocast ? AGREEMENT_OF_HALVES : AGREEMENT;
   }
 
   /** "auto" until the trial is over. */
@@ -51,7 +55,7 @@ export class AutoEngine implements Engine {
       return this.#cpu.createTrainer(config, members, frozen);
     }
     const onCpu = await this.#cpu.createTrainer(config, members, frozen);
-    return new TrialTrainer(onCpu, onGpu, (outcome) => this.#decide(outcome));
+    return new TrialTrainer(onCpu, onGpu, (outcome) => this.#decide(outcome), this.#agreement);
   }
 
   async createEncoder(ensemble: Ensemble): Promise<Encoder> {
@@ -76,10 +80,10 @@ export class AutoEngine implements Engine {
   #decide({ cpuMs, gpuMs, apart, failure }: Outcome): boolean {
     const times = `${gpuMs.toFixed(0)} ms against the processor's ${cpuMs.toFixed(0)}`;
     if (failure !== undefined) this.#choose(this.#cpu, `the GPU failed in its first batches (${failure})`, "warning");
-    else if (!(apart <= AGREEMENT))
+    else if (!(apart <= this.#agreement))
       this.#choose(
         this.#cpu,
-        `the GPU's results differ from the processor's by ${apart.toExponential(1)} (allowed ${AGREEMENT})`,
+        `the GPU's results differ from the processor's by ${apart.toExponential(1)} (allowed ${this.#agreement})`,
         "warning",
       );
     else if (gpuMs >= cpuMs) this.#choose(this.#cpu, `the GPU agrees and takes ${times} a batch`);
@@ -107,16 +111,18 @@ class TrialTrainer implements Trainer {
   #onCpu: Trainer | undefined;
   #onGpu: Trainer | undefined;
   readonly #decide: (outcome: Outcome) => boolean;
+  readonly #agreement: number;
   readonly #cpuMs: number[] = [];
   readonly #gpuMs: number[] = [];
   #apart = 0;
   /** Steps are taken one after the other, also where a caller doesn't wait. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(onCpu: Trainer, onGpu: Trainer, decide: (outcome: Outcome) => boolean) {
+  constructor(onCpu: Trainer, onGpu: Trainer, decide: (outcome: Outcome) => boolean, agreement: number) {
     this.#onCpu = onCpu;
     this.#onGpu = onGpu;
     this.#decide = decide;
+    this.#agreement = agreement;
   }
 
   get takesAhead(): boolean {
@@ -160,7 +166,7 @@ class TrialTrainer implements Trainer {
     }
     this.#cpuMs.push(cpuMs);
     for (const [m, { loss }] of reports.entries()) this.#apart = larger(this.#apart, apart(theirs[m]!.loss, loss));
-    if (!(this.#apart <= AGREEMENT) || this.#cpuMs.length === TRIAL_STEPS) {
+    if (!(this.#apart <= this.#agreement) || this.#cpuMs.length === TRIAL_STEPS) {
       const quickest = (times: number[]) => Math.min(...(times.length > 1 ? times.slice(1) : times));
       await this.#end({ cpuMs: quickest(this.#cpuMs), gpuMs: quickest(this.#gpuMs), apart: this.#apart });
     }

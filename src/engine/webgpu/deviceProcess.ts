@@ -1,146 +1,21 @@
-// The engine's side of the device's process: starts it, asks it, and turns its end or its silence into an error of the call.
-import { type ChildProcess, fork } from "node:child_process";
-import type { Socket } from "node:net";
+// The engine's side of the device's process, in which the GPU's driver works.
+import { ChildCalls, type ChildCallsOptions } from "../../formats/childCalls.ts";
 import { EngineError } from "../engine.ts";
-import { LargeReceiver, sendLarge } from "./largeMessages.ts";
-import type { Call, Reply, Request } from "./protocol.ts";
+import type { Call } from "./protocol.ts";
 
-/** Milliseconds after which a device that doesn't answer counts as hung. Drivers give up on a kernel long before. */
-const PATIENCE = 120_000;
+export type DeviceProcessOptions = ChildCallsOptions;
 
-export interface DeviceProcessOptions {
-  /** Added to the process' environment: where a Vulkan driver lies, for instance. */
-  readonly environment?: NodeJS.ProcessEnv;
-  readonly patience?: number;
-  /** Hears what a person should know of. */
-  readonly onWarning?: (message: string) => void;
-}
+const WORDS = {
+  process: "the GPU's process",
+  device: "the GPU",
+  advice: `The run's checkpoint is intact: resume it, or set "device": "cpu" to go on without the GPU`,
+  error: (message: string) => new EngineError(message),
+};
 
-interface Waiting {
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: Error) => void;
-  readonly kind: string;
-  timer: NodeJS.Timeout;
-}
-
-export class DeviceProcess {
-  readonly #child: ChildProcess;
-  readonly #receiver = new LargeReceiver();
-  readonly #waiting = new Map<number, Waiting>();
-  readonly #patience: number;
-  readonly #onWarning: (message: string) => void;
-  #calls = 0;
-  #sending: Promise<unknown> = Promise.resolve();
-  #end: EngineError | undefined;
-  #words = "";
-
+export class DeviceProcess extends ChildCalls<Call> {
   constructor(options: DeviceProcessOptions = {}) {
     // From source this file is deviceProcess.ts, in the bundle a part of some .js: the process' file is named alike.
     const file = import.meta.url.endsWith(".ts") ? "main.ts" : "webgpu-device.js";
-    this.#patience = options.patience ?? PATIENCE;
-    this.#onWarning = options.onWarning ?? (() => {});
-    this.#child = fork(new URL(`./${file}`, import.meta.url), [], {
-      serialization: "advanced",
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
-      env: { ...process.env, ...options.environment },
-    });
-    // What it says must not keep this process alive.
-    (this.#child.stderr as Socket).unref();
-    this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
-      this.#words = (this.#words + text).slice(-2000);
-    });
-    this.#child.on("message", (message) => {
-      const reply = this.#receiver.receive(message) as Reply | undefined;
-      if (reply) this.#settle(reply);
-    });
-    this.#child.on("error", (error) => this.#finish(`the GPU's process could not be started: ${error.message}`));
-    this.#child.on("exit", (code, signal) =>
-      this.#finish(`the GPU's process ended (${signal ?? `code ${code}`})${this.#said()}`),
-    );
-    this.#idle();
-  }
-
-  /** Calls are sent in order; replies may come while later calls are on their way. */
-  call<T>(call: Call): Promise<T> {
-    if (this.#end) return Promise.reject(this.#end);
-    const id = this.#calls++;
-    const reply = new Promise<unknown>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, kind: call.kind, timer: this.#timer(call.kind) });
-    });
-    this.#child.ref();
-    this.#child.channel?.ref();
-    const request: Request = { id, call };
-    this.#sending = this.#sending
-      .then(() => sendLarge((message) => this.#send(message), request))
-      .catch((error: Error) => this.#finish(`the GPU's process does not listen any more: ${error.message}`));
-    return reply as Promise<T>;
-  }
-
-  async close(): Promise<void> {
-    this.#end ??= new EngineError("the engine is closed");
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const gone = new Promise((resolve) => this.#child.once("exit", resolve));
-    this.#child.ref();
-    if (this.#child.connected) this.#child.disconnect();
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 2000);
-    await gone;
-    clearTimeout(timer);
-  }
-
-  /** Ends the process at once, as a driver's fault would, or (SIGSTOP) lets it hang. For tests. */
-  kill(signal: NodeJS.Signals = "SIGKILL"): void {
-    this.#child.kill(signal);
-  }
-
-  #send(message: unknown): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (!this.#child.connected) reject(new Error("its channel is closed"));
-      else this.#child.send(message as object, (error) => (error ? reject(error) : resolve()));
-    });
-  }
-
-  #timer(kind: string): NodeJS.Timeout {
-    return setTimeout(() => {
-      this.#finish(`the GPU has not answered for ${this.#patience / 1000} s (${kind}): it hangs`);
-      this.#child.kill("SIGKILL");
-    }, this.#patience);
-  }
-
-  #settle({ id, result, error, warnings = [] }: Reply): void {
-    for (const warning of warnings) this.#onWarning(warning);
-    const waiting = this.#waiting.get(id);
-    if (!waiting) return;
-    this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
-    // The device is at work: the others' patience begins anew.
-    for (const other of this.#waiting.values()) other.timer.refresh();
-    if (error === undefined) waiting.resolve(result);
-    else waiting.reject(new EngineError(error));
-    this.#idle();
-  }
-
-  /** The process' end: every call fails with it, those to come as well. */
-  #finish(reason: string): void {
-    this.#end ??= new EngineError(
-      `${reason}. The run's checkpoint is intact: resume it, or set "device": "cpu" to go on without the GPU`,
-    );
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(this.#end);
-    }
-    this.#waiting.clear();
-    this.#idle();
-  }
-
-  #said(): string {
-    const line = this.#words.trim().split("\n").filter(Boolean).at(-1);
-    return line ? `: ${line}` : "";
-  }
-
-  /** Nobody waits: the process doesn't keep this one alive. */
-  #idle(): void {
-    if (this.#waiting.size > 0) return;
-    this.#child.unref();
-    this.#child.channel?.unref();
+    super(new URL(`./${file}`, import.meta.url), WORDS, options);
   }
 }

@@ -1,13 +1,13 @@
 // The device's own process: opens an adapter and does what the engine asks for. A driver that faults ends this process and no other.
+import { answerCalls } from "../../formats/answerCalls.ts";
 import { EngineError } from "../engine.ts";
 import { DeviceEncoder } from "./deviceEncoder.ts";
 import { DeviceTrainer } from "./deviceTrainer.ts";
 import { findAdapters, Gpu } from "./gpu.ts";
-import { LargeReceiver, sendLarge } from "./largeMessages.ts";
 import { type Layouts, plainLayout } from "./layouts.ts";
-import { measureDevice } from "./measureDevice.ts";
+import { measureDevice, measureShape } from "./measureDevice.ts";
 import { nameOf } from "./products.ts";
-import type { Call, DeviceOptions, Reply, Request } from "./protocol.ts";
+import type { Call, DeviceOptions } from "./protocol.ts";
 import { offeredBy, tunedLayouts } from "./tuning.ts";
 
 let gpu: Gpu | undefined;
@@ -55,6 +55,8 @@ async function answer(call: Call): Promise<unknown> {
     }
     case "measure":
       return measureDevice(opened(), layouts);
+    case "product":
+      return measureShape(opened(), layouts, call.shape, call.autocast);
     case "counts":
       return { ...opened().counts };
   }
@@ -86,26 +88,7 @@ function object<T>(id: number, type: { readonly prototype: T; [Symbol.hasInstanc
   return found as T;
 }
 
-const receiver = new LargeReceiver();
-let sending: Promise<unknown> = Promise.resolve();
-
-function send(message: unknown): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.send!(message, (error: Error | null) => (error ? reject(error) : resolve()));
-  });
-}
-
-process.on("message", async (message) => {
-  const request = receiver.receive(message) as Request | undefined;
-  if (!request) return;
-  const { id, call } = request;
-  let reply: Reply;
-  try {
-    reply = { id, result: await answer(call), warnings: gpu?.warnings.splice(0) ?? [] };
-  } catch (error) {
-    reply = { id, error: error instanceof EngineError ? error.message : String((error as Error).stack ?? error) };
-  }
-  sending = sending.then(() => sendLarge(send, reply)).catch(() => process.exit(1));
+answerCalls(answer, {
+  inWords: (error) => (error instanceof EngineError ? error.message : String((error as Error).stack ?? error)),
+  warnings: () => gpu?.warnings.splice(0) ?? [],
 });
-// The engine is gone: nobody wants anything any more.
-process.on("disconnect", () => process.exit(0));

@@ -16,6 +16,17 @@ export interface DeviceMeasure {
   readonly shape: ProductShape;
 }
 
+/** Milliseconds of the encoder's product alone at its quickest, by the product that training of this shape gets. */
+export async function measureShape(
+  gpu: Gpu,
+  layouts: Layouts,
+  shape: ProductShape,
+  autocast: boolean,
+): Promise<{ ms: number | null; product: string }> {
+  const { product } = await layouts.for({ d_in: shape.d, d_sae: shape.F }, shape.rows, autocast);
+  return { ms: await measureProduct(gpu, shape, product), product: nameOf(product) };
+}
+
 /** Large enough for a GPU to show what it can, small enough for software in a few seconds. */
 const LARGE: ProductShape = { rows: 2048, d: 512, F: 8192 };
 const SMALL: ProductShape = { rows: 64, d: 64, F: 256 };

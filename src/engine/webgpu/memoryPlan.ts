@@ -64,12 +64,12 @@ export interface BatchNeeds {
  * and more micro-batches. Throws EngineError where even a single row, or what must be whole (weights, activations of the batch),
  * does not fit.
  */
-export function* planBatch(needs: BatchNeeds): Generator<BatchPlan> {
+export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
   const { rows, members, largestBuffer } = needs;
   const tooLarge = (sizes: Readonly<Record<string, number>>) =>
     Object.entries(sizes).filter(([, bytes]) => bytes > largestBuffer);
-  for (let together = members; together > 1; together = Math.ceil(together / 2)) {
-    const plan = planOf(needs, together, rows, false);
+  for (let passes = 1; Math.ceil(members / passes) > 1; passes++) {
+    const plan = planOf(needs, Math.ceil(members / passes), rows, false);
     if (tooLarge(plan.sizes).length === 0) yield plan;
   }
   for (let parts = 1; ; parts *= 2) {
@@ -78,7 +78,7 @@ export function* planBatch(needs: BatchNeeds): Generator<BatchPlan> {
     const beyond = tooLarge(plan.sizes);
     if (beyond.length === 0) yield plan;
     if (count > 1 && beyond.every(([name]) => ["pre", "pairs", "codes"].includes(name))) continue;
-    if (beyond.length === 0) return;
+    if (beyond.length === 0) return undefined;
     const [name, bytes] = beyond[0]!;
     throw new EngineError(
       `${name} of this SAE needs a buffer of ${gib(bytes)} GiB and this GPU allows ${gib(largestBuffer)}: use a smaller train_batch_size_tokens or d_sae, or the device cpu`,
@@ -86,7 +86,7 @@ export function* planBatch(needs: BatchNeeds): Generator<BatchPlan> {
   }
 }
 
-/** How many SAEs of a shape, of `members`, fit into one set of buffers. Throws EngineError where one doesn't. */
+/** How many SAEs of a shape lie in one set of buffers: all `members`, or about equal parts of them. Throws EngineError where not even one fits. */
 export function membersStacked(
   sae: SaeConfig,
   training: TrainerConfig | undefined,
@@ -94,7 +94,8 @@ export function membersStacked(
   largestBuffer: number,
 ): number {
   checkSae(sae, training, largestBuffer);
-  return Math.min(members, Math.floor(largestBuffer / Math.max(...Object.values(saeSizes(sae, training)))));
+  const most = Math.floor(largestBuffer / Math.max(...Object.values(saeSizes(sae, training))));
+  return Math.ceil(members / Math.ceil(members / most));
 }
 
 /** Throws EngineError where an SAE's own buffers don't fit. */

@@ -1,6 +1,7 @@
 // What the engine and the device's process say to each other.
 import type { Ensemble } from "../../sae/ensemble.ts";
 import type { MemberState, StepInput, TrainerConfig } from "../engine.ts";
+import type { ProductShape } from "./productRate.ts";
 
 export interface AdapterDescription {
   /** The same for the same hardware and driver. */
@@ -53,6 +54,7 @@ export type Call =
   | { readonly kind: "encode"; readonly encoder: number; readonly x: Float32Array; readonly rows: number }
   | { readonly kind: "close"; readonly object: number }
   | { readonly kind: "measure" }
+  | { readonly kind: "product"; readonly shape: ProductShape; readonly autocast: boolean }
   | { readonly kind: "counts" };
 
 export interface DeviceOptions {
@@ -67,18 +69,4 @@ export interface DeviceOptions {
   readonly subgroups?: boolean;
   /** Trials on software as well, which has nothing to gain by them. For tests. */
   readonly tunesSoftware?: boolean;
-}
-
-export interface Request {
-  readonly id: number;
-  readonly call: Call;
-}
-
-export interface Reply {
-  readonly id: number;
-  readonly result?: unknown;
-  /** What the device or its driver said. */
-  readonly error?: string;
-  /** What a person should know of. */
-  readonly warnings?: readonly string[];
 }

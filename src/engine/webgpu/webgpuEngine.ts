@@ -16,6 +16,7 @@ import {
 import { DeviceProcess, type DeviceProcessOptions } from "./deviceProcess.ts";
 import type { Counts } from "./gpu.ts";
 import type { DeviceMeasure } from "./measureDevice.ts";
+import type { ProductShape } from "./productRate.ts";
 import type { AdapterDescription, DeviceOptions } from "./protocol.ts";
 
 export interface WebgpuEngineOptions extends DeviceProcessOptions, DeviceOptions {
@@ -54,7 +55,8 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   }
 }
 
-function nothingToUse(adapters: readonly AdapterDescription[]): string {
+/** Why there is no GPU to use, and what to do. */
+export function nothingToUse(adapters: readonly AdapterDescription[]): string {
   if (adapters.length === 0) return "no GPU was found that WebGPU can use: install its driver, or use the device cpu";
   return `only software stands in for a GPU here (${adapters.map(({ name }) => name).join("; ")}): use the device cpu`;
 }
@@ -99,6 +101,11 @@ export class WebgpuEngine implements Engine {
   /** Matrix products and training steps a second, by the device's own measure. */
   measure(): Promise<DeviceMeasure> {
     return this.#device.call({ kind: "measure" });
+  }
+
+  /** The encoder's product alone: milliseconds (null where it doesn't fit), and how it is computed. */
+  product(shape: ProductShape, autocast = false): Promise<{ ms: number | null; product: string }> {
+    return this.#device.call({ kind: "product", shape, autocast });
   }
 
   /** Dispatches and bytes so far. */

@@ -23,7 +23,6 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
       detail: (params) => service.request("detail", { ...params, ensemble }),
       annotate: (params) => service.request("annotate", { ...params, ensemble }),
       undo: () => service.request("undo", { ensemble }),
-      verdict: () => service.request("debiasVerdict", { ensemble }),
       retrain: (_, signal) => service.request("debiasRetrain", { ensemble }, { timeout, signal: until(signal) }),
       compare: (_, signal) => service.request("debiasCompare", { ensemble }, { timeout, signal: until(signal) }),
       saveReport: async (_, signal) => {
@@ -38,6 +37,9 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
         await vscode.commands.executeCommand(commands.showFeature, ensemble, feature);
         return {};
       },
+    });
+    on("debiasVerdict", ({ ensemble: which, verdict }) => {
+      if (which === ensemble) notify(connection, debiasView, "verdict", verdict);
     });
     on("annotationsChanged", (changed) => {
       if (changed.ensemble === ensemble) notify(connection, debiasView, "annotationsChanged", {});

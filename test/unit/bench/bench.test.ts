@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 import { median, takeTurns } from "../../../bench/median.ts";
+import { unavailable } from "../../../scripts/realVsCode.ts";
 
 const bench = join(import.meta.dirname, "..", "..", "..", "bench", "run.ts");
 const run = (...args: string[]) => spawnSync(process.execPath, [bench, ...args], { encoding: "utf8" });
@@ -24,6 +25,8 @@ test("--list names every claim with its unit and goal", () => {
       "gemm-share-large",
       "train-step-dense",
       "bagging-8",
+      "gpu-train-step",
+      "gpu-bagging-8",
       "harvest",
       "index-build",
       "index-query",
@@ -61,4 +64,22 @@ test("medians, and turns that alternate", async () => {
   const collected = await takeTurns(2, { ours: turn("ours", [1, 2]), peer: turn("peer", [3]) });
   assert.deepEqual(order, ["ours", "peer", "ours", "peer"]);
   assert.deepEqual(collected, { ours: [1, 2, 1, 2], peer: [3, 3] });
+});
+
+test("gpu-train-step and gpu-bagging-8 run anywhere: without a GPU they say so, and with --software they go through the motions", (t) => {
+  if (unavailable) return t.diagnostic(`no software GPU: ${unavailable}`);
+  for (const name of ["gpu-train-step", "gpu-bagging-8"]) {
+    const { stdout, stderr, status } = run("--json", "--software", name);
+    assert.equal(status, 0, stderr);
+    const measured = JSON.parse(stdout) as Record<string, unknown>;
+    assert.equal(measured["ratio"], null, "a software GPU's ratio is no result");
+    assert.match(String(measured["adapter"]), /swiftshader|llvmpipe/i);
+    assert.ok(Number(measured["ours"]) > 0);
+    assert.match(JSON.stringify(measured["notes"]), /A software GPU at a tiny size/);
+    if (name === "gpu-bagging-8") assert.equal(measured["dispatches_8"], measured["dispatches_1"]);
+  }
+  const { stderr, status, stdout } = run("gpu-bagging-8");
+  // A machine with a GPU measures; ours have none.
+  if (status === 0) return assert.match(stdout, /ratio/);
+  assert.match(stderr, /gpu-bagging-8: not measured: (only a software adapter is here|no GPU is here).*--software/);
 });

@@ -323,4 +323,9 @@ test("a detached run outlives its starter, is followed, stopped and resumed by o
     events.filter(({ type }) => type === "state").map(({ state }) => state),
     ["running", "stopped"],
   );
+  const state = async (...args: string[]) =>
+    (JSON.parse((await runCommand([...args, "--json"], folder)).stdout) as { state: string }).state;
+  assert.equal(await state("stop", run), "stopped");
+  truncateSync(join(run, "run.json"), 10);
+  assert.equal(await state("status"), "damaged");
 });

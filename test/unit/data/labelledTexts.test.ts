@@ -4,7 +4,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { readLabelledTexts, valueCounts } from "../../../src/data/labelledTexts.ts";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { leftOut, readLabelledTexts, valueCounts } from "../../../src/data/labelledTexts.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { temporaryFolder } from "../fixtures.ts";
 
@@ -53,6 +54,40 @@ test("empty and repeated texts are left out and counted", async () => {
       ["b", 1],
     ],
   );
+});
+
+test("a text that differs from another in case, white space or the way a character is written is that text again", async () => {
+  const path = file("near.csv", 'bio,job,sex\nA café,a,m\n"a  cafe\u0301",a,m\nA cafe,b,f\n');
+  const data = await readLabelledTexts(path, columns);
+  assert.deepEqual(
+    data.texts.map(({ text }) => text),
+    ["A café", "A cafe"],
+  );
+  assert.equal(leftOut(data), "1 text that repeats another");
+  assert.equal(leftOut({ empty: 2, repeated: 3 }), "2 empty texts and 3 that repeat another");
+  assert.equal(leftOut({ empty: 1, repeated: 0 }), "1 empty text");
+  assert.equal(leftOut({ empty: 0, repeated: 0 }), "");
+});
+
+test("Parquet: the same by its columns", async () => {
+  const path = join(folder, "a.parquet");
+  writeFileSync(
+    path,
+    Buffer.from(
+      parquetWriteBuffer({
+        columnData: [
+          { name: "sex", data: ["m", "f"], type: "STRING" },
+          { name: "job", data: [3, 4], type: "INT32" },
+          { name: "bio", data: ["one", "two"], type: "STRING" },
+        ],
+      }),
+    ),
+  );
+  const { texts } = await readLabelledTexts(path, columns);
+  assert.deepEqual(texts, [
+    { text: "one", label: "3", attribute: "m", line: 1 },
+    { text: "two", label: "4", attribute: "f", line: 2 },
+  ]);
 });
 
 test("what is missing is refused by line and column", async () => {

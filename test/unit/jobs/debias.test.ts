@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { Annotations } from "../../../src/features/annotations.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorData } from "../../../src/formats/safetensors.ts";
-import { concepts } from "../../../src/jobs/concepts.ts";
+import { concepts, readConceptTexts } from "../../../src/jobs/concepts.ts";
 import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
 import { openEngine } from "../../../src/jobs/device.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
@@ -349,6 +349,27 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
   assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| k = 1 \| k = 2 \| k = 5 \| all features \|/);
 });
 
+test("concepts of one file: three tenths of each class are held out, the same ones again", async () => {
+  const one = (part: string) =>
+    readConceptTexts({
+      trainFile: join(folder, "a.jsonl"),
+      columns: { text: "text", label: "gender" },
+      perClass: { train: 400, test: 200 },
+      seeds: [3],
+      command: part,
+    });
+  const { texts, learnt } = await one("first");
+  const read = (from: number, to: number) => texts.slice(from, to).map(({ text }) => text);
+  assert.equal(new Set(read(0, texts.length).map(({ text }) => text)).size, texts.length);
+  for (const gender of ["f", "m"]) {
+    const [train, test] = [read(0, learnt), read(learnt, texts.length)].map(
+      (part) => part.filter(({ label }) => label === gender).length,
+    );
+    assert.equal(test, Math.round(0.3 * (train! + test!)));
+  }
+  assert.deepEqual((await one("again")).texts, texts);
+});
+
 test("as jobs of an experiment that names labelled texts; done once, and again when a flag changes", async () => {
   const own = join(folder, "sections");
   mkdirSync(own);
@@ -428,6 +449,10 @@ test("from the command line", async () => {
   assert.equal(readFileSync(join(run, "run.json"), "utf8"), before, "what is refused changes nothing");
   const usage = await runCommand(["debias", run, "--labels", "nurse"], folder);
   assert.equal(usage.code, 2);
-  const one = await runCommand(["concepts", run, "--data", "bios.jsonl"], folder);
-  assert.match(one.stderr, /--test: found nothing, expected a file to test on/);
+  const of = ["--data", "bios.jsonl", "--label", "job", "--ensemble", "single", "--seeds", "1", "--tpp", "2", "--json"];
+  const one = await runCommand(["concepts", run, ...of], folder);
+  assert.equal(one.code, 0, one.stderr);
+  const { data: told, texts } = JSON.parse(one.stdout);
+  assert.equal(told.test, null);
+  for (const { train, test: held } of texts) assert.equal(held, Math.round(0.3 * (train + held)));
 });

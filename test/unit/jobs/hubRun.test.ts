@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { readLabelledTexts } from "../../../src/data/labelledTexts.ts";
+import { conceptsOptions } from "../../../src/jobs/conceptsJob.ts";
+import { debiasOptions } from "../../../src/jobs/debiasJob.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
-import { isRemote } from "../../../src/jobs/obtain.ts";
+import { isRemote, obtainExperiment } from "../../../src/jobs/obtain.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { experimentOfRun, readRunStatus } from "../../../src/jobs/runRecord.ts";
 import type { RunEvent } from "../../../src/protocol/runEvents.ts";
@@ -59,6 +62,35 @@ test("model and text are fetched inside the run; then nobody is asked again", as
   assert.equal(await runJobs(experimentOfRun(runFolder), ["train"]), "done");
   assert.equal(await runJobs(readExperiment(file), ["harvest", "train"]), "done");
   assert.equal(hub.requests.length, before);
+});
+
+test("labelled texts of a section come by their names, each part by its own", async () => {
+  const line = (n: number) => JSON.stringify({ text: `text ${n}`, label: n % 2, gender: n % 3 > 0 });
+  const part = (from: number) => Array.from({ length: 6 }, (_, i) => line(from + i)).join("\n");
+  put(hub, "datasets/someone/labelled", { "data/train.jsonl": part(0), "data/test.jsonl": part(50) });
+  const section = {
+    dataset_path: "someone/labelled",
+    test_dataset_path: "someone/labelled/test",
+    text_column: "text",
+    label_column: "label",
+  };
+  const experiment = readExperiment(
+    experimentIn("labelled", { debias: { ...section, attribute_column: "gender" }, concepts: section }),
+  );
+  assert.ok(isRemote(experiment));
+  const obtained = await obtainExperiment(experiment);
+  assert.ok(!isRemote(obtained), "nothing is missing any more");
+  for (const options of [debiasOptions(obtained), conceptsOptions(obtained)]) {
+    assert.match(options.command!, /--data someone\/labelled --test someone\/labelled\/test /);
+    const parts = [options.trainFile, options.testFile!].map((file) => readLabelledTexts(file, options.columns));
+    const [train, held] = await Promise.all(parts);
+    assert.deepEqual([train!.texts[0]!.text, held!.texts[0]!.text], ["text 0", "text 50"]);
+  }
+  put(hub, "datasets/someone/unlabelled", { "a.bin": "x" });
+  const wrong = readExperiment(
+    experimentIn("unlabelled", { concepts: { ...section, dataset_path: "someone/unlabelled" } }),
+  );
+  await assert.rejects(obtainExperiment(wrong), /someone\/unlabelled: found no such file among a\.bin/);
 });
 
 test("a name that the hub doesn't know fails the run and says so, and leaves only a folder that was there before", async () => {

@@ -67,7 +67,8 @@ test("cancelled while it pools: nothing is prepared", async () => {
   const stop = new AbortController();
   stop.abort(new Error("stopped"));
   await assert.rejects(async () => answers.debiasPrepare({ ensemble, choice }, stop.signal), /stopped/);
-  await assert.rejects(async () => answers.debiasVerdict({ ensemble }, never), /Nothing is prepared yet/);
+  assert.equal(probing.verdict(ensemble, []), null);
+  await assert.rejects(async () => answers.debiasRetrain({ ensemble }, never), /Nothing is prepared yet/);
 });
 
 test("the state is the job's: base, oracle, controls, curves; then flags and retraining", async () => {
@@ -104,7 +105,7 @@ test("the state is the job's: base, oracle, controls, curves; then flags and ret
   assert.deepEqual(state.verdict.ablated, state.base);
 
   await (await open).annotate({ features: [3, 95], flagged: true });
-  const verdict = await answers.debiasVerdict({ ensemble }, never);
+  const verdict = probing.verdict(ensemble, (await open).flagged())!;
   assert.deepEqual(verdict.flags, [3, 95]);
   assert.deepEqual(
     verdict.ablated.cells.map((cell) => cell.mean),
@@ -137,7 +138,7 @@ test("flags that someone else writes to annotations.json are those that are scor
     '{ "format_version": 1, "features": { "0/5": { "flagged": true } } }\n',
   );
   assert.equal(await (await open).refresh(), true);
-  assert.deepEqual((await answers.debiasVerdict({ ensemble }, never)).flags, [5]);
+  assert.deepEqual(probing.verdict(ensemble, (await open).flagged())!.flags, [5]);
 });
 
 test("every trained ensemble gets its curve; the report names data, seeds and flags", async () => {

@@ -466,6 +466,12 @@ describe("a data set by its name", () => {
     };
     assert.deepEqual(await files("someone/converted"), ["default/train/0000.parquet"]);
     assert.deepEqual(await files("someone/several/de"), ["de/train/0000.parquet"]);
+    assert.match((await files("someone/texts/test")).join(), /data\/test-00000-of-00001\.parquet$/);
+    assert.deepEqual(await files("someone/converted/test"), ["default/test/0000.parquet"]);
+    assert.deepEqual(
+      (await files("someone/lines/test")).map((path) => path.split("/").at(-1)),
+      ["test.jsonl"],
+    );
     assert.deepEqual(
       (await files("someone/lines")).map((path) => path.split("/").at(-1)),
       ["train.jsonl"],
@@ -478,6 +484,7 @@ describe("a data set by its name", () => {
       /2 sets in one: de\/?, en/,
       /someone\/several\/de/,
     );
+    await refused(obtainDataset(dataset("someone/texts/validation"), options()), /no such file among/);
     await refused(obtainDataset(dataset("someone/nothing"), options()), /no such file among a\.bin/);
     await refused(obtainDataset(dataset("someone/nowhere"), options()), /no such repository/);
   });

@@ -58,7 +58,7 @@ function replaced(value: unknown, arrays: Numbers[]): unknown {
     return { pieces: arrays.length - 1, type, length: value.length } satisfies Placeholder;
   }
   if (Array.isArray(value)) return value.map((one) => replaced(one, arrays));
-  if (value === null || typeof value !== "object") return value;
+  if (value === null || typeof value !== "object" || ArrayBuffer.isView(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, replaced(one, arrays)]));
 }
 

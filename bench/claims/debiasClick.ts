@@ -1,0 +1,152 @@
+// click-to-screen: what a person waits for after a click on a flag in the debias view, in a real VS Code, over a real run of 100,000 features.
+import { execFileSync } from "node:child_process";
+import { globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Frame } from "playwright-core";
+import { prepareRealVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
+import { readExperiment } from "../../src/jobs/experiment.ts";
+import { runJobs } from "../../src/jobs/runJobs.ts";
+import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
+import { median } from "../median.ts";
+import { buildSyntheticIndex } from "../syntheticIndex.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const SIZE = { members: 8, d_sae: 12_500, k: 16, context: 32 };
+/** Of the suggestions on the first page; each is flagged, then unflagged. */
+const CLICKED = 20;
+/** Milliseconds. */
+const GOAL = 100;
+
+export const clickToScreenClaim: Claim = {
+  name: "click-to-screen",
+  measures: `milliseconds from a click on a flag in the debias view of a real VS Code to the frame with the new numbers: ${SIZE.members * SIZE.d_sae} features, 6,240 texts, three seeds (median of ${2 * CLICKED} clicks)`,
+  against: `the limit of ${GOAL} ms; no peer`,
+  unit: "ms",
+  goal: 1,
+  run: clickToScreen,
+};
+
+interface Click {
+  /** Until the pressed flag is drawn, and until the numbers are. */
+  readonly flag: number;
+  readonly numbers: number;
+}
+
+async function clickToScreen(bench: Bench): Promise<Measured> {
+  if (unavailable) throw new NotMeasurable(unavailable);
+  await prepareRealVsCode(bench.log);
+  const state = mkdtempSync(join(tmpdir(), "sae-click-"));
+  const workspace = join(state, "workspace");
+  mkdirSync(workspace);
+  process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
+  bench.log("a run of the demo's model with as many features");
+  await trainBriefly(workspace);
+  bench.log("packaging");
+  execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root });
+  const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
+  const server = await startVsCode({ vsix: join(root, vsix!), state });
+  const browser = await launchBrowser();
+  try {
+    const workbench = await Workbench.open(browser, server.url, workspace, { patience: 600_000 });
+    await workbench.icon.click();
+    await workbench.row(/many/).first().waitFor();
+    await workbench.command("SAE Ensembles: Debias a Classifier…");
+    const view = await workbench.webview("sae-debias");
+    bench.log("pooling");
+    // Every profession on one side: all texts that there are.
+    for (const [profession, side] of [
+      ["surgeon", "A"],
+      ["teacher", "A"],
+      ["journalist", "B"],
+      ["photographer", "B"],
+    ] as const)
+      for (const at of side === "A" ? ["·"] : ["·", "A"])
+        await view.getByRole("button", { name: `${at} ${profession} 800` }).click();
+    await view.locator("#perCell").fill("");
+    await view.locator("#perCell").blur();
+    await view.getByRole("button", { name: "Show the Bias" }).click();
+    await view.locator("sae-suggestions .row").nth(CLICKED).waitFor();
+    bench.log("clicking");
+    const clicks: Click[] = [];
+    // The first two warm up what is compiled and cached.
+    for (const [round, at] of [0, 0, ...Array.from({ length: 2 * CLICKED }, (_, i) => i % CLICKED)].entries()) {
+      const click = await clickFlag(view, at);
+      if (round > 1) clicks.push(click);
+    }
+    const numbers = clicks.map((click) => click.numbers).sort((a, b) => a - b);
+    const ours = median(numbers);
+    return {
+      ours,
+      peer: GOAL,
+      ratio: GOAL / ours,
+      details: {
+        p95_ms: numbers[Math.floor(0.95 * numbers.length)]!,
+        most_ms: numbers.at(-1)!,
+        flag_drawn_ms: median(clicks.map(({ flag }) => flag)),
+        clicks: clicks.length,
+      },
+      notes: [
+        "The peer's number is the limit. Headless Chromium that draws in software; webview, extension host and service as a person has them, the packaged extension.",
+      ],
+    };
+  } finally {
+    await browser.close();
+    await server.stop();
+    rmSync(state, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  }
+}
+
+/** Features that have seen a few steps: how well they fit changes nothing of what a click costs. */
+async function trainBriefly(workspace: string): Promise<void> {
+  const file = join(workspace, "many.sae.jsonc");
+  const settings = {
+    model_name: "demo",
+    hook_name: "blocks.2.hook_resid_post",
+    dataset_path: "demo",
+    context_size: SIZE.context,
+    exclude_special_tokens: true,
+    training_tokens: 4096,
+    train_batch_size_tokens: 1024,
+    sae: { architecture: "topk", d_sae: SIZE.d_sae, k: SIZE.k },
+    ensembles: { methods: ["bagging"], n_members: SIZE.members },
+    evaluation: { test_tokens: 1000 },
+  };
+  writeFileSync(file, JSON.stringify(settings));
+  const experiment = readExperiment(file);
+  await runJobs(experiment, ["harvest", "train"]);
+  // Nearest features of so many would take longer than all the rest, and no click asks for them.
+  const { members, d_sae, k } = SIZE;
+  const index = join(experiment.paths.runFolder, "ensembles", "bagging", "index.sqlite");
+  await buildSyntheticIndex(index, { members, d_sae, k, tokens: 20_000, seed: 1 });
+}
+
+/** In the page: clicks the flag of a suggestion, and waits for the frames that show it and its numbers. */
+function clickFlag(view: Frame, at: number): Promise<Click> {
+  return view.evaluate(async (position) => {
+    const page = document.querySelector("sae-debias")!.shadowRoot!;
+    const list = page.querySelector("sae-suggestions")!.shadowRoot!;
+    const button = list.querySelectorAll<HTMLButtonElement>(".flag")[position]!;
+    const numbers = page.querySelector("sae-result-table")!.shadowRoot!;
+    const drawn = (of: Node): Promise<number> =>
+      new Promise((resolve) => {
+        const observer = new MutationObserver(() => {
+          observer.disconnect();
+          // After the next frame's drawing.
+          requestAnimationFrame(() => {
+            const { port1, port2 } = new MessageChannel();
+            port1.onmessage = () => resolve(performance.now());
+            port2.postMessage(null);
+          });
+        });
+        observer.observe(of, { subtree: true, childList: true, characterData: true, attributes: true });
+      });
+    // What follows the last click: labels asked for anew.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const [flag, changed] = [drawn(button), drawn(numbers)];
+    const start = performance.now();
+    button.click();
+    return { flag: (await flag) - start, numbers: (await changed) - start };
+  }, at);
+}

@@ -1,0 +1,168 @@
+// Asks a process of our own that may die or hang (a driver works in it): starts it, sends it calls, and turns its end or its silence into an error of the call.
+import { type ChildProcess, fork } from "node:child_process";
+import type { Socket } from "node:net";
+import { LargeReceiver, sendLarge } from "./largeMessages.ts";
+
+/** Milliseconds after which a process that doesn't answer counts as hung. Drivers give up on a kernel long before. */
+const PATIENCE = 120_000;
+
+export interface ChildCallsOptions {
+  /** Added to the process' environment: where a Vulkan driver lies, for instance. */
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly patience?: number;
+  /** Hears what a person should know of. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/** How its errors speak of it. */
+export interface ChildWords {
+  /** "the GPU's process" */
+  readonly process: string;
+  /** "the GPU" */
+  readonly device: string;
+  /** What to do once it is gone. */
+  readonly advice: string;
+  readonly error: (message: string) => Error;
+}
+
+export interface CallRequest<Call> {
+  readonly id: number;
+  readonly call: Call;
+}
+
+export interface CallReply {
+  readonly id: number;
+  readonly result?: unknown;
+  /** What went wrong, in words. */
+  readonly error?: string;
+  /** What a person should know of. */
+  readonly warnings?: readonly string[];
+}
+
+interface Waiting {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly kind: string;
+  timer: NodeJS.Timeout;
+}
+
+export class ChildCalls<Call extends { readonly kind: string }> {
+  readonly #says: ChildWords;
+  readonly #child: ChildProcess;
+  readonly #receiver = new LargeReceiver();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #patience: number;
+  readonly #onWarning: (message: string) => void;
+  #calls = 0;
+  #sending: Promise<unknown> = Promise.resolve();
+  #end: Error | undefined;
+  #words = "";
+
+  /** `file`: the process' main module. */
+  constructor(file: URL, words: ChildWords, options: ChildCallsOptions = {}) {
+    this.#says = words;
+    this.#patience = options.patience ?? PATIENCE;
+    this.#onWarning = options.onWarning ?? (() => {});
+    this.#child = fork(file, [], {
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      env: { ...process.env, ...options.environment },
+    });
+    // What it says must not keep this process alive.
+    (this.#child.stderr as Socket).unref();
+    this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+      this.#words = (this.#words + text).slice(-2000);
+    });
+    this.#child.on("message", (message) => {
+      const reply = this.#receiver.receive(message) as CallReply | undefined;
+      if (reply) this.#settle(reply);
+    });
+    this.#child.on("error", (error) => this.#finish(`${words.process} could not be started: ${error.message}`));
+    this.#child.on("exit", (code, signal) =>
+      this.#finish(`${words.process} ended (${signal ?? `code ${code}`})${this.#said()}`),
+    );
+    this.#idle();
+  }
+
+  /** Calls are sent in order; replies may come while later calls are on their way. */
+  call<T>(call: Call): Promise<T> {
+    if (this.#end) return Promise.reject(this.#end);
+    const id = this.#calls++;
+    const reply = new Promise<unknown>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, kind: call.kind, timer: this.#timer(call.kind) });
+    });
+    this.#child.ref();
+    this.#child.channel?.ref();
+    const request: CallRequest<Call> = { id, call };
+    this.#sending = this.#sending
+      .then(() => sendLarge((message) => this.#send(message), request))
+      .catch((error: Error) => this.#finish(`${this.#says.process} does not listen any more: ${error.message}`));
+    return reply as Promise<T>;
+  }
+
+  async close(): Promise<void> {
+    this.#end ??= this.#says.error(`${this.#says.process} is closed`);
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const gone = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.ref();
+    if (this.#child.connected) this.#child.disconnect();
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 2000);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  /** Ends the process at once, as a driver's fault would, or (SIGSTOP) lets it hang. For tests. */
+  kill(signal: NodeJS.Signals = "SIGKILL"): void {
+    this.#child.kill(signal);
+  }
+
+  #send(message: unknown): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (!this.#child.connected) reject(new Error("its channel is closed"));
+      else this.#child.send(message as object, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  #timer(kind: string): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#finish(`${this.#says.device} has not answered for ${this.#patience / 1000} s (${kind}): it hangs`);
+      this.#child.kill("SIGKILL");
+    }, this.#patience);
+  }
+
+  #settle({ id, result, error, warnings = [] }: CallReply): void {
+    for (const warning of warnings) this.#onWarning(warning);
+    const waiting = this.#waiting.get(id);
+    if (!waiting) return;
+    this.#waiting.delete(id);
+    clearTimeout(waiting.timer);
+    // The device is at work: the others' patience begins anew.
+    for (const other of this.#waiting.values()) other.timer.refresh();
+    if (error === undefined) waiting.resolve(result);
+    else waiting.reject(this.#says.error(error));
+    this.#idle();
+  }
+
+  /** The process' end: every call fails with it, those to come as well. */
+  #finish(reason: string): void {
+    this.#end ??= this.#says.error(`${reason}. ${this.#says.advice}`);
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      reject(this.#end);
+    }
+    this.#waiting.clear();
+    this.#idle();
+  }
+
+  #said(): string {
+    const line = this.#words.trim().split("\n").filter(Boolean).at(-1);
+    return line ? `: ${line}` : "";
+  }
+
+  /** Nobody waits: the process doesn't keep this one alive. */
+  #idle(): void {
+    if (this.#waiting.size > 0) return;
+    this.#child.unref();
+    this.#child.channel?.unref();
+  }
+}

@@ -1,0 +1,120 @@
+// How the WebGPU engine plans a device's memory, and what it does where there is less than the limits promise. Devices are made up: they give memory up to a number of bytes.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { configOf } from "../../../bench/gpuCounts.ts";
+import { EngineError } from "../../../src/engine/engine.ts";
+import { allocateBatch } from "../../../src/engine/webgpu/batchMemory.ts";
+import type { Gpu } from "../../../src/engine/webgpu/gpu.ts";
+import { type BatchNeeds, planBatch, saeSizes } from "../../../src/engine/webgpu/memoryPlan.ts";
+import { SaeBuffers } from "../../../src/engine/webgpu/saeBuffers.ts";
+
+const training = configOf({ architecture: "topk", d_in: 64, d_sae: 512, active: 8, rows: 256 });
+const needs = (members: number, largestBuffer: number): BatchNeeds => ({
+  saes: [training.sae],
+  rows: 256,
+  members,
+  training,
+  keepsGradients: true,
+  largestBuffer,
+});
+const bytesOf = (sizes: Readonly<Record<string, number>>) => Object.values(sizes).reduce((sum, size) => sum + size, 0);
+
+/** Gives memory up to `most` bytes in all; `given` is what is in use. */
+function deviceOf(most: number) {
+  const device = {
+    given: 0,
+    allocate: async (sizes: Readonly<Record<string, number>>) => {
+      if (device.given + bytesOf(sizes) > most) return null;
+      return Object.fromEntries(
+        Object.entries(sizes).map(([name, size]) => {
+          device.given += size;
+          return [name, { destroy: () => (device.given -= size) }];
+        }),
+      );
+    },
+  };
+  return { device, gpu: device as unknown as Gpu };
+}
+
+describe("the plan of a batch", () => {
+  const pre = 256 * 512 * 4;
+
+  test("takes all members at once where buffers may be that large, then as many as fit, then one, then micro-batches", () => {
+    const first = (members: number, largestBuffer: number) => {
+      const { together, microBatches, sizes } = planBatch(needs(members, largestBuffer)).next().value!;
+      for (const size of Object.values(sizes)) assert.ok(size <= largestBuffer);
+      return [together, microBatches.length];
+    };
+    assert.deepEqual(first(8, 8 * pre), [8, 1]);
+    assert.deepEqual(first(8, 8 * pre - 1), [4, 1]);
+    assert.deepEqual(first(8, 4 * pre - 1), [3, 1]);
+    assert.deepEqual(first(8, pre), [1, 1]);
+    assert.deepEqual(first(8, pre - 1), [1, 2]);
+  });
+
+  test("micro-batches cover every row once", () => {
+    const plans = planBatch(needs(1, pre));
+    for (let n = 0; n < 3; n++) plans.next();
+    const { microBatches } = plans.next().value!;
+    assert.equal(microBatches.length, 8);
+    let at = 0;
+    for (const { first, count } of microBatches) {
+      assert.equal(first, at);
+      at += count;
+    }
+    assert.equal(at, 256);
+  });
+});
+
+describe("a device with less memory than its limits promise", () => {
+  test("the batch is laid out for fewer members at once, then in micro-batches; nothing is left lying about", async () => {
+    const plans = planBatch(needs(4, 2 ** 30));
+    const sizes = [4, 2, 1].map((together) => {
+      for (;;) {
+        const plan = plans.next().value!;
+        if (plan.together === together) return bytesOf(plan.sizes);
+      }
+    });
+    for (const [at, together] of [4, 2, 1].entries()) {
+      const { device, gpu } = deviceOf(sizes[at]!);
+      const { plan } = await allocateBatch(gpu, needs(4, 2 ** 30));
+      assert.equal(plan.together, together);
+      assert.equal(plan.microBatches.length, 1);
+      assert.equal(device.given, bytesOf(plan.sizes));
+    }
+    const { gpu } = deviceOf(sizes[2]! - 1);
+    const { plan } = await allocateBatch(gpu, needs(4, 2 ** 30));
+    assert.ok(plan.microBatches.length > 1);
+  });
+
+  test("where not even small micro-batches fit, the error says how much they need and what to do", async () => {
+    const { gpu } = deviceOf(1000);
+    await assert.rejects(
+      allocateBatch(gpu, needs(4, 2 ** 30)),
+      (error: Error) =>
+        error instanceof EngineError &&
+        /no memory left for a batch of 256 tokens \(\d+\.\d\d GiB in the smallest micro-batches\): use a smaller train_batch_size_tokens, fewer members, or the device cpu/.test(
+          error.message,
+        ),
+    );
+  });
+
+  test("members lie in as few sets of buffers as there is memory for, and in equal parts", async () => {
+    const one = saeSizes(training.sae, training);
+    const largest = Math.max(...Object.values(one));
+    const stacks = async (members: number, largestBuffer: number, memory: number) => {
+      const { gpu } = deviceOf(memory);
+      const groups = await SaeBuffers.forTraining(gpu, training, members, largestBuffer);
+      return groups.map((group) => group.members);
+    };
+    assert.deepEqual(await stacks(8, 8 * largest, Number.POSITIVE_INFINITY), [8]);
+    assert.deepEqual(await stacks(8, 7 * largest, Number.POSITIVE_INFINITY), [4, 4]);
+    assert.deepEqual(await stacks(5, 2 * largest, Number.POSITIVE_INFINITY), [2, 2, 1]);
+    const { device, gpu } = deviceOf(3 * bytesOf(one));
+    await assert.rejects(
+      SaeBuffers.forTraining(gpu, training, 4, 2 ** 30),
+      /no memory left for an SAE of 512 features/,
+    );
+    assert.equal(device.given, 0, "what was taken is given back");
+  });
+});

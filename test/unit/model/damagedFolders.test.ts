@@ -1,0 +1,81 @@
+// Model folders whose JSON files are damaged by the hundred, the same ones every time: they open, or an InputError says what is wrong. MUTATIONS says how many a file.
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import { InputError } from "../../../src/formats/inputError.ts";
+import { openLanguageModel } from "../../../src/model/open.ts";
+import { golden, temporaryFolder } from "../fixtures.ts";
+
+const count = Number(process.env["MUTATIONS"] ?? 60);
+const temporary = temporaryFolder();
+const cacheFolder = join(temporary, "cache");
+
+const JUNK: readonly unknown[] = [
+  null,
+  true,
+  -1,
+  0,
+  0.5,
+  3,
+  1e308,
+  "",
+  "x",
+  "__proto__",
+  [],
+  [[]],
+  {},
+  { a: 1 },
+  "\ud800",
+];
+
+/** The value with one to three places replaced, taken out or moved. */
+function damaged(value: unknown, random: SeededRandom): unknown {
+  const copy = structuredClone(value);
+  for (let changes = 1 + random.integer(3); changes > 0; changes--) {
+    let at = copy as Record<string, unknown>;
+    // Half of the changes lie near the top, where the fields are that mean something.
+    for (let depth = random.integer(6); depth > 0; depth--) {
+      const inner = Object.values(at).filter((each) => typeof each === "object" && each !== null);
+      if (inner.length === 0) break;
+      at = inner[random.integer(inner.length)] as Record<string, unknown>;
+    }
+    const keys = Object.keys(at);
+    if (keys.length === 0) continue;
+    const key = keys[random.integer(keys.length)]!;
+    const kind = random.integer(4);
+    if (kind === 0) delete at[key];
+    else if (kind === 1) at[key] = at[keys[random.integer(keys.length)]!];
+    else at[key] = JUNK[random.integer(JUNK.length)];
+  }
+  return copy;
+}
+
+const models = ["llama", "gpt2", "gpt_neox", "qwen3", "gemma2", "mistral", "llama_tied_bf16_sharded", "gelu-1l"];
+for (const model of models)
+  test(model, async () => {
+    const folder = join(temporary, model);
+    mkdirSync(folder);
+    cpSync(golden("models", model), folder, { recursive: true });
+    for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json"]) {
+      const path = join(folder, name);
+      if (!existsSync(path)) continue;
+      const whole = readFileSync(path, "utf8");
+      const random = SeededRandom.derive(1, `${model} ${name}`);
+      for (let i = 0; i < count; i++) {
+        const text = JSON.stringify(damaged(JSON.parse(whole), random));
+        writeFileSync(path, text);
+        try {
+          const opened = await openLanguageModel(folder, { threads: 1, cacheFolder });
+          opened.tokenizer.encode("The größte  thing,\nisn't it? </s>");
+          await opened.close();
+        } catch (error) {
+          if (error instanceof InputError) continue;
+          writeFileSync(join(folder, "failing.json"), text);
+          assert.fail(`${name}, damage ${i}: ${(error as Error).stack}`);
+        }
+      }
+      writeFileSync(path, whole);
+    }
+  });
