@@ -140,12 +140,9 @@ describe("debugging a model in the editor", {
       execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: workspace, stdio: "ignore" });
     await workbench.icon.click();
     await workbench.row("tiny · bagging").waitFor();
-    await workbench.command("View: Show Explorer");
   });
 
   test("a text is inspected: tokens are tinted, the status bar says through what", async () => {
-    await workbench.openFile("story.txt");
-    await word("nurse").waitFor();
     await workbench.command("SAE Ensembles: Inspect Text");
     await workbench.statusBarItem(/tiny · bagging/).waitFor({ timeout: 2 * minutes });
     await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 20);
