@@ -8,12 +8,13 @@ import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
-import { importLargeClaim } from "./importLarge.ts";
+import { importLargeClaim, importLargeColdClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
-import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
+import { denseStepClaim, matryoshkaStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
   ...trainStepClaims,
+  matryoshkaStepClaim,
   denseStepClaim,
   baggingClaim,
   gpuTrainStepClaim,
@@ -23,6 +24,7 @@ export const claims: readonly Claim[] = [
   indexBuildClaim,
   indexQueryClaim,
   importLargeClaim,
+  importLargeColdClaim,
   flagsToScoresClaim,
   clickToScreenClaim,
   poolingClaim,

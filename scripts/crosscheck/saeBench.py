@@ -165,7 +165,7 @@ for name, where in task["ensembles"].items():
 
 (folder / "answers.json").write_text(json.dumps(answers))
 # What SCR was computed from, once for all ensembles: every token's activations (zeros for what is masked) and the probes.
-saved = next((folder / "artifacts").rglob("*_activations.pt"))
+saved = next((folder / "artifacts" / "scr").rglob("*_activations.pt"))
 acts = torch.load(saved)
 with open(str(saved).replace("_activations.pt", "_probes.pkl"), "rb") as file:
     probes = pickle.load(file)["llm_probes"]

@@ -14,8 +14,8 @@ import {
   writeSafetensors,
 } from "../formats/safetensors.ts";
 import { eachPiece } from "../formats/tensorPieces.ts";
-import { turnRows } from "../formats/transpose.ts";
-import { allFinite, checkFinite } from "./parameters.ts";
+import { allFinite, turnRows } from "../formats/transpose.ts";
+import { checkFinite } from "./parameters.ts";
 import { type ParameterName, parameterNames, type Sae, type SaeConfig, type SaeWeights } from "./sae.ts";
 import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
 
@@ -94,9 +94,15 @@ export async function loadSparsity(folder: string): Promise<Float32Array | null>
 }
 
 async function readWeights(file: Safetensors, config: SaeConfig, skip: boolean): Promise<SaeWeights> {
+  // All at once: one is read while another is turned. The first that is wrong, in order, is what is said.
+  const names = storedNames(config, skip);
+  const read = await Promise.allSettled(
+    names.map((name) => (name === "W_enc" ? readEncoder(file, config) : readPlain(file, name, config))),
+  );
   const weights: Partial<Record<ParameterName, Float32Array>> = {};
-  for (const name of storedNames(config, skip)) {
-    weights[name] = name === "W_enc" ? await readEncoder(file, config) : await readPlain(file, name, config);
+  for (const [at, one] of read.entries()) {
+    if (one.status === "rejected") throw one.reason;
+    weights[names[at]!] = one.value;
   }
   return weights as SaeWeights;
 }
@@ -121,8 +127,7 @@ async function readEncoder(file: Safetensors, config: SaeConfig): Promise<Float3
   let finite = true;
   let row = 0;
   await eachPiece(file, "W_enc", { row: F }, (piece) => {
-    finite &&= allFinite(piece);
-    turnRows(piece, F, W_enc, d, row);
+    if (!turnRows(piece, F, W_enc, d, row)) finite = false;
     row += piece.length / F;
   });
   if (!finite) checkFinite(file.path, "W_enc", W_enc);

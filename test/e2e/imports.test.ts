@@ -147,13 +147,12 @@ describe("SAEs of others in the editor", {
   });
 
   test("a folder dropped on the Ensembles view is imported, and its experiment evaluates and indexes it", async () => {
-    await page.locator('.activitybar .action-label[aria-label^="Explorer"]').click();
-    await explorerRow("theirs").waitFor();
     await workbench.icon.click();
-    const pane = page.locator(".pane", { has: page.locator('.pane-header[aria-label^="Ensembles"]') });
-    await pane.locator(".pane-body").waitFor();
-    await picture("ensembles-drop-dark");
-    await drop(pane.locator(".pane-body"), join(workspace, "theirs", "layers.2"));
+    // Nothing has run: the view is empty but for a row to drop on.
+    const empty = workbench.row("or drop files and folders of SAEs here");
+    await empty.waitFor();
+    await picture("ensembles-empty-dark");
+    await drop(empty, join(workspace, "theirs", "layers.2"));
     await answer("bag of one");
     await choose("Demo model");
     await choose("Demo text");
@@ -174,7 +173,7 @@ describe("SAEs of others in the editor", {
   /** Clicks through the Explorer as a person does. */
   async function openInExplorer(...names: string[]): Promise<void> {
     await page.locator('.activitybar .action-label[aria-label^="Explorer"]').click();
-    for (const name of names) await explorerRow(name).first().dblclick();
+    for (const name of names) await explorerRow(name).first().click();
   }
 
   async function frameWith(text: string): Promise<Frame> {

@@ -1,4 +1,4 @@
-// The Ensembles view: every ensemble of every run, with its method and headline numbers.
+// The Ensembles view: every ensemble of every run, with its method and headline numbers; without any, a row that imports.
 import * as vscode from "vscode";
 import type { EnsembleEntry, RunEntry } from "../../protocol/service.ts";
 import { commands } from "../ids.ts";
@@ -9,7 +9,11 @@ export interface EnsembleNode {
   readonly ensemble: EnsembleEntry;
 }
 
-export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
+/** The one row of an empty view. VS Code hides an empty tree behind its welcome text, and nothing can be dropped on what is hidden. */
+export const IMPORT_ROW = "import";
+export type EnsembleRow = EnsembleNode | typeof IMPORT_ROW;
+
+export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleRow> {
   readonly #store: RunStore;
   readonly onDidChangeTreeData: vscode.Event<void>;
 
@@ -18,54 +22,70 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleNode> {
     this.onDidChangeTreeData = store.onChanged;
   }
 
-  getChildren(node?: EnsembleNode): EnsembleNode[] {
-    return node ? [] : [...this.#store.ensembles];
+  getChildren(node?: EnsembleRow): EnsembleRow[] {
+    if (node) return [];
+    const { ensembles, loaded } = this.#store;
+    return ensembles.length === 0 && loaded ? [IMPORT_ROW] : [...ensembles];
   }
 
-  getTreeItem({ run, ensemble }: EnsembleNode): vscode.TreeItem {
-    const item = new vscode.TreeItem(`${run.name} · ${ensemble.name}`);
-    item.id = ensemble.folder;
-    if (ensemble.damage) {
-      item.description = "damaged";
-      item.tooltip = `${ensemble.damage}\n\nRestore the file from a backup. Or delete the ensemble: running the experiment again trains it again.`;
-      item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"));
-      item.contextValue = "ensemble:damaged";
-      return item;
-    }
-    const size = ensemble.members > 1 ? `${ensemble.method} ×${ensemble.members}` : ensemble.method;
-    const quality = ensemble.explainedVariance === null ? "" : ` · EV ${ensemble.explainedVariance.toFixed(3)}`;
-    item.description = `${size}${quality}`;
-    if (ensemble.replaced) item.description = `${size} · replaced ${ensemble.replaced}`;
-    item.iconPath = new vscode.ThemeIcon(
-      ensemble.replaced ? "history" : ensemble.members > 1 ? "layers" : "circle-outline",
-    );
-    item.contextValue = `ensemble:${ensemble.replaced ? "replaced" : "current"}${ensemble.indexed ? ":indexed" : ensemble.indexable && run.state === "done" ? ":indexable" : ""}`;
-    if (ensemble.indexDamage) {
-      item.description = `${size} · index damaged`;
-      item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"));
-    }
-    item.tooltip = new vscode.MarkdownString(
-      [
-        `**${ensemble.name}** · ${size}`,
-        `${ensemble.features.toLocaleString("en-US")} features at \`${ensemble.hook}\``,
-        ensemble.explainedVariance === null
-          ? ""
-          : `explained variance ${ensemble.explainedVariance.toFixed(4)} · L0 ${ensemble.l0?.toFixed(1) ?? "–"}`,
-        ensemble.replaced
-          ? `Training put another ensemble in its place (${ensemble.replaced}). Kept with its index, flags and labels.`
-          : "",
-        ensemble.indexDamage,
-        indexAdvice(ensemble),
-        ensemble.annotated ? `${ensemble.annotated.toLocaleString("en-US")} features flagged, labelled or noted` : "",
-        `\`${ensemble.folder}\``,
-      ]
-        .filter(Boolean)
-        .join("\n\n"),
-    );
-    if (ensemble.indexed)
-      item.command = { command: commands.browseFeatures, title: "Browse Features", arguments: [{ run, ensemble }] };
+  getTreeItem(row: EnsembleRow): vscode.TreeItem {
+    return row === IMPORT_ROW ? importItem() : ensembleItem(row);
+  }
+}
+
+function importItem(): vscode.TreeItem {
+  const item = new vscode.TreeItem("Import SAEs…");
+  item.description = "or drop files and folders of SAEs here";
+  item.iconPath = new vscode.ThemeIcon("cloud-download");
+  item.tooltip =
+    "SAEs of SAELens, dictionary_learning, sparsify, Gemma Scope and OpenAI, one or a bag of them, become an ensemble like your own.";
+  item.command = { command: commands.importSaes, title: "Import SAEs" };
+  return item;
+}
+
+function ensembleItem({ run, ensemble }: EnsembleNode): vscode.TreeItem {
+  const item = new vscode.TreeItem(`${run.name} · ${ensemble.name}`);
+  item.id = ensemble.folder;
+  if (ensemble.damage) {
+    item.description = "damaged";
+    item.tooltip = `${ensemble.damage}\n\nRestore the file from a backup. Or delete the ensemble: running the experiment again trains it again.`;
+    item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"));
+    item.contextValue = "ensemble:damaged";
     return item;
   }
+  const size = ensemble.members > 1 ? `${ensemble.method} ×${ensemble.members}` : ensemble.method;
+  const quality = ensemble.explainedVariance === null ? "" : ` · EV ${ensemble.explainedVariance.toFixed(3)}`;
+  item.description = `${size}${quality}`;
+  if (ensemble.replaced) item.description = `${size} · replaced ${ensemble.replaced}`;
+  item.iconPath = new vscode.ThemeIcon(
+    ensemble.replaced ? "history" : ensemble.members > 1 ? "layers" : "circle-outline",
+  );
+  item.contextValue = `ensemble:${ensemble.replaced ? "replaced" : "current"}${ensemble.indexed ? ":indexed" : ensemble.indexable && run.state === "done" ? ":indexable" : ""}`;
+  if (ensemble.indexDamage) {
+    item.description = `${size} · index damaged`;
+    item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"));
+  }
+  item.tooltip = new vscode.MarkdownString(
+    [
+      `**${ensemble.name}** · ${size}`,
+      `${ensemble.features.toLocaleString("en-US")} features at \`${ensemble.hook}\``,
+      ensemble.explainedVariance === null
+        ? ""
+        : `explained variance ${ensemble.explainedVariance.toFixed(4)} · L0 ${ensemble.l0?.toFixed(1) ?? "–"}`,
+      ensemble.replaced
+        ? `Training put another ensemble in its place (${ensemble.replaced}). Kept with its index, flags and labels.`
+        : "",
+      ensemble.indexDamage,
+      indexAdvice(ensemble),
+      ensemble.annotated ? `${ensemble.annotated.toLocaleString("en-US")} features flagged, labelled or noted` : "",
+      `\`${ensemble.folder}\``,
+    ]
+      .filter(Boolean)
+      .join("\n\n"),
+  );
+  if (ensemble.indexed)
+    item.command = { command: commands.browseFeatures, title: "Browse Features", arguments: [{ run, ensemble }] };
+  return item;
 }
 
 /** Why there is no index to browse, and what to do. */

@@ -4,7 +4,7 @@ import { contexts, views } from "../ids.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
 import type { RunStore } from "../runStore.ts";
 import { ensembleDrop } from "./ensembleDrop.ts";
-import { EnsemblesTree } from "./ensemblesTree.ts";
+import { EnsemblesTree, IMPORT_ROW } from "./ensemblesTree.ts";
 import type { FeaturesTree } from "./featuresTree.ts";
 import { badgeOf, RunsTree } from "./runsTree.ts";
 
@@ -20,11 +20,13 @@ export function createViews(store: RunStore, features: FeaturesTree, browsers: F
     runs,
     ensembles,
     ensembles.onDidChangeSelection(({ selection }) => {
-      store.selectedEnsembles = selection;
+      store.selectedEnsembles = selection.filter((row) => row !== IMPORT_ROW);
     }),
     shown,
     store.onChanged(() => {
       runs.badge = badgeOf(store);
+      const none = "No ensemble yet. A finished run puts its ensembles here.";
+      ensembles.message = store.ensembles.length === 0 ? none : "";
       features.show(features.ensemble ?? store.ensembles.find(({ ensemble }) => ensemble.indexed)?.ensemble.folder);
     }),
     browsers.onShown((ensemble) => features.show(ensemble)),

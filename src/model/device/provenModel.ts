@@ -1,4 +1,4 @@
-// A language model whose batches go to a device that has proven itself: the first of each kind are computed on the processor as well, and wherever the device differs, fails or is slower, the processor goes on.
+// A language model whose batches go to a device that has proven itself: the first of each kind and length are computed on the processor as well, and wherever the device differs, fails or is slower, the processor goes on.
 
 import type { HookContinuation, HookReader } from "../hookedSequence.ts";
 import type { LanguageModel, TokenBatch } from "../languageModel.ts";
@@ -9,6 +9,8 @@ import type { ModelDevice } from "./modelDevice.ts";
 const AGREEMENT = 1e-3;
 /** Batches of a kind that both compute where the quicker one is looked for. The first of each compiles and isn't timed. */
 const TIMED = 3;
+/** Once a device is proven, one batch in so many is still computed by both. */
+const CHECKED = 256;
 
 export type SayOfModel = (level: "info" | "warning", message: string) => void;
 
@@ -23,6 +25,8 @@ export interface Trial {
 
 interface Kind {
   batches: number;
+  /** Lengths at which it agreed. */
+  readonly shapes: Set<string>;
   /** Milliseconds at the quickest. */
   cpuMs: number;
   deviceMs: number;
@@ -35,6 +39,7 @@ export class ProvenModel implements LanguageModel {
   #device: Promise<BatchModel> | null = null;
   #isOn = true;
   #hasSaid = false;
+  #batches = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(cpu: LanguageModel, trial: Trial) {
@@ -55,15 +60,17 @@ export class ProvenModel implements LanguageModel {
   }
 
   capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {
-    return this.#inTurn(`capture ${hookName}`, (model) => model.capture(batch, hookName));
+    return this.#inTurn(`capture ${hookName}`, shapeOf(batch), (model) => model.capture(batch, hookName));
   }
 
   logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array> {
-    return this.#inTurn(`logits ${intervention?.hookName ?? ""}`, (model) => model.logits(batch, intervention));
+    return this.#inTurn(`logits ${intervention?.hookName ?? ""}`, shapeOf(batch), (model) =>
+      model.logits(batch, intervention),
+    );
   }
 
   unembed(directions: Float32Array, rows: number): Promise<Float32Array> {
-    return this.#inTurn("unembed", (model) => model.unembed(directions, rows));
+    return this.#inTurn("unembed", "", (model) => model.unembed(directions, rows));
   }
 
   readTo(hookName: string): HookReader {
@@ -81,21 +88,30 @@ export class ProvenModel implements LanguageModel {
   }
 
   /** One after the other, as either device takes them. */
-  #inTurn(kind: string, work: (model: BatchModel) => Promise<Float32Array>): Promise<Float32Array> {
-    const result = this.#last.then(() => this.#compute(kind, work));
+  #inTurn(kind: string, shape: string, work: (model: BatchModel) => Promise<Float32Array>): Promise<Float32Array> {
+    const result = this.#last.then(() => this.#compute(kind, shape, work));
     this.#last = result.catch(() => {});
     return result;
   }
 
-  async #compute(name: string, work: (model: BatchModel) => Promise<Float32Array>): Promise<Float32Array> {
+  async #compute(
+    name: string,
+    shape: string,
+    work: (model: BatchModel) => Promise<Float32Array>,
+  ): Promise<Float32Array> {
     if (!this.#isOn) return work(this.#cpu);
     const kind = this.#kinds.get(name) ?? {
       batches: 0,
+      shapes: new Set<string>(),
       cpuMs: Number.POSITIVE_INFINITY,
       deviceMs: Number.POSITIVE_INFINITY,
     };
     this.#kinds.set(name, kind);
-    const isProven = kind.batches >= (this.#trial.mustBeQuicker ? TIMED : 1);
+    const isKnown = kind.batches >= (this.#trial.mustBeQuicker ? TIMED : 1);
+    // Kernels are chosen by shape: what is right at one length may be wrong at another.
+    const isNew = !kind.shapes.has(shape);
+    const isSample = ++this.#batches % CHECKED === 0;
+    const isProven = isKnown && !isNew && !isSample;
     // The processor first: what is wrong with the batch itself is its caller's error and no fault of the device.
     const [expected, cpuMs] = isProven ? [null, 0] : await timed(() => work(this.#cpu));
     let found: Float32Array;
@@ -111,12 +127,18 @@ export class ProvenModel implements LanguageModel {
     if (expected === null) return found;
     const distance = apart(found, expected);
     if (!(distance <= AGREEMENT)) {
+      if (isKnown && !isNew) {
+        throw new Error(
+          `the language model on ${this.#trial.device} was right at first and now differs from the processor's by ${distance.toExponential(1)} (allowed ${AGREEMENT}): what it computed in this run can't be trusted. Begin anew with "llm_device": "cpu"`,
+        );
+      }
       await this.#giveUp(
         `differs from the processor's by ${distance.toExponential(1)} (allowed ${AGREEMENT})`,
         "warning",
       );
       return expected;
     }
+    kind.shapes.add(shape);
     kind.batches += 1;
     if (kind.batches > 1) {
       kind.cpuMs = Math.min(kind.cpuMs, cpuMs);
@@ -148,6 +170,11 @@ export class ProvenModel implements LanguageModel {
     this.#device = null;
     await device?.close().catch(() => {});
   }
+}
+
+/** What a batch's kernels are chosen by: its length, and whether all rows have it. */
+function shapeOf({ length, lengths }: TokenBatch): string {
+  return `${length}${lengths.every((own) => own === length) ? "" : " ragged"}`;
 }
 
 async function timed(work: () => Promise<Float32Array>): Promise<[Float32Array, number]> {

@@ -69,6 +69,29 @@ describe("the demo model on a software GPU", { skip: missing }, () => {
     });
   });
 
+  test("a length at which onnxruntime's kernels are wrong on this GPU is noticed, whatever was right before", async () => {
+    await withModel(async (cpu) => {
+      const device = await DeviceModel.open(path, "webgpu", {
+        threads: 1,
+        environment: softwareGpuEnvironment,
+        patience: 900_000,
+      });
+      const { trial: own, said } = trial(async () => device);
+      const model = new ProvenModel(cpu, own);
+      await model.capture(batch(1), hook);
+      const ids = Int32Array.from({ length: 64 }, (_, at) => 3 + ((at * 31) % 200));
+      const long: TokenBatch = { rows: 2, length: 32, ids, lengths: Int32Array.of(32, 32) };
+      const expected = await cpu.capture(long, hook);
+      const isRight = distance(await device.capture(long, hook), expected) < 1e-3;
+      // The processor's, whichever it is: both compute the first batch of a length.
+      assert.deepEqual(await model.capture(long, hook), expected);
+      assert.equal(said.length, isRight ? 1 : 2);
+      if (!isRight)
+        assert.match(said[1]!, /^warning: language model on the processor: webgpu differs from the processor's/);
+      await device.close();
+    });
+  });
+
   test("it proves itself on the first batch; when its process dies, the processor goes on with a warning", async () => {
     await withModel(async (cpu) => {
       const device = await DeviceModel.open(path, "webgpu", {
@@ -157,6 +180,26 @@ describe("devices made up", () => {
       assert.match(
         said.join(),
         /^info: language model on the processor: webgpu agrees and takes \d+ ms a batch against/,
+      );
+    });
+  });
+
+  test("a device that goes wrong later is found by a sample, and what it computed is not trusted", async () => {
+    await withModel(async (cpu) => {
+      let count = 0;
+      const device = {
+        ...changed(cpu, (value) => value),
+        capture: async (...args: Parameters<BatchModel["capture"]>) => {
+          const values = await cpu.capture(...args);
+          return ++count > 100 ? values.map((value) => 1.01 * value) : values;
+        },
+      };
+      const { trial: own } = trial(async () => device);
+      const model = new ProvenModel(cpu, own);
+      for (let n = 1; n < 256; n++) await model.capture(batch(n), hook);
+      await assert.rejects(
+        model.capture(batch(0), hook),
+        /was right at first and now differs .* can't be trusted.*"llm_device": "cpu"/,
       );
     });
   });

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
+import type { LanguageModel } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 import { expectClose, reference, referenceBatch } from "./references.ts";
@@ -209,3 +210,24 @@ for (const [name, architecture, tolerance, metadata] of cases) {
     await model.close();
   });
 }
+
+/** Places in the text are another matter: whose is a space that stands before a word is settled in tokenizer.json alone. */
+const ids = ({ tokenizer }: LanguageModel, text: string) => tokenizer.encode(text).map(({ id }) => id);
+
+for (const name of ["llama", "gpt_neox"])
+  test(`${name}, by llama.cpp's own package and of several kinds: logits, hooks, and the tokens of its tokenizer.json`, async () => {
+    const path = golden("models", "gguf", name, "model.gguf");
+    const model = await openLanguageModel(path, { threads: 1, cacheFolder: join(folder, "cache") });
+    const file = await reference(join("gguf", name));
+    const batch = await referenceBatch(file);
+    for (const value of file.tensors.keys()) {
+      if (value === "logits") await expectClose(await model.logits(batch), file, value, batch, 1e-4);
+      else if (value.startsWith("blocks."))
+        await expectClose(await model.capture(batch, value), file, value, batch, 1e-4);
+    }
+    const twin = await openLanguageModel(golden("models", name), { threads: 1 });
+    for (const text of ["The quick brown fox isn't 12.", "  two spaces,\ta tab\n\nlines", "Größe, 東京 🙂 3.14", ""])
+      assert.deepEqual(ids(model, text), ids(twin, text), text);
+    await twin.close();
+    await model.close();
+  });

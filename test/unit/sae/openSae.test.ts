@@ -10,7 +10,7 @@ import { readSafetensors, tensorEntryOf, tensorFloat32, writeSafetensors } from 
 import { decode, encode } from "../../../src/sae/encode.ts";
 import { type OpenOptions, Unsaid } from "../../../src/sae/layouts/opened.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
-import { notForEnsembles, type Sae, type SaeConfig, type SaeWeights } from "../../../src/sae/sae.ts";
+import { notForEnsembles, type Sae, type SaeConfig, type SaeWeights, trainedWidths } from "../../../src/sae/sae.ts";
 import { saveSae } from "../../../src/sae/saeLensFolder.ts";
 import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
 
@@ -123,6 +123,19 @@ test("model and hook are read from what stands beside the weights, and a person'
   assert.equal(said.sae.config.metadata.hook_name, "blocks.3.hook_mlp_out");
 });
 
+test("a matryoshka keeps its groups, as widths from the first feature on", async () => {
+  const { config } = (await openSae(saes("dictionary_learning", "MatryoshkaBatchTopKSAE"))).sae;
+  assert.equal(config.architecture, "jumprelu");
+  assert.deepEqual(trainedWidths(config), [16, 48, 128]);
+  assert.deepEqual(config.metadata["training_architecture_details"], {
+    k: 8,
+    matryoshka_widths: [16, 48, 128],
+    group_weights: [1 / 3, 1 / 3, 1 / 3],
+  });
+  const batchtopk = (await openSae(saes("dictionary_learning", "BatchTopKSAE"))).sae;
+  assert.equal(trainedWidths(batchtopk.config), null);
+});
+
 test("transcoders and skips are read as what they are, and are not for ensembles", async () => {
   const transcoder = (await openSae(saes("sparsify", "topk_skip_transcode"))).sae;
   assert.equal(transcoder.config.d_out, 32);
@@ -186,6 +199,23 @@ test("a lost threshold is caught by name", async () => {
   );
   await writeSafetensors(join(folder, "params.safetensors"), new Map(tensors));
   await refused(folder, /no tensor threshold.*every positive feature would fire/);
+});
+
+test("a batchtopk of any kind without its threshold is read as its package reads it, with a word about its L0", async () => {
+  const folder = temporaryFolder();
+  const tensors = {
+    W_enc: { shape: [4, 8], data: new Float32Array(32).fill(0.1) },
+    W_dec: { shape: [8, 4], data: new Float32Array(32).fill(0.1) },
+    b_enc: { shape: [8], data: new Float32Array(8) },
+    b_dec: { shape: [4], data: new Float32Array(4) },
+    group_sizes: { shape: [2], data: Int32Array.of(2, 6) },
+  };
+  const file = join(folder, "matryoshka.safetensors");
+  await writeSafetensors(file, tensors);
+  const { layout, sae, warnings } = await openSae(file);
+  assert.equal(layout, "dictionary_learning, MatryoshkaBatchTopKSAE");
+  assert.equal(sae.config.architecture, "standard");
+  assert.match(warnings.join(), /its threshold is missing: every positive feature fires/);
 });
 
 test("an encoder stored the other way round is turned, by the lengths of the biases", async () => {
