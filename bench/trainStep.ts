@@ -16,6 +16,7 @@ export interface StepShape {
   readonly steps: number;
   readonly warmUp?: number;
   readonly architecture?: Architecture;
+  readonly matryoshka_widths?: readonly number[];
   readonly members?: number;
   readonly threads?: number;
   readonly native?: boolean;
@@ -97,6 +98,7 @@ export function stepConfig(shape: Omit<StepShape, "rows" | "steps">): TrainerCon
       d_in: shape.d_in,
       d_sae: shape.d_sae,
       k: shape.k,
+      ...(shape.matryoshka_widths && { matryoshka_widths: shape.matryoshka_widths }),
       apply_b_dec_to_input: true,
       normalize_activations: "none",
       rescale_acts_by_decoder_norm: true,

@@ -19,7 +19,7 @@ const SETTINGS = {
   n_members: MEMBERS,
   hook_name: "blocks.15.hook_resid_post",
   context_size: 128,
-  training_tokens: 65_536,
+  training_tokens: 32_768,
   train_batch_size_tokens: 2048,
   store_batch_size_prompts: 8,
   lr: 3e-4,

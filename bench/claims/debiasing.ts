@@ -39,6 +39,8 @@ export const flagsToScoresClaim: Claim = {
 const SET = { d: 576, features: 2304, k: 32, length: 128, train: 100, test: 40 };
 const N_VALUES = [2, 5, 10, 20, 50, 100, 500];
 const ROUNDS = 3;
+/** The peer encodes and decodes the test texts anew for every probe and number of features: a minute a round. */
+const SCR_ROUNDS = 2;
 const shape = `d ${SET.d}, TopK of ${SET.features} features (k ${SET.k}), ${4 * (SET.train + SET.test)} texts of up to ${SET.length} tokens`;
 
 export const poolingClaim: Claim = {
@@ -175,7 +177,7 @@ async function besideSaeBench(bench: Bench, which: "pooling" | "scr"): Promise<M
     }
     const scored = (pooled: readonly PooledTexts[]) => scores(pooled[0]!, pooled[1]!, train, test, probes, W_dec, zero);
     let peersScores: Record<string, number> = {};
-    const { ours, theirs } = await takeTurns(ROUNDS, {
+    const { ours, theirs } = await takeTurns(SCR_ROUNDS, {
       ours: async () => {
         const from = performance.now();
         scored([await pool(encoder, train), await pool(encoder, test)]);
@@ -204,7 +206,7 @@ async function besideSaeBench(bench: Bench, which: "pooling" | "scr"): Promise<M
         A_clean: result.dir1.A_clean,
         A_biased: result.dir1.A_biased,
         scr_dir1: result.points.map(({ n, dir1 }) => `${n}: ${dir1.toFixed(3)}`).join(", "),
-        rounds: ROUNDS,
+        rounds: SCR_ROUNDS,
       },
       notes: [
         `One text more or less on the right side moves SCR by ${(1 / (4 * SET.test) / (result.dir1.A_clean - result.dir1.A_biased)).toFixed(4)}.`,

@@ -10,10 +10,11 @@ import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
 import { importLargeClaim, importLargeColdClaim } from "./importLarge.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
-import { denseStepClaim, trainStepClaims } from "./trainStep.ts";
+import { denseStepClaim, matryoshkaStepClaim, trainStepClaims } from "./trainStep.ts";
 
 export const claims: readonly Claim[] = [
   ...trainStepClaims,
+  matryoshkaStepClaim,
   denseStepClaim,
   baggingClaim,
   gpuTrainStepClaim,

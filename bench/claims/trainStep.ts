@@ -20,6 +20,7 @@ interface Shape {
   /** topk unless given; others with their penalty's coefficient. */
   readonly architecture?: Architecture;
   readonly coefficient?: number;
+  readonly matryoshka_widths?: readonly number[];
   /** Timed steps a turn: ours and the peers'. */
   readonly ourSteps: number;
   readonly peerSteps: number;
@@ -29,6 +30,13 @@ const SHAPES: readonly Shape[] = [
   { size: "small", d: 512, F: 4096, batch: 2048, k: 32, ourSteps: 20, peerSteps: 6 },
   { size: "large", d: 768, F: 16_128, batch: 2048, k: 128, ourSteps: 6, peerSteps: 3 },
 ];
+/** Five nested SAEs, each twice as wide as the one before. */
+const MATRYOSHKA: Shape = {
+  ...SHAPES[0]!,
+  architecture: "batchtopk",
+  matryoshka_widths: [256, 512, 1024, 2048, 4096],
+};
+
 /** Batches in which about half of all latents fire, as at the start of any training but a topk one. */
 const DENSE_SHAPES: readonly Shape[] = (["standard", "jumprelu", "gated"] as const).map((architecture) => ({
   ...SHAPES[0]!,
@@ -56,6 +64,15 @@ export const denseStepClaim: Claim = {
   unit: "ms",
   goal: 1,
   run: denseSteps,
+};
+
+export const matryoshkaStepClaim: Claim = {
+  name: "train-step-matryoshka",
+  measures: `one training step of a matryoshka BatchTopK SAE, d=${MATRYOSHKA.d} F=${MATRYOSHKA.F} B=${MATRYOSHKA.batch} k=${MATRYOSHKA.k}, widths ${MATRYOSHKA.matryoshka_widths}, SAELens' defaults`,
+  against: "SAELens' trainer",
+  unit: "ms",
+  goal: 6,
+  run: (bench) => trainStep(bench, MATRYOSHKA),
 };
 
 export const trainStepClaims: readonly Claim[] = SHAPES.flatMap((shape) => [
@@ -210,7 +227,7 @@ async function gemmShare(bench: Bench, shape: Shape): Promise<Measured> {
 
 async function prepare(
   bench: Bench,
-  { d, F, k, batch, architecture, coefficient }: Shape,
+  { d, F, k, batch, architecture, coefficient, matryoshka_widths }: Shape,
   peer: Awaited<ReturnType<Bench["peer"]>>,
 ): Promise<{ defaults: Record<string, unknown>; torch: string }> {
   bench.log("preparing data and the start with SAELens");
@@ -219,8 +236,9 @@ async function prepare(
     F,
     k,
     batch,
-    architecture: architecture ?? "topk",
+    architecture: matryoshka_widths ? "matryoshka_batchtopk" : (architecture ?? "topk"),
     coefficient: coefficient ?? null,
+    matryoshka_widths: matryoshka_widths ?? null,
     batches: BATCHES,
     seed: 1,
     folder: bench.dataFolder,
@@ -229,7 +247,8 @@ async function prepare(
 }
 
 /** Our trainer from SAELens' own initial weights, over the same batches in the same order. */
-async function ourTrainer(bench: Bench, { d, F, k, batch, architecture = "topk", coefficient = 0 }: Shape) {
+async function ourTrainer(bench: Bench, shape: Shape) {
+  const { d, F, k, batch, architecture = "topk", coefficient = 0, matryoshka_widths } = shape;
   const file = await readSafetensors(join(bench.dataFolder, "start.safetensors"));
   const stored = await tensorFloat32(file, "W_enc", [d, F]);
   const W_enc = new Float32Array(F * d);
@@ -241,7 +260,11 @@ async function ourTrainer(bench: Bench, { d, F, k, batch, architecture = "topk",
   };
   for (const name of parameterNames(architecture)) weights[name] ??= await tensorFloat32(file, name, [F]);
   const x = await tensorFloat32(file, "x", [BATCHES, batch, d]);
-  const config = { ...stepConfig({ d_in: d, d_sae: F, k, architecture }), dead_feature_window: DEAD_FEATURE_WINDOW };
+  const widths = matryoshka_widths && { matryoshka_widths };
+  const config = {
+    ...stepConfig({ d_in: d, d_sae: F, k, architecture, ...widths }),
+    dead_feature_window: DEAD_FEATURE_WINDOW,
+  };
   const engine = await createCpuEngine({ threads: bench.threads });
   const trainer = await engine.createTrainer(config, [newMemberState(weights, config.adam_beta1)]);
   let taken = 0;

@@ -8,6 +8,7 @@ from protocol import serve
 from sae_lens.config import SAETrainerConfig
 from sae_lens.saes.gated_sae import GatedTrainingSAE, GatedTrainingSAEConfig
 from sae_lens.saes.jumprelu_sae import JumpReLUTrainingSAE, JumpReLUTrainingSAEConfig
+from sae_lens.saes.matryoshka_batchtopk_sae import MatryoshkaBatchTopKTrainingSAE, MatryoshkaBatchTopKTrainingSAEConfig
 from sae_lens.saes.standard_sae import StandardTrainingSAE, StandardTrainingSAEConfig
 from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
 from sae_lens.training.sae_trainer import SAETrainer
@@ -53,7 +54,10 @@ class Dense(torch.nn.Module):
         return (acts @ self.W_dec + self.b_dec - x).pow(2).sum(-1).mean() + penalty
 
 
-def training_sae(architecture, d, F, k, coefficient):
+def training_sae(architecture, d, F, k, coefficient, matryoshka_widths):
+    if architecture == "matryoshka_batchtopk":
+        config = MatryoshkaBatchTopKTrainingSAEConfig(d_in=d, d_sae=F, k=k, matryoshka_widths=matryoshka_widths)
+        return MatryoshkaBatchTopKTrainingSAE(config)
     if architecture == "topk":
         return TopKTrainingSAE(TopKTrainingSAEConfig(d_in=d, d_sae=F, k=k))
     if architecture == "jumprelu":
@@ -63,10 +67,13 @@ def training_sae(architecture, d, F, k, coefficient):
     return sae(config(d_in=d, d_sae=F, l1_coefficient=coefficient))
 
 
-def prepare(d, F, k, batch, batches, seed, folder, dead_feature_window, architecture="topk", coefficient=None):
+def prepare(
+    d, F, k, batch, batches, seed, folder, dead_feature_window,
+    architecture="topk", coefficient=None, matryoshka_widths=None,
+):  # fmt: skip
     torch.manual_seed(seed)
     data = torch.from_numpy(synthetic(batch * batches, d, seed)).view(batches, batch, d)
-    sae = training_sae(architecture, d, F, k, coefficient)
+    sae = training_sae(architecture, d, F, k, coefficient, matryoshka_widths)
     weights = {name: value.detach().clone().contiguous() for name, value in sae.state_dict().items()}
     save_file({"x": data.contiguous(), **weights}, os.path.join(folder, "start.safetensors"))
     config = SAETrainerConfig(

@@ -9,7 +9,7 @@ from families_gguf import write_gguf
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-ROWS, LENGTH = 3, 24
+ROWS, CONTEXT = 3, 512
 
 
 def rope(rng, theta=10000.0):
@@ -37,7 +37,7 @@ def rms(rng):
         num_attention_heads=heads,
         num_key_value_heads=kv,
         head_dim=width,
-        max_position_embeddings=64,
+        max_position_embeddings=CONTEXT,
         rms_norm_eps=rng.choice([1e-6, 1e-5, 1e-3]),
         tie_word_embeddings=rng.random() < 0.5,
         rope_parameters=rope(rng, rng.choice([10000.0, 500000.0])),
@@ -81,7 +81,7 @@ def gpt2(rng):
         n_embd=heads * rng.choice([8, 12]),
         n_head=heads,
         n_layer=rng.choice([1, 2, 3]),
-        n_positions=64,
+        n_positions=CONTEXT,
         n_inner=rng.choice([None, 40]),
         activation_function=rng.choice(["gelu_new", "gelu", "relu", "silu", "quick_gelu", "gelu_fast"]),
         layer_norm_epsilon=rng.choice([1e-5, 1e-3]),
@@ -100,7 +100,7 @@ def gpt_neox(rng):
         intermediate_size=rng.choice([48, 128]),
         num_hidden_layers=rng.choice([1, 2, 3]),
         num_attention_heads=heads,
-        max_position_embeddings=64,
+        max_position_embeddings=CONTEXT,
         hidden_act=rng.choice(["gelu", "gelu_new", "relu"]),
         layer_norm_eps=rng.choice([1e-5, 1e-3]),
         use_parallel_residual=rng.random() < 0.6,
@@ -216,9 +216,10 @@ def make(folder, tokenizers, number, seed):
             target.write(source.read())
     # Read back, so that the reference is of what the files say and not of what was meant.
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-    ids = torch.randint(0, vocabulary, (ROWS, LENGTH))
-    lengths = torch.tensor([LENGTH, rng.randint(2, LENGTH), 1])
-    mask = (torch.arange(LENGTH)[None] < lengths[:, None]).long()
+    length = rng.choice([24, 24, 300])
+    ids = torch.randint(0, vocabulary, (ROWS, length))
+    lengths = torch.tensor([length, rng.randint(2, length), 1])
+    mask = (torch.arange(length)[None] < lengths[:, None]).long()
     save_file({"input_ids": ids, "attention_mask": mask, **hooks(model, family, ids, mask)}, os.path.join(folder, "reference.safetensors"))
     text = {key: value for key, value in settings.items() if value is not None}
     gguf = write_gguf(folder, model, family, rng)

@@ -33,7 +33,7 @@ def expressible(c, family):
     if family == "gemma2":
         caps = c.attn_logit_softcapping and c.final_logit_softcapping
         return bool(caps) and c.tie_word_embeddings and c.query_pre_attn_scalar == c.head_dim and not c.attention_bias
-    window = family == "mistral" and c.sliding_window is not None and c.sliding_window < 64
+    window = family == "mistral" and c.sliding_window is not None and c.sliding_window < c.max_position_embeddings
     sliding = family in ("qwen2", "qwen3") and c.use_sliding_window
     return c.hidden_act == "silu" and not window and not sliding and not (family == "qwen3" and c.attention_bias)
 

@@ -31,6 +31,13 @@ const cases: Record<string, Record<string, unknown>> = {
   topk_scaled: { architecture: "topk", k: 5, normalize_activations: "expected_average_only_in" },
   batchtopk: { architecture: "batchtopk", k: 5 },
   batchtopk_scaled: { architecture: "batchtopk", k: 5, normalize_activations: "expected_average_only_in" },
+  matryoshka_batchtopk: { architecture: "matryoshka_batchtopk", k: 5, matryoshka_widths: [8, 24] },
+  matryoshka_batchtopk_scaled: {
+    architecture: "matryoshka_batchtopk",
+    k: 5,
+    matryoshka_widths: [8, 24],
+    normalize_activations: "expected_average_only_in",
+  },
   jumprelu: { architecture: "jumprelu", l0_coefficient: 0.05 },
   jumprelu_scaled: {
     architecture: "jumprelu",

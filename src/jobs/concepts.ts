@@ -28,8 +28,8 @@ import { type Spread, spread } from "../probing/spread.ts";
 import { tpp } from "../probing/tpp.ts";
 import { trainProbe } from "../probing/trainProbe.ts";
 import { featureName } from "../sae/featureName.ts";
-import { text } from "./debiasReport.ts";
-import { type ProbeRunOptions, probeRun, type TextSource } from "./probeRun.ts";
+import { contextWords, text } from "./debiasReport.ts";
+import { type ProbeRunOptions, probeRun, type TextSource, textsAtTheContext } from "./probeRun.ts";
 import { versions } from "./versions.ts";
 
 export interface ConceptsJobOptions extends ProbeRunOptions {
@@ -72,7 +72,12 @@ export interface ConceptsReport {
   readonly model_name: string;
   readonly hook_name: string;
   readonly context_size: number;
-  readonly data: Readonly<Record<string, unknown>> & { readonly empty: number; readonly repeated: number };
+  readonly data: Readonly<Record<string, unknown>> & {
+    readonly empty: number;
+    readonly repeated: number;
+    readonly texts: number;
+    readonly texts_at_context: number;
+  };
   readonly seeds: readonly number[];
   /** In the order of every list of classes. */
   readonly classes: readonly string[];
@@ -185,8 +190,10 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
   });
   const detections: Detection[] = [];
   let probes: readonly (readonly Probe[])[] | undefined;
+  let tokens: Uint32Array = new Uint32Array();
   const experiment = await probeRun(runFolder, texts, options, ({ name, ensemble, texts: pooled, W_dec }) => {
     const { d } = pooled.activations;
+    tokens = pooled.tokens;
     if (detections.length === 0)
       detections.push(detection("raw activations", denseTable(pooled.activations), tasks, (feature) => `${feature}`));
     const nameOf = (feature: number): string => featureName(ensemble, feature);
@@ -220,6 +227,8 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
       per_class: perClass,
       empty,
       repeated,
+      texts: texts.length,
+      texts_at_context: textsAtTheContext(tokens, settings),
     },
     seeds,
     classes,
@@ -291,7 +300,7 @@ function markdown(report: ConceptsReport): string {
   return [
     `# Concepts: ${report.run}`,
     "",
-    `${report.model_name}, ${report.hook_name}, texts of at most ${report.context_size} tokens. Data: ${data["train"]}${data["test"] ? ` and ${data["test"]}` : `, ${100 * TEST_SHARE}% of each class held out to test on`}. Accuracy of one class against the rest, balanced (0.5 by chance), mean over ${classes.length} classes; mean ± standard deviation over seeds ${seeds.join(", ")} of the texts to tell it from. L2 logistic regression (C = 1) on mean codes, decoder norms folded.${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
+    `${report.model_name}, ${report.hook_name}, ${contextWords(report.context_size, data)}. Data: ${data["train"]}${data["test"] ? ` and ${data["test"]}` : `, ${100 * TEST_SHARE}% of each class held out to test on`}. Accuracy of one class against the rest, balanced (0.5 by chance), mean over ${classes.length} classes; mean ± standard deviation over seeds ${seeds.join(", ")} of the texts to tell it from. L2 logistic regression (C = 1) on mean codes, decoder norms folded.${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
     ...(left_out.length > 0 ? ["", `**Note:** left out for too few texts: ${left_out.join(", ")}.`] : []),
     "",
     `| | ${columns.join(" | ")} |`,

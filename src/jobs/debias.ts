@@ -18,7 +18,7 @@ import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData, swap
 import { type DebiasedProbe, saveDebiasedProbe } from "./debiasedProbe.ts";
 import { type DebiasReport, writeDebiasReport } from "./debiasReport.ts";
 import { readFlags } from "./flags.ts";
-import { type ProbeRunOptions, probeRun } from "./probeRun.ts";
+import { type ProbeRunOptions, probeRun, textsAtTheContext } from "./probeRun.ts";
 import { runPaths } from "./runFolder.ts";
 import { versions } from "./versions.ts";
 
@@ -52,6 +52,7 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     options.seeds.map((seed) => drawDebiasSets(data, pair, cells, seed, options)),
   );
   let probes: DebiasProbes[][] | undefined;
+  let tokens: Uint32Array = new Uint32Array();
   const results: DebiasReport["ensembles"][number][] = [];
   const saved: { readonly name: string; readonly probe: DebiasedProbe }[] = [];
   const experiment = await probeRun(
@@ -63,6 +64,7 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
       probes ??= draws.map((sets) =>
         sets.map((set) => trainDebiasProbes(pooled.activations, set, options.saebenchCompatible)),
       );
+      tokens = pooled.tokens;
       const width = ensembleWidth(ensemble);
       const flags = await readFlags(ensemble, runPaths(runFolder).annotations(name), options.flags);
       const padding = options.saebenchCompatible
@@ -120,6 +122,8 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
       columns: options.columns,
       empty: data.empty,
       repeated: data.repeated,
+      texts: texts.length,
+      texts_at_context: textsAtTheContext(tokens, experiment.settings),
     },
     seeds: options.seeds,
     shift_n: options.shift_n,

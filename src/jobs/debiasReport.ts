@@ -21,6 +21,9 @@ export interface DebiasReport {
     readonly test: string | null;
     readonly empty: number;
     readonly repeated: number;
+    readonly texts: number;
+    /** Those that fill the context: what is longer was cut to it. */
+    readonly texts_at_context: number;
   };
   readonly seeds: readonly number[];
   readonly shift_n: number;
@@ -143,13 +146,24 @@ export async function writeDebiasReport(report: DebiasReport, path: string): Pro
   await writeFileAtomic(`${path}.md`, debiasMarkdown(report, basename(path), figures));
 }
 
+/** "texts of at most 64 tokens (512 of 2,400 fill them; what is longer is cut)" */
+export function contextWords(
+  context_size: number,
+  { texts, texts_at_context }: { readonly texts: number; readonly texts_at_context: number },
+): string {
+  const count = (value: number): string => value.toLocaleString("en-US");
+  const cut =
+    texts_at_context > 0 ? ` (${count(texts_at_context)} of ${count(texts)} fill them; what is longer is cut)` : "";
+  return `texts of at most ${context_size} tokens${cut}`;
+}
+
 /** `base`: the report's file name without its ending, which the figures' names begin with. */
 function debiasMarkdown(report: DebiasReport, base: string, figures: readonly (readonly Figure[])[]): string {
   const { run, model_name, hook_name, context_size, data, seeds, saebench_compatible, versions, command } = report;
   const lines = [
     `# Debiasing: ${run}`,
     "",
-    `${model_name}, ${hook_name}, texts of at most ${context_size} tokens. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${leftOut(data) && ` Left out: ${leftOut(data)}.`}${saebench_compatible ? " With SAEBench's choices (saebench_compatible)." : ""}`,
+    `${model_name}, ${hook_name}, ${contextWords(context_size, data)}. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${leftOut(data) && ` Left out: ${leftOut(data)}.`}${saebench_compatible ? " With SAEBench's choices (saebench_compatible)." : ""}`,
   ];
   for (const { name, flags, flags_file } of report.ensembles)
     if (flags.length > 0)

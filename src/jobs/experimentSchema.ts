@@ -275,6 +275,7 @@ export const foreignSaeKeys: Readonly<Record<string, string>> = {
   jumprelu_tanh_scale: "only of the tanh loss, which is not here",
   pre_act_loss_coefficient: "always null: that loss is not here",
   target_l0: "only of the quadratic loss, which is not here",
+  use_matryoshka_aux_loss: "always false: AuxK revives dead latents with what the whole SAE leaves over",
   use_sparse_activations: "active latents are always kept as lists",
 };
 
@@ -295,10 +296,12 @@ const saeDescriptions: Readonly<Record<string, string>> = {
   l1_coefficient: "Weight λ of the L1 penalty.",
   l1_warm_up_steps: "Steps over which λ rises from 0.",
   lp_norm: "Exponent p of the penalty.",
-  k: "Active features a token and member (batchtopk: on average over a batch).",
+  k: "Active features a token and member (batchtopk, matryoshka: on average over a batch).",
   aux_loss_coefficient: "Weight of AuxK, the loss that revives dead latents.",
   aux_loss_form: "Which definition of AuxK. dictionary_learning's usual weight is 1/32.",
   rescale_acts_by_decoder_norm: "Select and encode with pre·‖W_dec,i‖, decode with W_dec,i/‖W_dec,i‖.",
+  matryoshka_widths:
+    "Widths of the nested SAEs: the first so many features have to reconstruct by themselves as well. Ascending; d_sae comes last by itself.",
   topk_threshold_lr: "Rate of the moving average that becomes the threshold.",
   jumprelu_init_threshold: "Threshold of every feature at the start.",
   jumprelu_bandwidth: "Width ε of the rectangle kernel.",

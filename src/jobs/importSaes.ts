@@ -13,6 +13,7 @@ import { saveEnsemble } from "../sae/ensembleFolder.ts";
 import { obtainSae } from "../sae/hubSae.ts";
 import { importedEnsemble, openSources } from "../sae/importEnsemble.ts";
 import type { OpenOptions } from "../sae/layouts/opened.ts";
+import { architectureWords } from "../sae/sae.ts";
 import { captureWindows } from "./captureWindows.ts";
 import { demoPath } from "./demoData.ts";
 import { openEngine } from "./device.ts";
@@ -47,6 +48,7 @@ type HubRequest = Pick<ImportRequest, "signal" | "onProgress">;
 export interface ImportedMember {
   readonly path: string;
   readonly layout: string;
+  /** With what else there is to say of it (sae.ts, architectureWords). */
   readonly architecture: string;
   readonly d_in: number;
   readonly d_sae: number;
@@ -90,7 +92,8 @@ export async function importSaes(request: ImportRequest): Promise<ImportOutcome>
     .flatMap((source) => source.members)
     .map(({ sae, layout, path, warnings }, j) => {
       const { explained_variance, l0, warning } = numbers[j] ?? { explained_variance: null, l0: null, warning: null };
-      const { architecture, d_in, d_sae } = sae.config;
+      const architecture = architectureWords(sae.config);
+      const { d_in, d_sae } = sae.config;
       const all = warning ? [...warnings, warning] : warnings;
       return { path, layout, architecture, d_in, d_sae, explained_variance, l0, warnings: all };
     });

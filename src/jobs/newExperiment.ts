@@ -8,7 +8,7 @@ export const sizes = {
 } as const;
 export type ExperimentSize = keyof typeof sizes;
 
-export const architectures = ["topk", "batchtopk", "standard", "jumprelu", "gated"] as const;
+export const architectures = ["topk", "batchtopk", "matryoshka_batchtopk", "standard", "jumprelu", "gated"] as const;
 
 export interface ExperimentChoice {
   /** model_name and dataset_path as they stand in the file. */
@@ -21,12 +21,15 @@ export interface ExperimentChoice {
   readonly size: ExperimentSize;
 }
 
-const sparsity: Readonly<Record<(typeof architectures)[number], string>> = {
-  topk: '"k": 16',
-  batchtopk: '"k": 16',
-  standard: '"l1_coefficient": 2, "l1_warm_up_steps": 200',
-  jumprelu: '"l0_coefficient": 0.5, "l0_warm_up_steps": 200',
-  gated: '"l1_coefficient": 2, "l1_warm_up_steps": 200',
+/** What an architecture needs besides its width, a multiple of the activation's. */
+const details: Readonly<Record<(typeof architectures)[number], (expansion: number) => string>> = {
+  topk: () => '"k": 16',
+  batchtopk: () => '"k": 16',
+  // Small enough for any model: nested SAEs of at most 16 and 64 times as many features as the expansion, and all of them.
+  matryoshka_batchtopk: (expansion) => `"k": 16, "matryoshka_widths": [${16 * expansion}, ${64 * expansion}]`,
+  standard: () => '"l1_coefficient": 2, "l1_warm_up_steps": 200',
+  jumprelu: () => '"l0_coefficient": 0.5, "l0_warm_up_steps": 200',
+  gated: () => '"l1_coefficient": 2, "l1_warm_up_steps": 200',
 };
 
 export function experimentText({ model, dataset, hook, method, architecture, size }: ExperimentChoice): string {
@@ -49,7 +52,7 @@ export function experimentText({ model, dataset, hook, method, architecture, siz
   "seed": 42,
 
   // One member's SAE. Names and defaults are SAELens'.
-  "sae": { "architecture": "${architecture}", "expansion_factor": ${expansion_factor}, ${sparsity[architecture]} },
+  "sae": { "architecture": "${architecture}", "expansion_factor": ${expansion_factor}, ${details[architecture](expansion_factor)} },
 
   "ensembles": { "methods": ${methods}, "n_members": ${n_members}, "seed_sets": ${method === "all" ? 2 : 1} }${evaluation ? `,${evaluation}` : ""}
 }

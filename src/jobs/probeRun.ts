@@ -37,6 +37,15 @@ export interface ProbedEnsemble {
   readonly W_dec: Float32Array;
 }
 
+/** How many texts fill the context: what is longer was cut to it. */
+export function textsAtTheContext(
+  tokens: Uint32Array,
+  { context_size, prepend_bos }: Pick<ExperimentSettings, "context_size" | "prepend_bos">,
+): number {
+  const most = context_size - (prepend_bos ? 1 : 0);
+  return tokens.reduce((count, own) => count + (own >= most ? 1 : 0), 0);
+}
+
 /** The text of a file, for messages. */
 export interface TextSource {
   readonly file: string;

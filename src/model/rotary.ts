@@ -35,10 +35,13 @@ export interface Rotary {
   readonly scaling: RopeScaling;
 }
 
+/** Every step is rounded to float32 where transformers does it: far from the beginning, one bit of a frequency is seen in the logits. */
+const f = Math.fround;
+
 /** Angle a position for each pair, [width / 2]. */
 export function rotaryFrequencies(rotary: Rotary): number[] {
   const { theta, width } = rotary;
-  return Array.from({ length: width / 2 }, (_, i) => scaled(theta ** ((-2 * i) / width), i, rotary));
+  return Array.from({ length: width / 2 }, (_, i) => f(scaled(f(1 / f(theta ** f((2 * i) / width))), i, rotary)));
 }
 
 function scaled(frequency: number, pair: number, rotary: Rotary): number {
@@ -55,8 +58,8 @@ function scaled(frequency: number, pair: number, rotary: Rotary): number {
       const turns = (originalContext * frequency) / (2 * Math.PI);
       if (turns > high) return frequency;
       if (turns < low) return frequency / factor;
-      const kept = (turns - low) / (high - low);
-      return (1 - kept) * (frequency / factor) + kept * frequency;
+      const kept = f(f(f(originalContext / f((2 * Math.PI) / frequency)) - low) / (high - low));
+      return f(f(f(1 - kept) * frequency) / factor) + f(kept * frequency);
     }
     case "yarn": {
       const [low, high] = yarnRamp(rotary, scaling);
@@ -76,7 +79,10 @@ function yarnRamp({ theta, width }: Rotary, yarn: Extract<RopeScaling, { type: "
   return [low, high === low ? high + 0.001 : high];
 }
 
-/** Cosines and sines of positions 0…positions−1, each [positions, width / 2]. */
+/**
+ * Cosines and sines of positions 0…positions−1, each [positions, width / 2]. Angles too are rounded to float32 as in
+ * transformers: that is what models have learnt with, and far from the beginning it is seen in the logits.
+ */
 export function rotaryTables(rotary: Rotary, positions: number): { cos: Float32Array; sin: Float32Array } {
   const frequencies = rotaryFrequencies(rotary);
   const length = rotary.scaling.type === "yarn" ? rotary.scaling.attentionFactor : 1;
@@ -85,8 +91,9 @@ export function rotaryTables(rotary: Rotary, positions: number): { cos: Float32A
   const sin = new Float32Array(positions * n);
   for (let position = 0; position < positions; position++) {
     for (const [i, frequency] of frequencies.entries()) {
-      cos[position * n + i] = length * Math.cos(position * frequency);
-      sin[position * n + i] = length * Math.sin(position * frequency);
+      const angle = Math.fround(position * frequency);
+      cos[position * n + i] = length * Math.cos(angle);
+      sin[position * n + i] = length * Math.sin(angle);
     }
   }
   return { cos, sin };

@@ -58,7 +58,8 @@ export class TextPooler {
   #poolOne(x: Float32Array, codes: SparseCodes, from: number, tokens: number): void {
     const d = this.#d;
     const mean = new Float64Array(d);
-    for (let at = from * d; at < (from + tokens) * d; at++) mean[at % d]! += x[at]! / tokens;
+    for (let row = from; row < from + tokens; row++) for (let j = 0, at = row * d; j < d; j++) mean[j]! += x[at + j]!;
+    for (let j = 0; j < d; j++) mean[j]! /= tokens;
     const sums = this.#sums;
     const touched: number[] = [];
     for (let at = codes.offsets[from]!; at < codes.offsets[from + tokens]!; at++) {

@@ -66,6 +66,8 @@ export const debiasState = z.object({
   /** Texts that each cell gives to the balanced sets. */
   perCell: z.object({ train: z.number().int(), test: z.number().int() }),
   warnings: z.array(z.string()),
+  /** Texts that fill the context, of how many: what is longer was cut to it. */
+  cut: z.object({ texts: z.number().int(), of: z.number().int(), context: z.number().int() }),
   base: groupScores,
   oracle: groupScores,
   mean_difference: groupScores,

@@ -28,7 +28,8 @@ export function foldActivationScale(sae: Sae, scale: number): Sae {
 /**
  * The form in which a trained SAE is used and saved, as SAELens' save_inference_model: for the topk family with rescaling,
  * the decoder's norms go into the encoder (cfg.json goes on saying that it rescales, which then changes nothing); a
- * batchtopk becomes a jumprelu with its one threshold. Others are returned as they are.
+ * batchtopk becomes a jumprelu with its one threshold (a matryoshka's widths matter to its training alone, and stay in the
+ * metadata). Others are returned as they are.
  */
 export function inferenceSae(sae: Sae): Sae {
   const { config } = sae;
@@ -37,7 +38,7 @@ export function inferenceSae(sae: Sae): Sae {
   if (config.architecture === "topk") return { config, weights };
   if (sae.topk_threshold === undefined)
     throw new RangeError("a batchtopk SAE without its topk_threshold has no inference form");
-  const { k: _k, rescale_acts_by_decoder_norm: _rescale, ...rest } = config;
+  const { k: _k, rescale_acts_by_decoder_norm: _rescale, matryoshka_widths: _widths, ...rest } = config;
   const threshold = new Float32Array(config.d_sae).fill(sae.topk_threshold);
   return { config: { ...rest, architecture: "jumprelu" }, weights: { ...weights, threshold } };
 }

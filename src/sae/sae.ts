@@ -1,7 +1,8 @@
 // What a sparse autoencoder is: its configuration, its weights, and their shapes. No arithmetic (encode.ts) and no files (saeLensFolder.ts).
 
 /**
- * Architectures by SAELens' names. "batchtopk" exists in training only: for inference it is saved as "jumprelu".
+ * Architectures by SAELens' names. "batchtopk" exists in training only: for inference it is saved as "jumprelu". SAELens'
+ * "matryoshka_batchtopk" is a batchtopk with matryoshka_widths.
  * "groupmax" is sparsify's: F latents in k runs of neighbours, the largest of each run fires. It is read, not trained.
  */
 export type Architecture = "standard" | "topk" | "batchtopk" | "jumprelu" | "gated" | "groupmax";
@@ -21,6 +22,11 @@ export interface SaeConfig {
   readonly reshape_activations?: "hook_z";
   /** Active features a token; topk, batchtopk and groupmax only. batchtopk: a mean over the batch, not necessarily whole. */
   readonly k?: number;
+  /**
+   * batchtopk in training (matryoshka, arXiv 2503.17547): the first latents up to each of these widths have to reconstruct x by
+   * themselves as well. Ascending, the last is d_sae. Absent: only all of them together have to.
+   */
+  readonly matryoshka_widths?: readonly number[];
   /** Whether b_dec is subtracted from the input before encoding. */
   readonly apply_b_dec_to_input: boolean;
   /** "expected_average_only_in" is folded into the weights when training ends and does nothing at inference. */
@@ -74,6 +80,28 @@ export interface Sae {
   readonly weights: SaeWeights;
   /** batchtopk only: the threshold that inference uses (fold.ts turns it into a jumprelu's), in units of pre·‖W_dec,i‖ where those are rescaled. */
   readonly topk_threshold?: number;
+}
+
+/**
+ * The widths that an SAE was trained in, in whatever form it is: a matryoshka's inference form keeps them where SAELens does, in
+ * the details of its training. Null for all others.
+ */
+export function trainedWidths({ matryoshka_widths, metadata }: SaeConfig): readonly number[] | null {
+  const details = metadata["training_architecture_details"] as { matryoshka_widths?: unknown } | null | undefined;
+  const widths: unknown = matryoshka_widths ?? details?.matryoshka_widths;
+  const isList = Array.isArray(widths) && widths.length > 0 && widths.every(Number.isInteger);
+  return isList ? (widths as number[]) : null;
+}
+
+/** For people: the architecture, and of a matryoshka its widths. */
+export function architectureWords(config: SaeConfig): string {
+  const widths = trainedWidths(config);
+  return widths ? `${config.architecture} (matryoshka of ${widths.join(", ")} features)` : config.architecture;
+}
+
+/** Of a matryoshka, the widths that have a loss besides the whole's; none for all others. */
+export function innerWidths({ matryoshka_widths = [] }: SaeConfig): readonly number[] {
+  return matryoshka_widths.slice(0, -1);
 }
 
 /** Why an SAE can't be a member of an ensemble, or null where it can: engines, index and probes reconstruct what they read. */

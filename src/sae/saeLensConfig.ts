@@ -6,13 +6,22 @@ import type { Architecture, NormalizeActivations, SaeConfig, SaeMetadata } from 
 /** The version of SAELens whose files these are; without one in the metadata SAELens takes a file as older than 6 and drops the metadata. */
 export const SAE_LENS_VERSION = "6.54.12";
 
-/** What SAELens calls it, and what it is here. A transcoder is the SAE of its kind with a d_out, and a skip if it says so. */
-const ARCHITECTURES: Readonly<Record<string, { architecture: Architecture; transcoder?: true; skip?: true }>> = {
+interface Kind {
+  readonly architecture: Architecture;
+  readonly transcoder?: true;
+  readonly skip?: true;
+  readonly matryoshka?: true;
+}
+
+/**
+ * What SAELens calls it, and what it is here. A transcoder is the SAE of its kind with a d_out, and a skip if it says so; a
+ * matryoshka has its widths.
+ */
+const ARCHITECTURES: Readonly<Record<string, Kind>> = {
   standard: { architecture: "standard" },
   topk: { architecture: "topk" },
   batchtopk: { architecture: "batchtopk" },
-  // The inner widths matter to training alone.
-  matryoshka_batchtopk: { architecture: "batchtopk" },
+  matryoshka_batchtopk: { architecture: "batchtopk", matryoshka: true },
   jumprelu: { architecture: "jumprelu" },
   gated: { architecture: "gated" },
   transcoder: { architecture: "standard", transcoder: true },
@@ -51,6 +60,7 @@ const fileSchema = z.looseObject({
   d_out: z.int().positive().optional(),
   dtype: z.string().default("float32"),
   k: z.number().positive().optional(),
+  matryoshka_widths: z.array(z.int().positive()).optional(),
   apply_b_dec_to_input: z.boolean().optional(),
   normalize_activations: z.union([z.string(), z.boolean(), z.null()]).optional(),
   reshape_activations: z.string().optional(),
@@ -140,6 +150,10 @@ function checked(config: ConfigFile, file: string): { config: SaeConfig; skip: b
   // A topk's k may stand as 8.0, but not as 8.5.
   if (architecture === "topk" && !Number.isInteger(config.k)) refuse("k", config.k, "a whole number");
   if (isTopk && config.k! > config.d_sae) refuse("k", config.k, `at most d_sae, ${config.d_sae}`);
+  const widths = known.matryoshka ? config.matryoshka_widths : undefined;
+  if (known.matryoshka && !isAscendingTo(config.d_sae, widths)) {
+    refuse("matryoshka_widths", widths?.join(", ") ?? "nothing", `widths that ascend to d_sae, ${config.d_sae}`);
+  }
   const result: SaeConfig = {
     architecture,
     d_in: config.d_in,
@@ -147,6 +161,7 @@ function checked(config: ConfigFile, file: string): { config: SaeConfig; skip: b
     ...(known.transcoder ? { d_out: config.d_out! } : {}),
     ...(reshape === "hook_z" ? { reshape_activations: "hook_z" } : {}),
     ...(isTopk ? { k: config.k!, rescale_acts_by_decoder_norm: config.rescale_acts_by_decoder_norm ?? false } : {}),
+    ...(widths ? { matryoshka_widths: widths } : {}),
     apply_b_dec_to_input: config.apply_b_dec_to_input ?? true,
     normalize_activations,
     dtype: "float32",
@@ -166,12 +181,17 @@ function isNormalisation(value: unknown): value is NormalizeActivations {
   return NORMALISATIONS.some((one) => one === value);
 }
 
+function isAscendingTo(d_sae: number, widths: readonly number[] = []): boolean {
+  return widths.at(-1) === d_sae && widths.every((width, at) => at === 0 || width > widths[at - 1]!);
+}
+
 /** What SAELens calls an SAE. Throws RangeError where it has no name for it. */
-function saeLensName({ architecture, d_out }: SaeConfig, skip: boolean): string {
+function saeLensName({ architecture, d_out, matryoshka_widths }: SaeConfig, skip: boolean): string {
   const name = Object.entries(ARCHITECTURES).find(
     ([, known]) =>
       known.architecture === architecture &&
       (known.transcoder ?? false) === (d_out !== undefined) &&
+      (known.matryoshka ?? false) === (matryoshka_widths !== undefined) &&
       (known.skip ?? false) === skip,
   )?.[0];
   if (name) return name;

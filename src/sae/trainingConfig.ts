@@ -34,6 +34,12 @@ const topkFamily = {
   rescale_acts_by_decoder_norm: z.boolean().default(true),
 };
 
+const batchtopk = {
+  ...topkFamily,
+  k: z.number().positive().default(100),
+  topk_threshold_lr: z.number().positive().max(1).default(0.01),
+};
+
 const l1 = { l1_coefficient: coefficient.default(1), l1_warm_up_steps: steps.default(0) };
 
 /** One schema an architecture; `trainingSaeSchema` is their union. */
@@ -46,12 +52,16 @@ export const trainingArchitectures = [
     lp_norm: z.number().positive().default(1),
   }),
   z.strictObject({ architecture: z.literal("topk"), ...shared, ...topkFamily, k: z.int().positive().default(100) }),
+  z.strictObject({ architecture: z.literal("batchtopk"), ...shared, ...batchtopk }),
   z.strictObject({
-    architecture: z.literal("batchtopk"),
+    architecture: z.literal("matryoshka_batchtopk"),
     ...shared,
-    ...topkFamily,
-    k: z.number().positive().default(100),
-    topk_threshold_lr: z.number().positive().max(1).default(0.01),
+    ...batchtopk,
+    /** Ascending; d_sae is added where it isn't the last, as SAELens does. */
+    matryoshka_widths: z
+      .array(width)
+      .min(1)
+      .refine((widths) => widths.every((one, at) => at === 0 || one > widths[at - 1]!), "widths that ascend"),
   }),
   z.strictObject({
     architecture: z.literal("jumprelu"),
@@ -90,31 +100,43 @@ export function completeTrainingSaeConfig(options: TrainingSaeOptions, d_in: num
   const { d_sae, expansion_factor, ...rest } = options;
   const features = d_sae ?? Math.round(expansion_factor! * d_in);
   if (features < 1) throw new RangeError(`expansion_factor ${expansion_factor} of d_in ${d_in} gives no features`);
-  if ((rest.architecture === "topk" || rest.architecture === "batchtopk") && rest.k > features) {
+  if ("k" in rest && rest.k > features) {
     throw new RangeError(`k ${rest.k} is more than the ${features} features of the SAE (d_sae)`);
   }
-  return { ...rest, d_in, d_sae: features } as TrainingSaeConfig;
+  const widths =
+    "matryoshka_widths" in rest ? { matryoshka_widths: wholeWidths(rest.matryoshka_widths, features) } : {};
+  return { ...rest, ...widths, d_in, d_sae: features } as TrainingSaeConfig;
 }
 
-/** The expanded baseline: one SAE as wide as the whole ensemble, with as many active features a token. */
+function wholeWidths(widths: readonly number[], d_sae: number): readonly number[] {
+  const last = widths.at(-1)!;
+  if (last > d_sae) {
+    throw new RangeError(`matryoshka_widths ends with ${last}, more than the ${d_sae} features of the SAE (d_sae)`);
+  }
+  return last === d_sae ? widths : [...widths, d_sae];
+}
+
+/**
+ * The expanded baseline: one SAE as wide as the whole ensemble, with as many active features a token; a matryoshka's inner
+ * widths grow alike, so that each holds the same share of the features.
+ */
 export function expandedConfig(config: TrainingSaeConfig, n_members: number): TrainingSaeConfig {
   const d_sae = config.d_sae * n_members;
-  if (config.architecture === "topk" || config.architecture === "batchtopk") {
-    return { ...config, d_sae, k: config.k * n_members };
-  }
-  return { ...config, d_sae };
+  if (!("k" in config)) return { ...config, d_sae };
+  const k = config.k * n_members;
+  if (config.architecture !== "matryoshka_batchtopk") return { ...config, d_sae, k };
+  return { ...config, d_sae, k, matryoshka_widths: config.matryoshka_widths.map((width) => width * n_members) };
 }
 
 /** The part that encodes and decodes, as it stands while training. Ours of the settings goes into the metadata, as SAELens keeps it. */
 export function trainingSaeToConfig(config: TrainingSaeConfig, metadata: SaeMetadata): SaeConfig {
   const { architecture, d_in, d_sae, dtype, apply_b_dec_to_input, normalize_activations, ...details } = config;
   return {
-    architecture,
+    architecture: architecture === "matryoshka_batchtopk" ? "batchtopk" : architecture,
     d_in,
     d_sae,
-    ...(config.architecture === "topk" || config.architecture === "batchtopk"
-      ? { k: config.k, rescale_acts_by_decoder_norm: config.rescale_acts_by_decoder_norm }
-      : {}),
+    ...("k" in config ? { k: config.k, rescale_acts_by_decoder_norm: config.rescale_acts_by_decoder_norm } : {}),
+    ...("matryoshka_widths" in config ? { matryoshka_widths: config.matryoshka_widths } : {}),
     dtype,
     apply_b_dec_to_input,
     normalize_activations,

@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { cellsOf, countCells, type FourCellSets } from "../data/fourCells.ts";
 import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData } from "../jobs/debiasData.ts";
-import { type ProbedEnsemble, probeRun, type TextSource } from "../jobs/probeRun.ts";
+import { type ProbedEnsemble, probeRun, type TextSource, textsAtTheContext } from "../jobs/probeRun.ts";
 import { randomFeatures } from "../probing/baselines.ts";
 import type { CellScores } from "../probing/cells.ts";
 import {
@@ -56,6 +56,7 @@ export class DebiasSession {
   readonly #draws: readonly FourCellSets[];
   readonly #seeds: readonly Seed[];
   readonly #names: readonly string[];
+  readonly #cut: DebiasState["cut"];
   #curves: ScrCurve[];
   #compared = false;
   #retrained: DebiasVerdict["retrained"] = null;
@@ -71,6 +72,7 @@ export class DebiasSession {
       readonly cells: Int8Array;
       readonly draws: readonly FourCellSets[];
       readonly names: readonly string[];
+      readonly cut: DebiasState["cut"];
     },
     own: ProbedEnsemble,
     seeds: readonly Seed[],
@@ -82,6 +84,7 @@ export class DebiasSession {
     this.#cells = data.cells;
     this.#draws = data.draws;
     this.#names = data.names;
+    this.#cut = data.cut;
     this.#seeds = seeds;
     this.#curves = [
       this.#curveOf(
@@ -109,9 +112,14 @@ export class DebiasSession {
     const draws = choice.seeds.map((seed) => drawDebiasSets(data, data.pairs, cells, seed, options));
     const runFolder = dirname(dirname(ensembleFolder));
     let own: ProbedEnsemble | undefined;
-    await probeRun(runFolder, data.texts, { ...work, ensembles: [name] }, (probed) => {
+    const { settings } = await probeRun(runFolder, data.texts, { ...work, ensembles: [name] }, (probed) => {
       own = probed;
     });
+    const cut = {
+      texts: textsAtTheContext(own!.texts.tokens, settings),
+      of: data.texts.length,
+      context: settings.context_size,
+    };
     const seeds: Seed[] = [];
     for (const [at, sets] of draws.entries()) {
       work.onProgress("probes", at, draws.length, "seeds");
@@ -124,7 +132,7 @@ export class DebiasSession {
       seeds.push({ probes, baselines, curve: debiasCurve(probes, texts, W_dec, curveOptions(own!)), random });
     }
     const names = cellNames(data.pairs);
-    return new DebiasSession({ choice, runFolder, texts: data.texts, cells, draws, names }, own!, seeds);
+    return new DebiasSession({ choice, runFolder, texts: data.texts, cells, draws, names, cut }, own!, seeds);
   }
 
   /** Pools for the run's other ensembles and draws their curves. */
@@ -186,6 +194,7 @@ export class DebiasSession {
       cellNames: [...this.#names],
       counts: [...countCells(this.#cells)],
       perCell: this.#draws[0]!.perCell,
+      cut: this.#cut,
       warnings: [...new Set(this.#draws.flatMap(({ warnings }) => warnings))],
       base: this.#over(({ baselines }) => baselines.base),
       oracle: this.#over(({ baselines }) => baselines.oracle),

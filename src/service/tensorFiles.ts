@@ -6,7 +6,7 @@ import { type TensorStatistics, tensorStatistics } from "../formats/tensorStatis
 import type { TensorFileView } from "../protocol/tensorFile.ts";
 import { memberFolders } from "../sae/ensembleFolder.ts";
 import { openSources } from "../sae/importEnsemble.ts";
-import { notForEnsembles, type Sae } from "../sae/sae.ts";
+import { architectureWords, notForEnsembles, type Sae } from "../sae/sae.ts";
 import { WEIGHTS } from "../sae/saeLensFolder.ts";
 
 interface Row {
@@ -89,7 +89,7 @@ function factsOf(sae: Sae, all: readonly Sae[]): [string, string][] {
   const same = <T>(of: (one: Sae) => T): string => [...new Set(all.map((one) => String(of(one))))].join(", ");
   const reason = notForEnsembles(sae);
   return [
-    ["architecture", same((one) => one.config.architecture)],
+    ["architecture", same((one) => architectureWords(one.config))],
     ["d_in", d_in.toLocaleString("en-US")],
     ...(d_out === undefined ? [] : [["d_out", d_out.toLocaleString("en-US")] as [string, string]]),
     ["d_sae", same((one) => one.config.d_sae.toLocaleString("en-US"))],

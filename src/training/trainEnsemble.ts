@@ -302,11 +302,12 @@ function stepEvent(run: Run, state: Phase, reports: readonly StepReport[], lr: n
 
 /** A finished member as it is used, in the space in which it was trained. */
 function trainedSae(run: Run, member: FinishedMember): Sae {
+  const config = trainingSaeToConfig(run.sae, run.plan.metadata);
   return {
-    config: trainingSaeToConfig(run.sae, run.plan.metadata),
+    config,
     // A copy: the checkpoint's members must not change under an engine that takes its arrays over.
     weights: copyWeights(member.weights),
-    ...(run.sae.architecture === "batchtopk" ? { topk_threshold: member.topk_threshold } : {}),
+    ...(config.architecture === "batchtopk" ? { topk_threshold: member.topk_threshold } : {}),
   };
 }
 

@@ -13,13 +13,13 @@ export function trainerConfig(
   settings: TrainingSettings,
   metadata: SaeMetadata,
 ): TrainerConfig {
-  const topk = sae.architecture === "topk" || sae.architecture === "batchtopk" ? sae : null;
+  const topk = "k" in sae ? sae : null;
   return {
     sae: trainingSaeToConfig(sae, metadata),
     lp_norm: sae.architecture === "standard" ? sae.lp_norm : 1,
     aux_loss_coefficient: topk?.aux_loss_coefficient ?? 1,
     aux_loss_form: topk?.aux_loss_form ?? "sae_lens",
-    topk_threshold_lr: sae.architecture === "batchtopk" ? sae.topk_threshold_lr : 0.01,
+    topk_threshold_lr: "topk_threshold_lr" in sae ? sae.topk_threshold_lr : 0.01,
     jumprelu_bandwidth: sae.architecture === "jumprelu" ? sae.jumprelu_bandwidth : 0.05,
     adam_beta1: settings.adam_beta1,
     adam_beta2: settings.adam_beta2,

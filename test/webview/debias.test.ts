@@ -95,6 +95,7 @@ class StandInHost {
       counts: [520, 520, 520, 520],
       perCell: { train: 200, test: 60 },
       warnings: [],
+      cut: { texts: 212, of: 2600, context: 128 },
       base: scores(base),
       oracle: scores([0.97, 0.92, 0.98, 1]),
       mean_difference: scores([0.7, 0.64, 0.99, 0.98]),

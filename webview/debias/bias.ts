@@ -1,7 +1,7 @@
 // Step two: what the biased probe gets right, cell by cell, with the worst in words.
 import { css, html, LitElement, nothing } from "lit";
 import type { DebiasState } from "../../src/protocol/debias.ts";
-import { percent } from "../components/numbers.ts";
+import { count, percent } from "../components/numbers.ts";
 import { forms, palette } from "../components/style.ts";
 
 export class SaeBias extends LitElement {
@@ -60,7 +60,7 @@ export class SaeBias extends LitElement {
   override render() {
     const { debias } = this;
     if (!debias) return nothing;
-    const { choice, base, cellNames, room, attributeAccuracy, warnings, perCell } = debias;
+    const { choice, base, cellNames, room, attributeAccuracy, warnings, perCell, cut } = debias;
     const means = base.cells.map(({ mean }) => mean);
     const worst = worstCell(means);
     const side = (values: readonly string[]) => values.join(", ");
@@ -87,7 +87,7 @@ export class SaeBias extends LitElement {
           <tr><th scope="row">${side(choice.label.negative)}</th>${cell(2)}${cell(3)}</tr>
         </tbody>
       </table>
-      <p class="dim">Overall ${percent(base.accuracy.mean)}; a probe of balanced data has ${percent(debias.oracle.accuracy.mean)}. A probe of ${choice.columns.attribute} is right in ${percent(attributeAccuracy.mean)}. ${perCell.train} texts a cell to train on, ${perCell.test} to test on, ${choice.seeds.length} ${choice.seeds.length === 1 ? "seed" : "seeds"}.</p>
+      <p class="dim">Overall ${percent(base.accuracy.mean)}; a probe of balanced data has ${percent(debias.oracle.accuracy.mean)}. A probe of ${choice.columns.attribute} is right in ${percent(attributeAccuracy.mean)}. ${perCell.train} texts a cell to train on, ${perCell.test} to test on, ${choice.seeds.length} ${choice.seeds.length === 1 ? "seed" : "seeds"}.${cut.texts > 0 ? ` ${count(cut.texts)} of ${count(cut.of)} texts are cut to the context of ${cut.context} tokens.` : ""}</p>
       ${
         room.enough
           ? nothing

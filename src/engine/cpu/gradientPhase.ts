@@ -1,6 +1,7 @@
 // Gradients of a range of latents, inside a worker: both rows tile by tile, then the vectors. Clipping needs their norm before Adam may begin.
 import { floats, type Place, partOf } from "./job.ts";
 import { LATENT_PARTS, type ListPlan, TILE, vectorNames } from "./layout.ts";
+import { gradientOf, latentsOf, widthsOf } from "./levels.ts";
 import { AUX_FACTOR, GRADIENT, type Step, tileOf, usesSecond } from "./step.ts";
 
 /** dictionary_learning's ε where it projects gradients on decoder rows. */
@@ -61,6 +62,21 @@ function penalty(step: Step, place: Place, { i0, i1 }: Part, list: ListPlan, ker
   }
 }
 
+/** Latents [i0, i1) that the same gradient reaches. */
+interface Reach {
+  readonly i0: number;
+  readonly i1: number;
+  readonly gradient: number;
+}
+
+function reachesOf({ sae, job }: Step, place: Place, part: Part): Reach[] {
+  return Array.from(widthsOf(sae), (_, level) => {
+    const [i0, i1] = latentsOf(sae, place, level);
+    const gradient = gradientOf(sae, place, level, job.rows);
+    return { i0: Math.max(i0, part.i0), i1: Math.min(i1, part.i1), gradient };
+  }).filter(({ i0, i1 }) => i0 < i1);
+}
+
 /** Gradient rows of W_dec, and of each code the part that comes through the reconstruction. */
 function decoderRows(step: Step, place: Place, parts: readonly Part[], penalised: ListPlan | undefined): void {
   const { kernels, scratch, slab } = place;
@@ -69,14 +85,15 @@ function decoderRows(step: Step, place: Place, parts: readonly Part[], penalised
   const factor = second ? step.job.crew.partials[AUX_FACTOR]! : 1;
   const offB = second ? b.off : 0;
   const { rows } = step.job;
+  const reaches = new Map(parts.map((part) => [part, reachesOf(step, place, part)]));
   for (let tile = 0; tile < step.sae.d / TILE; tile++) {
     const GD = tileOf(scratch.GD, tile, slab.padded);
     const W = tileOf(slab.at.W_dec!, tile, slab.padded);
     const isFirst = tile === 0 ? 1 : 0;
     const products = (
       part: Part,
+      { i0, i1, gradient }: Reach,
       list: ListPlan,
-      gradient: number,
       earlier: number,
       later: number,
       times: number,
@@ -84,7 +101,6 @@ function decoderRows(step: Step, place: Place, parts: readonly Part[], penalised
       const { off, rowOf, values, codes } = list;
       const G = tileOf(gradient, tile, rows);
       const pen = penalised === list ? scratch.pen : 0;
-      const { i0, i1 } = part;
       part.squares += kernels.decoderGradient(
         GD,
         W,
@@ -102,8 +118,9 @@ function decoderRows(step: Step, place: Place, parts: readonly Part[], penalised
         isFirst,
       );
     };
-    for (const part of parts) products(part, a, scratch.GT, 0, offB, 1);
-    if (second) for (const part of parts) products(part, b, scratch.GT2, a.off, 0, factor);
+    for (const part of parts) for (const reach of reaches.get(part)!) products(part, reach, a, 0, offB, 1);
+    if (!second) continue;
+    for (const part of parts) products(part, { ...part, gradient: scratch.GT2 }, b, a.off, 0, factor);
   }
   if (step.config.decoder_norm !== "unit") return;
   const W_dec = slab.at.W_dec!;

@@ -52,6 +52,8 @@ export interface ScratchNeeds {
   readonly pool2: number;
   readonly training: boolean;
   readonly k: number;
+  /** Inner widths of a matryoshka in training. */
+  readonly inner: number;
 }
 
 /** Places things one after the other, each on a boundary of its own cache lines. */
@@ -175,6 +177,10 @@ export interface Scratch {
   readonly XT: number;
   readonly GT: number;
   readonly GT2: number;
+  /** Of a matryoshka's inner widths: gradients, their sums by column, errors (levels.ts). */
+  readonly inner: number;
+  readonly innerSums: number;
+  readonly innerErrors: number;
   readonly out: number;
   readonly inScale: number;
   readonly inShift: number;
@@ -240,6 +246,9 @@ export function planScratch(start: number, needs: ScratchNeeds): Scratch {
     XT: floats(padRows * d),
     GT: floats(padRows * d),
     GT2: floats(needs.pool2 > 0 ? padRows * d : 0),
+    inner: floats(needs.inner * padRows * d),
+    innerSums: floats(needs.inner * d),
+    innerErrors: region.take((needs.inner * d * 8) / TILE),
     out: floats(training ? 0 : padRows * d),
     inScale: floats(padRows),
     inShift: floats(padRows),

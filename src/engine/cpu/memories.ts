@@ -2,7 +2,13 @@
 
 import { freemem, totalmem } from "node:os";
 import { constrainedMemory } from "node:process";
-import type { NormalizeActivations, ParameterName, SaeConfig, SaeWeights } from "../../sae/sae.ts";
+import {
+  innerWidths,
+  type NormalizeActivations,
+  type ParameterName,
+  type SaeConfig,
+  type SaeWeights,
+} from "../../sae/sae.ts";
 import { EngineError, entries, type TrainerConfig } from "../engine.ts";
 import type { DenseBuffers } from "./denseChunk.ts";
 import type { JobDescription } from "./job.ts";
@@ -232,7 +238,17 @@ export class Memories {
 
   #needs(rows: number, bank: number): ScratchNeeds {
     const { training, threads, everything } = this.#options;
-    const needs = { rows, threads, d: 0, padded: 0, pool: 0, pool2: 0, training: training !== undefined, k: 0 };
+    const needs = {
+      rows,
+      threads,
+      d: 0,
+      padded: 0,
+      pool: 0,
+      pool2: 0,
+      training: training !== undefined,
+      k: 0,
+      inner: 0,
+    };
     for (const sae of this.saes) {
       const slab = sae.slabs.find((one) => one.bank === bank);
       if (!slab) continue;
@@ -248,6 +264,7 @@ export class Memories {
       needs.padded = Math.max(needs.padded, slab.padded);
       needs.pool = Math.max(needs.pool, pool);
       needs.pool2 = Math.max(needs.pool2, pool2);
+      if (training) needs.inner = innerWidths(sae.config).length;
       needs.k = Math.max(needs.k, architecture === "topk" ? k : 0);
     }
     return needs;

@@ -1,12 +1,14 @@
 // One training step of one member, inside a worker: codes, residual tile by tile, gradients and Adam latent by latent. Everything sparse; denseStep.ts is for batches in which most latents are active.
+import { innerWidths } from "../../sae/sae.ts";
 import type { StepInput, StepReport, TrainerConfig } from "../engine.ts";
 import { adamNumbers, adamPart } from "./adamPhase.ts";
 import { findCodes } from "./codes.ts";
 import { SECTION } from "./crew.ts";
-import { decodeTile, spread } from "./decodeTile.ts";
+import { decodeLevels, decodeTile, spread } from "./decodeTile.ts";
 import { gradients } from "./gradientPhase.ts";
 import { floats, type Job, type Place, words } from "./job.ts";
 import { LATENT_PARTS, type SaePlan, TILE } from "./layout.ts";
+import { addUpLevels, gradientOf, innerErrors, innerSums, keepInner, widthsOf } from "./levels.ts";
 import { ACTIVE, DEAD, PENALTY, type Selection, SQUARES } from "./selection.ts";
 import { AUX_ERROR, AUX_FACTOR, CLIP, ERROR, GRADIENT, type Step, usesSecond } from "./step.ts";
 
@@ -103,15 +105,22 @@ function residualTile(step: Step, tile: number): void {
       factor,
       sums + tile * TILE * 4,
     );
-  const G = decodeTile(job, places, tile, "a", true);
+  const levels = widthsOf(sae).length;
+  const G = decodeLevels(job, sae, places, tile, levels, (level, decoded) => {
+    const inner = keepInner(sae, home, tile, level, rows, decoded);
+    innerErrors(sae, home, level)[tile] = residual(inner, innerSums(sae, home, level));
+  });
   crew.put(ERROR, tile, residual(G, scratch.columnSums));
-  spread(job, places, tile, "GT");
+  addUpLevels(sae, home, tile, rows);
+  for (let level = 0; level < levels; level++) {
+    spread(job, places, tile, (place) => gradientOf(sae, place, level, rows));
+  }
   if (!usesSecond(step)) return;
   const second = decodeTile(job, places, tile, "b", selection.auxK === 0);
   const error =
     selection.auxK > 0 ? kernels.auxResidual(second, G, rows, factor) : residual(second, scratch.columnSums2);
   crew.put(AUX_ERROR, tile, error);
-  spread(job, places, tile, "GT2");
+  spread(job, places, tile, (place) => place.scratch.GT2);
 }
 
 /** What AuxK's gradients are multiplied by: its coefficient, and its definition's scale. */
@@ -142,6 +151,7 @@ function finishGradients(step: Step): StepReport {
     for (let j = 0; j < d; j++) gradient[j]! += sign * values[j]!;
   };
   add(floats(home, home.scratch.columnSums, d), 1);
+  for (const level of innerWidths(sae.config).keys()) add(floats(home, innerSums(sae, home, level), d), 1);
   if (sae.config.architecture === "gated") add(floats(home, home.scratch.columnSums2, d), 1);
   if (sae.config.apply_b_dec_to_input) {
     for (const place of places) {
@@ -188,9 +198,13 @@ function report(step: Step, gradNorm: number): StepReport {
   const { crew, rows } = job;
   const error = crew.sum(ERROR, sae.d / TILE);
   const active = crew.sum(ACTIVE, job.blocks);
-  const losses: { mse_loss: number; l1_loss?: number; l0_loss?: number; auxiliary_reconstruction_loss?: number } = {
-    mse_loss: error / rows,
-  };
+  const losses: {
+    mse_loss: number;
+    l1_loss?: number;
+    l0_loss?: number;
+    auxiliary_reconstruction_loss?: number;
+    [inner: `inner_mse_loss_${number}`]: number;
+  } = { mse_loss: error / rows };
   switch (sae.config.architecture) {
     case "standard":
       losses.l1_loss = (input.sparsity_coefficient * crew.sum(PENALTY, job.blocks)) / rows;
@@ -205,6 +219,10 @@ function report(step: Step, gradNorm: number): StepReport {
     default:
       losses.auxiliary_reconstruction_loss =
         selection.auxK > 0 ? (crew.partials[AUX_FACTOR]! * crew.sum(AUX_ERROR, sae.d / TILE)) / rows : 0;
+  }
+  for (const [level, width] of innerWidths(sae.config).entries()) {
+    const errors = innerErrors(sae, step.places[0]!, level);
+    losses[`inner_mse_loss_${width}`] = errors.reduce((sum, one) => sum + one, 0) / rows;
   }
   return {
     loss: Object.values(losses).reduce((sum, loss) => sum + loss, 0),

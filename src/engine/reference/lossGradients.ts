@@ -1,5 +1,6 @@
 // Losses and gradients of one batch, architecture by architecture, written out by hand in float64. Reference, not fast; checked against autograd's tensors.
 import { centred, decoderNorms, encoderProduct } from "../../sae/encode.ts";
+import { innerWidths } from "../../sae/sae.ts";
 import { EngineError } from "../engine.ts";
 import { auxKLoss } from "./auxK.ts";
 import {
@@ -78,7 +79,7 @@ function standard(batch: Batch): LossGradients {
   return { losses: { mse_loss: forward.mse, l1_loss: l1 }, gradients, codes, reconstruction: forward.reconstruction };
 }
 
-/** ‖x−x̂‖² + AuxK; with rescaling, pre·‖W_dec,i‖ is selected and encoded and W_dec,i/‖W_dec,i‖ decodes, both differentiated. */
+/** ‖x−x̂‖² + AuxK, and of a matryoshka one error more for each inner width; with rescaling, pre·‖W_dec,i‖ is selected and encoded and W_dec,i/‖W_dec,i‖ decodes, both differentiated. */
 function topk(batch: Batch): LossGradients {
   const { weights, rows, config } = batch;
   const F = config.sae.d_sae;
@@ -115,7 +116,7 @@ function topk(batch: Batch): LossGradients {
   }
   gradients.b_enc = columnSums(byPre, rows);
   addEncoderGradient(gradients, byPre, batch);
-  const losses = { mse_loss: forward.mse, auxiliary_reconstruction_loss: aux?.loss ?? 0 };
+  const losses = { mse_loss: forward.mse, auxiliary_reconstruction_loss: aux?.loss ?? 0, ...forward.inner };
   return { losses, gradients, codes, reconstruction: forward.reconstruction };
 }
 
@@ -205,9 +206,13 @@ function product(batch: Batch): Float64Array {
   return encoderProduct(weights, centred(config.sae, weights, x, rows), rows, config.sae.d_in);
 }
 
-/** Reconstruction, its error, and what that passes back to the decoder and the codes. */
+/**
+ * Reconstruction, its error, and what that passes back to the decoder and the codes. A matryoshka's inner widths reconstruct with
+ * b_dec and the latents below them, and pass back likewise; their losses are `inner`, by SAELens' names.
+ */
 function decode(batch: Batch, codes: Float64Array, norms: Float64Array | null) {
-  const { weights, rows } = batch;
+  const { weights, rows, config } = batch;
+  const F = config.sae.d_sae;
   const reconstruction = reconstructed(codes, batch, norms);
   const { loss: mse, grad } = squaredError(reconstruction, batch.x, rows);
   const gradients: Gradients = {
@@ -215,14 +220,23 @@ function decode(batch: Batch, codes: Float64Array, norms: Float64Array | null) {
     W_dec: new Float64Array(weights.W_dec.length),
     b_dec: columnSums(grad, rows),
   };
-  addOuterProduct(
-    gradients.W_dec,
-    codes,
-    grad,
-    rows,
-    norms?.map((norm) => 1 / norm),
-  );
-  return { reconstruction, mse, gradients, byCodes: actGradient(grad, batch, norms) };
+  const inverse = norms?.map((norm) => 1 / norm);
+  addOuterProduct(gradients.W_dec, codes, grad, rows, inverse);
+  const byCodes = actGradient(grad, batch, norms);
+  const inner: Record<string, number> = {};
+  for (const width of innerWidths(config.sae)) {
+    const first = codes.map((code, at) => (at % F < width ? code : 0));
+    const error = squaredError(reconstructed(first, batch, norms), batch.x, rows);
+    inner[`inner_mse_loss_${width}`] = error.loss;
+    columnSums(error.grad, rows).forEach((value, j) => {
+      gradients.b_dec[j]! += value;
+    });
+    addOuterProduct(gradients.W_dec, first, error.grad, rows, inverse);
+    actGradient(error.grad, batch, norms).forEach((value, at) => {
+      if (at % F < width) byCodes[at]! += value;
+    });
+  }
+  return { reconstruction, mse, inner, gradients, byCodes };
 }
 
 /** By ‖W_dec,i‖ as the decoder divides by it: −Σ_t acts·(gradient by acts)/norm. */

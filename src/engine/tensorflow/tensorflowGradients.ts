@@ -1,7 +1,7 @@
 // Losses of every architecture as TensorFlow.js expressions, and their gradients by its automatic differentiation: what the hand-written gradients are checked against.
 import type * as tensorflow from "@tensorflow/tfjs-core";
 import type {} from "@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.d.ts";
-import type { ParameterName } from "../../sae/sae.ts";
+import { innerWidths, type ParameterName } from "../../sae/sae.ts";
 import { largest } from "../../sae/select.ts";
 import { EngineError, entries } from "../engine.ts";
 import type { Batch, Gradients } from "../reference/linear.ts";
@@ -93,7 +93,14 @@ function lossesOf(tf: TensorFlow, batch: Batch, p: Parameters, x: Tensor2D): For
       const codes = scaled.mul(tf.tensor2d(kept, [rows, config.sae.d_sae]));
       const reconstruction = decode(codes, decoder);
       const auxiliary = auxK(tf, batch, scaled, values, decoder, x, reconstruction);
-      const losses = { mse_loss: error(reconstruction, x), auxiliary_reconstruction_loss: auxiliary };
+      const losses: Record<string, Tensor> = {
+        mse_loss: error(reconstruction, x),
+        auxiliary_reconstruction_loss: auxiliary,
+      };
+      for (const width of innerWidths(config.sae)) {
+        const first = decode(codes.slice([0, 0], [rows, width]), decoder.slice(0, width));
+        losses[`inner_mse_loss_${width}`] = error(first, x);
+      }
       return { losses, codes, reconstruction };
     }
     case "jumprelu": {

@@ -5,7 +5,7 @@ import { type CodePart, joinCodes } from "../joinCodes.ts";
 import { allocateBatch } from "./batchMemory.ts";
 import type { Gpu } from "./gpu.ts";
 import { constantsFor, vec4s } from "./kernels.ts";
-import type { Layouts } from "./layouts.ts";
+import { type Layouts, withPlainProduct } from "./layouts.ts";
 import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
 import { provesItself } from "./productCheck.ts";
 import { padded, SaeBuffers } from "./saeBuffers.ts";
@@ -73,7 +73,7 @@ export class DeviceEncoder {
   }
 
   /** `first`: the first of the chunks of this many rows, on which the product proves itself. */
-  async #lay(rows: number, first: Float32Array): Promise<void> {
+  async #lay(rows: number, first: Float32Array, isPlain = false): Promise<void> {
     this.#release();
     const { configs, method } = this.#ensemble;
     const largestBuffer = this.#largestBuffer;
@@ -88,12 +88,13 @@ export class DeviceEncoder {
     let isRight = true;
     for (const [m, sae] of this.#saes.entries()) {
       const constants = constantsFor(configs[m]!, { chain: method === "boosting" });
-      const layout = await this.#layouts.for(configs[m]!, rows, false);
+      const best = await this.#layouts.for(configs[m]!, rows, false);
+      const layout = isPlain ? withPlainProduct(best) : best;
       const pass = new MemberPass(this.#gpu, sae, batch, constants, layout);
       this.#passes.push(pass);
       isRight &&= await provesItself(this.#gpu, this.#layouts, layout, pass, batch.buffers, first);
     }
-    if (!isRight) await this.#lay(rows, first);
+    if (!isRight) await this.#lay(rows, first, true);
   }
 
   /** Codes of each micro-batch by member; `x` padded. */

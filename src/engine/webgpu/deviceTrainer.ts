@@ -1,12 +1,13 @@
 // A trainer on the device: one batch after the other through all members, as many of them at once as there is memory for, reports read back while the next step may already be under way.
 import type { Ensemble } from "../../sae/ensemble.ts";
+import { innerWidths } from "../../sae/sae.ts";
 import { EngineError, type MemberState, type StepInput, type StepReport, type TrainerConfig } from "../engine.ts";
 import { allocateBatch } from "./batchMemory.ts";
 import type { Gpu } from "./gpu.ts";
 import { constantsFor, vec4s } from "./kernels.ts";
-import type { Layouts } from "./layouts.ts";
+import { type Layouts, withPlainProduct } from "./layouts.ts";
 import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
-import { HEADER_BYTES, ROW_BYTES } from "./memoryPlan.ts";
+import { HEADER_BYTES, innerErrorBytes, innerErrorStart, ROW_BYTES } from "./memoryPlan.ts";
 import { provesItself } from "./productCheck.ts";
 import { padded, SaeBuffers } from "./saeBuffers.ts";
 
@@ -114,7 +115,8 @@ export class DeviceTrainer {
 
   /** `before`: the reports of the step before. */
   async #issue(x: Float32Array, rows: number, input: StepInput, before: Promise<unknown>): Promise<GPUBuffer> {
-    const { d_in } = this.#config.sae;
+    const { sae: config } = this.#config;
+    const { d_in } = config;
     if (x.length !== rows * d_in || rows === 0) {
       throw new EngineError(`a batch of ${x.length} values is not ${rows} rows of d_in ${d_in}`);
     }
@@ -141,6 +143,12 @@ export class DeviceTrainer {
         (encoder) => {
           encoder.copyBufferToBuffer(buffers["rows"]!, 0, staging, first * rows * ROW_BYTES, count * rows * ROW_BYTES);
           for (const [m, { sae, place }] of members.entries()) {
+            const innerBytes = innerErrorBytes(config, rows);
+            if (innerBytes > 0) {
+              const from = innerErrorStart(config, rows, m);
+              const to = this.#innerErrorsAt(rows) + (first + m) * innerBytes;
+              encoder.copyBufferToBuffer(buffers["activations"]!, from, staging, to, innerBytes);
+            }
             const bias = sae.startOf(place, "bias");
             encoder.copyBufferToBuffer(
               sae.buffers["bias"]!,
@@ -166,11 +174,16 @@ export class DeviceTrainer {
   }
 
   #stagingBytes(rows: number): number {
+    return this.#innerErrorsAt(rows) + this.#members.length * innerErrorBytes(this.#config.sae, rows);
+  }
+
+  /** In a staging buffer, behind what every SAE has. */
+  #innerErrorsAt(rows: number): number {
     return this.#members.length * (rows * ROW_BYTES + HEADER_BYTES) + vec4s(this.#config.sae.d_in) * 16;
   }
 
   /** `first`: the first of the batches of this many rows, on which the product proves itself. */
-  async #lay(rows: number, first: Float32Array): Promise<void> {
+  async #lay(rows: number, first: Float32Array, isPlain = false): Promise<void> {
     this.#release();
     const { sae, max_grad_norm } = this.#config;
     const frozen = this.#frozen.map((one) => one.sae);
@@ -184,7 +197,8 @@ export class DeviceTrainer {
     });
     const fused = batch.buffers["gradients"] === undefined;
     const constants = constantsFor(sae, { training: this.#config, fused });
-    const layout = await this.#layouts.for(sae, rows, this.#autocast);
+    const best = await this.#layouts.for(sae, rows, this.#autocast);
+    const layout = isPlain ? withPlainProduct(best) : best;
     for (const { first, count } of this.#sharedPasses(batch.plan.together)) {
       const { sae: buffers, place } = this.#members[first]!;
       const range = { first: place, count };
@@ -198,7 +212,7 @@ export class DeviceTrainer {
     this.#batch = batch;
     const { pass } = this.#together[0]!;
     const isRight = await provesItself(this.#gpu, this.#layouts, layout, pass, batch.buffers, first);
-    if (!isRight) await this.#lay(rows, first);
+    if (!isRight) await this.#lay(rows, first, true);
   }
 
   /** Neighbours in the same buffers that have taken the same number of steps, at most so many. */
@@ -224,13 +238,16 @@ export class DeviceTrainer {
     const bytes = await this.#gpu.read(staging, this.#stagingBytes(rows));
     this.#stagings.push(staging);
     const headers = this.#members.length * rows * ROW_BYTES;
-    const columns = new Float32Array(bytes, headers + this.#members.length * HEADER_BYTES);
+    const { sae } = this.#config;
+    const columns = new Float32Array(bytes, headers + this.#members.length * HEADER_BYTES, vec4s(sae.d_in) * 4);
+    const innerBytes = innerErrorBytes(sae, rows);
     const deviation = columns.reduce((sum, value) => sum + value, 0);
     return this.#members.map((member, m) => {
       const known = new Float32Array(bytes, m * rows * ROW_BYTES, rows * ROW_WORDS);
       const header = new Float32Array(bytes, headers + m * HEADER_BYTES, HEADER_BYTES / 4);
       const n_dead = new Uint32Array(bytes, headers + m * HEADER_BYTES, 1)[DEAD_COUNT]!;
-      return this.#report(member, known, header, n_dead, deviation, rows, input);
+      const inner = new Float32Array(bytes, this.#innerErrorsAt(rows) + m * innerBytes, innerBytes / 4);
+      return this.#report(member, known, header, n_dead, inner, deviation, rows, input);
     });
   }
 
@@ -239,6 +256,7 @@ export class DeviceTrainer {
     known: Float32Array,
     header: Float32Array,
     n_dead: number,
+    inner: Float32Array,
     deviation: number,
     rows: number,
     input: StepInput,
@@ -271,6 +289,11 @@ export class DeviceTrainer {
         const factor = header[AUX_FACTOR]!;
         losses["auxiliary_reconstruction_loss"] = factor === 0 ? 0 : (factor * auxError) / rows;
       }
+    }
+    for (const [level, width] of innerWidths(sae).entries()) {
+      let squares = 0;
+      for (let at = level; at < inner.length; at += inner.length / rows) squares += inner[at]!;
+      losses[`inner_mse_loss_${width}`] = squares / rows;
     }
     return {
       loss: Object.values(losses).reduce((sum, loss) => sum + loss, 0),

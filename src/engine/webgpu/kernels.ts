@@ -1,6 +1,6 @@
 // The WGSL kernels: which file and entry point each is, what it binds, and its text with the constants that it is compiled for.
 import { readFileSync } from "node:fs";
-import type { Architecture, SaeConfig } from "../../sae/sae.ts";
+import { type Architecture, innerWidths, type SaeConfig } from "../../sae/sae.ts";
 import { EngineError, type TrainerConfig } from "../engine.ts";
 
 /** How a binding is used: the kernel's numbers, or a buffer that it reads, or also writes. */
@@ -81,6 +81,7 @@ export function constantsFor(
   if (architecture === undefined) throw new EngineError(`a ${sae.architecture} SAE can be read, not trained`);
   const family = sae.architecture === "topk" || sae.architecture === "batchtopk";
   const aux = training !== undefined && family && training.aux_loss_coefficient !== 0;
+  const inner = training ? innerWidths(sae).length : 0;
   const second = aux || (training !== undefined && sae.architecture === "gated");
   return {
     ARCHITECTURE: `${architecture}u`,
@@ -96,6 +97,8 @@ export function constantsFor(
     LP_IS_ONE: `${(training?.lp_norm ?? 1) === 1}`,
     UNIT: `${training?.decoder_norm === "unit"}`,
     MOMENTUM: `${(training?.adam_beta1 ?? 0) > 0}`,
+    INNER: `${inner}u`,
+    INNER_VECS: `${vec4s(inner)}u`,
     FUSED: `${use.fused ?? false}`,
     LATENTS_EACH: `${LATENTS_EACH}u`,
     PASS: "0u",

@@ -31,6 +31,11 @@ export function plainLayout({ software, subgroups }: AdapterDescription): Layout
   return { width: software ? SOFTWARE_WIDTH : WIDTH, product: plain, plain, subgroups };
 }
 
+/** The same with the plain product. */
+export function withPlainProduct(layout: Layout): Layout {
+  return { ...layout, product: layout.plain };
+}
+
 /** The constants of a layout, but for those of its product. */
 export function layoutConstants({ width, subgroups }: Layout, d_in: number): Constants {
   return {

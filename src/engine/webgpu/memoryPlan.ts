@@ -1,5 +1,5 @@
 // What a batch needs on the device, and into how many micro-batches it is cut where a buffer would be larger than the adapter allows.
-import type { SaeConfig } from "../../sae/sae.ts";
+import { innerWidths, type SaeConfig } from "../../sae/sae.ts";
 import { EngineError, type TrainerConfig } from "../engine.ts";
 import { LATENTS_EACH, vec4s } from "./kernels.ts";
 
@@ -127,7 +127,7 @@ function planOf(needs: BatchNeeds, together: number, count: number, parted: bool
   const pairs = mostPairs(sae, training, rows, count);
   const sizes = {
     // The batch is the members' common one; what each makes of it is its own.
-    activations: activations * (1 + 3 * together),
+    activations: activations + together * (activations * (3 + innerWidths(sae).length) + innerErrorBytes(sae, rows)),
     rows: together * rows * ROW_BYTES,
     pre: count * 4 * Math.max(F, together * sae.d_sae),
     pairs: together * 8 * pairs,
@@ -136,6 +136,18 @@ function planOf(needs: BatchNeeds, together: number, count: number, parted: bool
     ...(keepsGradients || parted ? { gradients: together * 2 * sae.d_sae * V * 16 } : {}),
   };
   return { together, microBatches, pairs, sizes };
+}
+
+/** Of a matryoshka's inner widths: the error of every row. */
+export function innerErrorBytes(sae: SaeConfig, rows: number): number {
+  return rows * vec4s(innerWidths(sae).length) * 16;
+}
+
+/** Where a member's lie in the activations' buffer: behind the gradients. */
+export function innerErrorStart(sae: SaeConfig, rows: number, place: number): number {
+  const section = rows * vec4s(sae.d_in) * 16;
+  const sections = 3 + innerWidths(sae).length;
+  return section + place * (sections * section + innerErrorBytes(sae, rows)) + sections * section;
 }
 
 /** Codes of a row. */

@@ -90,6 +90,11 @@ export function isExact(product: Product): boolean {
   return product.kind === "tile" ? !product.half : product.operand === "f32" || product.split;
 }
 
+/** Whether operands go through float16, whole or in two parts. */
+export function hasHalves(product: Product): boolean {
+  return product.kind === "tile" ? product.half : product.operand === "f16";
+}
+
 export function kernelOf({ kind }: Product): KernelName {
   return kind === "tile" ? "gemm" : "matrixGemm";
 }

@@ -1,5 +1,5 @@
 // SAEs of one shape on the device, one behind the other: their weights and optimiser states as the kernels keep them, written from and read back to the engine's own form.
-import type { ParameterName, Sae, SaeConfig, SaeWeights } from "../../sae/sae.ts";
+import { innerWidths, type ParameterName, type Sae, type SaeConfig, type SaeWeights } from "../../sae/sae.ts";
 import { EngineError, type MemberState, type TrainerConfig } from "../engine.ts";
 import type { Gpu } from "./gpu.ts";
 import { vec4s } from "./kernels.ts";
@@ -20,6 +20,7 @@ function componentsOf(sae: SaeConfig): readonly ParameterName[] {
 /** Words of a Latent in shared.wgsl. */
 const LATENT_WORDS = LATENT_BYTES / 4;
 const SINCE = 1;
+const LEVEL = 7;
 
 export class SaeBuffers {
   readonly config: SaeConfig;
@@ -95,6 +96,9 @@ export class SaeBuffers {
     state.n_forward_passes_since_fired.forEach((steps, i) => {
       words[i * LATENT_WORDS + SINCE] = steps;
     });
+    for (const width of innerWidths(config.sae)) {
+      for (let i = width; i < config.sae.d_sae; i++) words[i * LATENT_WORDS + LEVEL]! += 1;
+    }
     this.#gpu.write(this.buffers["latents"]!, words, this.startOf(member, "latents"));
   }
 

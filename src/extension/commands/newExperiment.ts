@@ -48,6 +48,11 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   const architecture = await choose("Architecture (5/6)", [
     { label: "TopK", description: "exactly k features a token", value: "topk" },
     { label: "BatchTopK", description: "k on average over a batch", value: "batchtopk" },
+    {
+      label: "Matryoshka BatchTopK",
+      description: "nested SAEs: the first features also reconstruct on their own, so they stay general",
+      value: "matryoshka_batchtopk",
+    },
     { label: "ReLU", description: "with an L1 penalty (SAELens: standard)", value: "standard" },
     { label: "JumpReLU", description: "a threshold for each feature", value: "jumprelu" },
     { label: "Gated", description: "a gate for each feature", value: "gated" },

@@ -61,7 +61,8 @@ export async function readDictionaryLearning(
   const trainer = trainerOf(file, config);
   const warnings = besideWarnings(file);
   const dictClass = await chooseClass(file, options.dict_class ?? trainer["dict_class"], warnings);
-  const metadata = metadataWith(metadataOf(trainer, config), options);
+  const training = dictClass === "MatryoshkaBatchTopKSAE" ? await matryoshkaTraining(file, trainer) : {};
+  const metadata = metadataWith({ ...metadataOf(trainer, config), ...training }, options);
   const sae = await read(file, dictClass, trainer, options, metadata, warnings);
   return { sae, layout: `dictionary_learning, ${dictClass}`, path: file.path, warnings };
 }
@@ -193,6 +194,32 @@ async function read(
       return sae("jumprelu", { ...weights, threshold: new Float32Array(F).fill(threshold) }, true);
     }
   }
+}
+
+/** What SAELens says of a matryoshka's training: groups, which stand one behind the other, as widths from the first latent on. */
+async function matryoshkaTraining(file: StateDict, trainer: Record<string, unknown>): Promise<SaeMetadata> {
+  const F = lengthOf(file, "b_enc");
+  const sizes = await readVector(file, "group_sizes", lengthOf(file, "group_sizes"));
+  const matryoshka_widths: number[] = [];
+  for (const size of sizes) matryoshka_widths.push((matryoshka_widths.at(-1) ?? 0) + size);
+  if (!sizes.every((size) => Number.isInteger(size) && size > 0) || matryoshka_widths.at(-1) !== F) {
+    throw new InputError({
+      file: file.path,
+      where: "group_sizes",
+      found: [...sizes].join(", "),
+      expected: `positive whole numbers that add up to the ${F} features`,
+    });
+  }
+  const k = await scalarOf(file, "k");
+  const { group_weights } = trainer;
+  return {
+    training_architecture: "matryoshka_batchtopk",
+    training_architecture_details: {
+      ...(k !== undefined && { k }),
+      matryoshka_widths,
+      ...(group_weights !== undefined && { group_weights }),
+    },
+  };
 }
 
 function unitRows<T extends SaeWeights & { b_enc: Float32Array }>(weights: T, d: number): T {

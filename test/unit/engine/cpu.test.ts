@@ -13,28 +13,31 @@ import {
 import { copyMemberState, newMemberState } from "../../../src/engine/memberState.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import { inferenceSae } from "../../../src/sae/fold.ts";
-import type { Architecture } from "../../../src/sae/sae.ts";
 import { assertRelative, relativeDistance } from "./closeness.ts";
 import { engineContract } from "./contract.ts";
 import { defaultTrainerConfig } from "./goldenTraining.ts";
+import { architectures, asTrained, type TrainedArchitecture } from "./randomCases.ts";
 
 engineContract("cpu (onnxruntime)", () => createCpuEngine({ threads: 2, native: true }));
 engineContract("cpu (wasm alone)", () => createCpuEngine({ threads: 2, native: false }));
 // So small a limit spreads every SAE over several memories.
 engineContract("cpu (many memories)", () => createCpuEngine({ threads: 2, slabLimit: 70_000 }));
 
-const architectures: readonly Architecture[] = ["standard", "topk", "batchtopk", "jumprelu", "gated"];
 const d = 40;
 const F = 300;
 const rows = 300;
 
-function setUp(architecture: Architecture): { config: TrainerConfig; state: MemberState; batches: Float32Array[] } {
+function setUp(architecture: TrainedArchitecture): {
+  config: TrainerConfig;
+  state: MemberState;
+  batches: Float32Array[];
+} {
   const random = new SeededRandom(11);
   const draw = (n: number, scale: number): Float32Array =>
     Float32Array.from({ length: n }, () => (random.uniform() - 0.5) * 2 * scale);
   const config: TrainerConfig = {
     ...defaultTrainerConfig({
-      architecture,
+      ...asTrained(architecture, F),
       d_in: d,
       d_sae: F,
       k: 7,
@@ -61,7 +64,7 @@ function setUp(architecture: Architecture): { config: TrainerConfig; state: Memb
 }
 
 async function train(
-  architecture: Architecture,
+  architecture: TrainedArchitecture,
   options: CpuEngineOptions,
 ): Promise<{ reports: StepReport[]; state: MemberState }> {
   const { config, state, batches } = setUp(architecture);

@@ -29,7 +29,7 @@ export function goldenStepsContract(
           const run = goldenRun(`${architecture}.${optimiser}`);
           const init = await goldenTensors("sae_lens", `${architecture}.adam_default.safetensors`);
           const expected = await goldenTensors("sae_lens", `${architecture}.${optimiser}.safetensors`);
-          const start = goldenStart(run, goldenWeights(init, "init.", architecture));
+          const start = goldenStart(run, goldenWeights(init, "init.", run.config.sae.architecture));
           const trainer = await engine().createTrainer(run.config, [start]);
           const batches = await goldenBatches();
           for (const [s, step] of run.steps.entries()) {

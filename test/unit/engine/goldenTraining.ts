@@ -67,7 +67,8 @@ export function dictionaryLearningWeights(tensors: Tensors, prefix: string): Sae
 
 const runSchema = z.object({
   sae_cfg: z.object({
-    architecture: z.enum(["standard", "topk", "batchtopk", "jumprelu", "gated"]),
+    architecture: z.enum(["standard", "topk", "batchtopk", "matryoshka_batchtopk", "jumprelu", "gated"]),
+    matryoshka_widths: z.array(z.number()).optional(),
     d_in: z.number(),
     d_sae: z.number(),
     k: z.number().optional(),
@@ -105,10 +106,11 @@ export function goldenRun(name: string): GoldenRun {
   const run = runSchema.parse(manifest.runs[name]);
   const { sae_cfg: cfg, trainer_cfg: trainer } = run;
   const sae: SaeConfig = {
-    architecture: cfg.architecture,
+    architecture: cfg.architecture === "matryoshka_batchtopk" ? "batchtopk" : cfg.architecture,
     d_in: cfg.d_in,
     d_sae: cfg.d_sae,
     ...(cfg.k === undefined ? {} : { k: cfg.k }),
+    ...(cfg.matryoshka_widths === undefined ? {} : { matryoshka_widths: cfg.matryoshka_widths }),
     apply_b_dec_to_input: cfg.apply_b_dec_to_input,
     normalize_activations: "none",
     ...(cfg.rescale_acts_by_decoder_norm === undefined

@@ -6,12 +6,30 @@ import type { Ensemble } from "../../../src/sae/ensemble.ts";
 import type { Architecture, Sae, SaeConfig, SaeWeights } from "../../../src/sae/sae.ts";
 import { defaultTrainerConfig } from "./goldenTraining.ts";
 
-export const architectures: readonly Architecture[] = ["standard", "topk", "batchtopk", "jumprelu", "gated"];
+/** By SAELens' names: what is trained. */
+export const architectures = [
+  "standard",
+  "topk",
+  "batchtopk",
+  "matryoshka_batchtopk",
+  "jumprelu",
+  "gated",
+] as const satisfies readonly (Architecture | "matryoshka_batchtopk")[];
+export type TrainedArchitecture = (typeof architectures)[number];
+
+/** Of a matryoshka: inner widths of a ninth and a third of the features, but at least one. */
+export function asTrained(
+  architecture: TrainedArchitecture,
+  F: number,
+): Pick<SaeConfig, "architecture" | "matryoshka_widths"> {
+  if (architecture !== "matryoshka_batchtopk") return { architecture };
+  return { architecture: "batchtopk", matryoshka_widths: [Math.ceil(F / 9), Math.ceil(F / 3), F] };
+}
 
 /** A training problem, made from its own name as a seed. */
 export interface Shape {
   readonly what: string;
-  readonly architecture: Architecture;
+  readonly architecture: TrainedArchitecture;
   readonly d: number;
   readonly F: number;
   readonly k: number;
@@ -168,6 +186,40 @@ export const randomShapes: Shape[] = [
     window: 2,
   },
   {
+    what: "matryoshka as dictionary_learning: unit rows, its AuxK",
+    architecture: "matryoshka_batchtopk",
+    d: 12,
+    F: 60,
+    k: 3,
+    rows: 15,
+    members: 1,
+    window: 1,
+    sae: { rescale_acts_by_decoder_norm: false },
+    config: { decoder_norm: "unit", aux_loss_form: "dictionary_learning", aux_loss_coefficient: 1 / 32 },
+  },
+  {
+    what: "matryoshka: eight widths, one of them 1, without b_dec in the input and without AuxK",
+    architecture: "matryoshka_batchtopk",
+    d: 12,
+    F: 60,
+    k: 5,
+    rows: 15,
+    members: 1,
+    window: 1,
+    sae: { matryoshka_widths: [1, 2, 3, 9, 31, 32, 33, 60], apply_b_dec_to_input: false },
+    config: { aux_loss_coefficient: 0 },
+  },
+  {
+    what: "matryoshka: many dead latents for AuxK",
+    architecture: "matryoshka_batchtopk",
+    d: 12,
+    F: 80,
+    k: 2,
+    rows: 10,
+    members: 1,
+    window: 0,
+  },
+  {
     what: "standard: lp_norm 0.8",
     architecture: "standard",
     d: 12,
@@ -213,9 +265,9 @@ export function setUp(shape: Shape): {
   batch: (s: number) => Float32Array;
 } {
   const { architecture, d, F, k, rows } = shape;
-  const isTopk = architecture === "topk" || architecture === "batchtopk";
+  const isTopk = architecture.endsWith("topk");
   const sae: SaeConfig = {
-    architecture,
+    ...asTrained(architecture, F),
     d_in: d,
     d_sae: F,
     ...(isTopk ? { k, rescale_acts_by_decoder_norm: true } : {}),

@@ -74,7 +74,7 @@ describe("the webgpu engine on a software GPU", { skip: missing }, () => {
     });
     for (const architecture of architectures) {
       test(architecture, async () => {
-        const shape: Shape = { what: "", architecture, d: 12, F: 60, k: 4, rows: 90, members: 1, window: 1 };
+        const shape: Shape = { what: "", architecture, d: 8, F: 60, k: 4, rows: 90, members: 1, window: 1 };
         await compare(engine, cramped, shape, { loss: 1e-5, parameter: 1e-3 });
       });
     }

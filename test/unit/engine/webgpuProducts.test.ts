@@ -168,3 +168,37 @@ test("a product whose numbers differ on the first batch is refused with a warnin
       );
   }
 });
+
+test("activations that float16 doesn't hold are not given to products that go through it (device made up)", async () => {
+  const product = { ...PLAIN, half: true };
+  const layout = { ...plainLayout({ software: false, subgroups: false } as never), product };
+  const expected = Float32Array.of(1, 2, 3, 4);
+  for (const [first, isRight] of [
+    [[1, -2, 3, 0], true],
+    [[1, -20_000, 3, 0], false],
+    [[1e-5, 1e-6, 0, 0], false],
+  ] as const) {
+    const gpu = {
+      write: () => {},
+      submit: () => {},
+      readBuffer: async () => expected.buffer,
+      warnings: [] as string[],
+    };
+    const pass = { prepare: () => {}, products: () => ({ own: [], plain: [] }), productBytes: 16 };
+    const layouts = { for: async () => layout, avoid: async () => {} };
+    const proven = await provesItself(
+      gpu as unknown as Gpu,
+      layouts as never,
+      layout,
+      pass as unknown as MemberPass,
+      {},
+      Float32Array.from(first),
+    );
+    assert.equal(proven, isRight);
+    if (!isRight)
+      assert.match(
+        gpu.warnings[0]!,
+        /float16 is not for activations of mean magnitude .* up to .*: the plain kernel is used/,
+      );
+  }
+});

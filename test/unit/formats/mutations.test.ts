@@ -4,23 +4,33 @@ import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import { ggufFloat32, readGguf } from "../../../src/formats/gguf.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { readNpz } from "../../../src/formats/npz.ts";
-import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
+import { readOnnx } from "../../../src/formats/onnxFile.ts";
+import {
+  BYTES_PER_ELEMENT,
+  type Dtype,
+  readSafetensors,
+  type TensorSource,
+  tensorBytes,
+  tensorFloat32,
+  writeSafetensors,
+} from "../../../src/formats/safetensors.ts";
 import { readTorch, TorchTensor } from "../../../src/formats/torch.ts";
 import { encode } from "../../../src/sae/encode.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
 import type { Sae } from "../../../src/sae/sae.ts";
 import { loadSae, saveSae } from "../../../src/sae/saeLensFolder.ts";
-import { randomSae } from "../engine/randomCases.ts";
+import { architectures, asTrained, randomSae } from "../engine/randomCases.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 
 const count = Number(process.env["MUTATIONS"] ?? 300);
 const folder = temporaryFolder();
 const saes = (...path: string[]) => golden("saes", ...path);
 
-const formats = [
+const formats: { name: string; path: string; checksums: boolean; header?: number }[] = [
   { name: "torch zip", path: saes("dictionary_learning", "wrappings", "plain.pt"), checksums: true },
   {
     name: "torch zip, wrapped",
@@ -35,17 +45,35 @@ const formats = [
     checksums: true,
   },
   { name: "safetensors", path: saes("hostile", "control_ok.safetensors"), checksums: false },
+  { name: "safetensors of every type", path: golden("formats", "types.safetensors"), checksums: false, header: 1500 },
+  { name: "GGUF", path: golden("formats", "types.gguf"), checksums: false, header: 1500 },
+  { name: "ONNX", path: golden("models", "onnx", "llama.torch-dynamo.onnx"), checksums: false, header: 1500 },
+  {
+    name: "a SAE's cfg.json",
+    path: saes("sae_lens", "matryoshka_batchtopk_as_jumprelu", "cfg.json"),
+    checksums: false,
+  },
+  { name: "an ensemble.json", path: golden("evaluation", "bagging_a", "ensemble.json"), checksums: false },
 ];
 
 /** Every tensor by its path of names. */
 async function readAll(path: string): Promise<Map<string, Float32Array>> {
   const all = new Map<string, Float32Array>();
-  if (extname(path) === ".npz") {
+  if (extname(path) === ".gguf") {
+    const file = await readGguf(path);
+    for (const [name, { type }] of file.tensors) if (type.decode) all.set(name, await ggufFloat32(file, name));
+  } else if (extname(path) === ".onnx") {
+    const { graph } = await readOnnx(path);
+    for (const { name } of graph.tensors) all.set(name, new Float32Array(0));
+  } else if (extname(path) === ".npz") {
     const file = await readNpz(path);
     for (const name of file.tensors.keys()) all.set(name, await file.float32(name));
   } else if (extname(path) === ".safetensors") {
     const file = await readSafetensors(path);
-    for (const name of file.tensors.keys()) all.set(name, await tensorFloat32(file, name));
+    for (const [name, { dtype }] of file.tensors) {
+      if (["F64", "F32", "F16", "BF16"].includes(dtype)) all.set(name, await tensorFloat32(file, name));
+      else await tensorBytes(file, name);
+    }
   } else {
     const file = await readTorch(path);
     const walk = async (value: unknown, name: string, depth: number): Promise<void> => {
@@ -58,11 +86,14 @@ async function readAll(path: string): Promise<Map<string, Float32Array>> {
   return all;
 }
 
-/** One to three changes: bytes flipped or set, numbers made huge, parts cut out, doubled or put in, the end cut off. */
-function mutated(bytes: Buffer, random: SeededRandom): Buffer {
+/**
+ * One to three changes: bytes flipped or set, numbers made huge, parts cut out, doubled or put in, the end cut off. Half of them
+ * within the header where one is named: most of what can go wrong stands there.
+ */
+function mutated(bytes: Buffer, random: SeededRandom, header = bytes.length): Buffer {
   let result = Buffer.from(bytes);
   for (let changes = 1 + random.integer(3); changes > 0 && result.length > 0; changes--) {
-    const at = random.integer(result.length);
+    const at = random.integer(random.integer(2) === 0 ? Math.min(header, result.length) : result.length);
     const length = Math.min(1 + random.integer(16), result.length - at);
     switch (random.integer(7)) {
       case 0:
@@ -94,7 +125,7 @@ function mutated(bytes: Buffer, random: SeededRandom): Buffer {
   return result;
 }
 
-for (const { name, path, checksums } of formats) {
+for (const { name, path, checksums, header } of formats) {
   test(`${name}: ${count} damaged files`, { timeout: 600_000 }, async () => {
     const bytes = readFileSync(path);
     const whole = await readAll(path);
@@ -104,7 +135,7 @@ for (const { name, path, checksums } of formats) {
     const before = process.memoryUsage.rss();
     let refused = 0;
     for (let i = 0; i < count; i++) {
-      const damaged = mutated(bytes, random);
+      const damaged = mutated(bytes, random, header);
       writeFileSync(file, damaged);
       try {
         const read = await readAll(file);
@@ -134,6 +165,7 @@ const configurations: readonly {
     ["SAELens", saes("sae_lens", "topk"), "cfg.json"],
     ["SAELens, gated", saes("sae_lens", "gated"), "cfg.json"],
     ["SAELens, a training checkpoint", saes("sae_lens", "batchtopk_training_checkpoint"), "cfg.json"],
+    ["SAELens, a matryoshka", saes("sae_lens", "matryoshka_batchtopk_as_jumprelu"), "cfg.json"],
     ["SAELens before 6", saes("sae_lens", "legacy", "v5_topk_as_activation_fn"), "cfg.json"],
     ["sparsify", saes("sparsify", "topk"), "cfg.json"],
     ["dictionary_learning", saes("dictionary_learning", "AutoEncoderTopK"), "config.json"],
@@ -193,14 +225,40 @@ function mutatedNumbers(bytes: Buffer, random: SeededRandom): string {
 }
 
 test("a written SAE is read as it was, whatever it is", async () => {
-  for (let seed = 0; seed < 40; seed++) {
-    const architecture = (["standard", "topk", "jumprelu", "gated"] as const)[seed % 4]!;
-    const sae = randomSae({ architecture }, seed);
+  for (let seed = 0; seed < 10 * architectures.length; seed++) {
+    const random = SeededRandom.derive(seed, "identity");
+    const [d_in, d_sae] = [1 + random.integer(20), 9 + random.integer(60)];
+    const architecture = architectures[seed % architectures.length]!;
+    const sae = randomSae({ ...asTrained(architecture, d_sae), d_in, d_sae, metadata: { why: 'é\u0000"' } }, seed);
     const to = join(folder, "identity");
     await saveSae(to, sae);
-    const again = await loadSae(to);
-    assert.deepEqual(again.weights, sae.weights);
-    assert.equal(again.config.architecture, architecture);
-    assert.equal(again.config.k, sae.config.k);
+    const { config, ...again } = await loadSae(to);
+    const { sae_lens_version, ...metadata } = config.metadata;
+    assert.deepEqual({ ...again, config: { ...config, metadata } }, sae);
+  }
+});
+
+test("tensors of any type, shape and name are read as they were written", async () => {
+  const types = Object.keys(BYTES_PER_ELEMENT) as Dtype[];
+  for (let seed = 0; seed < 60; seed++) {
+    const random = SeededRandom.derive(seed, "tensors");
+    const tensors = new Map<string, TensorSource & { readonly data: Uint8Array }>();
+    for (let n = random.integer(8); n >= 0; n--) {
+      const dtype = types[random.integer(types.length)]!;
+      const shape = Array.from({ length: random.integer(4) }, () => random.integer(5));
+      const length = shape.reduce((product, one) => product * one, BYTES_PER_ELEMENT[dtype]);
+      const bytes = Uint8Array.from({ length }, () => random.integer(256));
+      const name = ["a", "W_dec", "é ü", "__proto__", "layers.0/x", '"', "\n", "0"][random.integer(8)]!;
+      tensors.set(name, { dtype, shape, data: bytes });
+    }
+    const path = join(folder, "any.safetensors");
+    await writeSafetensors(path, tensors, { seed: String(seed) });
+    const file = await readSafetensors(path);
+    assert.deepEqual(file.metadata, { seed: String(seed) });
+    assert.deepEqual([...file.tensors.keys()].sort(), [...tensors.keys()].sort());
+    for (const [name, { dtype, shape, data }] of tensors) {
+      assert.deepEqual([file.tensors.get(name)!.dtype, file.tensors.get(name)!.shape], [dtype, shape]);
+      assert.deepEqual(new Uint8Array(await tensorBytes(file, name)), data);
+    }
   }
 });

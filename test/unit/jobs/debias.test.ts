@@ -13,6 +13,7 @@ import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
 import { openEngine } from "../../../src/jobs/device.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { pooledTexts } from "../../../src/jobs/pooledTexts.ts";
+import { textsAtTheContext } from "../../../src/jobs/probeRun.ts";
 import { openExperimentModel } from "../../../src/jobs/resources.ts";
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { cellScores } from "../../../src/probing/cells.ts";
@@ -238,6 +239,7 @@ test("pooling: BOS in front and out of the mean, long texts cut to the context",
   assert.equal((await pooledTexts({ ...request, texts })).kept, 1);
   assert.equal((await pooledTexts({ ...request, texts, contextSize: 16 })).kept, 0, "made from something else");
   assert.equal(pooled[0]!.tokens[1], 31);
+  assert.equal(textsAtTheContext(pooled[0]!.tokens, experiment.settings), 1, "the long one is said to be cut");
   const ids = [model.tokenizer.bosId!, ...model.tokenizer.encode(texts[0]!).map(({ id }) => id)];
   const batch = { rows: 1, length: ids.length, ids: Int32Array.from(ids), lengths: Int32Array.of(ids.length) };
   const values = await model.capture(batch, request.hookName);

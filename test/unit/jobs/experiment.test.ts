@@ -265,7 +265,7 @@ test("the JSON schema for editors describes every key and says its default", () 
   assert.equal(schema.properties["lr"]!.default, 3e-4);
   for (const [key, property] of Object.entries(schema.properties)) assert.ok(property.description, key);
   const architectures = schema.properties["sae"]!.oneOf!;
-  assert.equal(architectures.length, 6);
+  assert.equal(architectures.length, 7);
   for (const { properties } of architectures)
     for (const [key, property] of Object.entries(properties)) assert.ok(property.description, `sae.${key}`);
 });

@@ -154,11 +154,17 @@ for (const [what, change] of [
     },
   ],
   [
-    "batchtopk on scaled activations",
+    "a matryoshka batchtopk on scaled activations",
     {
       // Long enough that the kill comes well before its end.
       training_tokens: 19_200,
-      sae: { architecture: "batchtopk", d_sae: 48, k: 4, normalize_activations: "expected_average_only_in" },
+      sae: {
+        architecture: "matryoshka_batchtopk",
+        d_sae: 48,
+        k: 4,
+        matryoshka_widths: [8, 24],
+        normalize_activations: "expected_average_only_in",
+      },
       ensembles: { methods: ["bagging"], n_members: 2 },
     },
   ],

@@ -43,7 +43,7 @@ for (const name of names) {
 
 test("Proposition 3.1 holds for every architecture, also where decoder norms are rescaled", () => {
   for (const method of ["bagging", "boosting"] as const) {
-    for (const architecture of ["standard", "topk", "batchtopk", "jumprelu", "gated"]) {
+    for (const architecture of ["standard", "topk", "batchtopk", "matryoshka_batchtopk", "jumprelu", "gated"]) {
       const ensemble = randomEnsemble(method, architecture);
       const random = SeededRandom.derive(3, architecture);
       const x = Float32Array.from({ length: 20 * 10 }, () => random.normal());
@@ -143,6 +143,7 @@ function randomEnsemble(method: "bagging" | "boosting", architecture: string): E
     d_sae: 30,
     decoder_init_norm: 0.7,
     ...(isTopk ? { k: 4 } : {}),
+    ...(architecture === "matryoshka_batchtopk" ? { matryoshka_widths: [5, 15] } : {}),
   });
   const config = completeTrainingSaeConfig(options, 10);
   const seeds = [1, 2, 3];
@@ -153,7 +154,7 @@ function randomEnsemble(method: "bagging" | "boosting", architecture: string): E
     return inferenceSae({
       config: trainingSaeToConfig(config, { hook_name: "blocks.0.hook_resid_post" }),
       weights,
-      ...(architecture === "batchtopk" ? { topk_threshold: 0.3 } : {}),
+      ...(architecture.endsWith("batchtopk") ? { topk_threshold: 0.3 } : {}),
     });
   });
   for (const { config } of members) Object.assign(config.metadata, { sae_lens_version: "6.54.12" });

@@ -10,7 +10,7 @@ import { readSafetensors, tensorEntryOf, tensorFloat32, writeSafetensors } from 
 import { decode, encode } from "../../../src/sae/encode.ts";
 import { type OpenOptions, Unsaid } from "../../../src/sae/layouts/opened.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
-import { notForEnsembles, type Sae, type SaeConfig, type SaeWeights } from "../../../src/sae/sae.ts";
+import { notForEnsembles, type Sae, type SaeConfig, type SaeWeights, trainedWidths } from "../../../src/sae/sae.ts";
 import { saveSae } from "../../../src/sae/saeLensFolder.ts";
 import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
 
@@ -121,6 +121,19 @@ test("model and hook are read from what stands beside the weights, and a person'
   assert.equal(gemma.sae.config.metadata.hook_name, "blocks.12.hook_resid_post");
   const said = await openSae(saes("openai", "topk"), { hook_name: "blocks.3.hook_mlp_out" });
   assert.equal(said.sae.config.metadata.hook_name, "blocks.3.hook_mlp_out");
+});
+
+test("a matryoshka keeps its groups, as widths from the first feature on", async () => {
+  const { config } = (await openSae(saes("dictionary_learning", "MatryoshkaBatchTopKSAE"))).sae;
+  assert.equal(config.architecture, "jumprelu");
+  assert.deepEqual(trainedWidths(config), [16, 48, 128]);
+  assert.deepEqual(config.metadata["training_architecture_details"], {
+    k: 8,
+    matryoshka_widths: [16, 48, 128],
+    group_weights: [1 / 3, 1 / 3, 1 / 3],
+  });
+  const batchtopk = (await openSae(saes("dictionary_learning", "BatchTopKSAE"))).sae;
+  assert.equal(trainedWidths(batchtopk.config), null);
 });
 
 test("transcoders and skips are read as what they are, and are not for ensembles", async () => {

@@ -1,6 +1,6 @@
 // SAELens folders: the package's own files to the package's own codes, ours back to the same bits, and refusals that say why.
 import assert from "node:assert/strict";
-import { globSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { readSafetensors, tensorEntryOf, tensorFloat32 } from "../../../src/form
 import { decode, encode } from "../../../src/sae/encode.ts";
 import { foldActivationScale, inferenceSae } from "../../../src/sae/fold.ts";
 import { initialiseSae } from "../../../src/sae/initialise.ts";
-import type { Sae } from "../../../src/sae/sae.ts";
+import { architectureWords, type Sae, trainedWidths } from "../../../src/sae/sae.ts";
 import { loadSae, loadSparsity, saveSae } from "../../../src/sae/saeLensFolder.ts";
 import { completeTrainingSaeConfig, trainingSaeSchema, trainingSaeToConfig } from "../../../src/sae/trainingConfig.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
@@ -233,9 +233,14 @@ test("the inference form of a rescaling topk has unit decoder rows and changes n
 });
 
 test("a freshly initialised SAE of every architecture is written and read back", async () => {
-  for (const architecture of ["standard", "topk", "batchtopk", "jumprelu", "gated"]) {
+  for (const architecture of ["standard", "topk", "batchtopk", "matryoshka_batchtopk", "jumprelu", "gated"]) {
     const isTopk = architecture.endsWith("topk");
-    const options = trainingSaeSchema.parse({ architecture, d_sae: 24, ...(isTopk ? { k: 3 } : {}) });
+    const options = trainingSaeSchema.parse({
+      architecture,
+      d_sae: 24,
+      ...(isTopk ? { k: 3 } : {}),
+      ...(architecture === "matryoshka_batchtopk" ? { matryoshka_widths: [4, 12] } : {}),
+    });
     const config = completeTrainingSaeConfig(options, 6);
     const weights = initialiseSae(config, 1);
     const sae = {
@@ -249,4 +254,39 @@ test("a freshly initialised SAE of every architecture is written and read back",
     assert.deepEqual(again.weights, inferenceSae(sae).weights);
     assert.equal(again.config.metadata["training_architecture"], architecture);
   }
+});
+
+test("a matryoshka is SAELens' jumprelu with its widths in the metadata, and as a training checkpoint keeps its name and widths", async () => {
+  const theirs = await loadSae(golden("saes", "sae_lens", "matryoshka_batchtopk_as_jumprelu"));
+  assert.equal(theirs.config.architecture, "jumprelu");
+  assert.deepEqual(trainedWidths(theirs.config), [16, 48, 128]);
+  assert.equal(architectureWords(theirs.config), "jumprelu (matryoshka of 16, 48, 128 features)");
+
+  const options = trainingSaeSchema.parse({
+    architecture: "matryoshka_batchtopk",
+    d_sae: 24,
+    k: 3,
+    matryoshka_widths: [4, 12],
+  });
+  const config = completeTrainingSaeConfig(options, 6);
+  const checkpoint = {
+    config: trainingSaeToConfig(config, {}),
+    weights: initialiseSae(config, 1),
+    topk_threshold: 0.25,
+  };
+  const folder = join(temporaryFolder(), "checkpoint");
+  await saveSae(folder, checkpoint);
+  const cfg = JSON.parse(readFileSync(join(folder, "cfg.json"), "utf8"));
+  assert.deepEqual([cfg.architecture, cfg.matryoshka_widths], ["matryoshka_batchtopk", [4, 12, 24]]);
+  const again = await loadSae(folder);
+  assert.deepEqual(again.config.matryoshka_widths, [4, 12, 24]);
+
+  await saveSae(folder, inferenceSae(again));
+  const inference = JSON.parse(readFileSync(join(folder, "cfg.json"), "utf8"));
+  assert.deepEqual([inference.architecture, inference.matryoshka_widths], ["jumprelu", undefined]);
+  assert.equal(inference.metadata.training_architecture, "matryoshka_batchtopk");
+  assert.deepEqual(inference.metadata.training_architecture_details.matryoshka_widths, [4, 12, 24]);
+
+  writeFileSync(join(folder, "cfg.json"), JSON.stringify({ ...cfg, matryoshka_widths: [12, 4, 24] }));
+  await assert.rejects(loadSae(folder), /matryoshka_widths: found 12, 4, 24, expected widths that ascend to d_sae, 24/);
 });

@@ -47,7 +47,14 @@ for (const [what, options, message] of [
   ["a key of another architecture", { architecture: "standard", d_sae: 8, k: 4 }, /k/],
   ["l1 for topk", { architecture: "topk", d_sae: 8, l1_coefficient: 1 }, /l1_coefficient/],
   ["a mistyped key", { architecture: "gated", d_sae: 8, l1_coeficient: 1 }, /l1_coeficient/],
-  ["an architecture that is not trained here", { architecture: "matryoshka_batchtopk", d_sae: 8 }, /architecture/],
+  ["an architecture that is not trained here", { architecture: "temporal", d_sae: 8 }, /architecture/],
+  ["a matryoshka without widths", { architecture: "matryoshka_batchtopk", d_sae: 8 }, /matryoshka_widths/],
+  [
+    "a matryoshka whose widths don't ascend",
+    { architecture: "matryoshka_batchtopk", d_sae: 8, matryoshka_widths: [4, 4] },
+    /widths that ascend/,
+  ],
+  ["widths of what has none", { architecture: "batchtopk", d_sae: 8, matryoshka_widths: [4] }, /matryoshka_widths/],
   [
     "d_sae and expansion_factor together",
     { architecture: "standard", d_sae: 8, expansion_factor: 2 },
@@ -72,19 +79,36 @@ test("more active features than features are refused", () => {
   assert.throws(() => config({ architecture: "topk", d_sae: 8, k: 9 }), /k 9 .* 8 features/);
 });
 
+test("a matryoshka's last width is d_sae, added where it isn't given, as SAELens does", () => {
+  const widths = (matryoshka_widths: number[], rest: Record<string, unknown> = { d_sae: 8 }) => {
+    const complete = config({ architecture: "matryoshka_batchtopk", k: 2, matryoshka_widths, ...rest });
+    assert.ok(complete.architecture === "matryoshka_batchtopk");
+    return complete.matryoshka_widths;
+  };
+  assert.deepEqual(widths([2, 4]), [2, 4, 8]);
+  assert.deepEqual(widths([2, 8]), [2, 8]);
+  assert.deepEqual(widths([16], { expansion_factor: 2 }), [16, 128]);
+  assert.throws(() => widths([2, 9]), /matryoshka_widths ends with 9, more than the 8 features/);
+});
+
 test("the expanded baseline has n times the features, and for the topk family n times the k", () => {
   const topk = expandedConfig(config({ architecture: "topk", d_sae: 8, k: 2 }), 4);
   assert.deepEqual([topk.d_sae, topk.architecture === "topk" && topk.k], [32, 8]);
   assert.equal(expandedConfig(config({ architecture: "standard", d_sae: 8 }), 4).d_sae, 32);
+  const matryoshka = config({ architecture: "matryoshka_batchtopk", d_sae: 8, k: 2, matryoshka_widths: [1, 4] });
+  const expanded = expandedConfig(matryoshka, 4);
+  assert.ok(expanded.architecture === "matryoshka_batchtopk");
+  assert.deepEqual([expanded.d_sae, expanded.k, expanded.matryoshka_widths], [32, 8, [4, 16, 32]]);
 });
 
 test("initial weights have SAELens' statistics", () => {
   const all = JSON.parse(readFileSync(golden("training", "init.json"), "utf8"));
-  for (const architecture of ["standard", "topk", "batchtopk", "jumprelu", "gated"]) {
+  for (const architecture of ["standard", "topk", "batchtopk", "matryoshka_batchtopk", "jumprelu", "gated"]) {
     for (const decoder_init_norm of [0.1, null]) {
       const golden = all[`${architecture} decoder_init_norm=${decoder_init_norm ?? "None"}`];
       const k = architecture.endsWith("topk") ? { k: 8 } : {};
-      const weights = initialiseSae(config({ architecture, d_sae: 1000, decoder_init_norm, ...k }), 1);
+      const widths = architecture.startsWith("matryoshka") ? { matryoshka_widths: [100] } : {};
+      const weights = initialiseSae(config({ architecture, d_sae: 1000, decoder_init_norm, ...k, ...widths }), 1);
       const norms = Array.from({ length: 1000 }, (_, i) => Math.hypot(...weights.W_dec.subarray(i * 64, (i + 1) * 64)));
       assert.ok(Math.abs(mean(norms) / golden.W_dec_norm_mean - 1) < 0.02);
       assert.ok(Math.abs(deviation(norms) - golden.W_dec_norm_std) < 0.02 * golden.W_dec_norm_mean);

@@ -28,6 +28,13 @@ test("an SAE's file says what SAE it is", async () => {
   ]);
 });
 
+test("a matryoshka's file says its widths", async () => {
+  const { facts } = await describeTensorFile(
+    golden("saes", "sae_lens", "matryoshka_batchtopk_as_jumprelu", "sae_weights.safetensors"),
+  );
+  assert.equal(Object.fromEntries(facts)["architecture"], "jumprelu (matryoshka of 16, 48, 128 features)");
+});
+
 test("an ensemble.json shows its members and their tensors", async () => {
   const path = golden("evaluation", "bagging_a", "ensemble.json");
   const { facts, tensors } = await describeTensorFile(path);

@@ -81,6 +81,7 @@ const architectures = [
   { architecture: "standard", l1_coefficient: 0.05, l1_warm_up_steps: 20 },
   { architecture: "topk", k: 3 },
   { architecture: "batchtopk", k: 3 },
+  { architecture: "matryoshka_batchtopk", k: 3, matryoshka_widths: [4, 8] },
   { architecture: "jumprelu", l0_coefficient: 0.05, l0_warm_up_steps: 20 },
   { architecture: "gated", l1_coefficient: 0.05 },
 ];
@@ -143,6 +144,7 @@ test("expanded: one SAE with the ensemble's features and active features", async
 
 for (const sae of [
   { architecture: "batchtopk", k: 3 },
+  { architecture: "matryoshka_batchtopk", k: 3, matryoshka_widths: [4, 8] },
   { architecture: "jumprelu", l0_coefficient: 0.05 },
 ]) {
   test(`expected_average_only_in (${sae.architecture}): trained on scaled activations, folded at the end`, async () => {
@@ -196,6 +198,8 @@ test("b_dec_init geometric_median starts b_dec inside the data, and the first ba
 for (const [method, sae] of [
   ["single", { architecture: "batchtopk", k: 3, normalize_activations: "expected_average_only_in" }],
   ["bagging", { architecture: "topk", k: 3 }],
+  ["bagging", { architecture: "matryoshka_batchtopk", k: 3, matryoshka_widths: [4, 8] }],
+  ["expanded", { architecture: "matryoshka_batchtopk", k: 2, matryoshka_widths: [4, 8] }],
   [
     "boosting",
     {

@@ -61,7 +61,8 @@ fn ofBias(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at:
   var sum = vec4f(0.0);
   if (c < V) {
     for (var t = at.y; t < numbers.rows; t += LANES) {
-      sum += activations[sectionOf(own, GRADIENT) + t * V + c];
+      // The one that reaches the first latents is of all widths, and b_dec is in each.
+      sum += activations[gradientOf(own, 0u) + t * V + c];
       if (ARCHITECTURE == GATED) { sum += activations[sectionOf(own, SECOND_GRADIENT) + t * V + c]; }
     }
     if (APPLY_B_DEC) {

@@ -17,6 +17,7 @@ var<workgroup> listed: array<u32, SPAN>;
 var<workgroup> listedMain: array<f32, SPAN>;
 var<workgroup> listedSecond: array<f32, select(1u, SPAN, SECOND)>;
 const THREADS = WIDTH;
+const INNER_SLOTS = select(1u, INNER, INNER > 0u);
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -36,6 +37,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var firing = 0.0;
   var penalty = 0.0;
   var smallest = 3.0e38;
+  // The inner width that is being filled, and the thread's part of the errors of those that are full.
+  var level = 0u;
+  var innerErrors: array<f32, INNER_SLOTS>;
   for (var base = 0u; base < numbers.F; base += SPAN) {
     if (me < WORDS) { atomicStore(&mask[me], 0u); }
     workgroupBarrier();
@@ -81,6 +85,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var w = 0u; w < WORDS; w++) { length += countOneBits(atomicLoad(&mask[w])); }
     workgroupBarrier();
     for (var q = 0u; q < length; q++) {
+      if (INNER > 0u) {
+        for (let its = latents[own.latents + listed[q]].level; level < its; level++) {
+          innerErrors[level] = endInner(own, level, t, me, &out, known);
+        }
+      }
       let origin = (numbers.F + listed[q]) * V;
       let a = listedMain[q];
       var b = 0.0;
@@ -94,6 +103,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
     workgroupBarrier();
+  }
+
+  for (; level < INNER; level++) { innerErrors[level] = endInner(own, level, t, me, &out, known); }
+  for (var one = 0u; one < INNER; one++) {
+    let ofRow = totalOf(innerErrors[one], me);
+    if (me == 0u) {
+      activations[sectionOf(own, INNER_GRADIENT + INNER) + t * INNER_VECS + one / 4u][one % 4u] = ofRow;
+    }
   }
 
   var error = 0.0;
@@ -115,6 +132,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let e = restored - x;
     error += squareOf(e);
     activations[sectionOf(own, GRADIENT) + at] = doubled * known.scale * e;
+    // What is in an inner reconstruction is in all wider ones as well.
+    var wider = doubled * known.scale * e;
+    for (var back = 0u; back < INNER; back++) {
+      let inner = sectionOf(own, INNER_GRADIENT + INNER - 1u - back) + at;
+      wider += activations[inner];
+      activations[inner] = wider;
+    }
     if (!SECOND) { continue; }
     // AuxK reconstructs the residual x − x̂, a gate x itself.
     var f = second[v] + e;
@@ -138,4 +162,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       activations[sectionOf(own, SECOND_GRADIENT) + t * V] = vec4f(factor);
     }
   }
+}
+
+// A matryoshka's row, decoded up to an inner width: leaves the gradient by it alone, returns the thread's part of its error.
+fn endInner(own: Own, level: u32, t: u32, me: u32, out: ptr<function, array<vec4f, VECS>>, known: Row) -> f32 {
+  let V = numbers.V;
+  var error = 0.0;
+  for (var v = 0u; v < VECS; v++) {
+    let c = me + v * WIDTH;
+    if (c >= V) { continue; }
+    let at = t * V + c;
+    let within = vec4u(4u * c) + vec4u(0u, 1u, 2u, 3u) < vec4u(numbers.d);
+    let restored = select(vec4f(0.0), (*out)[v] * known.scale + known.shift, within);
+    let e = restored - activations[sectionOf(own, TARGET) + at];
+    error += squareOf(e);
+    activations[sectionOf(own, INNER_GRADIENT + level) + at] = 2.0 / f32(numbers.rows) * known.scale * e;
+  }
+  return error;
 }

@@ -87,7 +87,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let lane = me % LANES;
   let slice = me / LANES;
   let centred = sectionOf(own, CENTRED);
-  let gradients = sectionOf(own, GRADIENT);
   let seconds = sectionOf(own, SECOND_GRADIENT);
   let auxFactor = bias[own.bias + AUX_FACTOR / 4u][AUX_FACTOR % 4u];
   // Σ_i (sum of its pairs' encoder gradients) W_enc,i: what passes back to b_dec through the encoder's input.
@@ -100,6 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let latent = workgroupUniformLoad(&shared_);
     if (latent.count == 0u && numbers.isLast == 0u) { continue; }
     let vector = vectors[own.vectors + i];
+    let gradients = gradientOf(own, latent.level);
     var enc: array<vec4f, VECS>;
     var dec: array<vec4f, VECS>;
     for (var v = 0u; v < VECS; v++) { enc[v] = vec4f(0.0); dec[v] = vec4f(0.0); }

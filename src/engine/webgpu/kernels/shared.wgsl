@@ -36,7 +36,8 @@ struct Latent {
   count: u32,
   // Σ gradient²
   squares: f32,
-  unused: u32,
+  // inner widths of a matryoshka that it lies beyond
+  level: u32,
 }
 
 // What is known of a row: bounds of the selections (a pair is kept above the cut, and at it below the limit), what undoes the normalisation, sums.
@@ -68,7 +69,7 @@ fn ownOf(group: vec3u) -> Own {
   own.latents = m * numbers.F;
   own.bias = m * (HEADER + (6u + blocks) * numbers.V);
   own.rows = z * numbers.rows;
-  own.sections = z * 3u * numbers.rows * numbers.V;
+  own.sections = z * numbers.rows * ((3u + INNER) * numbers.V + INNER_VECS);
   own.pre = z * numbers.count * numbers.F;
   own.pairs = z * numbers.pairs;
   own.counts = z * numbers.segments * numbers.F;
@@ -77,11 +78,13 @@ fn ownOf(group: vec3u) -> Own {
   return own;
 }
 
-// Sections of the activations' buffer, each [rows, V]: the batch, which all members share, then three of each.
+// Sections of the activations' buffer, each [rows, V]: the batch, which all members share, then three of each; of a matryoshka also
+// a gradient for each inner width, and then the rows' errors there, [rows, INNER_VECS].
 const TARGET = 0u;
 const CENTRED = 1u;
 const GRADIENT = 2u;
 const SECOND_GRADIENT = 3u;
+const INNER_GRADIENT = 4u;
 
 // The bias' buffer: a header of single numbers, then b_dec, its moments and its gradient, sums by column, and partial sums.
 const HEADER = 4u;
@@ -101,6 +104,11 @@ const GATED = 4u;
 
 fn sectionOf(own: Own, which: u32) -> u32 {
   return select(own.sections + which * numbers.rows * numbers.V, 0u, which == TARGET);
+}
+
+// Of a level's latents: a matryoshka's below an inner width are in that reconstruction too, and get the sum of all that they are in.
+fn gradientOf(own: Own, level: u32) -> u32 {
+  return sectionOf(own, select(INNER_GRADIENT + level, GRADIENT, level == INNER));
 }
 
 fn flat(group: vec3u, groups: vec3u) -> u32 {

@@ -14,9 +14,9 @@ import {
   type Tensors,
   weights,
 } from "../goldenTraining.ts";
+import { architectures } from "../randomCases.ts";
 
 const batches = await goldenBatches();
-const architectures = ["standard", "topk", "batchtopk", "jumprelu", "gated"] as const;
 
 function check(run: GoldenRun, s: number, from: Tensors, prefix: string, expected: Tensors, dead: Uint8Array): void {
   const architecture = run.config.sae.architecture;
@@ -62,7 +62,7 @@ for (const name of [
 ]) {
   test(`gradients of ${name} equal SAELens'`, async () => {
     const run = goldenRun(name);
-    const init = await goldenTensors("sae_lens", `${run.config.sae.architecture}.adam_default.safetensors`);
+    const init = await goldenTensors("sae_lens", `${name.split(".")[1]}.adam_default.safetensors`);
     check(run, 0, init, "init.", await goldenTensors("sae_lens", `${name}.safetensors`), deadBefore(init, 0, run));
   });
 }
