@@ -132,6 +132,7 @@ describe("SAEs of others in the editor", {
     await choose("Demo text");
     const toast = page.locator(".notification-toast", { hasText: "no layout that we know" });
     await toast.waitFor({ timeout: 3 * minutes });
+    await toast.getByText(/explained variance 0\.\d+, L0 16\.0/).waitFor();
     await page.locator(".tab", { hasText: "stranger.sae.jsonc" }).waitFor();
     await picture("import-done-dark");
     workbench.theme("light");
@@ -172,7 +173,9 @@ describe("SAEs of others in the editor", {
 
   /** Clicks through the Explorer as a person does. */
   async function openInExplorer(...names: string[]): Promise<void> {
-    await page.locator('.activitybar .action-label[aria-label^="Explorer"]').click();
+    // A click on the icon of what is shown hides it.
+    if (!(await page.locator(".explorer-folders-view").isVisible()))
+      await page.locator('.activitybar .action-label[aria-label^="Explorer"]').click();
     for (const name of names) await explorerRow(name).first().click();
   }
 
