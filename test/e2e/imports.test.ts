@@ -144,7 +144,7 @@ describe("SAEs of others in the editor", {
     const { method, hook: read, provenance } = JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8"));
     assert.deepEqual([method, read, provenance.imported[0].layout], ["single", hook, "state dict, topk"]);
     assert.match(readFileSync(`${folder}.sae.jsonc`, "utf8"), /"architecture": "imported"/);
-    await toast.getByRole("button", { name: /Clear Notification|Close/ }).click();
+    await workbench.command("Notifications: Clear All Notifications");
   });
 
   test("a folder dropped on the Ensembles view is imported, and its experiment evaluates and indexes it", async () => {
