@@ -45,7 +45,7 @@ export function tokenChip({ text, share = 0, value, place, inline = false, peak 
   if (text === "") return nothing;
   const shown = tokenParts(text).map(({ sign, text: part }) => {
     if (inline && sign && /^␣+$/.test(part)) return " ".repeat(part.length);
-    return sign ? html`<i>${part}</i>` : part;
+    return sign ? html`<span class="sign">${part}</span>` : part;
   });
   const kind = `token t${step(share)}${inline ? " inline" : ""}${peak ? " peak" : ""}`;
   if (value === undefined) return html`<span class=${kind}>${shown}</span>`;
@@ -82,8 +82,7 @@ export const tokenStyle = css`
     text-decoration: underline;
     text-underline-offset: 3px;
   }
-  .token i {
-    font-style: normal;
+  .token .sign {
     opacity: 0.55;
   }
   :host-context(.vscode-high-contrast) .token,
