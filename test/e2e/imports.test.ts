@@ -135,11 +135,6 @@ describe("SAEs of others in the editor", {
     await toast.getByText(/explained variance 0\.\d+, L0 16\.0/).waitFor();
     await page.locator(".tab", { hasText: "stranger.sae.jsonc" }).waitFor();
     await picture("import-done-dark");
-    workbench.theme("light");
-    await page.locator(".monaco-workbench.vs").waitFor();
-    await picture("import-done-light");
-    workbench.theme("dark");
-    await page.locator(".monaco-workbench.vs-dark").waitFor();
     const folder = join(workspace, "imported", "stranger");
     const { method, hook: read, provenance } = JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8"));
     assert.deepEqual([method, read, provenance.imported[0].layout], ["single", hook, "state dict, topk"]);
@@ -163,7 +158,9 @@ describe("SAEs of others in the editor", {
     const row = workbench.row(/bag of one · single/);
     await row.getByText(/EV 0\.\d+/).waitFor({ timeout: 6 * minutes });
     await picture("ensembles-imported-dark");
-    assert.ok(existsSync(join(workspace, "imported", "runs", "bag of one", "ensembles", "single", "index.sqlite")));
+    // The metrics come first, the index last.
+    const index = join(workspace, "imported", "runs", "bag of one", "ensembles", "single", "index.sqlite");
+    while (!existsSync(index)) await page.waitForTimeout(200);
     await row.click();
     const features = await workbench.webview("sae-feature-browser");
     await features.locator(".row .id").first().waitFor();
