@@ -66,8 +66,14 @@ export class Sessions {
       // Batches differ in length, and a plan of memory would be kept for every one.
       enableMemPattern: false,
       ...(this.threads === undefined ? {} : { intraOpNumThreads: this.threads }),
-      // The graph has no file, so onnxruntime must be told where its weights lie.
-      extra: { session: { model_external_initializers_file_folder_path: this.folder } },
+      extra: {
+        session: {
+          // The graph has no file, so onnxruntime must be told where its weights lie.
+          model_external_initializers_file_folder_path: this.folder,
+          // Each session has threads of its own: those of one half would spin on while the other half works.
+          force_spinning_stop: "1",
+        },
+      },
     });
   }
 }

@@ -54,8 +54,7 @@ export async function importSaes({ service, output }: Parts, dropped?: readonly 
   await vscode.window.showTextDocument(experiment);
   const show = outcome.warnings.length > 0 ? vscode.window.showWarningMessage : vscode.window.showInformationMessage;
   const run = "Evaluate and Index";
-  const lines = outcome.warnings.length > 0 ? outcome.warnings : outcome.lines;
-  void show(lines.join("\n"), run).then((chosen) => {
+  void show([...outcome.lines, ...outcome.warnings].join("\n"), run).then((chosen) => {
     if (chosen === run) void vscode.commands.executeCommand(commands.runExperiment, experiment);
   });
 }
