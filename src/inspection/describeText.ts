@@ -14,7 +14,7 @@ export async function describeText(
   { ranking, count }: { ranking: Ranking; count: number },
   signal?: AbortSignal,
 ): Promise<string> {
-  const { tokens } = await inspection.read(text, signal);
+  const { tokens } = await inspection.readFeatures(text, signal);
   const features = featuresHere(tokens, ranking, {
     of: (feature) => index.statistics(feature),
     tokens: index.info.tokens,

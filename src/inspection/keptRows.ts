@@ -3,23 +3,36 @@ import type { Encoder, SparseCodes } from "../engine/engine.ts";
 import { type HookContinuation, type HookReader, SEQUENCE_STEP } from "../model/hookedSequence.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 
-/** A row as it was read; its arrays must not be changed. */
-export interface ReadRow {
+/** A row read up to the hook; its arrays must not be changed. */
+export interface HookedRow {
   readonly ids: Int32Array;
   /** Values at the hook, [n, d]. */
   readonly x: Float32Array;
+  /** Codes of each token as in SparseCodes, [n + 1] offsets. */
+  readonly offsets: Uint32Array;
+  readonly indices: Uint32Array;
+  readonly values: Float32Array;
+  /** Holds the row's keys and values: fork before use. */
+  readonly reader: HookReader;
+}
+
+/** A row read to its end: what the model makes of it. */
+export interface ReadRow extends HookedRow {
   /** [n]: log p of the token that follows, and its rank; NaN at the end. */
   readonly logprobs: Float32Array;
   readonly ranks: Float32Array;
   /** Logits after the last token, [V]. */
   readonly logits: Float32Array;
-  /** Codes of each token as in SparseCodes, [n + 1] offsets. */
-  readonly offsets: Uint32Array;
-  readonly indices: Uint32Array;
-  readonly values: Float32Array;
-  /** Hold the row's keys and values: fork before use. */
-  readonly reader: HookReader;
+  /** As `reader`, from the hook on. */
   readonly continuation: HookContinuation;
+}
+
+/** A row that is kept: which features fire is known first, what the model makes of it once somebody asks. */
+interface Kept {
+  readonly hooked: HookedRow;
+  read: ReadRow | null;
+  /** A row that was read to its end and begins with as many of the same tokens; null where there is none, or no more need of it. */
+  before: { readonly row: ReadRow; readonly common: number } | null;
 }
 
 /** Rows kept at a time; each holds keys and values of the whole model. */
@@ -32,7 +45,7 @@ export class KeptRows {
   readonly #hook: string;
   readonly #encoder: Encoder;
   /** The one used last at the end. */
-  #rows: ReadRow[] = [];
+  #rows: Kept[] = [];
 
   constructor(model: LanguageModel, hook: string, encoder: Encoder) {
     this.#model = model;
@@ -40,67 +53,97 @@ export class KeptRows {
     this.#encoder = encoder;
   }
 
-  /** Reads a row. `others`: rows to begin from as well, which stay as they are. AbortError between two pieces of work. */
+  /** Reads a row up to the hook. `others`: rows to begin from as well, which stay as they are. AbortError between two pieces of work. */
+  async hooked(ids: Int32Array, signal?: AbortSignal, others?: KeptRows): Promise<HookedRow> {
+    return (await this.#hookedRow(ids, signal, others)).hooked;
+  }
+
+  /** Reads it to its end. */
   async read(ids: Int32Array, signal?: AbortSignal, others?: KeptRows): Promise<ReadRow> {
-    const { row: nearest, common } = this.#nearest(ids);
-    if (nearest && common === ids.length && common === nearest.ids.length) {
+    const kept = await this.#hookedRow(ids, signal, others);
+    kept.read ??= await this.#continue(kept, signal);
+    kept.before = null;
+    return kept.read;
+  }
+
+  async #hookedRow(ids: Int32Array, signal?: AbortSignal, others?: KeptRows): Promise<Kept> {
+    const { kept: nearest, common } = this.#nearest(ids);
+    if (nearest && common === ids.length && common === nearest.hooked.ids.length) {
       this.#keep(nearest, nearest);
       return nearest;
     }
     const foreign = others ? others.#nearest(ids) : undefined;
-    const base = foreign && foreign.common > common ? foreign : { row: nearest, common };
-    // Back to where a piece begins, and at least one token before the first new one: what follows it has changed.
-    const from = base.row ? Math.floor(Math.max(0, base.common - 1) / SEQUENCE_STEP) * SEQUENCE_STEP : 0;
-    const row = await this.#extend(ids, base.row, from, signal);
-    this.#keep(row, base.row === nearest && common > WORTH_TAKING_OVER ? nearest : undefined);
-    return row;
+    const base = foreign && foreign.common > common ? foreign : { kept: nearest, common };
+    const before = base.kept?.read ? { row: base.kept.read, common: base.common } : base.kept?.before;
+    const kept: Kept = {
+      hooked: await this.#extend(ids, base.kept?.hooked, goOnAt(base.common), signal),
+      read: null,
+      before: before ? { row: before.row, common: Math.min(before.common, base.common) } : null,
+    };
+    this.#keep(kept, base.kept === nearest && common > WORTH_TAKING_OVER ? nearest : undefined);
+    return kept;
   }
 
-  #nearest(ids: Int32Array): { row: ReadRow | undefined; common: number } {
-    let best: { row: ReadRow | undefined; common: number } = { row: undefined, common: 0 };
-    for (const row of this.#rows) {
+  #nearest(ids: Int32Array): { kept: Kept | undefined; common: number } {
+    let best: { kept: Kept | undefined; common: number } = { kept: undefined, common: 0 };
+    for (const kept of this.#rows) {
+      const row = kept.hooked.ids;
       let common = 0;
-      while (common < ids.length && common < row.ids.length && ids[common] === row.ids[common]) common++;
-      if (common > best.common) best = { row, common };
+      while (common < ids.length && common < row.length && ids[common] === row[common]) common++;
+      if (common > best.common) best = { kept, common };
     }
     return best;
   }
 
-  #keep(row: ReadRow, instead: ReadRow | undefined): void {
-    this.#rows = [...this.#rows.filter((kept) => kept !== instead), row].slice(-KEPT_ROWS);
+  #keep(kept: Kept, instead: Kept | undefined): void {
+    this.#rows = [...this.#rows.filter((one) => one !== instead), kept].slice(-KEPT_ROWS);
   }
 
   /** `before` up to `from`, then the rest of `ids`. Forks, so that nothing is lost when it is cancelled. */
   async #extend(
     ids: Int32Array,
-    before: ReadRow | undefined,
+    before: HookedRow | undefined,
     from: number,
     signal: AbortSignal | undefined,
-  ): Promise<ReadRow> {
+  ): Promise<HookedRow> {
     const d = this.#model.info.dModel;
-    const reader = before && from > 0 ? before.reader.fork() : this.#model.readTo(this.#hook);
-    const continuation = before && from > 0 ? before.continuation.fork() : this.#model.goOnFrom(this.#hook);
-    reader.truncate(from);
-    continuation.truncate(from);
-    const rest = ids.slice(from);
-    const x = await reader.append(rest, signal);
-    const targets = Int32Array.from(rest, (_, t) => ids[from + t + 1] ?? -1);
-    const [continued, { codes }] = await Promise.all([
-      continuation.append(rest, x, { targets, logits: true }, signal),
-      this.#encoder.encode(x, rest.length),
-    ]);
     const old = before && from > 0 ? before : undefined;
+    const reader = old ? old.reader.fork() : this.#model.readTo(this.#hook);
+    reader.truncate(from);
+    const x = await reader.append(ids.slice(from), signal);
+    const { codes } = await this.#encoder.encode(x, ids.length - from);
     return {
       ids,
       x: joined(Float32Array, old?.x.subarray(0, from * d), x),
-      logprobs: joined(Float32Array, old?.logprobs.subarray(0, from), continued.logprobs),
-      ranks: joined(Float32Array, old?.ranks.subarray(0, from), continued.ranks),
-      logits: continued.logits,
       ...joinedCodes(old, from, codes),
       reader,
+    };
+  }
+
+  /** From the hook on, as far as that isn't known of the row before. */
+  async #continue({ hooked, before }: Kept, signal: AbortSignal | undefined): Promise<ReadRow> {
+    const { ids, x } = hooked;
+    const from = before ? goOnAt(before.common) : 0;
+    const old = before && from > 0 ? before.row : undefined;
+    const continuation = old ? old.continuation.fork() : this.#model.goOnFrom(this.#hook);
+    continuation.truncate(from);
+    const rest = ids.slice(from);
+    const targets = Int32Array.from(rest, (_, t) => ids[from + t + 1] ?? -1);
+    const values = x.slice(from * this.#model.info.dModel);
+    const { logprobs, ranks, logits } = await continuation.append(rest, values, { targets, logits: true }, signal);
+    return {
+      ...hooked,
+      logprobs: joined(Float32Array, old?.logprobs.subarray(0, from), logprobs),
+      ranks: joined(Float32Array, old?.ranks.subarray(0, from), ranks),
+      logits,
       continuation,
     };
   }
+}
+
+/** Back to where a piece begins, and at least one token before the first new one: what follows it has changed. */
+function goOnAt(common: number): number {
+  return Math.floor(Math.max(0, common - 1) / SEQUENCE_STEP) * SEQUENCE_STEP;
 }
 
 function joined<A extends Float32Array | Uint32Array>(
@@ -115,10 +158,10 @@ function joined<A extends Float32Array | Uint32Array>(
 }
 
 function joinedCodes(
-  old: ReadRow | undefined,
+  old: HookedRow | undefined,
   from: number,
   codes: SparseCodes,
-): Pick<ReadRow, "offsets" | "indices" | "values"> {
+): Pick<HookedRow, "offsets" | "indices" | "values"> {
   if (!old) return codes;
   const kept = old.offsets[from]!;
   return {

@@ -1,5 +1,6 @@
 // onnxruntime's sessions of one model: made when first used, a few kept, one at work at a time.
 import * as ort from "onnxruntime-node";
+import "../formats/onnxTelemetry.ts";
 import type { ModelDevice } from "./device/modelDevice.ts";
 
 /** Sessions kept at a time. Each holds its layers' weights, laid out for the processor, so many would cost many models' memory. */
@@ -65,8 +66,14 @@ export class Sessions {
       // Batches differ in length, and a plan of memory would be kept for every one.
       enableMemPattern: false,
       ...(this.threads === undefined ? {} : { intraOpNumThreads: this.threads }),
-      // The graph has no file, so onnxruntime must be told where its weights lie.
-      extra: { session: { model_external_initializers_file_folder_path: this.folder } },
+      extra: {
+        session: {
+          // The graph has no file, so onnxruntime must be told where its weights lie.
+          model_external_initializers_file_folder_path: this.folder,
+          // Each session has threads of its own: those of one half would spin on while the other half works.
+          force_spinning_stop: "1",
+        },
+      },
     });
   }
 }

@@ -15,9 +15,9 @@ export interface InspectedToken {
   readonly id: number;
   readonly text: string;
   readonly special: boolean;
-  /** Natural logarithm; null where no token stands before. */
+  /** Natural logarithm; null where no token stands before, and in an answer without likelihoods. */
   readonly logprob: number | null;
-  /** 0: the model's first choice. */
+  /** 0: the model's first choice; null as above. */
   readonly rank: number | null;
   /** Strongest first. */
   readonly features: readonly { readonly feature: number; readonly value: number }[];
@@ -59,6 +59,8 @@ function areNamedFeatures(value: unknown): boolean {
 
 export const inspectedDocument = z.object({
   tokens: z.custom<InspectedToken[]>(areTokens, "inspected tokens"),
+  /** Whether log-probabilities and ranks are there. */
+  likelihoods: z.boolean(),
   /** [pinned][tokens] */
   pinned: z.array(z.array(z.number())),
   /** Every feature that the tokens or `pinned` name. */
@@ -144,7 +146,10 @@ const prompt = about.extend({ text: z.string(), interventions: z.array(intervent
 
 /** Part of what the host asks the service (service.ts). `ensemble` is an ensemble's folder. */
 export const inspectionRequests = {
-  /** `document` names it in later questions; `visible` is what is seen of `text`. */
+  /**
+   * `document` names it in later questions; `visible` is what is seen of `text`. Without `likelihoods` the answer comes in
+   * less than half the time, and has them only where they are known already.
+   */
   inspect: {
     params: about.extend({
       document: z.string(),
@@ -152,6 +157,7 @@ export const inspectionRequests = {
       text: z.string(),
       visible: span,
       pinned: z.array(z.number().int()),
+      likelihoods: z.boolean(),
     }),
     result: inspectedDocument,
   },

@@ -51,14 +51,17 @@ export class Inspections {
   }
 
   async inspect(question: Question<"inspect">, signal: AbortSignal): Answer<"inspect"> {
-    const { ensemble, document, kind, text, visible, pinned } = question;
+    const { ensemble, document, kind, text, visible, pinned, likelihoods } = question;
     return this.#use(ensemble, async (inspection) => {
       const { tokenizer } = inspection.model;
       const tokens: PlacedToken[] = [];
       const read = { start: text.length, end: 0 };
       let [unknown, characters] = [0, 0];
+      let complete = true;
       for (const piece of piecesOf(text, kind, visible)) {
-        const inspected = await inspection.read(piece.text, signal);
+        const reading = likelihoods ? inspection.read(piece.text, signal) : inspection.readFeatures(piece.text, signal);
+        const inspected = await reading;
+        complete &&= inspected.likelihoods;
         unknown += unknownShare(piece.text, inspected.tokens, tokenizer) * piece.text.length;
         characters += piece.text.length;
         read.start = Math.min(read.start, piece.places[0]!);
@@ -86,6 +89,7 @@ export class Inspections {
           rank: token.rank,
           features: features[t]!,
         })),
+        likelihoods: complete,
         pinned: pinned.map((feature) => tokens.map((token) => codeOf(token, feature))),
         rows: index.named([...named]),
         read: read.end < read.start ? { start: 0, end: 0 } : read,
@@ -159,7 +163,7 @@ export class Inspections {
   async compare({ ensemble, a, b, limit }: Question<"compare">, signal: AbortSignal): Answer<"compare"> {
     return this.#use(ensemble, async (inspection) => {
       // Line ends are "\n" for the model, as in a document that is inspected.
-      const read = (text: string) => inspection.read(text.replaceAll("\r\n", "\n"), signal);
+      const read = (text: string) => inspection.readFeatures(text.replaceAll("\r\n", "\n"), signal);
       const [first, second] = [await read(a), await read(b)];
       const differences = compareFeatures(first.tokens, second.tokens);
       const shownOnes = differences.slice(0, limit);
@@ -174,7 +178,7 @@ export class Inspections {
   /** Tokens of a text with their strongest features. */
   async tokens(ensemble: string, text: string, count: number, signal: AbortSignal) {
     return this.#use(ensemble, async (inspection) => {
-      const { tokens } = await inspection.read(text, signal);
+      const { tokens } = await inspection.readFeatures(text, signal);
       return tokens.map((token) => ({
         text: inspection.model.tokenizer.tokenText(token.id),
         features: strongest(token, count),

@@ -32,8 +32,12 @@ async function hover({ uri }: vscode.TextDocument, position: vscode.Position): P
   return undefined;
 }
 
+/** The hover on a word, complete: features are there before probabilities. */
 const hoverOn = (document: vscode.TextDocument, word: string) =>
-  until(`a hover is on “${word}”`, () => hover(document, document.positionAt(document.getText().indexOf(word))));
+  until(`a hover is on “${word}”`, async () => {
+    const card = await hover(document, document.positionAt(document.getText().indexOf(word)));
+    return card && !card.text.includes("is being read") && card;
+  });
 
 check("a text that is inspected has hovers: features with what to do, token, probability and rank", async () => {
   const document = await show("story.txt", "She was a nurse, and he was a doctor.\n");

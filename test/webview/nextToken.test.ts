@@ -117,12 +117,15 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
   });
   after(() => browser?.close());
 
-  async function open(host = new StandInHost()): Promise<{ page: Page; host: StandInHost; errors: string[] }> {
+  async function open(
+    host = new StandInHost(),
+    width = 620,
+  ): Promise<{ page: Page; host: StandInHost; errors: string[] }> {
     const errors: string[] = [];
     const page = await openWebview(browser, {
       bundle: "next-token",
       element: "sae-next-token",
-      width: 620,
+      width,
       height: 980,
       connect: (line) => {
         host.line = line;
@@ -238,6 +241,19 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.locator("sae-pushing-features tbody tr").first().waitFor();
     await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
     await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    return page;
+  });
+
+  inEveryTheme("next-token-narrow", async () => {
+    const { page } = await open(new StandInHost(), 300);
+    await page.locator("sae-probability-bars tbody button").first().click();
+    await page.locator("sae-pushing-features tbody tr").first().waitFor();
+    await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
+    await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    const [inner, outer] = await page
+      .locator("sae-next-token")
+      .evaluate((panel) => [panel.scrollWidth, panel.clientWidth] as const);
+    assert.ok(inner <= outer, `${inner} pixels of content in ${outer}`);
     return page;
   });
 

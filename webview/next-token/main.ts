@@ -92,6 +92,9 @@ export class SaeNextToken extends LitElement {
         overflow: auto;
         padding: 0 14px 20px;
       }
+      main {
+        container: panel / inline-size;
+      }
       h1 {
         font-size: 1em;
         font-weight: 600;
@@ -142,7 +145,7 @@ export class SaeNextToken extends LitElement {
       }
       .sides {
         display: grid;
-        grid-template-columns: repeat(auto-fit, minmax(180px, 1fr));
+        grid-template-columns: repeat(auto-fit, minmax(min(180px, 100%), 1fr));
         gap: 10px;
         margin-top: 8px;
       }

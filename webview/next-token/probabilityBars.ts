@@ -90,6 +90,32 @@ export class SaeProbabilityBars extends LitElement {
         outline: 2px solid var(--vscode-contrastActiveBorder, transparent);
         outline-offset: -2px;
       }
+      /* Narrow: the bars have a line of their own below token and numbers. */
+      @container panel (max-width: 460px) {
+        tr {
+          display: grid;
+          grid-template-columns: 1fr 74px 74px;
+          align-items: baseline;
+        }
+        th,
+        td {
+          padding: 2px 0;
+        }
+        td:first-child {
+          min-width: 0;
+          overflow: hidden;
+          text-overflow: ellipsis;
+        }
+        td.bars {
+          grid-row: 2;
+          grid-column: 1 / -1;
+          width: auto;
+          border-top: none;
+        }
+        thead td.bars {
+          display: none;
+        }
+      }
       @media (forced-colors: active) {
         .bar {
           border: 1px solid Highlight;
@@ -124,7 +150,7 @@ export class SaeProbabilityBars extends LitElement {
                 <sae-token .text=${token.text}></sae-token>
               </button>
             </td>
-            <td aria-hidden="true">${bar(token.original, false)}${this.changed ? bar(token.changed, true) : nothing}</td>
+            <td class="bars" aria-hidden="true">${bar(token.original, false)}${this.changed ? bar(token.changed, true) : nothing}</td>
             <td class="number">${probability(token.original)}</td>
             ${this.changed ? html`<td class="number">${probability(token.changed)}</td>` : nothing}
           </tr>`,

@@ -47,6 +47,26 @@ export class SaePushingFeatures extends LitElement {
       .id {
         font-family: var(--mono);
       }
+      /* Narrow: a feature's name has a line of its own, its numbers the next one. */
+      @container panel (max-width: 460px) {
+        tr {
+          display: grid;
+          grid-template-columns: 1fr 1fr 1fr 1fr 56px;
+          align-items: baseline;
+        }
+        th:first-child,
+        td:first-child {
+          grid-column: 1 / -1;
+        }
+        td + td {
+          border-top: none;
+        }
+        th,
+        td {
+          padding-left: 0;
+          white-space: normal;
+        }
+      }
     `,
   ];
 

@@ -25,7 +25,7 @@ export async function inspectText(parts: Parts, target?: vscode.NotebookCell | v
 }
 
 export function stopInspecting({ inspector }: Parts): void {
-  const active = vscode.window.activeTextEditor?.document;
+  const active = inspector.editor?.document;
   for (const document of sidesOfDiff() ?? (active ? [active] : [])) inspector.turnOff(document);
 }
 
@@ -64,12 +64,9 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
   await store.listed();
   const indexed = store.readable;
   if (indexed.length === 0) {
-    const demo = "Run the Demo";
-    const answer = await vscode.window.showInformationMessage(
-      "There is no ensemble with a feature index in this workspace yet. A run makes one; the demo takes a few minutes.",
-      demo,
+    await offerEnsemble(
+      store.ensembles.find(({ ensemble }) => ensemble.indexable && !ensemble.damage)?.ensemble.folder,
     );
-    if (answer === demo) await vscode.commands.executeCommand(commands.runDemo);
     return undefined;
   }
   const items = indexed.map(({ run, ensemble }) => ({
@@ -85,9 +82,20 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
   return chosen?.folder;
 }
 
+/** Says what is missing, with a button that makes it. `trained`: an ensemble that lacks nothing but its index. */
+async function offerEnsemble(trained: string | undefined): Promise<void> {
+  const [demo, index] = ["Run the Demo", "Build Feature Index"];
+  const message = trained
+    ? "No ensemble in this workspace has a feature index yet, which texts are read with."
+    : "There is no ensemble with a feature index in this workspace yet. A run makes one; the demo takes a few minutes.";
+  const answer = await vscode.window.showInformationMessage(message, trained ? index : demo);
+  if (answer === index) await vscode.commands.executeCommand(commands.buildIndex, trained);
+  if (answer === demo) await vscode.commands.executeCommand(commands.runDemo);
+}
+
 /** What the status bar item offers. */
 export async function inspectionMenu(parts: Parts): Promise<void> {
-  const document = vscode.window.activeTextEditor?.document;
+  const document = parts.inspector.editor?.document;
   const phase = document && parts.inspector.phase(document);
   const items: (vscode.QuickPickItem & { run(): unknown })[] = [
     { label: "$(eye-closed) Stop Inspecting This Text", run: () => stopInspecting(parts) },

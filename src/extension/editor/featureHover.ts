@@ -1,6 +1,6 @@
 // The hover on an inspected token: its strongest features with what one can do with them, then the token itself and how likely the model held it.
 import * as vscode from "vscode";
-import type { InspectedToken } from "../../protocol/inspection.ts";
+import type { InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
 import { commands } from "../ids.ts";
 import { featureWords, strengthBar } from "../words.ts";
 import type { Inspected, TextInspector } from "./textInspector.ts";
@@ -51,14 +51,22 @@ function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: st
       link("steer", commands.steerFeature, ensemble, feature, row.max),
     ].join(" · ");
     const open = link(`**${row.member}/${row.index}**`, commands.showFeature, ensemble, feature);
-    return `${row.flagged ? "⚑ " : ""}${open} ${escaped(featureWords(row))} — ${strengthBar(value, row.max)} ${value.toPrecision(3)}${found} · ${links}  \n`;
+    return `${row.flagged ? "⚑ " : ""}${open} ${named(row)} — ${strengthBar(value, row.max)} ${value.toPrecision(3)}${found} · ${links}  \n`;
   });
   const likely =
     token.logprob === null
-      ? "first token: nothing stands before it"
+      ? inspected.result.likelihoods
+        ? "first token: nothing stands before it"
+        : "its probability is being read…"
       : `p ${percent(Math.exp(token.logprob))} (log p ${token.logprob.toFixed(2).replace("-", "−")}), rank ${(token.rank! + 1).toLocaleString("en-US")}`;
   const none = token.special ? "_A special token: no feature is trained on it._  \n" : "_No feature fires here._  \n";
   return `${lines.join("") || none}\n\n\`${token.text.replaceAll("`", "ˋ").replaceAll("\n", "↵") || "␀"}\` id ${token.id} · ${likely}\n\n`;
+}
+
+/** Its label, if it has one, and the tokens that fire it most. */
+function named({ label, tokens }: NamedFeature): string {
+  const texts = escaped(featureWords({ label: "", tokens }));
+  return label ? `_${escaped(label)}_ (${texts})` : texts;
 }
 
 function percent(share: number): string {

@@ -23,7 +23,7 @@ export class InspectionStatus implements vscode.Disposable {
   }
 
   #show(inspector: TextInspector): void {
-    const document = vscode.window.activeTextEditor?.document;
+    const document = inspector.editor?.document;
     const phase = document && inspector.phase(document);
     if (!document || !phase) {
       this.#item.hide();
@@ -54,7 +54,7 @@ export class InspectionStatus implements vscode.Disposable {
     this.#item.text = `${icon} ${phase.state === "failed" ? `${name}: failed` : (pinned.at(-1) ?? name)}`;
     const lines = [`Inspecting through ${name}`];
     if (phase.state === "failed") lines.push(phase.reason);
-    if (phase.state === "reading") lines.push(inspected ? "Reading what changed…" : "Opening the model and reading…");
+    if (phase.state === "reading") lines.push(inspected ? "Reading…" : "Opening the model and reading…");
     if (pinned.length > 0) lines.push(`Tinted by ${pinned.join(", ")}`);
     else lines.push("Every token is tinted by its strongest feature");
     if (unknown)

@@ -46,6 +46,7 @@ export class TextInspector implements vscode.Disposable {
   readonly onChanged = this.#changed.event;
   readonly #subscriptions: vscode.Disposable[];
   #pinned: number[] = [];
+  #last: vscode.TextEditor | undefined;
 
   constructor(service: ServiceClient, memory: vscode.Memento) {
     this.#service = service;
@@ -55,6 +56,7 @@ export class TextInspector implements vscode.Disposable {
       vscode.workspace.onDidCloseTextDocument((document) => this.turnOff(document)),
       vscode.window.onDidChangeTextEditorVisibleRanges(({ textEditor }) => this.#scrolled(textEditor)),
       vscode.window.onDidChangeActiveTextEditor(() => this.#tell()),
+      vscode.window.onDidChangeVisibleTextEditors(() => this.#tell()),
       service.on("annotationsChanged", ({ ensemble }) => {
         if (ensemble === this.ensemble) this.#again();
       }),
@@ -82,6 +84,14 @@ export class TextInspector implements vscode.Disposable {
   pin(features: readonly number[]): void {
     this.#pinned = [...new Set(features)].slice(-mostPinned);
     this.#again();
+  }
+
+  /** The active editor; while a panel has the focus, the one that was active before, if it is still to be seen. */
+  get editor(): vscode.TextEditor | undefined {
+    const { activeTextEditor: active, visibleTextEditors: visible } = vscode.window;
+    if (active) this.#last = active;
+    else if (this.#last && !visible.includes(this.#last)) this.#last = undefined;
+    return this.#last;
   }
 
   isOn(document: vscode.TextDocument): boolean {
@@ -132,7 +142,7 @@ export class TextInspector implements vscode.Disposable {
   }
 
   #tell(): void {
-    const document = vscode.window.activeTextEditor?.document;
+    const document = this.editor?.document;
     void vscode.commands.executeCommand("setContext", inspectingContext, document ? this.isOn(document) : false);
     this.#changed.fire();
   }
@@ -170,15 +180,23 @@ export class TextInspector implements vscode.Disposable {
     this.#tell();
     const { version } = document;
     const { text, base, visible } = sentPart(document);
-    try {
-      const result = await this.#service.request(
+    const question = { ensemble, document: document.uri.toString(), kind: kindOf(document), text, visible };
+    const ask = (likelihoods: boolean) =>
+      this.#service.request(
         "inspect",
-        { ensemble, document: document.uri.toString(), kind: kindOf(document), text, visible, pinned: this.#pinned },
+        { ...question, pinned: this.#pinned, likelihoods },
         { timeout: patience, signal: abort.signal },
       );
-      if (entry.abort !== abort) return;
-      const rows = new Map(result.rows.map((row) => [row.feature, row]));
-      entry.inspected = { document, version, base, result, rows };
+    try {
+      // Features first: tints are there while probabilities are still being read.
+      for (const likelihoods of [false, true]) {
+        const result = await ask(likelihoods);
+        if (entry.abort !== abort) return;
+        const rows = new Map(result.rows.map((row) => [row.feature, row]));
+        entry.inspected = { document, version, base, result, rows };
+        if (result.likelihoods) break;
+        this.#tell();
+      }
       entry.phase = { state: "done" };
     } catch (error) {
       if (entry.abort !== abort || abort.signal.aborted) return;

@@ -20,6 +20,8 @@ export class Tints implements vscode.Disposable {
   readonly #subscriptions: vscode.Disposable[];
   /** [hue][step] */
   #types: vscode.TextEditorDecorationType[][] = [];
+  /** Editors that have tints: others need none taken away. */
+  readonly #painted = new WeakSet<vscode.TextEditor>();
 
   constructor(inspector: TextInspector) {
     this.#inspector = inspector;
@@ -69,6 +71,9 @@ export class Tints implements vscode.Disposable {
     const inspected = this.#inspector.of(editor.document);
     // Between an edit and its answer VS Code moves the old tints along with the text.
     if (inspected && inspected.version !== editor.document.version) return;
+    if (!inspected && !this.#painted.has(editor)) return;
+    if (inspected) this.#painted.add(editor);
+    else this.#painted.delete(editor);
     const ranges = inspected ? bucketed(editor, inspected, this.#inspector.pinned) : undefined;
     for (const [hue, types] of this.#types.entries())
       for (const [step, type] of types.entries()) editor.setDecorations(type, ranges?.[hue]?.[step] ?? []);

@@ -55,7 +55,7 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<FeatureHere>, v
   }
 
   async getChildren(node?: FeatureHere): Promise<FeatureHere[]> {
-    const editor = vscode.window.activeTextEditor;
+    const { editor } = this.#inspector;
     const inspected = editor && this.#inspector.of(editor.document);
     const { ensemble } = this.#inspector;
     if (node || !editor || !inspected || !ensemble) {

@@ -69,6 +69,28 @@ describe("reading", async () => {
     }
   });
 
+  test("features alone, then the rest: the same numbers, whatever was edited in between", async () => {
+    const text = prose(90);
+    const typed = fresh();
+    await typed.read(text);
+    let longer = text;
+    for (const word of [" she", " said", " that", " it", " was"]) {
+      longer += word.repeat(9);
+      const { tokens, likelihoods } = await typed.readFeatures(longer);
+      assert.equal(likelihoods, false);
+      const whole = await fresh().read(longer);
+      assertSame(
+        { text: longer, likelihoods, tokens },
+        { ...whole, tokens: whole.tokens.map((token) => ({ ...token, logprob: null, rank: null })) },
+      );
+    }
+    for (const next of [longer, `A${longer.slice(0, 300)}`, longer.slice(0, -20)]) {
+      await typed.readFeatures(next);
+      assertSame(await typed.read(next), await fresh().read(next));
+      assert.equal(await typed.readFeatures(next), await typed.read(next));
+    }
+  });
+
   test("a cancelled reading leaves what was read before as it was", async () => {
     const reader = fresh();
     const text = prose(60);

@@ -31,8 +31,14 @@ before(async () => {
 
 const inspect = (
   text: string,
-  { kind = "text" as DocumentKind, visible = { start: 0, end: 200 }, pinned = [] as number[], signal = never } = {},
-) => inspections.inspect({ ensemble, document: "d", kind, text, visible, pinned }, signal);
+  {
+    kind = "text" as DocumentKind,
+    visible = { start: 0, end: 200 },
+    pinned = [] as number[],
+    likelihoods = true,
+    signal = never,
+  } = {},
+) => inspections.inspect({ ensemble, document: "d", kind, text, visible, pinned, likelihoods }, signal);
 
 describe("a document", () => {
   test("every token with its strongest features, all of which are described, and pinned ones wherever they fire", async () => {
@@ -55,6 +61,21 @@ describe("a document", () => {
     }
     const described = new Set(rows.map((row) => row.feature));
     for (const { features } of tokens) for (const one of features) assert.ok(described.has(one.feature));
+  });
+
+  test("features come first, probabilities are filled in; both at once where they are known", async () => {
+    const text = "a small red river and an old king";
+    const features = await inspect(text, { likelihoods: false });
+    assert.equal(features.likelihoods, false);
+    assert.ok(features.tokens.every(({ logprob, rank }) => logprob === null && rank === null));
+    const all = await inspect(text);
+    assert.equal(all.likelihoods, true);
+    assert.deepEqual(
+      all.tokens.map(({ features }) => features),
+      features.tokens.map(({ features }) => features),
+    );
+    assert.ok(all.tokens.slice(1).every(({ logprob, rank }) => logprob! < 0 && rank! >= 0));
+    assert.deepEqual(await inspect(text, { likelihoods: false }), all);
   });
 
   test("features of a part are those of its tokens, by sum, maximum and rarity", async () => {
@@ -173,7 +194,15 @@ describe("where it can't", () => {
     const { paths } = JSON.parse(before) as { paths: { model: string } };
     writeFileSync(record, before.replaceAll(JSON.stringify(paths.model), JSON.stringify("/nowhere/model")));
     const fresh = new Inspections(() => open);
-    const question = { ensemble, document: "d", kind: "text", text: "the", visible: { start: 0, end: 3 }, pinned: [] };
+    const question = {
+      ensemble,
+      document: "d",
+      kind: "text",
+      text: "the",
+      visible: { start: 0, end: 3 },
+      pinned: [],
+      likelihoods: true,
+    };
     const ask = () => fresh.inspect({ ...question, kind: "text" }, never);
     await assert.rejects(ask, /experiment\.json, paths\.model: found "\/nowhere\/model", which is not there/);
     writeFileSync(record, before);
@@ -183,7 +212,14 @@ describe("where it can't", () => {
   test("an ensemble that is gone: one error that names it", async () => {
     renameSync(ensemble, `${ensemble}-elsewhere`);
     const fresh = new Inspections((where) => OpenEnsemble.open(where));
-    const question = { ensemble, document: "d", text: "the", visible: { start: 0, end: 3 }, pinned: [] };
+    const question = {
+      ensemble,
+      document: "d",
+      text: "the",
+      visible: { start: 0, end: 3 },
+      pinned: [],
+      likelihoods: true,
+    };
     await assert.rejects(fresh.inspect({ ...question, kind: "text" }, never), /ensembles.bagging/);
     renameSync(`${ensemble}-elsewhere`, ensemble);
   });
