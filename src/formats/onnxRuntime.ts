@@ -1,4 +1,5 @@
 // onnxruntime-node, loaded where it is first needed, so that everything else starts and runs on machines without it.
+import "./onnxTelemetry.ts";
 
 export type OnnxRuntime = typeof import("onnxruntime-node");
 

@@ -7,6 +7,7 @@ import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
 import { wasm } from "../engine/cpu/webAssembly.ts";
 import type { AdapterDescription } from "../engine/webgpu/protocol.ts";
 import { createWebgpuEngine, webgpuAdapters } from "../engine/webgpu/webgpuEngine.ts";
+import "../formats/onnxTelemetry.ts";
 import { encodeOnnx } from "../formats/onnx.ts";
 import { demoPath } from "./demoData.ts";
 import { productsFile } from "./device.ts";

@@ -1,5 +1,6 @@
 // onnxruntime's sessions of one model: made when first used, a few kept, one at work at a time.
 import * as ort from "onnxruntime-node";
+import "../formats/onnxTelemetry.ts";
 import type { ModelDevice } from "./device/modelDevice.ts";
 
 /** Sessions kept at a time. Each holds its layers' weights, laid out for the processor, so many would cost many models' memory. */

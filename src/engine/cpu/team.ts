@@ -1,4 +1,5 @@
 // The caller's side of the worker threads: starts them, gives each call to all, and gathers their replies. One call at a time.
+import "../../formats/onnxTelemetry.ts";
 import { Worker } from "node:worker_threads";
 import { EngineError, type StepInput } from "../engine.ts";
 import { CONTROL_WORDS, PARTIALS } from "./crew.ts";

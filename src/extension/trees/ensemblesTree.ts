@@ -35,7 +35,7 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleRow> {
 
 function importItem(): vscode.TreeItem {
   const item = new vscode.TreeItem("Import SAEs…");
-  item.description = "or drop files and folders of SAEs here";
+  item.description = "or drop them here";
   item.iconPath = new vscode.ThemeIcon("cloud-download");
   item.tooltip =
     "SAEs of SAELens, dictionary_learning, sparsify, Gemma Scope and OpenAI, one or a bag of them, become an ensemble like your own.";
