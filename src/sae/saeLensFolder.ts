@@ -22,6 +22,7 @@ import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
 const CONFIG = "cfg.json";
 export const WEIGHTS = "sae_weights.safetensors";
 const SPARSITY = "sparsity.safetensors";
+const SCALING_FACTORS = ["scaling_factor", "finetuning_scaling_factor"];
 /** log10 of a density never goes below log10(SPARSITY_EPS). */
 const SPARSITY_EPS = 1e-10;
 
@@ -79,6 +80,7 @@ export async function loadSae(folder: string): Promise<Sae> {
   }
   const { config, skip } = parseSaeLensConfig(text, configPath);
   const file = await readSafetensors(join(folder, WEIGHTS));
+  checkNoOtherTensors(file, config, skip);
   await checkScalingFactor(file);
   const weights = await readWeights(file, config, skip);
   if (config.architecture !== "batchtopk") return { config, weights };
@@ -134,9 +136,21 @@ async function readEncoder(file: Safetensors, config: SaeConfig): Promise<Float3
   return W_enc;
 }
 
+/** A tensor that the architecture doesn't use (a threshold beside a standard) would be lost silently. */
+function checkNoOtherTensors(file: Safetensors, config: SaeConfig, skip: boolean): void {
+  const stored: readonly string[] = storedNames(config, skip);
+  const { architecture } = config;
+  const threshold = architecture === "batchtopk" || architecture === "topk" ? ["topk_threshold"] : [];
+  const known = new Set([...stored, ...SCALING_FACTORS, ...threshold]);
+  const other = [...file.tensors.keys()].find((name) => !known.has(name));
+  if (other === undefined) return;
+  const found = `one that an SAE of cfg.json's architecture (${architecture}) doesn't use`;
+  throw new InputError({ file: file.path, where: `tensor ${other}`, found, expected: stored.join(", ") });
+}
+
 /** Old files carry a scaling_factor of ones that means nothing; one that isn't all ones would be lost silently. */
 async function checkScalingFactor(file: Safetensors): Promise<void> {
-  for (const name of ["scaling_factor", "finetuning_scaling_factor"]) {
+  for (const name of SCALING_FACTORS) {
     if (!file.tensors.has(name)) continue;
     const values = await tensorFloat32(file, name);
     const other = values.find((value) => Math.abs(value - 1) > 1e-5);

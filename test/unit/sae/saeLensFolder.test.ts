@@ -198,6 +198,25 @@ test("what is wrong in a folder is said with its file and place", async () => {
   await assert.rejects(loadSae(join(temporaryFolder(), "nowhere")), /nowhere.*ENOENT/);
 });
 
+test("a tensor that the architecture doesn't use is refused by name, not dropped", async () => {
+  const jumprelu = golden("saes", "sae_lens", "jumprelu");
+  const folder = temporaryFolder();
+  await saveSae(folder, await loadSae(jumprelu));
+  const path = join(folder, "cfg.json");
+  await writeFile(path, (await readFile(path, "utf8")).replace('"jumprelu"', '"standard"'));
+  const refused = (message: RegExp) =>
+    assert.rejects(loadSae(folder), (error: unknown) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.match(error.message, message);
+      assert.match(error.file, /sae_weights\.safetensors$/);
+      return true;
+    });
+  await refused(/tensor threshold: found one that .*\(standard\) doesn't use/);
+  await saveSae(folder, await loadSae(golden("saes", "sae_lens", "skip_transcoder")));
+  await writeFile(path, (await readFile(path, "utf8")).replace('"skip_transcoder"', '"transcoder"'));
+  await refused(/tensor W_skip: found one that/);
+});
+
 test("folding the activations' scale: fold_before becomes fold_after", async () => {
   const before = await loadSae(golden("saes", "sae_lens", "fold_before"));
   const after = await loadSae(golden("saes", "sae_lens", "fold_after"));
