@@ -49,7 +49,14 @@ async function openAs(file: string, options: OpenOptions): Promise<OpenedSae> {
 async function openSaeLens(folder: string, file: string, options: OpenOptions): Promise<OpenedSae> {
   const sae = await loadSae(folder);
   const metadata = metadataWith(sae.config.metadata, options);
-  return { sae: { ...sae, config: { ...sae.config, metadata } }, layout: "SAELens", path: file, warnings: [] };
+  const { topk_threshold = 1 } = sae;
+  const warnings =
+    topk_threshold > 0
+      ? []
+      : [
+          `its topk_threshold is ${topk_threshold}: every positive feature fires; expect a much larger L0 than in training`,
+        ];
+  return { sae: { ...sae, config: { ...sae.config, metadata } }, layout: "SAELens", path: file, warnings };
 }
 
 async function openStateDict(

@@ -84,8 +84,9 @@ export async function loadSae(folder: string): Promise<Sae> {
   await checkScalingFactor(file);
   const weights = await readWeights(file, config, skip);
   if (config.architecture !== "batchtopk") return { config, weights };
-  const [topk_threshold] = await tensorData(file, "topk_threshold").then((data) => Array.from(data as Float64Array));
-  return { config, weights, topk_threshold: topk_threshold ?? 0 };
+  const [topk_threshold = 0] = Array.from((await tensorData(file, "topk_threshold")) as Float64Array);
+  checkFinite(file.path, "topk_threshold", Float32Array.of(topk_threshold));
+  return { config, weights, topk_threshold };
 }
 
 /** log10 densities of a folder's sparsity.safetensors, [F]; null if it has none. */

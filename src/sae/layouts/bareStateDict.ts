@@ -2,7 +2,7 @@
 import { InputError } from "../../formats/inputError.ts";
 import { scalarOf, type TensorFile } from "../../formats/tensorFile.ts";
 import type { SaeConfig } from "../sae.ts";
-import { lengthOf, type Orientation, readMatrices, readVector } from "./matrices.ts";
+import { lengthOf, type Orientation, readMatrices, readScalar, readVector } from "./matrices.ts";
 import { checkK, metadataWith, type OpenedSae, type OpenOptions, Unsaid } from "./opened.ts";
 import type { StateDict } from "./stateDict.ts";
 
@@ -106,7 +106,7 @@ export async function readBareStateDict(file: StateDict, options: OpenOptions): 
 async function thresholds(file: TensorFile, F: number): Promise<Float32Array> {
   const size = file.tensors.get("threshold")!.shape.reduce((product, n) => product * n, 1);
   if (size !== 1) return readVector(file, "threshold", F);
-  return new Float32Array(F).fill((await scalarOf(file, "threshold"))!);
+  return new Float32Array(F).fill((await readScalar(file, "threshold"))!);
 }
 
 function numberOf(value: unknown): number | undefined {

@@ -3,7 +3,7 @@ import { InputError } from "../../formats/inputError.ts";
 import { scalarOf, type TensorFile } from "../../formats/tensorFile.ts";
 import { decoderNorms } from "../encode.ts";
 import type { Architecture, Sae, SaeConfig, SaeMetadata, SaeWeights } from "../sae.ts";
-import { lengthOf, type MatrixName, readMatrices, readVector } from "./matrices.ts";
+import { lengthOf, type MatrixName, readMatrices, readScalar, readVector } from "./matrices.ts";
 import { checkK, metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";
 import type { StateDict } from "./stateDict.ts";
 
@@ -102,7 +102,7 @@ async function chooseClass(file: StateDict, said: unknown, warnings: string[]): 
   }
   if (fitting.length === 0) refuse(`the tensors ${[...file.tensors.keys()].slice(0, 20).join(", ")}`);
   if (fitting.length === 1) return fitting[0]!;
-  const threshold = (await scalarOf(file, "threshold")) ?? -1;
+  const threshold = (await readScalar(file, "threshold")) ?? -1;
   const chosen = threshold > 0 ? "BatchTopKSAE" : "AutoEncoderTopK";
   const other = chosen === "BatchTopKSAE" ? "AutoEncoderTopK" : "BatchTopKSAE";
   const because = threshold > 0 ? `it has a threshold (${threshold.toPrecision(4)})` : "it has no threshold";
@@ -184,7 +184,7 @@ async function read(
       return sae("jumprelu", { ...weights, threshold: await readVector(file, "threshold", F) }, false);
     case "BatchTopKSAE":
     case "MatryoshkaBatchTopKSAE": {
-      const threshold = await scalarOf(file, "threshold");
+      const threshold = await readScalar(file, "threshold");
       if (threshold === undefined || threshold < 0) {
         warnings.push(
           `its threshold is ${threshold === undefined ? "missing" : `unset (${threshold})`}: every positive feature fires, as in dictionary_learning itself; expect a much larger L0 than in training`,

@@ -1,6 +1,6 @@
 // The two matrices of an SAE from a file, turned to rows of features whatever way round they are stored, and their shapes checked against each other.
 import { InputError } from "../../formats/inputError.ts";
-import { type TensorFile, tensorInfoOf, tensorOf } from "../../formats/tensorFile.ts";
+import { scalarOf, type TensorFile, tensorInfoOf, tensorOf } from "../../formats/tensorFile.ts";
 import { transposed } from "../../formats/transpose.ts";
 import { checkFinite } from "../parameters.ts";
 
@@ -75,4 +75,11 @@ export function lengthOf(file: TensorFile, name: string): number {
   const { shape } = tensorInfoOf(file, name);
   if (shape.length === 1 && shape[0]! > 0) return shape[0]!;
   throw new InputError({ file: file.path, where: `tensor ${name}`, found: `shape [${shape}]`, expected: "a vector" });
+}
+
+/** One number, in a tensor or beside the tensors; undefined where there is none. Throws InputError where it isn't finite. */
+export async function readScalar(file: TensorFile, name: string): Promise<number | undefined> {
+  const value = await scalarOf(file, name);
+  if (value !== undefined) checkFinite(file.path, name, Float32Array.of(value));
+  return value;
 }

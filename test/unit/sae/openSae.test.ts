@@ -224,6 +224,33 @@ test("a batchtopk of any kind without its threshold is read as its package reads
   assert.match(warnings.join(), /its threshold is missing: every positive feature fires/);
 });
 
+test("a threshold of all features that is no number is refused by name", async () => {
+  const folder = temporaryFolder();
+  const linear = {
+    "encoder.weight": { shape: [8, 4], data: new Float32Array(32).fill(0.1) },
+    "encoder.bias": { shape: [8], data: new Float32Array(8) },
+    "decoder.weight": { shape: [4, 8], data: new Float32Array(32).fill(0.1) },
+    b_dec: { shape: [4], data: new Float32Array(4) },
+    k: { shape: [], data: Int32Array.of(2) },
+  };
+  const file = join(folder, "batchtopk.safetensors");
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    await writeSafetensors(file, { ...linear, threshold: { shape: [], data: Float32Array.of(value) } });
+    for (const options of [{}, { dict_class: "BatchTopKSAE" }]) {
+      await refused(file, /tensor threshold: found 1 value that is not finite/, options);
+    }
+  }
+  const bare = join(folder, "bare.safetensors");
+  const { W_enc, W_dec, b_enc } = {
+    W_enc: { shape: [4, 8], data: new Float32Array(32).fill(0.1) },
+    W_dec: { shape: [8, 4], data: new Float32Array(32).fill(0.1) },
+    b_enc: { shape: [8], data: new Float32Array(8) },
+  };
+  const threshold = { shape: [1], data: Float32Array.of(Number.NaN) };
+  await writeSafetensors(bare, { W_enc, W_dec, b_enc, b_dec: linear.b_dec, threshold });
+  await refused(bare, /tensor threshold: found 1 value that is not finite/, { architecture: "jumprelu" });
+});
+
 test("an encoder stored the other way round is turned, by the lengths of the biases", async () => {
   const folder = temporaryFolder();
   const source = saes("sparsify", "topk");

@@ -9,6 +9,7 @@ import { readSafetensors, tensorEntryOf, tensorFloat32 } from "../../../src/form
 import { decode, encode } from "../../../src/sae/encode.ts";
 import { foldActivationScale, inferenceSae } from "../../../src/sae/fold.ts";
 import { initialiseSae } from "../../../src/sae/initialise.ts";
+import { openSae } from "../../../src/sae/openSae.ts";
 import { architectureWords, type Sae, trainedWidths } from "../../../src/sae/sae.ts";
 import { loadSae, loadSparsity, saveSae } from "../../../src/sae/saeLensFolder.ts";
 import { completeTrainingSaeConfig, trainingSaeSchema, trainingSaeToConfig } from "../../../src/sae/trainingConfig.ts";
@@ -215,6 +216,23 @@ test("a tensor that the architecture doesn't use is refused by name, not dropped
   await saveSae(folder, await loadSae(golden("saes", "sae_lens", "skip_transcoder")));
   await writeFile(path, (await readFile(path, "utf8")).replace('"skip_transcoder"', '"transcoder"'));
   await refused(/tensor W_skip: found one that/);
+});
+
+test("a batchtopk checkpoint's topk_threshold is a number, or refused by name", async () => {
+  const folder = temporaryFolder();
+  const sae = await loadSae(golden("saes", "sae_lens", "batchtopk_training_checkpoint"));
+  for (const topk_threshold of [Number.NaN, Number.POSITIVE_INFINITY, 1e300]) {
+    await saveSae(folder, { ...sae, topk_threshold });
+    await assert.rejects(loadSae(folder), (error: unknown) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.match(error.message, /tensor topk_threshold: found 1 value that is not finite/);
+      return true;
+    });
+  }
+  await saveSae(folder, { ...sae, topk_threshold: 0 });
+  assert.match((await openSae(folder)).warnings.join("; "), /its topk_threshold is 0: every positive feature fires/);
+  await saveSae(folder, sae);
+  assert.deepEqual((await openSae(folder)).warnings, []);
 });
 
 test("folding the activations' scale: fold_before becomes fold_after", async () => {
