@@ -1,6 +1,7 @@
 // An ensemble seen as one dictionary (arXiv 2505.16077, Proposition 3.1): one decoder and one bias that turn the ensemble's codes into its reconstruction.
 import { decoderNorms } from "./encode.ts";
 import { type Ensemble, ensembleWidth, memberOffsets } from "./ensemble.ts";
+import type { NormalizeActivations } from "./sae.ts";
 
 export interface CombinedDecoder {
   /** [J·F, d]: the members' decoder rows below each other, divided by their norms where a member rescales. */
@@ -9,19 +10,28 @@ export interface CombinedDecoder {
   readonly b_dec: Float32Array;
 }
 
+/** The first member that normalises each token: its bias depends on the token, so no one decoder stands for it. null: none. */
+export function normalisingMember({ members }: Ensemble): { member: number; how: NormalizeActivations } | null {
+  const member = members.findIndex(({ config }) =>
+    ["constant_norm_rescale", "layer_norm"].includes(config.normalize_activations),
+  );
+  return member < 0 ? null : { member, how: members[member]!.config.normalize_activations };
+}
+
 /**
  * x̂ = codes · W_dec + b_dec, with codes that carry α_j.
- * Throws RangeError where a member normalises each token (constant_norm_rescale, layer_norm): its bias depends on the token.
+ * Throws RangeError where a member normalises each token (normalisingMember).
  */
 export function combinedDecoder(ensemble: Ensemble): CombinedDecoder {
+  const normalising = normalisingMember(ensemble);
+  if (normalising) {
+    throw new RangeError(`member ${normalising.member} normalises each token (${normalising.how}): no one decoder`);
+  }
   const d = ensemble.members[0]!.config.d_in;
   const W_dec = new Float32Array(ensembleWidth(ensemble) * d);
   const b_dec = new Float64Array(d);
   const offsets = memberOffsets(ensemble);
   ensemble.members.forEach(({ config, weights }, member) => {
-    if (config.normalize_activations === "constant_norm_rescale" || config.normalize_activations === "layer_norm") {
-      throw new RangeError(`member ${member} normalises each token (${config.normalize_activations}): no one decoder`);
-    }
     const norms = config.rescale_acts_by_decoder_norm ? decoderNorms(weights, d) : null;
     const start = offsets[member]! * d;
     for (let at = 0; at < weights.W_dec.length; at++) {
