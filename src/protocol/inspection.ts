@@ -110,6 +110,8 @@ export const nextTokens = z.object({
   context: z.number().int(),
   /** The features of every intervention. */
   rows: z.array(featureRow),
+  /** How many features are flagged. */
+  flagged: z.number().int(),
 });
 export type NextTokens = z.infer<typeof nextTokens>;
 

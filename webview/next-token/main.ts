@@ -210,6 +210,11 @@ export class SaeNextToken extends LitElement {
     return this.list.filter(({ on }) => on).map(({ on: _, ...intervention }) => intervention);
   }
 
+  /** Whether anything is intervened on: all flagged features are none where nothing is flagged. */
+  get #changes(): boolean {
+    return this.#active.some(({ features, flagged }) => features.length > 0 || (flagged && this.result?.flagged !== 0));
+  }
+
   /** Asks for the distribution; a question before is cancelled. */
   async #ask(): Promise<void> {
     this.#asking.abort();
@@ -256,7 +261,7 @@ export class SaeNextToken extends LitElement {
     this.generating = true;
     this.error = "";
     const interventions = this.#active;
-    this.said = { original: "", changed: interventions.length > 0 ? "" : null };
+    this.said = { original: "", changed: this.#changes ? "" : null };
     try {
       const options = { tokens: 50, temperature: this.temperature, seed: this.seed };
       await this.#host("generate", { interventions, options }, signal);
@@ -273,7 +278,7 @@ export class SaeNextToken extends LitElement {
 
   override render() {
     const { text, result } = this;
-    const changed = this.#active.length > 0;
+    const changed = this.#changes;
     return html`<main>
       <h1>After <span class="dim">· ${this.ensemble}${result ? ` · ${result.context.toLocaleString("en-US")} tokens` : ""}</span></h1>
       ${
@@ -286,6 +291,7 @@ export class SaeNextToken extends LitElement {
       <sae-intervention-list
         .list=${this.list}
         .rows=${this.rows}
+        .flagged=${this.result?.flagged}
         @changed=${(event: CustomEvent) => this.#setList(event.detail.list)}
         @open=${(event: CustomEvent) => void this.#host("show", { feature: event.detail.feature })}
         @pick=${() => void this.#pick()}
