@@ -250,6 +250,26 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.close();
   });
 
+  test("another ensemble: its own interventions and title, and nothing that was said of the one before", async () => {
+    const { page, host } = await open();
+    await page.locator("sae-probability-bars tbody button").nth(1).click();
+    await page.locator("sae-pushing-features").waitFor();
+    await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
+    await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    const interventions = [intervention([33])];
+    notify(host.line!, nextTokenView, "ensemble", { title: "demo · boosting", interventions });
+    await page.locator("h1", { hasText: "demo · boosting" }).waitFor();
+    await page.locator("sae-intervention-list li", { hasText: "1/8" }).waitFor();
+    assert.equal(await page.locator("sae-intervention-list li").count(), 1);
+    assert.equal(await page.locator("sae-pushing-features, .side").count(), 0);
+    assert.deepEqual(host.asked.at(-1), [
+      { features: [33], flagged: false, kind: "ablate", value: 0, from: "everywhere" },
+    ]);
+    assert.equal(host.kept.length, 0, "the other list is not written over");
+    while (host.cancelled === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await page.close();
+  });
+
   test("an error is shown where it happened, and goes with the next answer", async () => {
     const host = new StandInHost();
     host.fail = "/models/gone: no such file or folder";

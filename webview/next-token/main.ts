@@ -75,6 +75,7 @@ export class SaeNextToken extends LitElement {
     this.temperature = 0;
     this.seed = 42;
     onNotification(line, nextTokenView, "cursor", (cursor) => this.#moved(cursor));
+    onNotification(line, nextTokenView, "ensemble", (ensemble) => this.#change(ensemble));
     onNotification(line, nextTokenView, "generated", (generated) => this.#hear(generated));
     onNotification(line, nextTokenView, "annotationsChanged", () => void this.#ask());
     onNotification(line, nextTokenView, "add", ({ features, kind, value }) =>
@@ -197,6 +198,20 @@ export class SaeNextToken extends LitElement {
     if (same && this.result) return;
     this.chosen = undefined;
     this.pushing = undefined;
+    void this.#ask();
+  }
+
+  /** Nothing that was said of the ensemble before holds for another one. */
+  #change({ title, interventions }: { title: string; interventions: readonly ShownIntervention[] }): void {
+    this.#generating.abort();
+    this.#pushing.abort();
+    this.list = interventions;
+    this.rows = new Map();
+    this.result = undefined;
+    this.said = undefined;
+    this.chosen = undefined;
+    this.pushing = undefined;
+    this.ensemble = title;
     void this.#ask();
   }
 
