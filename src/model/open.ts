@@ -22,6 +22,7 @@ import { gpt2Family } from "./gpt2.ts";
 import { gptNeoXFamily } from "./gptNeoX.ts";
 import { openTokenizer, openWeights, readConfig } from "./huggingFaceFolder.ts";
 import type { LanguageModel, Tokenizer } from "./languageModel.ts";
+import { requireLayersHeld } from "./layersHeld.ts";
 import { llamaFamily } from "./llama.ts";
 import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import { onnxFileInfo } from "./onnxFileInfo.ts";
@@ -150,6 +151,7 @@ async function openFolder(folder: string, options: OpenOptions): Promise<Opened>
   }
   const family = familyOf(config["model_type"], path, "model_type");
   const checkpoint = await openWeights(folder);
+  requireLayersHeld(config, checkpoint.tensors.keys(), path);
   const decoder = await family.open(config, path, checkpoint);
   return { decoder, checkpoint, tokenizer: await openTokenizer(folder, config) };
 }
