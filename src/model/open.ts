@@ -24,6 +24,7 @@ import { openTokenizer, openWeights, readConfig } from "./huggingFaceFolder.ts";
 import type { LanguageModel, Tokenizer } from "./languageModel.ts";
 import { requireLayersHeld } from "./layersHeld.ts";
 import { llamaFamily } from "./llama.ts";
+import { requireExternalWeights } from "./onnxExternalWeights.ts";
 import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import { onnxFileInfo } from "./onnxFileInfo.ts";
 import { qwenFamily } from "./qwen.ts";
@@ -112,6 +113,7 @@ async function openOnnxFile(path: string, options: OpenOptions): Promise<Languag
       ? above
       : dirname(above);
   const graphs = new OnnxFileGraphs(await readOnnx(path));
+  await requireExternalWeights(path, graphs.graph.tensors);
   const { config } = existsSync(join(folder, "config.json")) ? await readConfig(folder) : { config: {} };
   const tokenizer = await openTokenizer(folder, config);
   const { OnnxFileModel } = await import("./onnxFileModel.ts");
