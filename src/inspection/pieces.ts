@@ -16,28 +16,62 @@ export interface Piece {
   readonly places: Uint32Array;
 }
 
-/** Most characters read at a time: about 1,500 tokens of English. */
+/** What is read of a document. */
+export interface Seen {
+  readonly pieces: readonly Piece[];
+  /** Whether everything that is seen is in them. */
+  readonly whole: boolean;
+}
+
+/** Most characters read at a time, where no more are seen: about 1,500 tokens of English. */
 export const MOST_CHARACTERS = 6000;
+/** Most that are read of a screen that shows more than that. */
+export const MOST_SEEN = 20_000;
 /** Characters of context kept before what is seen of a document that is longer. */
 const CONTEXT = 2000;
 /** Windows begin at multiples of this (or the next line), so that scrolling a little doesn't begin anew. */
 const STEP = 1000;
 
 /** The texts of a document that its visible part shows. */
-export function piecesOf(document: string, kind: DocumentKind, visible: Span): Piece[] {
-  if (kind === "text") return [textPiece(document, textWindow(document, visible))];
+export function piecesOf(document: string, kind: DocumentKind, visible: Span): Seen {
+  if (kind === "text") {
+    const window = textWindow(document, visible);
+    return { pieces: [textPiece(document, window)], whole: covers(window, visible, document.length) };
+  }
   const cells = kind === "jsonl" ? jsonCells(document, visible) : tableCells(document, kind === "csv" ? "," : "\t");
   const lineEnd = document.indexOf("\n", visible.end);
   const last = lineEnd < 0 ? document.length : lineEnd;
-  const shown: Piece[] = [];
+  const pieces: Piece[] = [];
   let characters = 0;
   for (const cell of cells) {
-    if (cell.places.at(-1)! < visible.start || cell.text.trim() === "") continue;
-    if (cell.places[0]! > last || characters + cell.text.length > MOST_CHARACTERS) break;
-    characters += cell.text.length;
-    shown.push(cell);
+    const [from, to] = [cell.places[0]!, cell.places.at(-1)!];
+    if (to < visible.start || cell.text.trim() === "") continue;
+    if (from > last) break;
+    // What is not seen of the last line comes along only where there is room for it anyway.
+    const seen = from < visible.end;
+    const room = (seen ? MOST_SEEN : MOST_CHARACTERS) - characters;
+    if (room <= 0) return { pieces, whole: !seen };
+    const within = { start: unitAt(cell, visible.start), end: unitAt(cell, visible.end) };
+    const window = textWindow(cell.text, within, room);
+    characters += window.end - window.start;
+    pieces.push(part(cell, window));
+    if (seen && !covers(window, within, cell.text.length)) return { pieces, whole: false };
   }
-  return shown;
+  return { pieces, whole: true };
+}
+
+function covers(window: Span, visible: Span, length: number): boolean {
+  return window.start <= visible.start && window.end >= Math.min(visible.end, length);
+}
+
+/** The first unit of a piece's text that stands at a place of the document or after it. */
+function unitAt({ text, places }: Piece, place: number): number {
+  const unit = places.findIndex((at) => at >= place);
+  return unit < 0 ? text.length : unit;
+}
+
+function part({ text, places }: Piece, { start, end }: Span): Piece {
+  return { text: text.slice(start, end), places: places.slice(start, end + 1) };
 }
 
 /** What stands before a cursor, for the model to go on from: of a table or jsonl the cell's part; null outside of any cell. */
@@ -57,14 +91,18 @@ export function textBefore(document: string, kind: DocumentKind, offset: number)
   return null;
 }
 
-/** Everything, or from some context before the visible part on. */
-export function textWindow(document: string, visible: Span): Span {
-  if (document.length <= MOST_CHARACTERS) return { start: 0, end: document.length };
+/** Everything, or from some context before the visible part to its end; where there is no room for both, less context. */
+export function textWindow(document: string, visible: Span, room = MOST_SEEN): Span {
+  if (document.length <= Math.min(MOST_CHARACTERS, room)) return { start: 0, end: document.length };
   const from = Math.floor(Math.max(0, visible.start - CONTEXT) / STEP) * STEP;
   const line = from === 0 ? -1 : document.lastIndexOf("\n", from - 1);
+  const seenEnd = Math.min(visible.end, document.length);
+  const withContext = from - line > CONTEXT ? from : line + 1;
+  const begin = Math.max(withContext, Math.min(visible.start, seenEnd - room));
   // In a line longer than all that, the window begins inside of it, never inside a surrogate pair.
-  const start = wholeCharacter(document, from - line > CONTEXT ? from : line + 1);
-  return { start, end: wholeCharacter(document, Math.min(document.length, start + MOST_CHARACTERS)) };
+  const start = wholeCharacter(document, begin);
+  const end = Math.max(start + MOST_CHARACTERS, Math.ceil(seenEnd / STEP) * STEP);
+  return { start, end: wholeCharacter(document, Math.min(document.length, start + room, end)) };
 }
 
 function wholeCharacter(document: string, at: number): number {

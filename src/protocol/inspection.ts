@@ -67,6 +67,8 @@ export const inspectedDocument = z.object({
   rows: z.custom<NamedFeature[]>(areNamedFeatures, "named features"),
   /** What was read; less than everything in a long document. */
   read: span,
+  /** Whether all that is seen was read: a screen can show more than is read at a time. */
+  wholeScreen: z.boolean(),
   /** Share of characters that the tokenizer has no name for. */
   unknown: z.number(),
 });

@@ -58,7 +58,8 @@ export class Inspections {
       const read = { start: text.length, end: 0 };
       let [unknown, characters] = [0, 0];
       let complete = true;
-      for (const piece of piecesOf(text, kind, visible)) {
+      const seen = piecesOf(text, kind, visible);
+      for (const piece of seen.pieces) {
         const reading = likelihoods ? inspection.read(piece.text, signal) : inspection.readFeatures(piece.text, signal);
         const inspected = await reading;
         complete &&= inspected.likelihoods;
@@ -93,6 +94,7 @@ export class Inspections {
         pinned: pinned.map((feature) => tokens.map((token) => codeOf(token, feature))),
         rows: index.named([...named]),
         read: read.end < read.start ? { start: 0, end: 0 } : read,
+        wholeScreen: seen.whole,
         unknown: characters === 0 ? 0 : unknown / characters,
       };
     });

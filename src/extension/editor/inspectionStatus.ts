@@ -51,7 +51,9 @@ export class InspectionStatus implements vscode.Disposable {
           : unknown
             ? "$(warning)"
             : "$(eye)";
-    this.#item.text = `${icon} ${phase.state === "failed" ? `${name}: failed` : (pinned.at(-1) ?? name)}`;
+    const partly = inspected?.result.wholeScreen === false;
+    const subject = `${pinned.at(-1) ?? name}${partly ? " (part of the screen)" : ""}`;
+    this.#item.text = `${icon} ${phase.state === "failed" ? `${name}: failed` : subject}`;
     const lines = [`Inspecting through ${name}`];
     if (phase.state === "failed") lines.push(phase.reason);
     if (phase.state === "reading") lines.push(inspected ? "Reading…" : "Opening the model and reading…");
@@ -67,6 +69,8 @@ export class InspectionStatus implements vscode.Disposable {
         `${inspected.result.tokens.length.toLocaleString("en-US")} tokens read, characters ${(inspected.base + read.start).toLocaleString("en-US")} to ${(inspected.base + read.end).toLocaleString("en-US")}`,
       );
     }
+    if (partly)
+      lines.push("The screen shows more than is read at a time: its end is not read. Scroll there to read it.");
     this.#item.tooltip = lines.join("\n");
     this.#item.show();
   }

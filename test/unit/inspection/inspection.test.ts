@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { compareFeatures, featuresHere } from "../../../src/inspection/featuresHere.ts";
 import { type InspectedText, Inspection, strongest } from "../../../src/inspection/inspection.ts";
-import { MOST_CHARACTERS, piecesOf, textBefore } from "../../../src/inspection/pieces.ts";
+import { MOST_CHARACTERS, MOST_SEEN, piecesOf, textBefore } from "../../../src/inspection/pieces.ts";
 import { textTokens, unknownShare } from "../../../src/inspection/textTokens.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import { oneRow } from "../model/references.ts";
@@ -216,13 +216,13 @@ describe("tokens and characters", async () => {
 describe("pieces of documents", () => {
   const all = { start: 0, end: Number.MAX_SAFE_INTEGER };
   const placed = (document: string, kind: "text" | "jsonl" | "csv" | "tsv") =>
-    piecesOf(document, kind, all).map(({ text, places }) => ({
+    piecesOf(document, kind, all).pieces.map(({ text, places }) => ({
       text,
       from: document.slice(places[0], places.at(-1)),
     }));
 
   test("a short text is one piece; line ends are one character of it", () => {
-    const [piece, ...others] = piecesOf("a\r\nb", "text", { start: 0, end: 1 });
+    const [piece, ...others] = piecesOf("a\r\nb", "text", { start: 0, end: 1 }).pieces;
     assert.equal(others.length, 0);
     assert.equal(piece!.text, "a\nb");
     assert.deepEqual([...piece!.places], [0, 1, 3, 4]);
@@ -231,14 +231,67 @@ describe("pieces of documents", () => {
   test("of a long text, what is seen with context before; the same while scrolling a little", () => {
     const document = Array.from({ length: 2000 }, (_, i) => `line ${i} 😀`).join("\n");
     const visible = { start: 15_500, end: 16_500 };
-    const [piece] = piecesOf(document, "text", visible);
+    const [piece] = piecesOf(document, "text", visible).pieces;
     const [start, end] = [piece!.places[0]!, piece!.places.at(-1)!];
     assert.ok(start < visible.start - 1000 && end > visible.end && end - start <= MOST_CHARACTERS);
     assert.equal(document[start - 1], "\n");
-    const [scrolled] = piecesOf(document, "text", { start: 15_700, end: 16_700 });
+    const [scrolled] = piecesOf(document, "text", { start: 15_700, end: 16_700 }).pieces;
     assert.equal(scrolled!.places[0], start);
-    const [oneLine] = piecesOf("😀".repeat(20_000), "text", { start: 10_001, end: 10_050 });
+    const [oneLine] = piecesOf("😀".repeat(20_000), "text", { start: 10_001, end: 10_050 }).pieces;
     assert.match(oneLine!.text, /^(😀)+$/);
+  });
+
+  test("a screen of more than is usually read is read to its end, up to a limit; then it says so", () => {
+    const line = `${"x".repeat(119)}\n`;
+    const document = line.repeat(1000);
+    for (const first of [0, 7, 300, 940]) {
+      const visible = { start: first * 120, end: (first + 60) * 120 };
+      const { pieces, whole } = piecesOf(document, "text", visible);
+      const [start, end] = [pieces[0]!.places[0]!, pieces[0]!.places.at(-1)!];
+      assert.ok(start <= Math.max(0, visible.start - 1000) && end >= visible.end, `${start} to ${end}`);
+      assert.equal(whole, true);
+    }
+    // 19,200 characters are seen: less context before them. Of 24,000 the first part.
+    const most = piecesOf(document, "text", { start: 36_000, end: 55_200 });
+    assert.equal(most.pieces[0]!.places.at(-1), 55_200);
+    assert.equal(most.pieces[0]!.text.length, MOST_SEEN);
+    assert.equal(most.whole, true);
+    const tooMuch = piecesOf(document, "text", { start: 36_000, end: 60_000 });
+    assert.deepEqual([tooMuch.pieces[0]!.places[0], tooMuch.pieces[0]!.places.at(-1)], [36_000, 36_000 + MOST_SEEN]);
+    assert.equal(tooMuch.whole, false);
+  });
+
+  test("of a cell longer than is read at a time, what is seen with context before", () => {
+    const long = "she was ".repeat(875);
+    for (const [kind, document] of [
+      ["jsonl", `{"text": "${long}"}\n{"text": "two"}\n`],
+      ["csv", `text\n"${long}"\ntwo\n`],
+    ] as const) {
+      const { pieces, whole } = piecesOf(document, kind, { start: 0, end: document.length });
+      assert.equal(pieces.find(({ text }) => text.length > 5)!.text, long);
+      assert.equal(pieces.at(-1)!.text, "two");
+      assert.equal(whole, true);
+      const beginning = piecesOf(document, kind, { start: 0, end: 3000 });
+      assert.equal(beginning.pieces.find(({ text }) => text.length > 5)!.text, long.slice(0, MOST_CHARACTERS));
+      assert.equal(beginning.whole, true);
+    }
+    const huge = `{"text": "${"y".repeat(100_000)}"}`;
+    const visible = { start: 50_010, end: 53_000 };
+    const [piece] = piecesOf(huge, "jsonl", visible).pieces;
+    const [start, end] = [piece!.places[0]!, piece!.places.at(-1)!];
+    assert.ok(start <= visible.start - 2000 && end >= visible.end && end - start <= MOST_CHARACTERS);
+  });
+
+  test("rows of a screen: as many as there is room for, and whether that is all", () => {
+    const document = `${JSON.stringify({ text: "z".repeat(1400) })}\n`.repeat(40);
+    const { pieces, whole } = piecesOf(document, "jsonl", { start: 0, end: document.length });
+    assert.equal(pieces.length, Math.ceil(MOST_SEEN / 1400));
+    assert.equal(
+      pieces.reduce((sum, { text }) => sum + text.length, 0),
+      MOST_SEEN,
+    );
+    assert.equal(whole, false);
+    assert.equal(piecesOf(document, "jsonl", { start: 0, end: 14_000 }).whole, true);
   });
 
   test("jsonl: string values, escapes undone, each character at its place", () => {
@@ -247,9 +300,9 @@ describe("pieces of documents", () => {
       placed(document, "jsonl").map(({ text }) => text),
       ['She\né"x"', "a b", "two"],
     );
-    const [piece] = piecesOf(document, "jsonl", { start: 0, end: 5 });
+    const [piece] = piecesOf(document, "jsonl", { start: 0, end: 5 }).pieces;
     assert.equal(document.slice(piece!.places[4], piece!.places[5]), "\\u00e9");
-    assert.equal(piecesOf(document, "jsonl", { start: document.length - 3, end: document.length }).length, 1);
+    assert.equal(piecesOf(document, "jsonl", { start: document.length - 3, end: document.length }).pieces.length, 1);
   });
 
   test("csv and tsv: cells that are no numbers, quotes and line ends inside of them", () => {

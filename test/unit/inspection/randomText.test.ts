@@ -90,7 +90,7 @@ function checkTokenizer(tokenizer: Tokenizer, seed: number): void {
     assertOnWholeCharacters(text, textTokens(text, tokenizer), tokenizer);
 
     const document = text.replaceAll("\n", "\r\n");
-    for (const piece of piecesOf(document, "text", { start: 0, end: document.length }))
+    for (const piece of piecesOf(document, "text", { start: 0, end: document.length }).pieces)
       for (const token of placed(piece, tokenizer))
         assert.equal(document.slice(token.start, token.end).replaceAll("\r\n", "\n"), token.text);
 
@@ -99,7 +99,7 @@ function checkTokenizer(tokenizer: Tokenizer, seed: number): void {
       random.uniform() < 0.5 ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
     );
     const line = `{"id": 7, "text": ${escaped}}`;
-    for (const piece of piecesOf(line, "jsonl", { start: 0, end: line.length })) {
+    for (const piece of piecesOf(line, "jsonl", { start: 0, end: line.length }).pieces) {
       assert.equal(piece.text, text);
       for (const token of placed(piece, tokenizer))
         assert.equal(JSON.parse(`"${line.slice(token.start, token.end)}"`), token.text);
@@ -107,7 +107,7 @@ function checkTokenizer(tokenizer: Tokenizer, seed: number): void {
 
     const cell = text.replaceAll("\r", "");
     const table = `7,"${cell.replaceAll('"', '""').replaceAll("\n", "\r\n")}",2\r\n`;
-    for (const piece of piecesOf(table, "csv", { start: 0, end: table.length })) {
+    for (const piece of piecesOf(table, "csv", { start: 0, end: table.length }).pieces) {
       assert.equal(piece.text, cell);
       for (const token of placed(piece, tokenizer)) {
         const written = table.slice(token.start, token.end).replaceAll("\r\n", "\n").replaceAll('""', '"');

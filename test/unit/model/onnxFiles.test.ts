@@ -182,8 +182,11 @@ describe("what can't be used is an InputError", () => {
     for (const size of moved.shape) pbf.writeVarintField(1, size);
     pbf.writeVarintField(2, moved.dataType);
     pbf.writeStringField(8, moved.name);
-    for (const entry of Object.entries(place))
-      pbf.writeMessage(13, (words, p) => void words.forEach((s, i) => p.writeStringField(i + 1, s)), entry);
+    const writeEntry = ([key, value]: readonly [string, string], to: PbfWriter) => {
+      to.writeStringField(1, key);
+      to.writeStringField(2, value);
+    };
+    for (const entry of Object.entries(place)) pbf.writeMessage(13, writeEntry, entry);
     pbf.writeVarintField(14, 1);
     const tensors = file.graph.tensors.map((tensor) => (tensor === moved ? { ...tensor, raw: pbf.finish() } : tensor));
     writeFileSync(path, encodeOnnxFile(file, { ...file.graph, tensors }));

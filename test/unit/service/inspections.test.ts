@@ -108,9 +108,12 @@ describe("a document", () => {
     const line = "the old nurse saw a small red river\n";
     const text = line.repeat(5000);
     const visible = { start: 100 * line.length, end: 140 * line.length };
-    const { tokens, read } = await inspect(text, { visible });
+    const { tokens, read, wholeScreen } = await inspect(text, { visible });
+    assert.equal(wholeScreen, true);
     assert.ok(read.start < visible.start && read.end > visible.end && read.end - read.start < 10_000);
     assert.ok(tokens.every(({ start, end }) => start >= read.start && end <= read.end));
+    const screen = { start: 0, end: 25_000 };
+    assert.equal((await inspect(text, { visible: screen, likelihoods: false })).wholeScreen, false);
     const cells = await inspect('{"id": 1, "text": "the nurse"}\n{"id": 2, "text": "a king"}\n', { kind: "jsonl" });
     const written = '{"id": 1, "text": "the nurse"}\n';
     assert.ok(cells.tokens.every(({ start }) => start >= written.indexOf("the") && start !== written.length));
