@@ -108,17 +108,17 @@ export const service = {
     },
     /** Layers of the model that an experiment would name so; null where it isn't here or can't be read yet. */
     modelLayers: { params: z.object({ model: z.string() }), result: z.object({ layers: z.number().int().nullable() }) },
-    /** Opens SAEs in any layout: the hook that they name, or null, and what no file says and a person must; errors say what can't be read. */
+    /** Opens SAEs in any layout: the hook that they share, or null, and what no file says and a person must; errors say what can't be read, and whose hook is another. */
     describeSaes: {
       params: z.object({ paths: z.array(z.string()).min(1), said: saidOfSaes }),
       result: z.object({ hook: z.string().nullable(), ask: z.enum(["architecture", "k"]).nullable() }),
     },
-    /** Writes SAEs as one ensemble's folder, and the experiment that evaluates and indexes it. */
+    /** Writes SAEs as one ensemble's folder, and the experiment that evaluates and indexes it. `hook_name`: a person's word, where no file says one. */
     importSaes: {
       params: z.object({
         paths: z.array(z.string()).min(1),
         folder: z.string(),
-        hook_name: z.string(),
+        hook_name: z.string().optional(),
         said: saidOfSaes,
         model: z.string(),
         text: z.string(),

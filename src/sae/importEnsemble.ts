@@ -39,7 +39,38 @@ export async function openSources(paths: readonly string[], options: OpenOptions
     });
     sources.push({ path, ensemble, members });
   }
-  return sources;
+  return withModelWarnings(sources, options.model_name);
+}
+
+/** Says of each member whose model is another than the one said, or else the first that a member names. */
+function withModelWarnings(sources: readonly ImportSource[], said: string | undefined): ImportSource[] {
+  const nameOf = ({ sae }: OpenedSae) => sae.config.metadata.model_name;
+  // Packages name a model with its owner or without.
+  const bare = (name: string) => name.split("/").at(-1)!.toLowerCase();
+  const first = said ?? sources.flatMap(({ members }) => members.map(nameOf)).find((name) => name !== undefined);
+  const withWarning = (member: OpenedSae): OpenedSae => {
+    const name = nameOf(member);
+    if (name === undefined || first === undefined || bare(name) === bare(first)) return member;
+    const warning = `it was trained on ${name}, not on ${first}: on another model's activations its features mean little`;
+    return member.warnings.includes(warning) ? member : { ...member, warnings: [...member.warnings, warning] };
+  };
+  return sources.map((source) => ({ ...source, members: source.members.map(withWarning) }));
+}
+
+/**
+ * The hook that all members were trained at: what is said on import, or what they say; undefined where nobody says it.
+ * Throws InputError where a member says another.
+ */
+export function sharedHook(sources: readonly ImportSource[], said?: string): string | undefined {
+  const opened = sources.flatMap(({ members }) => members);
+  const hookOf = ({ sae }: OpenedSae) => sae.config.metadata.hook_name;
+  const first = opened.find((member) => hookOf(member) !== undefined);
+  const shared = said ?? (first && hookOf(first));
+  const other = opened.find((member) => (hookOf(member) ?? shared) !== shared);
+  if (!other) return shared;
+  const whose = said === undefined ? `as of ${first!.path}` : "as asked for";
+  const expected = `${shared}, ${whose}: all must be of one hook`;
+  throw new InputError({ file: other.path, where: "hook_name", found: hookOf(other)!, expected });
 }
 
 /**
@@ -56,17 +87,15 @@ export function importedEnsemble(
   const refuse = (path: string, where: string, found: string, expected: string): never => {
     throw new InputError({ file: path, where, found, expected });
   };
-  const hooks = opened.map(({ sae }) => sae.config.metadata.hook_name);
-  const named = hook ?? hooks.find((name) => name !== undefined);
+  const named = sharedHook(sources, hook);
   if (named === undefined) {
     return refuse(first.path, "hook_name", "nothing", "the hook that it was trained at, said on import (--hook)");
   }
-  for (const [j, { sae, path }] of opened.entries()) {
+  for (const { sae, path } of opened) {
     const reason = notForEnsembles(sae);
     if (reason) refuse(path, "architecture", reason, "an SAE");
     const { d_in } = first.sae.config;
     if (sae.config.d_in !== d_in) refuse(path, "d_in", `${sae.config.d_in}`, `${d_in}, as of ${first.path}`);
-    if ((hooks[j] ?? named) !== named) refuse(path, "hook_name", hooks[j]!, `${named}, the ensemble's hook`);
   }
   const whole = sources.length === 1 ? sources[0]!.ensemble : null;
   const chosen = method ?? whole?.method ?? (opened.length === 1 ? "single" : "bagging");

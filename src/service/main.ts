@@ -20,7 +20,7 @@ import { sourcePlace } from "../jobs/sourceText.ts";
 import { layersOfModel } from "../model/layerCount.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
-import { openSources } from "../sae/importEnsemble.ts";
+import { openSources, sharedHook } from "../sae/importEnsemble.ts";
 import { Unsaid } from "../sae/layouts/opened.ts";
 import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
@@ -153,15 +153,14 @@ answer(connection, service, {
   describeSaes: async ({ paths, said }, signal) => {
     try {
       const sources = await openSources(await localSaes({ paths, signal }), { ...said });
-      const hooks = sources.flatMap(({ members }) => members.map(({ sae }) => sae.config.metadata.hook_name));
-      return { hook: hooks.find((name) => name !== undefined) ?? null, ask: null };
+      return { hook: sharedHook(sources) ?? null, ask: null };
     } catch (error) {
       if (error instanceof Unsaid) return { hook: null, ask: error.ask };
       throw error;
     }
   },
   importSaes: async ({ paths, folder, hook_name, said, model, text }, signal) => {
-    const options = { ...said, hook_name };
+    const options = { ...said, ...(hook_name !== undefined && { hook_name }) };
     const { members, experiment } = await importSaes({ paths, folder, model, text, signal, options });
     const lines = members.map(
       ({ path, layout, architecture, d_in, d_sae, explained_variance, l0 }) =>

@@ -24,8 +24,9 @@ export async function importSaes({ service, output }: Parts, dropped?: readonly 
     said = { ...said, ...more };
     described = await service.request("describeSaes", { paths, said }, { timeout: IMPORTING });
   }
-  const hook_name = described.hook ?? (await askHook(title));
-  if (!hook_name) return;
+  // Said only where no file says it: what a file says is not to be overruled.
+  const hook_name = described.hook === null ? await askHook(title) : undefined;
+  if (described.hook === null && !hook_name) return;
   const name = await vscode.window.showInputBox({
     title,
     prompt: "What to call the ensemble",
@@ -44,7 +45,7 @@ export async function importSaes({ service, output }: Parts, dropped?: readonly 
       const abort = new AbortController();
       token.onCancellationRequested(() => abort.abort());
       const folder = join(workspace.uri.fsPath, "imported", name);
-      const request = { paths, folder, hook_name, said, model, text };
+      const request = { paths, folder, ...(hook_name && { hook_name }), said, model, text };
       return service.request("importSaes", request, { timeout: IMPORTING, signal: abort.signal });
     },
   );

@@ -61,7 +61,7 @@ export async function readGemmaScope(
     apply_b_dec_to_input: false,
     normalize_activations: "none",
     dtype: "float32",
-    metadata: metadataWith(metadataOf(file.path, config), options),
+    metadata: metadataWith(metadataOf(config), options, hintOf(file.path)),
   };
   return {
     sae: {
@@ -86,24 +86,26 @@ function otherWidth(file: StateDict, name: string, F: number, d: number): boolea
   return shape.length === 2 && shape.includes(F) && !shape.includes(d);
 }
 
-/** "model.layers.12.output" in config.json, or …-res/layer_12/… in the path. */
-function metadataOf(path: string, config: Record<string, unknown> | null): SaeMetadata {
+/** "model.layers.12.output" in config.json. */
+function metadataOf(config: Record<string, unknown> | null): SaeMetadata {
   const model_name = typeof config?.["model_name"] === "string" ? config["model_name"] : undefined;
   const [, moduleLayer, part] =
     /^model\.layers\.(\d+)\.(output|mlp|self_attn|post_feedforward_layernorm)/.exec(
       String(config?.["hf_hook_point_in"] ?? ""),
     ) ?? [];
-  if (moduleLayer !== undefined) {
-    const hook = part === "output" ? { hook_name: `blocks.${moduleLayer}.hook_resid_post` } : {};
-    return { ...(model_name && { model_name }), ...hook };
-  }
+  const isResidual = moduleLayer !== undefined && part === "output";
+  return {
+    ...(model_name && { model_name }),
+    ...(isResidual && { hook_name: `blocks.${moduleLayer}.hook_resid_post` }),
+  };
+}
+
+/** …-res/layer_12/… in the path. */
+function hintOf(path: string): SaeMetadata {
   const [, layer] = /(?:^|[\\/])layer_(\d+)(?:[\\/]|$)/.exec(path) ?? [];
   const [, kind] = /gemma-scope-[^\\/]*-(res|mlp|att)(?:[\\/-]|$)/.exec(path) ?? [];
   const hooks: Readonly<Record<string, string>> = { res: "hook_resid_post", mlp: "hook_mlp_out" };
   // -att SAEs read hook_z, which is no hook of a width d_model.
   const hook = kind === undefined ? undefined : hooks[kind];
-  return {
-    ...(model_name && { model_name }),
-    ...(layer !== undefined && hook && { hook_name: `blocks.${layer}.${hook}` }),
-  };
+  return layer !== undefined && hook ? { hook_name: `blocks.${layer}.${hook}` } : {};
 }

@@ -35,13 +35,11 @@ export interface OpenedSae {
   readonly warnings: readonly string[];
 }
 
-/** Metadata with the person's word over the files'. */
-export function metadataWith(found: SaeMetadata, options: OpenOptions): SaeMetadata {
-  return {
-    ...found,
-    ...(options.hook_name !== undefined && { hook_name: options.hook_name }),
-    ...(options.model_name !== undefined && { model_name: options.model_name }),
-  };
+/** Metadata: what the files say, then a person's word where they don't, then what the path hints at. */
+export function metadataWith(found: SaeMetadata, options: OpenOptions, hinted: SaeMetadata = {}): SaeMetadata {
+  const hook_name = found.hook_name ?? options.hook_name ?? hinted.hook_name;
+  const model_name = found.model_name ?? options.model_name ?? hinted.model_name;
+  return { ...found, ...(hook_name !== undefined && { hook_name }), ...(model_name !== undefined && { model_name }) };
 }
 
 /** Throws where a number of active features is missing (Unsaid) or can't be one of an SAE of F features. */

@@ -64,7 +64,7 @@ export async function readSparsify(
     apply_b_dec_to_input: !transcode,
     normalize_activations: "none",
     dtype: "float32",
-    metadata: metadataWith(hook ? { hook_name: hook } : {}, options),
+    metadata: metadataWith({}, options, hook ? { hook_name: hook } : {}),
   };
   const sae: Sae = {
     config,

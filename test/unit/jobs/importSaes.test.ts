@@ -11,6 +11,7 @@ import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { type ImportRequest, importSaes } from "../../../src/jobs/importSaes.ts";
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { openSources, sharedHook } from "../../../src/sae/importEnsemble.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
 import type { Sae } from "../../../src/sae/sae.ts";
 import { loadSae, saveSae } from "../../../src/sae/saeLensFolder.ts";
@@ -107,6 +108,38 @@ test("a matrix read the wrong way round is caught by name, without activations",
     assert.match(warnings.join("; "), new RegExp(`${name} seems to be stored the other way round`));
   }
   assert.deepEqual((await openSae(ours)).warnings, []);
+});
+
+test("SAEs of two hooks are refused by name, whatever a person says; of two models they are taken with a warning", async () => {
+  const at = async (name: string, metadata: Partial<Sae["config"]["metadata"]>) => {
+    const config = { ...sae.config, metadata: { ...sae.config.metadata, ...metadata } };
+    await saveSae(join(folder, name), { ...sae, config });
+    return join(folder, name);
+  };
+  const low = await at("low", { hook_name: "blocks.0.hook_resid_post", model_name: "owner/Llama" });
+  const high = await at("high", { hook_name, model_name: "llama" });
+  const foreign = await at("foreign", { hook_name, model_name: "gpt2" });
+  for (const options of [{}, { hook_name }, { hook_name: "blocks.0.hook_resid_post" }]) {
+    await assert.rejects(
+      importSaes(request("two-hooks", { paths: [high, low], options })),
+      /(low|high).*hook_name: found blocks\.[01]\.hook_resid_post, expected blocks\.[01]\.hook_resid_post, as (of|asked)/,
+    );
+  }
+  const mixed = await openSources([high, low]);
+  assert.throws(() => sharedHook(mixed), /low.*hook_name: found blocks\.0\..*expected blocks\.1\..*high/);
+  // theirs names none.
+  assert.equal(sharedHook(await openSources([theirs, high])), hook_name);
+  assert.equal(sharedHook(await openSources([theirs])), undefined);
+  assert.equal(existsSync(join(folder, "two-hooks")), false);
+
+  const { members } = await importSaes(request("two-models", { paths: [high, foreign], options: {} }));
+  assert.deepEqual(members[0]!.warnings, []);
+  assert.match(members[1]!.warnings.join("; "), /^it was trained on gpt2, not on llama/);
+  assert.deepEqual(
+    (await openSources([high, low])).flatMap((source) => source.members.flatMap(({ warnings }) => warnings)),
+    [],
+    "an owner before the name is no other model",
+  );
 });
 
 test("what doesn't fit together is refused, and nothing is written", async () => {

@@ -112,7 +112,7 @@ function assertClose(got: Float32Array, wanted: Float32Array, what: string, tole
   }
 }
 
-test("model and hook are read from what stands beside the weights, and a person's word goes first", async () => {
+test("model and hook are read from what stands beside the weights, and a person's word is taken where they don't say", async () => {
   const { sae } = await openSae(saes("dictionary_learning", "AutoEncoderTopK"));
   assert.equal(sae.config.metadata.model_name, "EleutherAI/pythia-160m-deduped");
   assert.equal(sae.config.metadata.hook_name, "blocks.4.hook_resid_post");
@@ -121,6 +121,12 @@ test("model and hook are read from what stands beside the weights, and a person'
   assert.equal(gemma.sae.config.metadata.hook_name, "blocks.12.hook_resid_post");
   const said = await openSae(saes("openai", "topk"), { hook_name: "blocks.3.hook_mlp_out" });
   assert.equal(said.sae.config.metadata.hook_name, "blocks.3.hook_mlp_out");
+  const overruled = await openSae(saes("dictionary_learning", "AutoEncoderTopK"), {
+    hook_name: "blocks.3.hook_mlp_out",
+    model_name: "gpt2",
+  });
+  assert.equal(overruled.sae.config.metadata.hook_name, "blocks.4.hook_resid_post");
+  assert.equal(overruled.sae.config.metadata.model_name, "EleutherAI/pythia-160m-deduped");
 });
 
 test("a matryoshka keeps its groups, as widths from the first feature on", async () => {
