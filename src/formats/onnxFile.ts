@@ -18,6 +18,8 @@ export interface OnnxFileTensor {
   /** ONNX' number of the data type. */
   readonly dataType: number;
   readonly shape: readonly number[];
+  /** Where the bytes lie, if not in the file: a path relative to its folder; `length` null where it isn't said. */
+  readonly external: { readonly location: string; readonly offset: number; readonly length: number | null } | null;
   /** The whole tensor, as it stands in the file: with its bytes, or with where they lie. */
   readonly raw: Uint8Array;
 }
@@ -168,16 +170,32 @@ function nodeOf(bytes: Uint8Array, refuse: Refuse): OnnxFileNode {
   return { opType, domain, inputs, outputs, rest: concatenated(rest) };
 }
 
+/** TensorProto's data_location. */
+const EXTERNAL = 1;
+
 function tensorOf(raw: Uint8Array, refuse: Refuse): OnnxFileTensor {
   const shape: number[] = [];
   let name = "";
   let dataType = 0;
+  let isExternal = false;
+  const entries = new Map<string, string>();
   for (const field of fieldsOf(raw, refuse)) {
     if (field.number === 1) shape.push(...numbers(field, refuse));
     else if (field.number === 2) dataType = field.value;
     else if (field.number === 8) name = text(field.bytes);
+    else if (field.number === 14) isExternal = field.value === EXTERNAL;
+    else if (field.number === 13) {
+      const entry = new Map([...fieldsOf(field.bytes, refuse)].map(({ number, bytes }) => [number, text(bytes)]));
+      entries.set(entry.get(1) ?? "", entry.get(2) ?? "");
+    }
   }
-  return { name, dataType, shape, raw };
+  const length = entries.get("length");
+  const external = {
+    location: entries.get("location") ?? "",
+    offset: Number(entries.get("offset") ?? 0),
+    length: length === undefined ? null : Number(length),
+  };
+  return { name, dataType, shape, external: isExternal ? external : null, raw };
 }
 
 function valueInfo(raw: Uint8Array, refuse: Refuse): OnnxFileValue {

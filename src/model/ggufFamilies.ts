@@ -3,6 +3,7 @@ import { type Gguf, type GgufValue, ggufFloat32 } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
 import { type Arrangement, halves, headByHead, lessOne, transposed } from "./arrangements.ts";
 import type { GgufMapping } from "./ggufCheckpoint.ts";
+import { requireLayersHeld } from "./layersHeld.ts";
 
 type Config = Record<string, unknown>;
 
@@ -168,6 +169,7 @@ export async function ggufModel(file: Gguf): Promise<{ config: Config; mapping: 
     throw new InputError({ file: file.path, where: "general.architecture", found, expected });
   }
   const config = await family.config(new Metadata(file, architecture as string), file);
+  requireLayersHeld(config, file.tensors.keys(), file.path, `${architecture}.block_count`);
   const mapping = new Map<string, GgufMapping>();
   for (const source of file.tensors.keys()) {
     if (source === "rope_freqs.weight") continue;

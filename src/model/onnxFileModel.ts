@@ -33,7 +33,7 @@ export class OnnxFileModel implements LanguageModel {
     this.graphs = graphs;
     this.inputs = inputs;
     this.hookNames = [...graphs.stream.hooks.keys()];
-    this.sessions = new Sessions(dirname(path), threads, device);
+    this.sessions = new Sessions(dirname(path), threads, device, path);
   }
 
   async capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {

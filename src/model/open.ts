@@ -22,7 +22,9 @@ import { gpt2Family } from "./gpt2.ts";
 import { gptNeoXFamily } from "./gptNeoX.ts";
 import { openTokenizer, openWeights, readConfig } from "./huggingFaceFolder.ts";
 import type { LanguageModel, Tokenizer } from "./languageModel.ts";
+import { requireLayersHeld } from "./layersHeld.ts";
 import { llamaFamily } from "./llama.ts";
+import { requireExternalWeights } from "./onnxExternalWeights.ts";
 import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import { onnxFileInfo } from "./onnxFileInfo.ts";
 import { qwenFamily } from "./qwen.ts";
@@ -111,6 +113,7 @@ async function openOnnxFile(path: string, options: OpenOptions): Promise<Languag
       ? above
       : dirname(above);
   const graphs = new OnnxFileGraphs(await readOnnx(path));
+  await requireExternalWeights(path, graphs.graph.tensors);
   const { config } = existsSync(join(folder, "config.json")) ? await readConfig(folder) : { config: {} };
   const tokenizer = await openTokenizer(folder, config);
   const { OnnxFileModel } = await import("./onnxFileModel.ts");
@@ -150,6 +153,7 @@ async function openFolder(folder: string, options: OpenOptions): Promise<Opened>
   }
   const family = familyOf(config["model_type"], path, "model_type");
   const checkpoint = await openWeights(folder);
+  requireLayersHeld(config, checkpoint.tensors.keys(), path);
   const decoder = await family.open(config, path, checkpoint);
   return { decoder, checkpoint, tokenizer: await openTokenizer(folder, config) };
 }

@@ -1,6 +1,7 @@
 // onnxruntime's sessions of one model: made when first used, a few kept, one at work at a time.
 import * as ort from "onnxruntime-node";
 import "../formats/onnxTelemetry.ts";
+import { InputError } from "../formats/inputError.ts";
 import type { ModelDevice } from "./device/modelDevice.ts";
 
 /** Sessions kept at a time. Each holds its layers' weights, laid out for the processor, so many would cost many models' memory. */
@@ -10,16 +11,18 @@ export class Sessions {
   private readonly folder: string;
   private readonly threads: number | undefined;
   private readonly device: ModelDevice;
+  private readonly file: string | null;
   /** By key, the one used last at the end. */
   private readonly sessions = new Map<string, ort.InferenceSession>();
   /** The last work given; the next waits for it. A session must not be released under another call, and one run fills all cores. */
   private turn: Promise<unknown> = Promise.resolve();
 
-  /** `folder`: holds the files that graphs name for their weights. */
-  constructor(folder: string, threads?: number, device: ModelDevice = "cpu") {
+  /** `folder`: holds the files that graphs name for their weights; `file`: whose graphs they are, if somebody else's. */
+  constructor(folder: string, threads?: number, device: ModelDevice = "cpu", file: string | null = null) {
     this.folder = folder;
     this.threads = threads;
     this.device = device;
+    this.file = file;
   }
 
   /** Works with the graph's session, when all work given before is done. */
@@ -58,7 +61,7 @@ export class Sessions {
   }
 
   private createSession(model: Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
-    return ort.InferenceSession.create(model, {
+    const made = ort.InferenceSession.create(model, {
       // What a device has no operator for is computed on the processor.
       executionProviders: this.device === "cpu" ? ["cpu"] : [this.device, "cpu"],
       // Higher levels merge the residual's additions into the norms, so a graph's bits would depend on its hook.
@@ -74,6 +77,13 @@ export class Sessions {
           force_spinning_stop: "1",
         },
       },
+    });
+    const { file, device } = this;
+    // On the processor nothing but the graph can be at fault.
+    if (file === null || device !== "cpu") return made;
+    return made.catch((error: Error) => {
+      const expected = "a graph and weights that onnxruntime can load";
+      throw new InputError({ file, found: `what onnxruntime refuses: ${error.message}`, expected });
     });
   }
 }

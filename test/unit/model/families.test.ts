@@ -294,7 +294,16 @@ describe("what can't be opened is an InputError that names it", () => {
       (f) => edit(f, { hidden_size: 64 }),
       /tensor .*: found shape \[.*\], expected \[/,
     ],
-    ["more layers than there are", (f) => edit(f, { num_hidden_layers: 4 }), /no tensor model\.layers\.3\./],
+    [
+      "more layers than there are",
+      (f) => edit(f, { num_hidden_layers: 4 }),
+      /config\.json, num_hidden_layers: found 4, expected at most 3, the layers that the weights hold/,
+    ],
+    [
+      "a thousand million layers",
+      (f) => edit(f, { num_hidden_layers: 1e9 }),
+      /config\.json, num_hidden_layers: found 1000000000, expected at most 3/,
+    ],
     [
       "fewer layers than there are",
       (f) => edit(f, { num_hidden_layers: 2 }),
@@ -359,6 +368,19 @@ describe("what can't be opened is an InputError that names it", () => {
       });
     });
   }
+  for (const [name, field] of [
+    ["gpt2", "n_layer"],
+    ["gpt_neox", "num_hidden_layers"],
+    ["gemma2", "num_hidden_layers"],
+  ] as const)
+    test(`a thousand million layers of ${name}`, async () => {
+      const folder = join(temporary, `${name}-layers`);
+      await cp(golden("models", name), folder, { recursive: true });
+      await edit(folder, { [field]: 1e9 });
+      const message = new RegExp(`config\\.json, ${field}: found 1000000000, expected at most \\d, the layers`);
+      await assert.rejects(openLanguageModel(folder), { name: "InputError", message });
+    });
+
   test("nothing there", () =>
     assert.rejects(openLanguageModel(join(temporary, "nowhere")), /found no such file or folder/));
 });

@@ -1,6 +1,6 @@
 // GGUF files of every architecture, written here from the golden models as llama.cpp's converter lays them out, against transformers' numbers.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
@@ -210,6 +210,27 @@ for (const [name, architecture, tolerance, metadata] of cases) {
     await model.close();
   });
 }
+
+test("a block_count that no file can hold is refused before anything is converted", async () => {
+  const counts: [string, string][] = [
+    ["llama", "llama"],
+    ["gpt_neox", "gptneox"],
+  ];
+  for (const [name, architecture] of counts) {
+    const bytes = readFileSync(golden("models", "gguf", name, "model.gguf"));
+    const key = `${architecture}.block_count`;
+    // The value (u32) stands behind its kind, which stands behind the key.
+    bytes.writeUInt32LE(2 ** 32 - 1, bytes.indexOf(key) + key.length + 4);
+    const path = join(folder, `${name}-layers.gguf`);
+    writeFileSync(path, bytes);
+    const cacheFolder = join(folder, `${name}-no-cache`);
+    await assert.rejects(openLanguageModel(path, { threads: 1, cacheFolder }), {
+      name: "InputError",
+      message: new RegExp(`${key}: found 4294967295, expected at most \\d, the layers that the weights hold`),
+    });
+    assert.ok(!existsSync(cacheFolder), "nothing converted");
+  }
+});
 
 /** Places in the text are another matter: whose is a space that stands before a word is settled in tokenizer.json alone. */
 const ids = ({ tokenizer }: LanguageModel, text: string) => tokenizer.encode(text).map(({ id }) => id);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
+import { PbfWriter } from "pbf";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import {
   encodeOnnxFile,
@@ -171,6 +172,58 @@ describe("what can't be used is an InputError", () => {
       writeFileSync(path, encodeOnnxFile(file, change(file.graph)));
       await refused(path, message);
     });
+
+  /** The dynamo export with one of its tensors' bytes said to lie in model.onnx_data. */
+  async function external(folder: string, place: Record<string, string>): Promise<string> {
+    const { path } = placed("llama.torch-dynamo.onnx", golden("models", "onnx"), folder);
+    const file = await readOnnx(path);
+    const moved = file.graph.tensors.find((tensor) => tensor.shape.length === 2 && tensor.dataType === 1)!;
+    const pbf = new PbfWriter();
+    for (const size of moved.shape) pbf.writeVarintField(1, size);
+    pbf.writeVarintField(2, moved.dataType);
+    pbf.writeStringField(8, moved.name);
+    const writeEntry = ([key, value]: readonly [string, string], to: PbfWriter) => {
+      to.writeStringField(1, key);
+      to.writeStringField(2, value);
+    };
+    for (const entry of Object.entries(place)) pbf.writeMessage(13, writeEntry, entry);
+    pbf.writeVarintField(14, 1);
+    const tensors = file.graph.tensors.map((tensor) => (tensor === moved ? { ...tensor, raw: pbf.finish() } : tensor));
+    writeFileSync(path, encodeOnnxFile(file, { ...file.graph, tensors }));
+    const length = moved.shape.reduce((product, n) => product * n, 4);
+    writeFileSync(join(dirname(path), "model.onnx_data"), Buffer.alloc(64 + length));
+    return path;
+  }
+
+  test("weights in a file beside it that is missing, too short, or elsewhere", async () => {
+    const path = await external("beside", { location: "model.onnx_data", offset: "64" });
+    const data = join(dirname(path), "model.onnx_data");
+    const ids = oneRow(Int32Array.of(1, 2, 3));
+    const sound = await openLanguageModel(path, { threads: 1 });
+    assert.equal((await sound.logits(ids)).length, 3 * sound.info.dVocab);
+    await sound.close();
+    const whole = readFileSync(data);
+    writeFileSync(data, whole.subarray(0, -1));
+    await refused(path, /model\.onnx_data, tensor \S+: found a file of \d+ bytes, expected \d+ bytes from byte 64 on/);
+    rmSync(data);
+    await refused(path, /model\.onnx_data, tensor \S+: found no such file/);
+    for (const [i, location] of ["../model.onnx_data", "/etc/passwd", "a/../../x", ""].entries())
+      await refused(
+        await external(`elsewhere-${i}`, { location }),
+        /found weights in ".*", expected a file in the folder/,
+      );
+    await refused(await external("no-number", { location: "model.onnx_data", offset: "x" }), /from byte NaN on/);
+  });
+
+  test("what only onnxruntime can tell is said by the file's name", async () => {
+    const path = await external("session", { location: "model.onnx_data", length: "16" });
+    const model = await openLanguageModel(path, { threads: 1 });
+    await assert.rejects(model.logits(oneRow(Int32Array.of(1, 2, 3))), {
+      name: "InputError",
+      message: /llama\.torch-dynamo\.onnx: found what onnxruntime refuses: /,
+    });
+    await model.close();
+  });
 
   test("a configuration and a tokenizer of another model", async () => {
     const { path } = placed("llama.torch-dynamo.onnx", golden("models", "onnx"), "contradicted");
