@@ -53,7 +53,12 @@ function absurd(
 ): string | null {
   const found = `explains ${(100 * explained_variance).toFixed(1)}% of the variance with ${l0.toFixed(1)} of ${d_sae} features a token`;
   if (l0 > MOST_ACTIVE * d_sae && architecture !== "topk") {
-    return `${found}: its threshold was probably lost on the way (a jumprelu or batchtopk saved as a plain ReLU), or the activations are of another scale`;
+    // Only of a plain ReLU can the threshold have been lost; a jumprelu has one, and a gated SAE its gate.
+    const why =
+      architecture === "standard"
+        ? "its threshold was probably lost on the way (a jumprelu or batchtopk saved as a plain ReLU), or the activations are of another scale"
+        : "the activations are probably of another scale, hook or model";
+    return `${found}: ${why}`;
   }
   if (l0 === 0) return `${found}: nothing fires; the activations are of another hook, model or scale`;
   if (!(explained_variance > 0)) {

@@ -1,7 +1,7 @@
 // The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
 import { copyFileSync, existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
-import { basename, dirname, join, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { parseLabel } from "../features/labelling.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -22,6 +22,7 @@ import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { openSources, sharedHook } from "../sae/importEnsemble.ts";
 import { Unsaid } from "../sae/layouts/opened.ts";
+import { importMessages } from "./importMessages.ts";
 import { Inspections } from "./inspections.ts";
 import { OpenEnsemble } from "./openEnsembles.ts";
 import { Probing } from "./probing.ts";
@@ -162,11 +163,7 @@ answer(connection, service, {
   importSaes: async ({ paths, folder, hook_name, said, model, text }, signal) => {
     const options = { ...said, ...(hook_name !== undefined && { hook_name }) };
     const { members, experiment } = await importSaes({ paths, folder, model, text, signal, options });
-    const lines = members.map(
-      ({ path, layout, architecture, d_in, d_sae, explained_variance, l0 }) =>
-        `${basename(path)}: ${layout}, ${architecture}, ${d_in} → ${d_sae}, explained variance ${explained_variance!.toFixed(3)}, L0 ${l0!.toFixed(1)}`,
-    );
-    return { experiment: experiment!, lines, warnings: members.flatMap(({ warnings }) => warnings) };
+    return { experiment: experiment!, ...importMessages(members) };
   },
   describeTensorFile: ({ file }) => describeTensorFile(file),
   tensorStatistics: async ({ file, tensor }, signal) => {

@@ -96,6 +96,12 @@ test("a lost threshold is caught by name on activations", async () => {
   await saveSae(lost, { config: { ...config, architecture: "standard" }, weights: sae.weights });
   const { members } = await importSaes(request("with-lost", { paths: [lost], model, text }));
   assert.match(members[0]!.warnings.join("; "), /its threshold was probably lost/);
+  const low = join(folder, "low-threshold");
+  const threshold = new Float32Array(config.d_sae);
+  await saveSae(low, { config: { ...config, architecture: "jumprelu" }, weights: { ...sae.weights, threshold } });
+  const kept = await importSaes(request("with-low", { paths: [low], model, text }));
+  assert.match(kept.members[0]!.warnings.join("; "), /features a token: the activations are probably of another scale/);
+  assert.doesNotMatch(kept.members[0]!.warnings.join("; "), /lost/);
 });
 
 test("a matrix read the wrong way round is caught by name, without activations", async () => {
