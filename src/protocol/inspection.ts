@@ -110,6 +110,8 @@ export const nextTokens = z.object({
   context: z.number().int(),
   /** The features of every intervention. */
   rows: z.array(featureRow),
+  /** How many features are flagged. */
+  flagged: z.number().int(),
 });
 export type NextTokens = z.infer<typeof nextTokens>;
 
@@ -223,6 +225,8 @@ export const nextTokenView = {
     /** The text before the cursor has changed; null: there is none to go on from, and `reason` says why. */
     cursor: z.object({ text: z.string().nullable(), reason: z.string(), title: z.string() }),
     generated,
+    /** Another ensemble, with the list of interventions that is kept for it. */
+    ensemble: z.object({ title: z.string(), interventions: z.array(shownIntervention()) }),
     /** Another intervention, from a hover or a tree. */
     add: z.object({ features: z.array(z.number().int()), kind: intervention.shape.kind, value: z.number() }),
     annotationsChanged: z.object({}),

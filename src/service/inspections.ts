@@ -136,6 +136,7 @@ export class Inspections {
         loses: loses && named(loses),
         context,
         rows: index.rows([...new Set(interventions.flatMap(({ features }) => features))]),
+        flagged: index.flagged().length,
       };
     });
   }

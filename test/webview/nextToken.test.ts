@@ -50,18 +50,24 @@ class StandInHost {
   cancelled = 0;
   shown: number[] = [];
   fail = "";
+  flagged = 2;
+  interventions = [intervention([9, 40]), intervention([17], false)];
+
+  changes(interventions: readonly Intervention[]): boolean {
+    return interventions.some(({ features, flagged }) => features.length > 0 || (flagged && this.flagged > 0));
+  }
 
   readonly handlers: Parameters<typeof answer<typeof nextTokenHost>>[2] = {
     ready: () => ({
       title: "demo · bagging",
       text: "She was a nurse. Her mother said that",
       reason: "",
-      interventions: [intervention([9, 40]), intervention([17], false)],
+      interventions: this.interventions,
     }),
     nextToken: ({ interventions }) => {
       this.asked.push(interventions);
       if (this.fail) throw new Error(this.fail);
-      const changed = interventions.length > 0;
+      const changed = this.changes(interventions);
       const tokens = texts.map((text, id) => ({
         id,
         text,
@@ -76,6 +82,7 @@ class StandInHost {
         loses: changed ? tokens[0]! : null,
         context: 42,
         rows: features.map(row),
+        flagged: this.flagged,
       };
     },
     pushing: () => ({
@@ -88,10 +95,12 @@ class StandInHost {
         probability: 0.4,
       })),
     }),
-    generate: async (_, signal) => {
+    generate: async ({ interventions }, signal) => {
+      const changed = this.changes(interventions);
       for (const text of [" she", " she was", " she was happy"]) {
         notify(this.line!, nextTokenView, "generated", { side: "original", text });
-        notify(this.line!, nextTokenView, "generated", { side: "changed", text: text.replace("she", "he") });
+        if (changed)
+          notify(this.line!, nextTokenView, "generated", { side: "changed", text: text.replace("she", "he") });
       }
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
       this.cancelled++;
@@ -213,6 +222,24 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.close();
   });
 
+  test("all flagged features where nothing is flagged: says so, and shows one side", async () => {
+    const host = new StandInHost();
+    host.flagged = 0;
+    host.interventions = [{ ...intervention([]), flagged: true }];
+    const { page } = await open(host);
+    await page.locator("sae-intervention-list").getByText("nothing is flagged").waitFor();
+    assert.equal(await page.locator(".summary").count(), 0);
+    await page.locator("vscode-button", { hasText: "Generate" }).click();
+    await page.locator(".side p", { hasText: "she was happy" }).waitFor();
+    assert.equal(await page.locator(".side").count(), 1);
+    // Somebody flags a feature: it is a change again.
+    host.flagged = 1;
+    notify(host.line!, nextTokenView, "annotationsChanged", {});
+    await page.locator(".summary").waitFor();
+    assert.equal(await page.getByText("nothing is flagged").count(), 0);
+    await page.close();
+  });
+
   test("the cursor moves: asked anew; outside of any text it says what to do", async () => {
     const { page, host } = await open();
     notify(host.line!, nextTokenView, "cursor", { text: "He was", reason: "", title: "demo · bagging" });
@@ -220,6 +247,26 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     notify(host.line!, nextTokenView, "cursor", { text: null, reason: "Put the cursor into a text.", title: "x" });
     await page.getByText("Put the cursor into a text.").waitFor();
     assert.equal(await page.locator("sae-probability-bars").count(), 0);
+    await page.close();
+  });
+
+  test("another ensemble: its own interventions and title, and nothing that was said of the one before", async () => {
+    const { page, host } = await open();
+    await page.locator("sae-probability-bars tbody button").nth(1).click();
+    await page.locator("sae-pushing-features").waitFor();
+    await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
+    await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    const interventions = [intervention([33])];
+    notify(host.line!, nextTokenView, "ensemble", { title: "demo · boosting", interventions });
+    await page.locator("h1", { hasText: "demo · boosting" }).waitFor();
+    await page.locator("sae-intervention-list li", { hasText: "1/8" }).waitFor();
+    assert.equal(await page.locator("sae-intervention-list li").count(), 1);
+    assert.equal(await page.locator("sae-pushing-features, .side").count(), 0);
+    assert.deepEqual(host.asked.at(-1), [
+      { features: [33], flagged: false, kind: "ablate", value: 0, from: "everywhere" },
+    ]);
+    assert.equal(host.kept.length, 0, "the other list is not written over");
+    while (host.cancelled === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
     await page.close();
   });
 

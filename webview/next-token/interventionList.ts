@@ -13,9 +13,15 @@ const kinds: Readonly<Record<ShownIntervention["kind"], string>> = {
 };
 
 export class SaeInterventionList extends LitElement {
-  static override properties = { list: { attribute: false }, rows: { attribute: false } };
+  static override properties = {
+    list: { attribute: false },
+    rows: { attribute: false },
+    flagged: { attribute: false },
+  };
   declare list: readonly ShownIntervention[];
   declare rows: ReadonlyMap<number, FeatureRow>;
+  /** How many features are flagged, once that is known. */
+  declare flagged: number | undefined;
 
   constructor() {
     super();
@@ -112,7 +118,7 @@ export class SaeInterventionList extends LitElement {
         .checked=${one.on}
         @change=${(event: Event) => this.#change(at, { on: (event.target as HTMLInputElement).checked })}
       />
-      <span class="what">${one.flagged ? html`<b>⚑ all flagged features</b>` : one.features.map((feature) => this.#feature(feature))}</span>
+      <span class="what">${one.flagged ? html`<b>⚑ all flagged features</b>${this.flagged === 0 ? html` <span class="dim">nothing is flagged</span>` : nothing}` : one.features.map((feature) => this.#feature(feature))}</span>
       <select aria-label=${`${name}: what to do`} @change=${(event: Event) => this.#change(at, { kind: (event.target as HTMLSelectElement).value as ShownIntervention["kind"] })}>
         ${Object.entries(kinds).map(([kind, words]) => html`<option value=${kind} ?selected=${kind === one.kind}>${words}</option>`)}
       </select>

@@ -75,6 +75,7 @@ export class SaeNextToken extends LitElement {
     this.temperature = 0;
     this.seed = 42;
     onNotification(line, nextTokenView, "cursor", (cursor) => this.#moved(cursor));
+    onNotification(line, nextTokenView, "ensemble", (ensemble) => this.#change(ensemble));
     onNotification(line, nextTokenView, "generated", (generated) => this.#hear(generated));
     onNotification(line, nextTokenView, "annotationsChanged", () => void this.#ask());
     onNotification(line, nextTokenView, "add", ({ features, kind, value }) =>
@@ -200,6 +201,20 @@ export class SaeNextToken extends LitElement {
     void this.#ask();
   }
 
+  /** Nothing that was said of the ensemble before holds for another one. */
+  #change({ title, interventions }: { title: string; interventions: readonly ShownIntervention[] }): void {
+    this.#generating.abort();
+    this.#pushing.abort();
+    this.list = interventions;
+    this.rows = new Map();
+    this.result = undefined;
+    this.said = undefined;
+    this.chosen = undefined;
+    this.pushing = undefined;
+    this.ensemble = title;
+    void this.#ask();
+  }
+
   #setList(list: readonly ShownIntervention[]): void {
     this.list = list;
     void this.#host("keep", { interventions: [...list] }).catch(() => {});
@@ -208,6 +223,11 @@ export class SaeNextToken extends LitElement {
 
   get #active() {
     return this.list.filter(({ on }) => on).map(({ on: _, ...intervention }) => intervention);
+  }
+
+  /** Whether anything is intervened on: all flagged features are none where nothing is flagged. */
+  get #changes(): boolean {
+    return this.#active.some(({ features, flagged }) => features.length > 0 || (flagged && this.result?.flagged !== 0));
   }
 
   /** Asks for the distribution; a question before is cancelled. */
@@ -256,7 +276,7 @@ export class SaeNextToken extends LitElement {
     this.generating = true;
     this.error = "";
     const interventions = this.#active;
-    this.said = { original: "", changed: interventions.length > 0 ? "" : null };
+    this.said = { original: "", changed: this.#changes ? "" : null };
     try {
       const options = { tokens: 50, temperature: this.temperature, seed: this.seed };
       await this.#host("generate", { interventions, options }, signal);
@@ -273,7 +293,7 @@ export class SaeNextToken extends LitElement {
 
   override render() {
     const { text, result } = this;
-    const changed = this.#active.length > 0;
+    const changed = this.#changes;
     return html`<main>
       <h1>After <span class="dim">· ${this.ensemble}${result ? ` · ${result.context.toLocaleString("en-US")} tokens` : ""}</span></h1>
       ${
@@ -286,6 +306,7 @@ export class SaeNextToken extends LitElement {
       <sae-intervention-list
         .list=${this.list}
         .rows=${this.rows}
+        .flagged=${this.result?.flagged}
         @changed=${(event: CustomEvent) => this.#setList(event.detail.list)}
         @open=${(event: CustomEvent) => void this.#host("show", { feature: event.detail.feature })}
         @pick=${() => void this.#pick()}

@@ -27,12 +27,15 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   #editor: vscode.TextEditor | undefined;
   #timer: NodeJS.Timeout | undefined;
   #streams = 0;
+  /** Ensemble that the panel was told of last. */
+  #told: string | undefined;
 
   constructor(extension: vscode.ExtensionContext, service: ServiceClient, inspector: TextInspector) {
     this.#extension = extension;
     this.#service = service;
     this.#inspector = inspector;
     this.#editor = followed(vscode.window.activeTextEditor);
+    this.#told = inspector.ensemble;
     this.#subscriptions = [
       vscode.window.registerWebviewPanelSerializer(viewType, this),
       vscode.window.onDidChangeActiveTextEditor((editor) => {
@@ -45,6 +48,12 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
       }),
       vscode.workspace.onDidChangeTextDocument(({ document }) => {
         if (document === this.#editor?.document) this.#soon();
+      }),
+      inspector.onChanged(() => {
+        if (inspector.ensemble === this.#told) return;
+        this.#told = inspector.ensemble;
+        // Features of the one before are others in this one.
+        this.#open?.line.notify("ensemble", { title: this.#title(), interventions: this.#kept() });
       }),
       service.on("annotationsChanged", ({ ensemble }) => {
         if (this.#open && ensemble === inspector.ensemble) this.#open.line.notify("annotationsChanged", {});
@@ -111,15 +120,14 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
 
   /** The text before the cursor, or why there is none. */
   async #cursor(): Promise<{ text: string | null; reason: string; title: string }> {
-    const title = this.#title();
     const editor = this.#editor;
-    if (!editor) return { text: null, reason: "Put the cursor into a text.", title };
+    if (!editor) return { text: null, reason: "Put the cursor into a text.", title: this.#title() };
     const { document, selection } = editor;
     const { text, base } = sentPart(document, selection.active);
     const offset = document.offsetAt(selection.active) - base;
     const before = await this.#service.request("textBefore", { kind: kindOf(document), text, offset });
     const reason = before.text === null ? "Put the cursor into a cell: the model goes on from the cell's text." : "";
-    return { text: before.text, reason, title };
+    return { text: before.text, reason, title: this.#title() };
   }
 
   async #text(): Promise<string> {

@@ -147,6 +147,7 @@ describe("what the model goes on with", () => {
   test("next tokens under interventions; all flagged features as one of them", async () => {
     const plain = await inspections.nextToken({ ensemble, text, interventions: [], count: 5 }, never);
     assert.equal(plain.kl, 0);
+    assert.equal(plain.flagged, 0);
     const { tokens } = await inspect(text);
     const firing = [...new Set(tokens.flatMap(({ features }) => features.map(({ feature }) => feature)))];
     const byName = await inspections.nextToken({ ensemble, text, interventions: [ablate(firing)], count: 5 }, never);
