@@ -10,6 +10,7 @@ import { type ModelSize, modelSize } from "../model/modelSize.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
 import { type Experiment, ensembleTasks, saeConfig } from "./experiment.ts";
 import type { Finding } from "./machine.ts";
+import { examineModel } from "./modelFinding.ts";
 
 /** Bytes, and seconds on a machine of the given rate. */
 export interface Estimate {
@@ -94,7 +95,13 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   });
   if (!size) return findings;
   const layers = `${size.nLayers} layers of width ${size.dModel}, vocabulary ${size.dVocab.toLocaleString("en")}`;
-  findings.push({ name: "Model", state: "ok", value: `${settings.model_name}: ${layers}` });
+  const wrong = await examineModel(experiment, size);
+  findings.push({
+    name: "Model",
+    state: wrong === null ? "ok" : "problem",
+    value: wrong ?? `${settings.model_name}: ${layers}`,
+  });
+  if (wrong !== null) return findings;
   const needs = estimate(experiment, size, gflops ?? 1);
   const { bavail, bsize } = await statfs(existingFolder(paths.runFolder));
   const limit = process.constrainedMemory();

@@ -43,7 +43,7 @@ export function datasetListPath(reference: HubReference, options: HubDatasetOpti
 
 /**
  * Lists the data set's files and fetches the first, so that what is wrong shows now; the path of the list, which reads as a
- * data file does. A list that is there already is kept: the data of a run don't change because somebody's repository did.
+ * data file does. Where the hub can't be asked, the snapshot in its local cache is listed. A list that is there already is kept: the data of a run don't change because somebody's repository did.
  */
 export async function obtainDataset(reference: HubReference, options: HubDatasetOptions = {}): Promise<string> {
   const path = datasetListPath(reference, options);

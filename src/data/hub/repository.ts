@@ -1,6 +1,6 @@
 // Repositories of the hub: a revision's files listed, and those that are wanted brought into the local cache.
-import { statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readlink, stat, statfs } from "node:fs/promises";
+import { basename, join, relative, sep } from "node:path";
 import { InputError } from "../../formats/inputError.ts";
 import { CachedRepository, checkedPath } from "./cache.ts";
 import { downloadBlob, type HubFile } from "./download.ts";
@@ -19,6 +19,43 @@ export function cachedSnapshot(reference: HubReference, options: HubOptions = {}
   return commit === null ? null : repository.snapshot(commit);
 }
 
+/** What a hub's file names end with where a set is cut into shards. */
+const SHARD = /-(\d{5})-of-(\d{5})(?=\.)/;
+
+/**
+ * The snapshot of a revision as its files in the local cache, whoever put them there; null where there is none. Asks nobody.
+ * Throws InputError where names say that shards are missing.
+ */
+export async function cachedRepository(
+  reference: HubReference,
+  options: HubOptions = {},
+): Promise<HubRepository | null> {
+  const repository = new CachedRepository(hubSettings(options).cacheFolder, reference);
+  const commit = repository.commit();
+  if (commit === null) return null;
+  const folder = repository.snapshot(commit);
+  const files: HubFile[] = [];
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])) {
+    const file = join(entry.parentPath, entry.name);
+    const stats = await stat(file).catch(() => null);
+    if (!stats?.isFile()) continue;
+    // Links lead to blobs, which are named by their checksums; a plain file has none to compare with.
+    const blob = entry.isSymbolicLink() ? basename(await readlink(file)) : "";
+    const path = relative(folder, file).split(sep).join("/");
+    files.push({ path, size: stats.size, checksum: /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(blob) ? blob : "" });
+  }
+  const names = new Set(files.map(({ path }) => path));
+  for (const { path } of files) {
+    const [, , count] = SHARD.exec(path) ?? [];
+    for (let shard = 0; shard < Number(count ?? 0); shard++) {
+      const name = path.replace(SHARD, `-${String(shard).padStart(5, "0")}-of-${count}`);
+      if (names.has(name)) continue;
+      throw new InputError({ file: join(folder, name), found: "no such file", expected: `all ${count} shards` });
+    }
+  }
+  return files.length === 0 ? null : { commit, files };
+}
+
 /**
  * Asks the hub for the commit and its list of files. Throws InputError that says what to do where the hub can't be reached,
  * or refuses; `needed` names the files that a person could put there by hand instead.
@@ -31,7 +68,13 @@ export async function openHubRepository(
   const settings = hubSettings(options);
   const what = hubName({ ...reference, path: "" });
   const repository = new CachedRepository(settings.cacheFolder, reference);
-  if (settings.offline) throw unreachable("HF_HUB_OFFLINE set", repository, what, needed);
+  // A model that is in the cache whole was found there before anybody asks; what a data set has only a list can tell.
+  const withoutHub = async (found: string) => {
+    const cached = reference.type === "dataset" ? await cachedRepository(reference, options) : null;
+    if (cached) return cached;
+    throw unreachable(found, repository, reference, needed);
+  };
+  if (settings.offline) return withoutHub("HF_HUB_OFFLINE set");
   const hub = await import("@huggingface/hub");
   const common = { hubUrl: settings.endpoint, fetch: hubFetch(settings, what), revision: reference.revision };
   const files: HubFile[] = [];
@@ -61,8 +104,7 @@ export async function openHubRepository(
       files.push({ path, size: lfs?.size ?? size, checksum });
     }
   } catch (error) {
-    if (error instanceof ConnectionError)
-      throw unreachable(`no way to ${settings.endpoint} (${error.message})`, repository, what, needed);
+    if (error instanceof ConnectionError) return withoutHub(`no way to ${settings.endpoint} (${error.message})`);
     throw error;
   }
   await repository.rememberCommit(commit);
@@ -85,12 +127,16 @@ export async function fetchHubFiles(
     settings.signal?.throwIfAborted();
     if (!(await repository.has(commit, file.path))) {
       const name = `${what}/${checkedPath(what, file.path)}`;
-      if (settings.offline) throw unreachable("HF_HUB_OFFLINE set", repository, what, file.path);
+      if (settings.offline) throw unreachable("HF_HUB_OFFLINE set", repository, reference, file.path);
+      if (file.checksum === "") {
+        const expected = "the file that was there when the data set was listed";
+        throw new InputError({ file: join(repository.snapshot(commit), file.path), found: "no such file", expected });
+      }
       await checkSpace(settings.cacheFolder, file.size, name);
       const onBytes = (bytes: number) => settings.onProgress(before + bytes, total);
       await downloadBlob(settings, reference, commit, repository, file, onBytes).catch((error) => {
         if (!(error instanceof ConnectionError)) throw error;
-        throw unreachable(`no way to ${settings.endpoint} (${error.message})`, repository, what, file.path);
+        throw unreachable(`no way to ${settings.endpoint} (${error.message})`, repository, reference, file.path);
       });
       await repository.link(commit, file.path, file.checksum);
     }
@@ -100,10 +146,14 @@ export async function fetchHubFiles(
   return repository.snapshot(commit);
 }
 
-function unreachable(found: string, repository: CachedRepository, what: string, needed: string): InputError {
-  const hand = join(repository.folder, "…");
-  const expected = `a connection; or, without one, the files (${needed}) in a folder that the experiment names by its path, or in the hub's cache under ${hand}`;
-  return new InputError({ file: what, found, expected });
+function unreachable(found: string, repository: CachedRepository, reference: HubReference, needed: string): InputError {
+  const named =
+    reference.type === "dataset"
+      ? `one of the files (${needed}) that the experiment names by its path, or all of them`
+      : `the files (${needed}) in a folder that the experiment names by its path, or`;
+  const cache = `in the hub's cache under ${join(repository.folder, "snapshots", "COMMIT")}, with the commit in ${join(repository.folder, "refs", reference.revision)}`;
+  const file = hubName({ ...reference, path: "" });
+  return new InputError({ file, found, expected: `a connection; or, without one, ${named} ${cache}` });
 }
 
 async function checkSpace(folder: string, bytes: number, what: string): Promise<void> {

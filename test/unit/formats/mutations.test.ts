@@ -48,12 +48,6 @@ const formats: { name: string; path: string; checksums: boolean; header?: number
   { name: "safetensors of every type", path: golden("formats", "types.safetensors"), checksums: false, header: 1500 },
   { name: "GGUF", path: golden("formats", "types.gguf"), checksums: false, header: 1500 },
   { name: "ONNX", path: golden("models", "onnx", "llama.torch-dynamo.onnx"), checksums: false, header: 1500 },
-  {
-    name: "a SAE's cfg.json",
-    path: saes("sae_lens", "matryoshka_batchtopk_as_jumprelu", "cfg.json"),
-    checksums: false,
-  },
-  { name: "an ensemble.json", path: golden("evaluation", "bagging_a", "ensemble.json"), checksums: false },
 ];
 
 /** Every tensor by its path of names. */

@@ -1,6 +1,6 @@
 // Estimates against sums done by hand, and the presets: each is valid, and doctor weighs it without a network and without running it.
 import assert from "node:assert/strict";
-import { globSync, mkdirSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, test } from "node:test";
 import { estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
@@ -48,6 +48,64 @@ test("sizes are those of the opened model, for every family", async () => {
     );
     await model.close();
   }
+});
+
+describe("a model that run would refuse is a problem", () => {
+  const llama = golden("models", "llama");
+  const cases: [string, object, (model: string) => void, RegExp][] = [
+    [
+      "a layer that it hasn't",
+      { hook_name: "blocks.3.hook_resid_post" },
+      () => {},
+      /hook_name: found "blocks\.3\.hook_resid_post", expected blocks\.0 to blocks\.2/,
+    ],
+    ["a hook that no model has", { hook_name: "blocks.1.hook_q" }, () => {}, /hook_name: found "blocks\.1\.hook_q"/],
+    [
+      "weights cut short",
+      {},
+      (model) => truncateSync(join(model, "model.safetensors"), 90_000),
+      /model\.safetensors.*: found/,
+    ],
+    [
+      "a family that isn't known",
+      {},
+      (model) => {
+        const config = JSON.parse(readFileSync(join(model, "config.json"), "utf8"));
+        writeFileSync(join(model, "config.json"), JSON.stringify({ ...config, model_type: "mamba" }));
+      },
+      /model_type: found "mamba"/,
+    ],
+    [
+      "a shard that is missing",
+      {},
+      (model) => {
+        cpSync(golden("models", "llama_tied_bf16_sharded"), model, { recursive: true });
+        rmSync(join(model, "model.safetensors"));
+        rmSync(join(model, "model-00002-of-00002.safetensors"));
+      },
+      /model-00002-of-00002\.safetensors: found no such file/,
+    ],
+  ];
+  for (const [what, change, damage, message] of cases)
+    test(what, async () => {
+      const folder = join(temporary, what.replaceAll(/\W/g, "_"));
+      cpSync(llama, join(folder, "model"), { recursive: true });
+      damage(join(folder, "model"));
+      const experiment = readExperiment(writeTinyExperiment(folder, { model_name: "./model", ...change }));
+      const problems = (await examineExperiment(experiment, 100)).filter(({ state }) => state === "problem");
+      assert.deepEqual(
+        problems.map(({ name }) => name),
+        ["Model"],
+      );
+      assert.match(problems[0]!.value, message);
+    });
+
+  test("a sound one is none", async () => {
+    const folder = join(temporary, "sound");
+    mkdirSync(folder);
+    const findings = await examineExperiment(readExperiment(writeTinyExperiment(folder)), 100);
+    assert.deepEqual(findings.find(({ name }) => name === "Model")?.state, "ok");
+  });
 });
 
 describe("presets", () => {

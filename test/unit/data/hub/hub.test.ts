@@ -1,5 +1,6 @@
 // Models and data sets by name, from a hub on this machine that breaks off, lies about sizes and refuses.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
@@ -476,6 +477,66 @@ describe("a data set by its name", () => {
       (await files("someone/lines")).map((path) => path.split("/").at(-1)),
       ["train.jsonl"],
     );
+  });
+
+  /** As Python's library lays it out: blobs by checksum, a snapshot of links, the branch's commit. */
+  function inCache(name: string, files: Record<string, string | Buffer>, revision = "main"): string {
+    const repository = join(cacheFolder, `datasets--someone--${name}`);
+    const snapshot = join(repository, "snapshots", COMMIT);
+    const ref = join(repository, "refs", revision);
+    mkdirSync(join(repository, "blobs"), { recursive: true });
+    mkdirSync(join(ref, ".."), { recursive: true });
+    writeFileSync(ref, COMMIT);
+    for (const [path, data] of Object.entries(files)) {
+      const checksum = createHash("sha256").update(data).digest("hex");
+      writeFileSync(join(repository, "blobs", checksum), data);
+      mkdirSync(join(snapshot, path, ".."), { recursive: true });
+      const up = path.split("/").map(() => "..");
+      symlinkSync(join("..", ...up, "blobs", checksum), join(snapshot, path));
+    }
+    return snapshot;
+  }
+
+  test("straight from the cache that Python's library made, with HF_HUB_OFFLINE or no network", async () => {
+    const [first, second] = ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet"] as const;
+    const snapshot = inCache("texts", { [first]: parquet, [second]: parquet, "README.md": "x" });
+    process.env["HF_HUB_OFFLINE"] = "1";
+    try {
+      const list = await obtainDataset(dataset("someone/texts"), options());
+      const paths: string[] = [];
+      for await (const path of datasetFiles(list, options())) paths.push(path);
+      assert.deepEqual(paths, [join(snapshot, first), join(snapshot, second)]);
+      assert.deepEqual(readFileSync(paths[1]!), parquet);
+      inCache("converted", { "default/train/0000.parquet": parquet }, "refs/convert/parquet");
+      inCache("converted", { "README.md": "x" });
+      assert.ok(existsSync(await obtainDataset(dataset("someone/converted"), options())));
+      inCache("partly", { [second]: parquet });
+      await refused(
+        obtainDataset(dataset("someone/partly"), options()),
+        /train-00000-of-00002\.parquet: found no such/,
+      );
+      await refused(
+        obtainDataset(dataset("someone/nowhere"), options()),
+        /HF_HUB_OFFLINE set/,
+        /one of the files \(its \.parquet, \.jsonl or \.csv files\) that the experiment names by its path/,
+        /datasets--someone--nowhere\/snapshots\/COMMIT, with the commit in .*refs\/main/,
+      );
+      assert.deepEqual(hub.requests, []);
+    } finally {
+      delete process.env["HF_HUB_OFFLINE"];
+    }
+    inCache("lines", { "train.jsonl": '{"text":"a"}\n' });
+    const gone = options({ endpoint: "http://127.0.0.1:1" });
+    assert.ok(existsSync(await obtainDataset(dataset("someone/lines"), gone)));
+  });
+
+  test("a part of it in the cache is no list while the hub can be asked", async () => {
+    inCache("texts", { "data/train-00000-of-00002.parquet": parquet });
+    const list = await obtainDataset(dataset("someone/texts"), options());
+    assert.deepEqual(downloads(), [], "what is there is not fetched again");
+    const paths: string[] = [];
+    for await (const path of datasetFiles(list, options())) paths.push(path);
+    assert.equal(paths.length, 2);
   });
 
   test("what can't be told apart or read is refused", async () => {
