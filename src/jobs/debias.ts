@@ -65,6 +65,13 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
         sets.map((set) => trainDebiasProbes(pooled.activations, set, options.saebenchCompatible)),
       );
       tokens = pooled.tokens;
+      const longest = tokens.reduce((most, n) => Math.max(most, n), 0);
+      if (options.saebenchCompatible && longest > SAEBENCH_LENGTH)
+        throw new InputError({
+          file: options.trainFile,
+          found: `a text of ${longest} tokens`,
+          expected: `at most ${SAEBENCH_LENGTH} with saebench_compatible, as SAEBench cuts and pads to that: shorter texts, or the default`,
+        });
       const width = ensembleWidth(ensemble);
       const flags = await readFlags(ensemble, runPaths(runFolder).annotations(name), options.flags);
       const padding = options.saebenchCompatible

@@ -13,7 +13,11 @@ export interface EncodedPadding {
   readonly codesOfZero: Float64Array;
 }
 
+/** Throws RangeError for a text longer than that: SAEBench cuts its texts there, and a share below 0 would put features in. */
 export function encodedPadding(length: number, tokens: ArrayLike<number>, codesOfZero: Float64Array): EncodedPadding {
+  for (let t = 0; t < tokens.length; t++)
+    if (tokens[t]! > length)
+      throw new RangeError(`text ${t} has ${tokens[t]} tokens, more than the ${length} padded to`);
   return { share: Float64Array.from(tokens, (n) => (length - n) / n), codesOfZero };
 }
 

@@ -214,3 +214,9 @@ test("a class without a row is refused by name", async () => {
 function close(found: number, expected: number): void {
   assert.ok(Math.abs(found - expected) < 1e-9, `${found} for ${expected}`);
 }
+
+test("SAEBench's padding has no place for a text longer than it", () => {
+  const zero = Float64Array.of(1);
+  assert.deepEqual([...encodedPadding(128, [64, 128], zero).share], [1, 0]);
+  assert.throws(() => encodedPadding(128, [64, 129], zero), RangeError);
+});
