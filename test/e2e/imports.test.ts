@@ -1,7 +1,7 @@
 // SAEs of others in a real VS Code with the packaged VSIX: a click on a file shows what it is; they are imported from the palette, asked what no file says; a folder dropped on the Ensembles view is imported too, and is evaluated and indexed like our own.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -160,10 +160,13 @@ describe("SAEs of others in the editor", {
     const row = workbench.row(/bag of one · single/);
     await row.getByText(/EV 0\.\d+/).waitFor({ timeout: 6 * minutes });
     await picture("ensembles-imported-dark");
-    // The metrics come first, the index last.
-    const index = join(workspace, "imported", "runs", "bag of one", "ensembles", "single", "index.sqlite");
-    while (!existsSync(index)) await page.waitForTimeout(200);
-    await row.click();
+    // The metrics come first, the index last; a click on a row that doesn't know of it yet opens nothing.
+    await workbench.row(/done in/).waitFor({ timeout: 3 * minutes });
+    const tab = page.locator(".tab", { hasText: "Features: " });
+    while (!(await tab.isVisible())) {
+      await row.click();
+      await tab.waitFor({ timeout: 2000 }).catch(() => {});
+    }
     const features = await workbench.webview("sae-feature-browser");
     await features.locator(".row .id").first().waitFor();
   });
