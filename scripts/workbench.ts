@@ -55,6 +55,18 @@ export class Workbench {
     return this.page.locator('.activitybar .action-label[aria-label^="SAE Ensembles"]');
   }
 
+  /** Shows our views in the sidebar. A click on the icon of what is shown hides it, and a window that was reloaded shows it by itself, a little later. */
+  async showViews(): Promise<void> {
+    const runs = this.page.locator('.pane-header[aria-label^="Runs"]');
+    const shown = () =>
+      runs.waitFor({ timeout: 3000 }).then(
+        () => true,
+        () => false,
+      );
+    await this.icon.waitFor();
+    while (!(await shown())) await this.icon.click();
+  }
+
   /** A row of a tree in the sidebar. */
   row(text: string | RegExp): Locator {
     return this.page.locator(".pane-body .monaco-list-row", { hasText: text });

@@ -141,7 +141,7 @@ describe("SAEs of others in the editor", {
   });
 
   test("a folder dropped on the Ensembles view is imported, and its experiment evaluates and indexes it", async () => {
-    await workbench.icon.click();
+    await workbench.showViews();
     // Nothing has run: the view is empty but for a row to drop on.
     const empty = workbench.row("or drop them here");
     await empty.waitFor();

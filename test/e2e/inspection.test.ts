@@ -135,7 +135,7 @@ describe("debugging a model in the editor", {
     const program = join(root, "dist", "sae-ensembles.js");
     for (const job of ["harvest", "train", "index"])
       execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: workspace, stdio: "ignore" });
-    await workbench.icon.click();
+    await workbench.showViews();
     await workbench.row("tiny · bagging").waitFor();
   });
 
@@ -188,8 +188,7 @@ describe("debugging a model in the editor", {
 
   test("Features Here lists what fires in the selection, and flags live", async () => {
     const header = page.locator('.pane-header[aria-label^="Features Here"]');
-    // A click on the icon of what is shown hides it.
-    if (!(await header.isVisible())) await workbench.icon.click();
+    await workbench.showViews();
     await header.waitFor();
     if ((await header.getAttribute("aria-expanded")) === "false") await header.click();
     const pane = page.locator(".pane", { has: header });

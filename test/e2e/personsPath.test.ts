@@ -51,7 +51,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
   const picture = (name: string) => page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
 
   test("nothing starts in a workspace that is not trusted; trusting it is one button away", async () => {
-    await workbench.icon.click();
+    await workbench.showViews();
     await page.getByText("Runs start only in a trusted workspace.").waitFor();
     await picture("sidebar-restricted-dark");
     await page.getByRole("button", { name: "Manage Workspace Trust" }).click();
@@ -117,7 +117,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     const before = record();
     assert.equal(before.state, "running");
     await workbench.reload();
-    await workbench.icon.click();
+    await workbench.showViews();
     await row(/demo/).first().waitFor();
     await workbench.statusBarItem(/demo: /).waitFor();
     const afterwards = record();
@@ -127,7 +127,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
 
   test("another window on the folder finds the same run", async () => {
     other = await Workbench.open(browser, server.url, workspace);
-    await other.icon.click();
+    await other.showViews();
     await other.row(/demo/).first().waitFor();
     await other.statusBarItem(/demo: /).waitFor();
   });
