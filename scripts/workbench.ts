@@ -55,16 +55,10 @@ export class Workbench {
     return this.page.locator('.activitybar .action-label[aria-label^="SAE Ensembles"]');
   }
 
-  /** Shows our views in the sidebar. A click on the icon of what is shown hides it, and a window that was reloaded shows it by itself, a little later. */
+  /** Shows our views in the sidebar, whether they are hidden or not: a click on the icon would hide what is shown, and a window that was reloaded shows it by itself, a little later. */
   async showViews(): Promise<void> {
-    const runs = this.page.locator('.pane-header[aria-label^="Runs"]');
-    const shown = () =>
-      runs.waitFor({ timeout: 3000 }).then(
-        () => true,
-        () => false,
-      );
     await this.icon.waitFor();
-    while (!(await shown())) await this.icon.click();
+    await this.command("Focus on Runs View");
   }
 
   /** A row of a tree in the sidebar. */
@@ -140,4 +134,22 @@ export class Workbench {
     const settings = { "window.autoDetectColorScheme": false, "workbench.colorTheme": colorThemes[theme] };
     writeFileSync(join(this.#workspace, ".vscode", "settings.json"), JSON.stringify(settings));
   }
+}
+
+/** Opens a window of a VS Code that has the smoke test driver, with an extension in development, and runs a suite in its host; resolves to its exit code. */
+export async function runHostSuite(
+  page: Page,
+  address: string,
+  { folder, extension, suite }: { readonly folder: string; readonly extension: string; readonly suite: string },
+): Promise<number> {
+  const ended = new Promise<number>((resolve) => void page.exposeFunction("codeAutomationExit", resolve));
+  await page.exposeFunction("codeAutomationLog", () => {});
+  const remote = (path: string) => `vscode-remote://${new URL(address).host}${path}`;
+  const payload = JSON.stringify([
+    ["extensionDevelopmentPath", remote(extension)],
+    ["extensionTestsPath", remote(suite)],
+    ["skipWelcome", "true"],
+  ]);
+  await page.goto(`${address}?${new URLSearchParams({ folder, payload })}`);
+  return ended;
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { prepareRealVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
-import { launchBrowser } from "../../scripts/workbench.ts";
+import { launchBrowser, runHostSuite } from "../../scripts/workbench.ts";
 import type { Activation } from "../children/activation.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
 import { type Scrolled, withFeatureBrowser } from "../featureBrowserPage.ts";
@@ -57,16 +57,8 @@ async function activation(bench: Bench): Promise<Measured> {
     for (let round = 0; round < ACTIVATIONS; round++) {
       bench.log(`window ${round + 1} of ${ACTIVATIONS}`);
       const page = await browser.newPage();
-      const ended = new Promise<number>((resolve) => void page.exposeFunction("codeAutomationExit", resolve));
-      await page.exposeFunction("codeAutomationLog", () => {});
-      const remote = (path: string) => `vscode-remote://${new URL(server.url).host}${path}`;
-      const payload = JSON.stringify([
-        ["extensionDevelopmentPath", remote(root)],
-        ["extensionTestsPath", remote(suite)],
-        ["skipWelcome", "true"],
-      ]);
-      await page.goto(`${server.url}?${new URLSearchParams({ folder: workspace, payload })}`);
-      if ((await ended) !== 0) throw new NotMeasurable("VS Code ended with an error");
+      const ended = await runHostSuite(page, server.url, { folder: workspace, extension: root, suite });
+      if (ended !== 0) throw new NotMeasurable("VS Code ended with an error");
       await page.close();
     }
     const all = readFileSync(results, "utf8")

@@ -1,6 +1,5 @@
 // SAEs of others in a real VS Code with the packaged VSIX: a click on a file shows what it is; they are imported from the palette, asked what no file says; a folder dropped on the Ensembles view is imported too, and is evaluated and indexed like our own.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,24 +10,11 @@ import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from 
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { loadSae } from "../../src/sae/saeLensFolder.ts";
+import { runTiny, writeTinyExperiment } from "../tinyRun.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const minutes = 60_000;
 const hook = "blocks.2.hook_resid_post";
-
-/** The demo with just enough training that features fire. */
-const experiment = {
-  model_name: "demo",
-  hook_name: hook,
-  dataset_path: "demo",
-  context_size: 128,
-  exclude_special_tokens: true,
-  training_tokens: 30_000,
-  train_batch_size_tokens: 1024,
-  lr: 2e-3,
-  sae: { architecture: "topk", expansion_factor: 2, k: 16 },
-  ensembles: { methods: ["single"] },
-};
 
 describe("SAEs of others in the editor", {
   skip: unavailable && `SKIPPED: ${unavailable}`,
@@ -66,12 +52,8 @@ describe("SAEs of others in the editor", {
   /** One trained SAE in three forms: an ensemble of ours, a folder of sparsify's, and a state dict of no layout. */
   async function writeStrangers(): Promise<void> {
     const training = join(state, "training");
-    mkdirSync(training, { recursive: true });
-    writeFileSync(join(training, "tiny.sae.jsonc"), JSON.stringify(experiment));
-    for (const job of ["harvest", "train"]) {
-      const program = join(root, "dist", "sae-ensembles.js");
-      execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: training, stdio: "ignore" });
-    }
+    writeTinyExperiment(training, { training_tokens: 30_000, ensembles: { methods: ["single"] } });
+    runTiny(training, ["harvest", "train"]);
     const trained = join(training, "runs", "tiny", "ensembles", "single");
     mkdirSync(workspace, { recursive: true });
     cpSync(trained, join(workspace, "ours"), { recursive: true });

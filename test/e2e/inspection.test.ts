@@ -1,7 +1,6 @@
 // Debugging a model in the editor, in a real VS Code with the packaged VSIX: open a text → inspect → hover → tint by a feature → ablate it → read the changed next token → switch it off → generate → undo.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -9,6 +8,7 @@ import type { Browser, Frame, Page } from "playwright-core";
 import { packagedVsix } from "../../scripts/packagedVsix.ts";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, themes, Workbench } from "../../scripts/workbench.ts";
+import { runTiny, writeTinyExperiment } from "../tinyRun.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const minutes = 60_000;
@@ -32,21 +32,6 @@ const notebook = {
   nbformat_minor: 5,
 };
 
-/** The demo with just enough training that features fire. */
-const experiment = {
-  model_name: "demo",
-  hook_name: "blocks.2.hook_resid_post",
-  dataset_path: "demo",
-  context_size: 128,
-  exclude_special_tokens: true,
-  training_tokens: 40_000,
-  train_batch_size_tokens: 1024,
-  lr: 2e-3,
-  sae: { architecture: "topk", expansion_factor: 2, k: 16 },
-  ensembles: { methods: ["bagging"], n_members: 2 },
-  index: { methods: ["bagging"], tokens: 20_000 },
-};
-
 describe("debugging a model in the editor", {
   skip: unavailable && `SKIPPED: ${unavailable}`,
   timeout: 15 * minutes,
@@ -60,8 +45,11 @@ describe("debugging a model in the editor", {
 
   before(async () => {
     await prepareRealVsCode();
-    mkdirSync(workspace, { recursive: true });
-    writeFileSync(join(workspace, "tiny.sae.jsonc"), JSON.stringify(experiment));
+    writeTinyExperiment(workspace, {
+      training_tokens: 40_000,
+      ensembles: { methods: ["bagging"], n_members: 2 },
+      index: { methods: ["bagging"], tokens: 20_000 },
+    });
     writeFileSync(join(workspace, "story.txt"), story);
     writeFileSync(
       join(workspace, "rows.jsonl"),
@@ -132,9 +120,7 @@ describe("debugging a model in the editor", {
     await toast("There is no ensemble").locator(".monaco-button", { hasText: "Run the Demo" }).waitFor();
     await picture("inspect-no-ensemble-dark");
     await dismiss();
-    const program = join(root, "dist", "sae-ensembles.js");
-    for (const job of ["harvest", "train", "index"])
-      execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: workspace, stdio: "ignore" });
+    runTiny(workspace);
     await workbench.showViews();
     await workbench.row("tiny · bagging").waitFor();
   });

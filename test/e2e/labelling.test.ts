@@ -1,7 +1,6 @@
 // Labels by the editor's language model, in a real VS Code with the packaged VSIX: what is sent is shown first, nothing goes without a yes, a label arrives with its score on held-out passages, a bad one scores as one, and cancelling stores nothing. The model is a stand-in that answers by rules (standInModel/).
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -9,24 +8,10 @@ import type { Browser, Frame, Page } from "playwright-core";
 import { packagedVsix } from "../../scripts/packagedVsix.ts";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
+import { runTiny, writeTinyExperiment } from "../tinyRun.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const minutes = 60_000;
-
-/** The demo with just enough training that features fire. */
-const experiment = {
-  model_name: "demo",
-  hook_name: "blocks.2.hook_resid_post",
-  dataset_path: "demo",
-  context_size: 128,
-  exclude_special_tokens: true,
-  training_tokens: 60_000,
-  train_batch_size_tokens: 1024,
-  lr: 2e-3,
-  sae: { architecture: "topk", expansion_factor: 2, k: 16 },
-  ensembles: { methods: ["single"], n_members: 1 },
-  index: { methods: ["single"], tokens: 30_000 },
-};
 
 describe("labels by a stand-in for the editor's language model", {
   skip: unavailable && `SKIPPED: ${unavailable}`,
@@ -44,11 +29,12 @@ describe("labels by a stand-in for the editor's language model", {
 
   before(async () => {
     await prepareRealVsCode();
-    mkdirSync(workspace, { recursive: true });
-    writeFileSync(join(workspace, "tiny.sae.jsonc"), JSON.stringify(experiment));
-    const program = join(root, "dist", "sae-ensembles.js");
-    for (const job of ["harvest", "train", "index"])
-      execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: workspace, stdio: "ignore" });
+    writeTinyExperiment(workspace, {
+      training_tokens: 60_000,
+      ensembles: { methods: ["single"], n_members: 1 },
+      index: { methods: ["single"], tokens: 30_000 },
+    });
+    runTiny(workspace);
     writeFileSync(sent, "");
     writeFileSync(behaviour, "good");
     Object.assign(process.env, { SAE_STAND_IN_SENT: sent, SAE_STAND_IN_BEHAVIOUR: behaviour });

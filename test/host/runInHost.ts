@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { prepareRealVsCode, startVsCode } from "../../scripts/realVsCode.ts";
-import { launchBrowser } from "../../scripts/workbench.ts";
+import { launchBrowser, runHostSuite } from "../../scripts/workbench.ts";
 import type { HostResult } from "./checks.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -37,16 +37,8 @@ export async function runInHost({ suite: source, state, workspace }: HostRun): P
     const browser = await launchBrowser();
     try {
       const page = await browser.newPage({ viewport: { width: 1200, height: 800 }, locale: "en-US" });
-      const ended = new Promise<number>((resolve) => void page.exposeFunction("codeAutomationExit", resolve));
-      await page.exposeFunction("codeAutomationLog", () => {});
-      const remote = (path: string) => `vscode-remote://${new URL(server.url).host}${path}`;
-      const payload = JSON.stringify([
-        ["extensionDevelopmentPath", remote(root)],
-        ["extensionTestsPath", remote(suite)],
-        ["skipWelcome", "true"],
-      ]);
-      await page.goto(`${server.url}?${new URLSearchParams({ folder: workspace, payload })}`);
-      assert.equal(await ended, 0, "the suite ran to its end");
+      const ended = await runHostSuite(page, server.url, { folder: workspace, extension: root, suite });
+      assert.equal(ended, 0, "the suite ran to its end");
     } finally {
       await browser.close();
     }
