@@ -1,7 +1,7 @@
 // Drives a real VS Code in a real browser as a person would: the palette, the sidebar, webviews, themes. For the end-to-end tests, the pictures and the bench.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Browser, chromium, type Frame, type Locator, type Page } from "playwright-core";
+import { type Browser, chromium, errors, type Frame, type Locator, type Page } from "playwright-core";
 import { browserEnvironment, browserFlags, paths } from "./realVsCode.ts";
 
 /** The kinds of colour theme that VS Code tells its webviews (there with "vscode-" before the name), with one of its own themes of each. */
@@ -87,20 +87,22 @@ export class Workbench {
   async #pick(key: string, typed: string, title: string): Promise<void> {
     const { keyboard } = this.page;
     const end = Date.now() + this.#patience;
-    for (;;) {
-      if (Date.now() > end) throw new Error(`the palette never listed “${title}”`);
-      await keyboard.press(key);
-      const input = this.page.locator(".quick-input-widget input.input");
-      await input.waitFor();
-      await input.fill(typed);
-      const found = this.page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
-      const there = await found.waitFor({ timeout: 4000 }).then(
-        () => true,
-        () => false,
-      );
-      await keyboard.press(there ? "Enter" : "Escape");
-      if (there) return;
+    const input = this.page.locator(".quick-input-widget input.input");
+    const found = this.page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
+    const within = { timeout: 4000 };
+    while (Date.now() < end) {
+      try {
+        await keyboard.press(key);
+        await input.fill(typed, within);
+        await found.click(within);
+        return;
+      } catch (error) {
+        // Closed by an editor that took the focus late, or opened before its list had the title.
+        if (!(error instanceof errors.TimeoutError)) throw error;
+        await keyboard.press("Escape");
+      }
     }
+    throw new Error(`the palette never listed “${title}”`);
   }
 
   /** The inner frame of the webview that holds an element; the newest, since one that was closed is there a little longer. */

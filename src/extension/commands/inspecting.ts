@@ -227,6 +227,7 @@ export async function compareTexts(parts: Parts, _?: vscode.Uri, chosenFiles?: v
   pick.placeholder = features.length === 0 ? "No feature fires in either text" : "Tint by…";
   pick.matchOnDescription = true;
   pick.matchOnDetail = true;
+  pick.ignoreFocusOut = true; // what took seconds to compute stays while its texts are looked at
   pick.onDidTriggerItemButton(({ item }) => parts.browsers.show(ensemble, item.feature));
   pick.onDidAccept(() => {
     const [chosen] = pick.selectedItems;
