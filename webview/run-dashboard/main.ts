@@ -12,7 +12,7 @@ import { controls, page, palette } from "../components/style.ts";
 import "./chart.ts";
 import { chartsSvg, svgToPng, tableMarkdown, trainingCsv } from "./exports.ts";
 import "./reportTable.ts";
-import { quantities, TrainingSeries } from "./series.ts";
+import { quantities, TrainingSeries, trainingName } from "./series.ts";
 
 const connection = connectToHost();
 
@@ -123,7 +123,7 @@ class SaeRunDashboard extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    onNotification(connection, dashboardView, "events", ({ lines }) => this.#take(lines));
+    onNotification(connection, dashboardView, "events", ({ events }) => this.#take(events));
     onNotification(connection, dashboardView, "runChanged", ({ run, report }) => {
       this.run = run;
       this.report = report;
@@ -140,14 +140,8 @@ class SaeRunDashboard extends LitElement {
     );
   }
 
-  #take(lines: readonly string[]): void {
-    for (const line of lines) {
-      let event: RunEvent;
-      try {
-        event = JSON.parse(line) as RunEvent;
-      } catch {
-        continue; // a line that a crash left torn
-      }
+  #take(events: readonly RunEvent[]): void {
+    for (const event of events) {
       this.#series.add(event);
       if (event.type === "log" && event.level !== "info")
         this.#messages.push({ level: event.level, message: event.message });
@@ -198,7 +192,7 @@ class SaeRunDashboard extends LitElement {
                       (name) =>
                         html`<button class="plain outlined" aria-pressed=${name === stage ? "true" : "false"} @click=${() => {
                           this.chosen = name;
-                        }}>${name}</button>`,
+                        }}>${trainingName(name)}</button>`,
                     )}
                   </div>`
                 : nothing
@@ -206,11 +200,11 @@ class SaeRunDashboard extends LitElement {
             <div class="charts">
               ${quantities.map(({ key, title }) => html`<sae-chart .training=${training} .quantity=${key} .title=${title} .version=${this.version}></sae-chart>`)}
             </div>
-            <p class="dim">One line a member${training.values.size > 1 ? ", their mean thicker" : ""}; x: tokens.
+            <p class="dim">${training.penalised ? "The loss is the squared error and what the architecture adds to it; for TopK the auxiliary loss of dead latents, so it rises when latents are first counted as dead. " : ""}Over tokens.
               Export:
-              <button class="plain link" @click=${() => void this.#save(`${stage}.csv`, trainingCsv(training))}>CSV</button>
-              <button class="plain link" @click=${() => void this.#save(`${stage}.svg`, chartsSvg(training, run.name))}>SVG</button>
-              <button class="plain link" @click=${async () => void this.#save(`${stage}.png`, await svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
+              <button class="plain link" @click=${() => void this.#save(`${trainingName(stage)}.csv`, trainingCsv(training))}>CSV</button>
+              <button class="plain link" @click=${() => void this.#save(`${trainingName(stage)}.svg`, chartsSvg(training, run.name))}>SVG</button>
+              <button class="plain link" @click=${async () => void this.#save(`${trainingName(stage)}.png`, await svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
             </p>`
           : html`<p class="notice">The charts begin with the first training step.</p>`
       }
@@ -230,7 +224,7 @@ class SaeRunDashboard extends LitElement {
     const numbers = [
       `${done.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} ${unit}`,
       rate === null ? "" : `${Math.round(rate).toLocaleString("en-US")} ${unit}/s`,
-      eta === null ? "" : `${eta < 90 ? `${Math.ceil(eta)} s` : `${Math.round(eta / 60)} min`} left`,
+      eta === null ? "" : `${eta < 90 ? `${Math.max(1, Math.round(eta))} s` : `${Math.round(eta / 60)} min`} left`,
     ].filter(Boolean);
     return html`<div class="progress">
       <div class="line"><span>${stage} · ${Math.floor(share * 100)}%</span><span class="dim">${numbers.join(" · ")}</span></div>
