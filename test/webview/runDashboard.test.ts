@@ -139,7 +139,9 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     const { page, asked, tell } = await open(running, null);
     await page.getByText("train bagging · 63%").waitFor();
     await page.getByText("The charts begin with the first training step.").waitFor();
+    tell([{ time: 0, type: "log", level: "info", message: "device cpu (2 threads): asked for" }]);
     tell(trainEvents.slice(0, 10));
+    await page.getByText("on cpu").waitFor();
     await page.locator("sae-chart canvas").nth(3).waitFor();
     const last = page.locator("sae-chart .last").first();
     const before = await last.textContent();

@@ -30,10 +30,11 @@ class SaeRunDashboard extends LitElement {
   declare run: RunEntry | undefined;
   declare report: ReportTable | null;
   declare version: number;
-  /** The training whose charts are shown; empty: the newest. */
+  /** The training whose charts are shown; empty: the newest of a run at work, else the first. */
   declare chosen: string;
   declare fatal: string;
   readonly #series = new TrainingSeries();
+  #device = "";
   readonly #messages: { level: string; message: string }[] = [];
 
   constructor() {
@@ -143,6 +144,8 @@ class SaeRunDashboard extends LitElement {
   #take(events: readonly RunEvent[]): void {
     for (const event of events) {
       this.#series.add(event);
+      // The run's log says which device was taken, and why: "device cpu (2 threads, …): …".
+      if (event.type === "log" && event.message.startsWith("device ")) this.#device = event.message;
       if (event.type === "log" && event.level !== "info")
         this.#messages.push({ level: event.level, message: event.message });
     }
@@ -162,7 +165,8 @@ class SaeRunDashboard extends LitElement {
     if (this.fatal) return html`<main>${untitled}<p class="error" role="alert">${this.fatal}</p></main>`;
     if (!run) return html`<main>${untitled}<p class="notice" role="status">Opening the run…</p></main>`;
     const stages = [...this.#series.trainings.keys()];
-    const stage = this.#series.trainings.has(this.chosen) ? this.chosen : stages.at(-1);
+    const latest = run.state === "running" ? stages.at(-1) : stages[0];
+    const stage = this.#series.trainings.has(this.chosen) ? this.chosen : latest;
     const training = stage === undefined ? undefined : this.#series.trainings.get(stage);
     const { progress } = run;
     const indexed = run.ensembles.find((ensemble) => ensemble.indexed);
@@ -171,6 +175,7 @@ class SaeRunDashboard extends LitElement {
       <header>
         <h1>${run.name}</h1>
         <span class="dim">${run.state}</span>
+        ${this.#device ? html`<span class="dim" title=${this.#device}>on ${this.#device.split(" ")[1]}</span>` : nothing}
         <span class="right">
           ${run.state === "running" ? html`<vscode-button secondary @click=${() => ask("stop")}>Stop</vscode-button>` : nothing}
           ${run.state === "queued" ? html`<vscode-button secondary @click=${() => ask("stop")}>Leave the Queue</vscode-button>` : nothing}
@@ -200,7 +205,7 @@ class SaeRunDashboard extends LitElement {
             <div class="charts">
               ${quantities.map(({ key, title }) => html`<sae-chart .training=${training} .quantity=${key} .title=${title} .version=${this.version}></sae-chart>`)}
             </div>
-            <p class="dim">${training.penalised ? "The loss is the squared error and what the architecture adds to it; for TopK the auxiliary loss of dead latents, so it rises when latents are first counted as dead. " : ""}Over tokens.
+            <p class="dim">${training.penalised ? "The loss is the squared error and what the architecture adds to it; for TopK the auxiliary loss of dead latents, so it rises when latents are first counted as dead. " : ""}The charts run over tokens.
               Export:
               <button class="plain link" @click=${() => void this.#save(`${trainingName(stage)}.csv`, trainingCsv(training))}>CSV</button>
               <button class="plain link" @click=${() => void this.#save(`${trainingName(stage)}.svg`, chartsSvg(training, run.name))}>SVG</button>
