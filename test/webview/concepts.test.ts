@@ -84,6 +84,7 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
             columns: { text: "text", label: "profession", attribute: "profession" },
             counts: ["nurse", "professor", "surgeon"].map((label) => ({ label, attribute: "", train: 800, test: 240 })),
             leftOut: "",
+            least: { agree: { train: 20, test: 10 }, differ: { train: 10, test: 5 } },
           }),
           detect: (wanted) => {
             asked.detected = wanted;

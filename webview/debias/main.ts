@@ -354,7 +354,9 @@ class SaeDebias extends LitElement {
   #saveProbe(): Promise<void> {
     return this.#long("result", "Saving the debiased probe", async (options) => {
       const { file } = await host("saveProbe", {}, options);
-      this.said = `Debiased probe saved: ${file}`;
+      const seeds = this.debias?.choice.seeds ?? [];
+      const whose = seeds.length > 1 ? `, the probe of seed ${seeds[0]} with its own scores` : "";
+      this.said = `Debiased probe saved: ${file}${whose}.`;
     });
   }
 
@@ -480,7 +482,7 @@ class SaeDebias extends LitElement {
         <div class="buttons">
           <button class="plain outlined" ?disabled=${busy || n === 0} title="Trains the probe anew on the still biased data, without the flagged features" @click=${() => void this.#retrain()}>Retrain</button>
           <button class="plain outlined" ?disabled=${busy} @click=${() => void this.#saveReport()}>Save Report</button>
-          <button class="plain outlined" ?disabled=${busy || n === 0} title="Weights, directions and a description, with code that applies them" @click=${() => void this.#saveProbe()}>Save Debiased Probe</button>
+          <button class="plain outlined" ?disabled=${busy || n === 0} title=${`The retrained probe of seed ${debias.choice.seeds[0]}: weights, directions and a description with its own scores, with code that applies them. What is shown here are means over the seeds.`} @click=${() => void this.#saveProbe()}>Save Debiased Probe</button>
         </div>
         ${this.#trouble("result")}
         <p class="dim" role="status">${this.said}</p>
