@@ -331,6 +331,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await page.getByText(`${few}.`, { exact: true }).waitFor();
     await page.getByText("The worst of the four.").waitFor();
     assert.equal(await page.getByText("learnt gender instead of profession").count(), 0);
+    assert.equal(await page.getByText("looks first at features").count(), 0);
     await page.getByText("212 of 2,600 texts fill the context of 128 tokens").waitFor();
     await page.close();
   });
@@ -369,6 +370,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     const host = new StandInHost();
     const page = await prepared(host);
     await page.getByText("nurse who is female: 10.6% right.").waitFor();
+    await page.getByText("looks first at features that fire more for female").waitFor();
     assert.equal(await page.locator("sae-bias td.worst").innerText(), "10.6% right, the worst");
     assert.equal(await page.locator('.flag[aria-pressed="true"]').count(), 0);
     await page.getByRole("button", { name: "Flag 0/0" }).click();
@@ -439,6 +441,12 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await chart.locator('svg[aria-label^="worst group"]').waitFor();
     await page.getByRole("button", { name: "Save Report" }).click();
     await page.getByText("Report saved: runs/demo/reports/bagging/debias.md").waitFor();
+    // A probe is one seed's, while the view shows means: said before and after.
+    await page.getByRole("button", { name: "Flag 0/0" }).click();
+    const save = page.getByRole("button", { name: "Save Debiased Probe" });
+    assert.match((await save.getAttribute("title"))!, /probe of seed 0.*shown here are means over the seeds/s);
+    await save.click();
+    await page.getByText(/probe\.json, the probe of seed 0 with its own scores\.$/).waitFor();
     await page.close();
   });
 

@@ -18,7 +18,7 @@ import "../components/longWork.ts";
 import { messageOf } from "../components/messageOf.ts";
 import { percent } from "../components/numbers.ts";
 import { controls, forms, page, palette } from "../components/style.ts";
-import "./bias.ts";
+import { worstCell } from "./bias.ts";
 import { firstPair } from "./dataForm.ts";
 import "./resultTable.ts";
 import "./scrChart.ts";
@@ -448,7 +448,7 @@ class SaeDebias extends LitElement {
     ).length;
     const { attribute, columns } = choice;
     return html`<section id="features"><h2>Features</h2>
-      <p>What a probe of ${columns.attribute} uses most. Look at where each fires, and flag those that are about ${columns.attribute} and not about ${columns.label}. Nothing is flagged for you.</p>
+      <p>What a probe of ${columns.attribute} uses most. Look at where each fires, and flag those that are about ${columns.attribute} and not about ${columns.label}. Nothing is flagged for you.${this.#where()}</p>
       <p class="dim">Effect: blue on ${columns.attribute}, purple on ${columns.label}. Showing ${this.suggestions.length} of ${this.total.toLocaleString("en-US")} with an effect${elsewhere > 0 ? `; ${elsewhere} more flagged elsewhere` : ""}.</p>
       ${this.#trouble("features")}
       <sae-suggestions
@@ -463,6 +463,16 @@ class SaeDebias extends LitElement {
       ></sae-suggestions>
       ${this.suggestions.length < this.total && this.suggestions.length < 200 ? html`<button class="plain outlined" @click=${() => void this.#more()}>Show more</button>` : nothing}
     </section>`;
+  }
+
+  /** Which side to look at first; "" where no bias says so. */
+  #where(): string {
+    const { debias } = this;
+    if (!debias?.room.enough) return "";
+    const worst = worstCell(debias.base.cells.map(({ mean }) => mean));
+    if (worst !== 1 && worst !== 2) return "";
+    const { positive, negative } = debias.choice.attribute;
+    return ` Whoever wants ${debias.cellNames[worst]} to be told right looks first at features that fire more for ${(worst === 1 ? negative : positive).join(", ")}.`;
   }
 
   #resultStep(debias: DebiasState) {

@@ -19,11 +19,15 @@ import { textsAtTheContext } from "../../../src/jobs/probeRun.ts";
 import { openExperimentModel } from "../../../src/jobs/resources.ts";
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { cellScores } from "../../../src/probing/cells.ts";
+import { classTasks } from "../../../src/probing/classTasks.ts";
+import { fullWidthProbeSettings } from "../../../src/probing/conceptDetection.ts";
 import { trainDebiasProbes } from "../../../src/probing/debias.ts";
 import { codesTable } from "../../../src/probing/featureTable.ts";
 import { codesOfZero } from "../../../src/probing/pool.ts";
 import { loadPooled } from "../../../src/probing/pooledFile.ts";
 import type { Probe } from "../../../src/probing/probe.ts";
+import { testSelectedPlan } from "../../../src/probing/probePlan.ts";
+import { trainProbe } from "../../../src/probing/trainProbe.ts";
 import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { temporaryFolder } from "../fixtures.ts";
@@ -232,47 +236,53 @@ test("the debiased probe that is taken away gives what the job showed, in TypeSc
   assert.equal(inPython.worst_group, shown.worst_group);
 });
 
-test("saebench_compatible: probes and every ablation by SAEBench's formula, worked out here from the pooled texts", async () => {
-  const chosen = { ...options, ensembles: ["single"], seeds: [0], saebenchCompatible: true, flags: ["0/7", "0/20"] };
-  const report = await debias(run, join(folder, "saebench"), chosen);
+/** Of texts as they were pooled for the single SAE: codes one by one, and accuracies after an ablation by SAEBench's formula in plain loops. */
+async function byHand(file: string) {
   const ensemble = await loadEnsemble(join(run, "ensembles", "single"));
   const engine = await openEngine(readExperiment(join(folder, "tiny.sae.jsonc")).settings);
   const encoder = await engine.createEncoder(ensemble);
-  const file = join(run, "ensembles", "single", "pooled", pooledFiles("single")[0]!);
   const pooled = (await loadPooled(file, (await readSafetensors(file)).metadata["made_from"]!))!;
   const { d, values } = pooled.activations;
   const ofZero = await codesOfZero(encoder, d, 48);
   await encoder.close();
   await engine.close();
   const { W_dec } = ensemble.members[0]!.weights;
+  const code = (text: number, feature: number): number => {
+    for (let at = pooled.codes.offsets[text]!; at < pooled.codes.offsets[text + 1]!; at++)
+      if (pooled.codes.indices[at] === feature) return pooled.codes.values[at]!;
+    return 0;
+  };
+  const right = (
+    { rows, labels }: { rows: Uint32Array; labels: Uint8Array },
+    features: Iterable<number>,
+    { w, b }: Probe,
+  ): number =>
+    Array.from(rows).filter((row, t) => {
+      const n = pooled.tokens[row]!;
+      const x = values.slice(row * d, (row + 1) * d);
+      for (const i of features)
+        for (let j = 0; j < d; j++) x[j]! -= (code(row, i) + ((128 - n) / n) * ofZero[i]!) * W_dec[i * d + j]!;
+      return x.reduce((sum, value, j) => sum + value * w[j]!, b) > 0 === (labels[t] === 1);
+    }).length / rows.length;
+  return { activations: pooled.activations, code, right, W_dec };
+}
+
+test("saebench_compatible: probes and every ablation by SAEBench's formula, worked out here from the pooled texts", async () => {
+  const chosen = { ...options, ensembles: ["single"], seeds: [0], saebenchCompatible: true, flags: ["0/7", "0/20"] };
+  const report = await debias(run, join(folder, "saebench"), chosen);
+  const hand = await byHand(join(run, "ensembles", "single", "pooled", pooledFiles("single")[0]!));
   const texts = await readDebiasData(chosen);
   const cells = cellsOf(
     texts.texts.map(({ text }) => text),
     texts.pairs,
   );
   const sets = drawDebiasSets(texts, texts.pairs, cells, 0, chosen);
-  const probes = trainDebiasProbes(pooled.activations, sets, true);
+  const probes = trainDebiasProbes(hand.activations, sets, true);
   // All rows are learnt from, and the epoch is the first that is best on the probe's own, biased test rows.
   assert.deepEqual(probes.biasedPlan.train.rows, sets.biased.train.rows);
   assert.deepEqual(probes.biasedPlan.selection.rows, sets.biased.test.rows);
   assert.equal(probes.biased.epoch, probes.biased.accuracies.indexOf(Math.max(...probes.biased.accuracies)));
-  const code = (text: number, feature: number): number => {
-    for (let at = pooled.codes.offsets[text]!; at < pooled.codes.offsets[text + 1]!; at++)
-      if (pooled.codes.indices[at] === feature) return pooled.codes.values[at]!;
-    return 0;
-  };
-  const right = (features: Iterable<number>, { w, b }: Probe): number => {
-    const { rows, labels } = sets.balanced.test;
-    return (
-      Array.from(rows).filter((row, t) => {
-        const n = pooled.tokens[row]!;
-        const x = values.slice(row * d, (row + 1) * d);
-        for (const i of features)
-          for (let j = 0; j < d; j++) x[j]! -= (code(row, i) + ((128 - n) / n) * ofZero[i]!) * W_dec[i * d + j]!;
-        return x.reduce((sum, value, j) => sum + value * w[j]!, b) > 0 === (labels[t] === 1);
-      }).length / rows.length
-    );
-  };
+  const right = (features: Iterable<number>, probe: Probe): number => hand.right(sets.balanced.test, features, probe);
   const found = report.ensembles[0]!.runs[0]![0]!;
   const biased = probes.biased.probe;
   const room = right([], probes.desired.probe) - right([], biased);
@@ -458,18 +468,61 @@ test("concepts, saebench_compatible: an AdamW probe over all features, TPP padde
     testFile: join(folder, "b.jsonl"),
     columns: { text: "text", label: "gender" },
     ensembles: ["single"],
-    perClass: { train: 60, test: 30 },
+    perClass: { train: 50, test: 25 },
     tpp_n: [20],
     seeds: [1],
     command: "test",
   };
+  const kept = pooledFiles("single");
   const report = await concepts(run, join(folder, "as-saebench"), { ...wanted, saebenchCompatible: true });
   const plain = await concepts(run, join(folder, "as-default"), wanted);
   const accuracies = (of: typeof report, at: number) => of.detections[at]!.accuracy.map(({ mean }) => mean.mean);
   for (const at of [0, 1]) assert.deepEqual(accuracies(report, at).slice(0, 3), accuracies(plain, at).slice(0, 3));
-  // The kept epoch is the best on the test rows, which a probe that never saw them seldom beats.
-  assert.ok(accuracies(report, 0)[3]! >= accuracies(plain, 0)[3]! - 0.05);
-  assert.notDeepEqual(report.detections[1]!.tpp, plain.detections[1]!.tpp);
+  // Two classes of as many texts: all of them are in both tasks, the other way round.
+  const texts = await readConceptTexts(wanted);
+  const before = new Set(kept);
+  const hand = await byHand(
+    join(run, "ensembles", "single", "pooled", pooledFiles("single").find((name) => !before.has(name))!),
+  );
+  const classOf = texts.texts.map(({ text }) => texts.classes.indexOf(text.label));
+  const rows = (from: number, to: number) => Uint32Array.from({ length: to - from }, (_, at) => from + at);
+  const tasks = (part: Uint32Array) =>
+    classTasks(
+      part,
+      Array.from(part, (row) => classOf[row]!),
+      2,
+      1,
+    );
+  const [train, held] = [tasks(rows(0, texts.learnt)), tasks(rows(texts.learnt, texts.texts.length))];
+  const x = hand.activations;
+  const probes = train.map((own, at) =>
+    trainProbe(testSelectedPlan({ x, ...own }, { x, ...held[at]! }, 1, `class ${at}`)),
+  );
+  const chosen = probes.map(({ probe: { w } }, at) => {
+    const effects = Array.from({ length: 48 }, (_, i) => {
+      const mean = (label: number) => {
+        const own = Array.from(train[at]!.rows).filter((_, t) => train[at]!.labels[t] === label);
+        return own.reduce((sum, row) => sum + hand.code(row, i), 0) / own.length;
+      };
+      return (
+        Math.max(mean(1) - mean(0), 0) * w.reduce((sum, value, j) => sum + value * hand.W_dec[i * w.length + j]!, 0)
+      );
+    });
+    const order = effects.map((_, i) => i).sort((a, b) => effects[b]! - effects[a]! || a - b);
+    return order.slice(0, Math.min(20, effects.filter((effect) => effect !== 0).length));
+  });
+  const loss = (ablated: number, probe: number) => {
+    const after = hand.right(held[probe]!, chosen[ablated]!, probes[probe]!.probe);
+    return hand.right(held[probe]!, [], probes[probe]!.probe) - after;
+  };
+  const total = (loss(0, 0) - loss(0, 1) + loss(1, 1) - loss(1, 0)) / 2;
+  assert.ok(Math.abs(report.detections[1]!.tpp[0]!.total.mean - total) < 1e-9);
+  // All features at once: AdamW, the epoch that is best on the test rows.
+  const full = train.map((own, at) => {
+    const plan = testSelectedPlan({ x, ...own }, { x, ...held[at]! }, 1, `full width ${at}`, fullWidthProbeSettings);
+    return Math.max(...trainProbe(plan, fullWidthProbeSettings).accuracies);
+  });
+  assert.ok(Math.abs(accuracies(report, 0)[3]! - (full[0]! + full[1]!) / 2) < 1e-9);
   const json = JSON.parse(readFileSync(join(folder, "as-saebench.json"), "utf8"));
   assert.match(json.saebench_compatible.as_saebench.join(), /AdamW, batch 250/);
   assert.match(readFileSync(join(folder, "as-saebench.md"), "utf8"), /Not SAEBench's:/);
