@@ -211,7 +211,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
       Number.parseFloat(await view.getByRole("row", { name: state }).first().getByRole("cell").first().innerText());
     const biased = await worstGroup(/^biased probe/);
     // As a person chooses: nurses who are women fail, so features that fire more for women.
-    await view.getByText("looks first at features that fire more for female").waitFor();
+    await view.getByText("look first at features that fire more for female").waitFor();
     const firing = view.locator("sae-suggestions .row", { has: view.locator(".side", { hasText: /^female$/ }) });
     const flagged = firing.locator('.flag[aria-pressed="true"]');
     const already = await flagged.count();

@@ -328,10 +328,10 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
   test("no room and few texts: said where the bias is shown, and the worst cell is not blamed on the bias", async () => {
     const page = await prepared(unbiased());
     await page.getByText("There is no room (less than 0.001").waitFor();
-    await page.getByText(`${few}.`, { exact: true }).waitFor();
+    await page.getByText(`O${few.slice(1)}.`, { exact: true }).waitFor();
     await page.getByText("The worst of the four.").waitFor();
     assert.equal(await page.getByText("learnt gender instead of profession").count(), 0);
-    assert.equal(await page.getByText("looks first at features").count(), 0);
+    assert.equal(await page.getByText("look first at features").count(), 0);
     await page.getByText("212 of 2,600 texts fill the context of 128 tokens").waitFor();
     await page.close();
   });
@@ -370,7 +370,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     const host = new StandInHost();
     const page = await prepared(host);
     await page.getByText("nurse who is female: 10.6% right.").waitFor();
-    await page.getByText("looks first at features that fire more for female").waitFor();
+    await page.getByText("look first at features that fire more for female").waitFor();
     assert.equal(await page.locator("sae-bias td.worst").innerText(), "10.6% right, the worst");
     assert.equal(await page.locator('.flag[aria-pressed="true"]').count(), 0);
     await page.getByRole("button", { name: "Flag 0/0" }).click();

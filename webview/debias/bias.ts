@@ -93,7 +93,7 @@ export class SaeBias extends LitElement {
           ? nothing
           : html`<p class="note">There is no room (less than 0.001 between the biased probe and that of balanced data, with one seed at least): this data carries no bias that hurts.</p>`
       }
-      ${warnings.map((warning) => html`<p class="note">${warning}.</p>`)}
+      ${warnings.map((warning) => html`<p class="note">${warning.charAt(0).toUpperCase()}${warning.slice(1)}.</p>`)}
     `;
   }
 }

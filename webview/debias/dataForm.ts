@@ -163,8 +163,12 @@ export class SaeDataForm extends LitElement {
           <tr><th scope="row">${side(label.negative)}</th>${cell(2)}${cell(3)}</tr>
         </tbody>
       </table>
-      <p class="dim">In the biased data every ${side(label.positive)} is ${side(attribute.positive)} and every ${side(label.negative)} ${side(attribute.negative)}.
-        <button class="plain link" @click=${() => this.#change({ attribute: { positive: attribute.negative, negative: attribute.positive } })}>The other way round</button></p>
+      ${
+        [label, attribute].every(({ positive, negative }) => positive.length > 0 && negative.length > 0)
+          ? html`<p class="dim">In the biased data every ${side(label.positive)} is ${side(attribute.positive)} and every ${side(label.negative)} ${side(attribute.negative)}.
+              <button class="plain link" @click=${() => this.#change({ attribute: { positive: attribute.negative, negative: attribute.positive } })}>The other way round</button></p>`
+          : nothing
+      }
     </div>`;
   }
 }

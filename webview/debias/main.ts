@@ -472,7 +472,7 @@ class SaeDebias extends LitElement {
     const worst = worstCell(debias.base.cells.map(({ mean }) => mean));
     if (worst !== 1 && worst !== 2) return "";
     const { positive, negative } = debias.choice.attribute;
-    return ` Whoever wants ${debias.cellNames[worst]} to be told right looks first at features that fire more for ${(worst === 1 ? negative : positive).join(", ")}.`;
+    return ` To have ${debias.cellNames[worst]} told right, look first at features that fire more for ${(worst === 1 ? negative : positive).join(", ")}.`;
   }
 
   #resultStep(debias: DebiasState) {
