@@ -17,7 +17,7 @@ import { jobsOf } from "../jobs/runJobs.ts";
 import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { sourcePlace } from "../jobs/sourceText.ts";
-import { layersOfModel } from "../model/layerCount.ts";
+import { modelSize } from "../model/modelSize.ts";
 import { ANNOTATIONS_DAMAGED } from "../protocol/featureBrowser.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import { service, serviceClient } from "../protocol/service.ts";
@@ -158,8 +158,12 @@ answer(connection, service, {
       };
     }
   },
+  // Read from the configuration alone: quick enough to ask while somebody chooses a hook.
   modelLayers: async ({ model }) => ({
-    layers: await layersOfModel(model === "demo" ? demoPath("model") : model).catch(() => null),
+    layers: await modelSize(model === "demo" ? demoPath("model") : model).then(
+      ({ nLayers }) => nLayers,
+      () => null,
+    ),
   }),
   describeSaes: async ({ paths, said }, signal) => {
     try {
