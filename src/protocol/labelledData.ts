@@ -9,6 +9,7 @@ export const columns = z.object({ text: z.string(), label: z.string(), attribute
 export type Columns = z.infer<typeof columns>;
 
 export const labelledQuestion = z.object({
+  /** A file, or a data set of the hub by its name; so is the other. */
   trainFile: z.string().min(1),
   testFile: z.string().nullable(),
   /** Guessed from the columns' names and contents where left out. */

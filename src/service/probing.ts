@@ -3,6 +3,7 @@ import { basename, dirname, join, sep } from "node:path";
 import { type ConceptsReport, conceptsReport, writeConcepts } from "../jobs/concepts.ts";
 import { debias } from "../jobs/debias.ts";
 import { demoBias } from "../jobs/demoData.ts";
+import { obtainLabelled } from "../jobs/obtain.ts";
 import { ProgressMeter } from "../jobs/progressMeter.ts";
 import { experimentOfRun } from "../jobs/runRecord.ts";
 import { freeReport } from "../jobs/savedReports.ts";
@@ -69,7 +70,11 @@ export class Probing {
   }
 
   readonly answers: Answers = {
-    describeLabelled: (question) => describeLabelled(question),
+    describeLabelled: async ({ ensemble, ...question }, signal) => {
+      const { trainFile, testFile } = question;
+      const data = await describeLabelled({ ...question, ...(await this.#obtained(ensemble, question, signal)) });
+      return { ...data, trainFile, testFile };
+    },
     debiasOpen: async ({ ensemble }) => {
       const open = await this.#host.opened(ensemble);
       return {
@@ -80,6 +85,7 @@ export class Probing {
     },
     debiasPrepare: async ({ ensemble, choice }, signal) => {
       const open = await this.#host.opened(ensemble);
+      await this.#obtained(ensemble, choice, signal);
       const session = await DebiasSession.prepare(ensemble, basename(ensemble), choice, this.#work(ensemble, signal));
       this.#sessions.set(ensemble, session);
       return session.state(open.flagged());
@@ -128,10 +134,13 @@ export class Probing {
     conceptsDetect: async ({ ensemble, choice }, signal) => {
       const open = await this.#host.opened(ensemble);
       const runFolder = dirname(dirname(ensemble));
-      const { perClass, testFile, ...rest } = choice;
+      const { perClass, seeds, columns } = choice;
+      const { trainFile, testFile } = await this.#obtained(ensemble, choice, signal);
       const report = await conceptsReport(runFolder, {
-        ...rest,
+        trainFile,
         ...(testFile !== null && { testFile }),
+        columns,
+        seeds,
         perClass: { train: perClass, test: Math.ceil(perClass / 2) },
         ensembles: [basename(ensemble)],
         command: conceptsCommand(runFolder, basename(ensemble), choice),
@@ -157,13 +166,29 @@ export class Probing {
     const ensembles = probeFolder === undefined ? session.ensembles : [basename(ensemble)];
     await this.#host.saved(runFolder);
     await debias(runFolder, path, {
-      ...jobOptions(session.choice),
+      ...jobOptions(session.choice, runFolder),
       ensembles,
       shift_n: SHIFT_N,
       ...(probeFolder !== undefined && { probeFolder }),
       command: debiasCommand(runFolder, ensembles, session.choice),
       ...this.#work(ensemble, signal),
     });
+  }
+
+  /** The files of a choice: paths as they are, data sets of the hub as what stands for them here, fetched where they weren't yet. */
+  async #obtained<T extends { readonly trainFile: string; readonly testFile: string | null }>(
+    ensemble: string,
+    { trainFile, testFile }: T,
+    signal: AbortSignal,
+  ): Promise<Pick<T, "trainFile" | "testFile">> {
+    const { onProgress } = this.#work(ensemble, signal);
+    const MIB = 2 ** 20;
+    const obtained = (name: string) =>
+      obtainLabelled(name, dirname(dirname(ensemble)), {
+        signal,
+        onProgress: (stage, done, total) => onProgress(stage, Math.floor(done / MIB), Math.ceil(total / MIB), "MiB"),
+      });
+    return { trainFile: await obtained(trainFile), testFile: testFile === null ? null : await obtained(testFile) };
   }
 
   #session(ensemble: string): DebiasSession {

@@ -92,8 +92,8 @@ export class SaeDataForm extends LitElement {
   override render() {
     const { data, choice } = this;
     if (!data || !choice)
-      return html`<p>Labelled texts: a file with a text, a label (what a classifier should learn) and an attribute (what it should not use).</p>
-        <button class="primary" @click=${() => this.#emit("pick", "train")}>Choose a File…</button>`;
+      return html`<p>Labelled texts, of a file or a data set of the hub: with a text, a label (what a classifier should learn) and an attribute (what it should not use).</p>
+        <button class="primary" ?disabled=${this.busy} @click=${() => this.#emit("pick", "train")}>Choose Texts…</button>`;
     const cells = cellsOf(data, choice);
     const lacking = lacks(data, choice, cells);
     return html`<div class="fields">

@@ -232,9 +232,15 @@ class SaeDebias extends LitElement {
     });
   }
 
-  #describe(trainFile: string, testFile: string | null, columns: Columns | null, anew: boolean): Promise<void> {
+  #describe(
+    trainFile: string,
+    testFile: string | null,
+    columns: Columns | null,
+    anew: boolean,
+    options: RequestOptions = { timeout: PROBING_PATIENCE },
+  ): Promise<void> {
     return this.#do("data", async () => {
-      const data = await host("describe", { trainFile, testFile, columns, attribute: true }, { timeout: 120_000 });
+      const data = await host("describe", { trainFile, testFile, columns, attribute: true }, options);
       this.data = data;
       if (!anew && this.choice) return;
       const same = this.choice?.columns;
@@ -253,15 +259,17 @@ class SaeDebias extends LitElement {
   async #pick(which: "train" | "test"): Promise<void> {
     const { file } = await host("pickFile", {}, { timeout: PROBING_PATIENCE });
     if (file === null) return;
-    if (which === "train") await this.#describe(file, null, null, true);
-    else await this.#testOn(file);
+    // A data set of the hub is fetched first.
+    await this.#long("data", "Reading", (options) =>
+      which === "train" ? this.#describe(file, null, null, true, options) : this.#testOn(file, options),
+    );
   }
 
   /** Another file to test on, or none; what was chosen stays. */
-  async #testOn(testFile: string | null): Promise<void> {
+  async #testOn(testFile: string | null, options?: RequestOptions): Promise<void> {
     const { choice } = this;
     if (!choice) return;
-    await this.#describe(choice.trainFile, testFile, choice.columns, false);
+    await this.#describe(choice.trainFile, testFile, choice.columns, false, options);
     if (!this.error) this.choice = { ...choice, testFile };
   }
 

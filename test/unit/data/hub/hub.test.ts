@@ -595,6 +595,50 @@ describe("a data set by its name", () => {
     assert.equal(paths.length, 2);
   });
 
+  test("a set that the hub has converted only the beginning of", async () => {
+    put(hub, "datasets/someone/large", { "texts.py": "x" });
+    const files = {
+      "default/partial-train/0001.parquet": parquet,
+      "default/partial-train/0000.parquet": parquet,
+      "default/partial-test/0000.parquet": parquet,
+    };
+    put(hub, "datasets/someone/large", files, "refs/convert/parquet");
+    const read = async (name: string) => {
+      const paths: string[] = [];
+      for await (const path of datasetFiles(await obtainDataset(dataset(name), options()), options()))
+        paths.push(path.split("/").slice(-3).join("/"));
+      return paths;
+    };
+    assert.deepEqual(await read("someone/large"), [
+      "default/partial-train/0000.parquet",
+      "default/partial-train/0001.parquet",
+    ]);
+    assert.deepEqual(await read("someone/large/test"), ["default/partial-test/0000.parquet"]);
+  });
+
+  test("a shard that breaks off in the middle goes on from there, in a later process too", async () => {
+    const shard = Buffer.concat([parquet, Buffer.alloc(60_000, "x")]);
+    put(hub, "datasets/someone/long", { "data/train-00000-of-00001.parquet": shard });
+    let left = 2;
+    hub.breakAfter = 20_000;
+    hub.misbehave = (request, response) => {
+      if (!request.url!.endsWith(".parquet") || left-- > 0) return false;
+      response.destroy();
+      return true;
+    };
+    await refused(obtainDataset(dataset("someone/long"), options()), /broke .* at byte 40000 of/, /goes on from there/);
+    assert.ok(!existsSync(join(cacheFolder, "lists")), "a data set that can't be read has no list");
+    hub.misbehave = () => false;
+    hub.breakAfter = null;
+    hub.requests.length = 0;
+    const list = await obtainDataset(dataset("someone/long"), options());
+    assert.deepEqual(
+      hub.requests.filter(({ path }) => path.endsWith(".parquet")).map(({ range }) => range),
+      ["bytes=40000-"],
+    );
+    for await (const path of datasetFiles(list, options())) assert.deepEqual(readFileSync(path), shard);
+  });
+
   test("what can't be told apart or read is refused", async () => {
     await refused(
       obtainDataset(dataset("someone/several"), options()),
