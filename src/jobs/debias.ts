@@ -2,6 +2,7 @@
 import { basename, join, resolve } from "node:path";
 import { cellsOf, countCells } from "../data/fourCells.ts";
 import { InputError } from "../formats/inputError.ts";
+import { inActivationUnits } from "../probing/activationUnits.ts";
 import {
   type DebiasBaselines,
   type DebiasProbes,
@@ -168,7 +169,7 @@ async function zeroCodes(
   d: number,
   width: number,
 ): Promise<Float64Array> {
-  const encoder = await (await engine()).createEncoder(ensemble);
+  const encoder = inActivationUnits(ensemble, await (await engine()).createEncoder(ensemble));
   try {
     return await codesOfZero(encoder, d, width);
   } finally {
