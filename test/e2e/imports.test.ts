@@ -86,8 +86,7 @@ describe("SAEs of others in the editor", {
     // Every tensor of this size is read without being asked for.
     await view.locator("tbody svg").nth(3).waitFor();
     assert.equal(await view.locator("tbody tr").count(), 4);
-    await picture("editor-ensemble-json-dark");
-    await inLight(view, "editor-ensemble-json-light");
+    await inBothThemes("editor-ensemble-json");
   });
 
   test("a click on a .safetensors file shows its tensors; what is no SAE of a known layout is no error", async () => {
@@ -96,7 +95,7 @@ describe("SAEs of others in the editor", {
     await view.getByRole("row", { name: /^encoder_weights 320 × 160 F32 200 KiB/ }).waitFor();
     await view.locator("tbody svg").nth(3).waitFor();
     assert.equal(await view.getByRole("alert").count(), 0);
-    await picture("editor-safetensors-dark");
+    await inBothThemes("editor-safetensors");
   });
 
   test("the palette imports a state dict of no layout: asked how it selects, its hook, model and text", async () => {
@@ -104,7 +103,7 @@ describe("SAEs of others in the editor", {
     await choose("Files or folders…");
     await answer(join(workspace, "stranger.safetensors"), "Import");
     await choose("TopK");
-    await picture("import-asks-dark");
+    await inBothThemes("import-asks");
     await answer("16");
     await answer(hook);
     await answer("stranger");
@@ -114,7 +113,7 @@ describe("SAEs of others in the editor", {
     await toast.waitFor({ timeout: 3 * minutes });
     await toast.getByText(/explained variance 0\.\d+, L0 16\.0/).waitFor();
     await page.locator(".tab", { hasText: "stranger.sae.jsonc" }).waitFor();
-    await picture("import-done-dark");
+    await inBothThemes("import-done");
     const folder = join(workspace, "imported", "stranger");
     const { method, hook: read, provenance } = JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8"));
     assert.deepEqual([method, read, provenance.imported[0].layout], ["single", hook, "state dict, topk"]);
@@ -127,7 +126,7 @@ describe("SAEs of others in the editor", {
     // Nothing has run: the view is empty but for a row to drop on.
     const empty = workbench.row("or drop them here");
     await empty.waitFor();
-    await picture("ensembles-empty-dark");
+    await inBothThemes("ensembles-empty");
     await drop(empty, join(workspace, "theirs", "layers.2"));
     await answer("bag of one");
     await choose("Demo model");
@@ -141,7 +140,7 @@ describe("SAEs of others in the editor", {
     await toast.getByRole("button", { name: "Evaluate and Index" }).click();
     const row = workbench.row(/bag of one · single/);
     await row.getByText(/EV 0\.\d+/).waitFor({ timeout: 6 * minutes });
-    await picture("ensembles-imported-dark");
+    await inBothThemes("ensembles-imported");
     // The metrics come first, the index last; a click on a row that doesn't know of it yet opens nothing.
     await workbench.row(/done in/).waitFor({ timeout: 3 * minutes });
     const tab = page.locator(".tab", { hasText: "Features: " });
@@ -173,12 +172,19 @@ describe("SAEs of others in the editor", {
     }
   }
 
-  async function inLight(view: Frame, name: string): Promise<void> {
+  /** The whole window, dark and light. */
+  async function inBothThemes(name: string): Promise<void> {
+    await picture(`${name}-dark`);
     workbench.theme("light");
-    await view.locator("body.vscode-light").waitFor();
-    await picture(name);
+    await page.locator(".monaco-workbench.vs").waitFor();
+    // Webviews are told a moment later than the workbench.
+    for (const frame of page.frames()) {
+      if ((await frame.locator("body[data-vscode-theme-kind]").count()) === 0) continue;
+      await frame.locator('body[data-vscode-theme-kind="vscode-light"]').waitFor();
+    }
+    await picture(`${name}-light`);
     workbench.theme("dark");
-    await view.locator("body.vscode-dark").waitFor();
+    await page.locator(".monaco-workbench.vs-dark").waitFor();
   }
 
   const input = () => page.locator(".quick-input-widget:visible");

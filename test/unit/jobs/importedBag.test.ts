@@ -68,7 +68,12 @@ test("names of the hub are fetched once, with no more than an SAE needs, and bag
   assert.equal(outcome.hook, hook_name);
   assert.deepEqual(
     outcome.members.map(({ layout, architecture }) => `${layout}: ${architecture}`),
-    ["SAELens: topk", "dictionary_learning, AutoEncoder: standard", "Gemma Scope: jumprelu", "OpenAI, TopK: topk"],
+    [
+      "SAELens: topk",
+      "dictionary_learning, AutoEncoder: standard",
+      "Gemma Scope: jumprelu",
+      "OpenAI sparse_autoencoder, TopK: topk",
+    ],
   );
   for (const { explained_variance, l0 } of outcome.members) {
     assert.ok(Number.isFinite(explained_variance));
@@ -81,7 +86,7 @@ test("names of the hub are fetched once, with no more than an SAE needs, and bag
 
 test("a name that the hub doesn't have, or that has several SAEs, is one error, and nothing is written", async () => {
   const cases: [string, RegExp][] = [
-    ["someone/nobody/layer_1", /someone\/nobody\/layer_1: found no such repository/],
+    ["someone/nobody/layer_1", /^someone\/nobody: found no such repository/],
     ["someone/dictionaries", /no single SAE, expected one SAE, e\.g\. someone\/dictionaries\/resid_post_layer_1/],
     ["someone/dictionaries/resid_post_layer_9", /someone\/dictionaries\/resid_post_layer_9: found no single SAE/],
     ["someone/dictionaries/resid_post_layer_1/trainer_0/README.md", /found no single SAE|no such file/],
@@ -103,7 +108,7 @@ test("from the command line", async () => {
   assert.ok(existsSync(join(folder, "from-hub", "ensemble.json")));
   const wrong = await runCommand(["import", "someone/nobody/layer_1", "--to", "nothing"], folder);
   assert.equal(wrong.code, 2);
-  assert.match(wrong.stderr, /^[^\n]*someone\/nobody\/layer_1: found no such repository[^\n]*\n$/);
+  assert.match(wrong.stderr, /^error: someone\/nobody: found no such repository[^\n]*\n$/);
   assert.equal(existsSync(join(folder, "nothing")), false);
 });
 
