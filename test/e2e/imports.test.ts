@@ -11,10 +11,13 @@ import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { loadSae } from "../../src/sae/saeLensFolder.ts";
 import { runTiny, writeTinyExperiment } from "../tinyRun.ts";
+import { localHub, put } from "../unit/localHub.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const minutes = 60_000;
 const hook = "blocks.2.hook_resid_post";
+/** On this machine; the windows of the test are told of it by their surroundings. */
+const hub = unavailable ? null : await localHub();
 
 describe("SAEs of others in the editor", {
   skip: unavailable && `SKIPPED: ${unavailable}`,
@@ -30,6 +33,8 @@ describe("SAEs of others in the editor", {
   before(async () => {
     await prepareRealVsCode();
     await writeStrangers();
+    process.env["HF_ENDPOINT"] = hub!.url;
+    process.env["HF_HUB_CACHE"] = join(state, "hub");
     process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
     server = await startVsCode({ vsix: packagedVsix(), state });
     browser = await launchBrowser();
@@ -70,6 +75,14 @@ describe("SAEs of others in the editor", {
       join(workspace, "theirs", "layers.2", "cfg.json"),
       JSON.stringify({ activation: "topk", k, num_latents: F, d_in: d }),
     );
+    const read = (name: string) => readFileSync(join(workspace, "theirs", "layers.2", name));
+    for (const folder of ["layers.2", "another"]) {
+      const files = {
+        [`${folder}/sae.safetensors`]: read("sae.safetensors"),
+        [`${folder}/cfg.json`]: read("cfg.json"),
+      };
+      put(hub!, `someone/${folder}`, files);
+    }
     await writeSafetensors(join(workspace, "stranger.safetensors"), {
       encoder_weights: { shape: [F, d], data: weights.W_enc },
       decoder_weights: { shape: [F, d], data: weights.W_dec },
@@ -118,6 +131,23 @@ describe("SAEs of others in the editor", {
     const { method, hook: read, provenance } = JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8"));
     assert.deepEqual([method, read, provenance.imported[0].layout], ["single", hook, "state dict, topk"]);
     assert.match(readFileSync(`${folder}.sae.jsonc`, "utf8"), /"architecture": "imported"/);
+    await workbench.command("Notifications: Clear All Notifications");
+  });
+
+  test("the palette bags SAEs of the hub by their names", async () => {
+    await workbench.command("SAE Ensembles: Import SAEs…");
+    await choose("SAEs of the Hugging Face hub…");
+    await answer("someone/layers.2/layers.2 someone/another/another");
+    // The first says its hook by its folder's name.
+    await answer("found");
+    await choose("Demo model");
+    await choose("Demo text");
+    const toast = page.locator(".notification-toast", { hasText: "another/sae.safetensors" });
+    await toast.waitFor({ timeout: 3 * minutes });
+    await picture("import-hub-dark");
+    const { members, provenance } = JSON.parse(readFileSync(join(workspace, "imported/found/ensemble.json"), "utf8"));
+    assert.equal(members.length, 2);
+    assert.match(provenance.imported[1].path, /models--someone--another/);
     await workbench.command("Notifications: Clear All Notifications");
   });
 

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { SaidOfSaes } from "../../protocol/service.ts";
 import { commands } from "../ids.ts";
-import { askHubName, chooseModel, chooseText } from "./newExperiment.ts";
+import { askHubNames, chooseModel, chooseText } from "./newExperiment.ts";
 import type { Parts } from "./register.ts";
 
 /** Milliseconds: SAEs are large, and may have to be fetched. */
@@ -64,15 +64,12 @@ async function pick(): Promise<string[] | undefined> {
   const title = "Import SAEs";
   const files = "Files or folders\u2026";
   const description = "of SAELens, dictionary_learning, sparsify, Gemma Scope, OpenAI; or an ensemble";
-  const hub = { label: "SAEs of the Hugging Face hub\u2026", description: "by their name" };
+  const hub = { label: "SAEs of the Hugging Face hub\u2026", description: "by their names" };
   const kind = await vscode.window.showQuickPick([{ label: files, description }, hub], { title, ignoreFocusOut: true });
   if (!kind) return undefined;
   if (kind.label !== files) {
-    const name = await askHubName(
-      title,
-      "owner/name/folder, e.g. google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82",
-    );
-    return name === undefined ? undefined : [name];
+    const example = "google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82";
+    return askHubNames(title, `owner/name/folder, e.g. ${example}; several, with spaces between, become one bag`);
   }
   const chosen = await vscode.window.showOpenDialog({
     title,
