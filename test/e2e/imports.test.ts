@@ -109,6 +109,10 @@ describe("SAEs of others in the editor", {
     await view.locator("tbody svg").nth(3).waitFor();
     assert.equal(await view.getByRole("alert").count(), 0);
     await inBothThemes("editor-safetensors");
+    // What it doesn't say is asked for, and nothing before that.
+    await page.locator('.editor-actions .action-label[aria-label^="Import SAEs"]').click();
+    await input().getByText("Import stranger.safetensors").waitFor();
+    await page.keyboard.press("Escape");
   });
 
   test("the palette imports a state dict of no layout: asked how it selects, its hook, model and text", async () => {

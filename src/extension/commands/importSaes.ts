@@ -9,11 +9,18 @@ import type { Parts } from "./register.ts";
 /** Milliseconds: SAEs are large, and may have to be fetched. */
 const IMPORTING = 3_600_000;
 
-/** `dropped`: what was dropped on the view; without it the person is asked. */
-export async function importSaes({ service, output }: Parts, dropped?: readonly vscode.Uri[]): Promise<void> {
+/**
+ * `one`: what was dropped on the view, or the file whose editor or row it was asked from, and `all` that are selected beside
+ * it; without them the person is asked.
+ */
+export async function importSaes(
+  { service, output }: Parts,
+  one?: vscode.Uri | readonly vscode.Uri[],
+  all?: unknown,
+): Promise<void> {
   const workspace = vscode.workspace.workspaceFolders?.[0];
   if (!workspace) throw new Error("Open a folder first: the imported ensemble goes there.");
-  const paths = dropped?.map(({ fsPath }) => fsPath) ?? (await pick());
+  const paths = given(one, all) ?? (await pick());
   if (!paths || paths.length === 0) return;
   const title = `Import ${paths.length === 1 ? basename(paths[0]!) : `${paths.length} SAEs`}`;
   let said: SaidOfSaes = {};
@@ -58,6 +65,12 @@ export async function importSaes({ service, output }: Parts, dropped?: readonly 
   void show([...outcome.lines, ...outcome.warnings].join("\n"), run).then((chosen) => {
     if (chosen === run) void vscode.commands.executeCommand(commands.runExperiment, experiment);
   });
+}
+
+/** VS Code's menus give a file and, the Explorer's, all that are selected; the editor's a group in that place. */
+function given(one: vscode.Uri | readonly vscode.Uri[] | undefined, all: unknown): string[] | undefined {
+  const uris: unknown = Array.isArray(all) && all.length > 0 ? all : one instanceof vscode.Uri ? [one] : one;
+  return Array.isArray(uris) ? uris.map(({ fsPath }: vscode.Uri) => fsPath) : undefined;
 }
 
 async function pick(): Promise<string[] | undefined> {
