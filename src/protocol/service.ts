@@ -192,7 +192,7 @@ export const service = {
       params: index.extend({ filter: z.string(), limit: z.number().int() }),
       result: z.object({ rows: z.array(featureRow), total: z.number().int() }),
     },
-    describeLabelled: debias.describe,
+    describeLabelled: { params: debias.describe.params.extend(index.shape), result: debias.describe.result },
     debiasOpen: { params: index, result: debias.ready.result },
     debiasPrepare: { params: index.extend({ choice: debiasChoice }), result: debias.prepare.result },
     debiasSuggestions: { params: debias.suggestions.params.extend(index.shape), result: debias.suggestions.result },

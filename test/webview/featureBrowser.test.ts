@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import type { MessageConnection } from "vscode-jsonrpc/node";
+import { type MessageConnection, ResponseError } from "vscode-jsonrpc/node";
 import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
 import {
+  ANNOTATIONS_DAMAGED,
   type FeatureRow,
   featureBrowserHost,
   featureBrowserView,
@@ -377,6 +378,29 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.getByRole("button", { name: "Try Again" }).click();
     await page.locator(".row").nth(5).waitFor();
     assert.deepEqual(host.opened, ["buildIndex"]);
+    await page.close();
+  });
+
+  test("damaged flags and labels say so, and no index is offered that would not mend them", async () => {
+    const host = new StandInHost();
+    let damaged = true;
+    const { ready } = host.handlers;
+    const page = await openWebview(browser, {
+      ...view,
+      connect: (connection) =>
+        answer(connection, featureBrowserHost, {
+          ...host.handlers,
+          ready: (params, signal) => {
+            if (damaged) throw new ResponseError(ANNOTATIONS_DAMAGED, "annotations.json: found <<<<<<<, expected JSON");
+            return ready(params, signal);
+          },
+        }),
+    });
+    assert.match(await page.getByRole("alert").innerText(), /annotations\.json: found <<<<<<</);
+    assert.equal(await page.getByRole("button", { name: "Build Feature Index" }).count(), 0);
+    damaged = false;
+    await page.getByRole("button", { name: "Try Again" }).click();
+    await page.locator(".row").nth(5).waitFor();
     await page.close();
   });
 

@@ -1,6 +1,7 @@
 // The feature browser: filter bar, list and detail, keyboard, and the talk with the host. Keeps nothing but query, scroll and selection.
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import {
+  ANNOTATIONS_DAMAGED,
   type FeatureDetail,
   featureBrowserHost,
   featureBrowserView,
@@ -49,6 +50,7 @@ class SaeFeatureBrowser extends LitElement {
   static override properties = {
     snapshot: { state: true },
     fatal: { state: true },
+    buildable: { state: true },
     query: { state: true },
     version: { state: true },
     cursor: { state: true },
@@ -65,6 +67,8 @@ class SaeFeatureBrowser extends LitElement {
   };
   declare snapshot: Snapshot | undefined;
   declare fatal: string;
+  /** Whether building the index anew may help against it. */
+  declare buildable: boolean;
   declare query: ListQuery;
   declare version: number;
   declare cursor: number;
@@ -95,6 +99,7 @@ class SaeFeatureBrowser extends LitElement {
     super();
     const kept = loadViewState({ query: everything, feature: -1, detailOpen: false });
     this.fatal = "";
+    this.buildable = true;
     // A filter that came with a later version is not in what an earlier one kept.
     this.query = { ...everything, ...kept.query };
     this.version = 0;
@@ -219,6 +224,7 @@ class SaeFeatureBrowser extends LitElement {
       }
     } catch (error) {
       this.fatal = error instanceof Error ? error.message : String(error);
+      this.buildable = (error as { code?: unknown }).code !== ANNOTATIONS_DAMAGED;
     }
   }
 
@@ -504,7 +510,7 @@ class SaeFeatureBrowser extends LitElement {
           this.fatal = "";
           void this.#start();
         }}>Try Again</button>
-        <button class="plain outlined" title="Has the run's index job build what is missing or damaged; flags and labels stay" @click=${() => this.#tell("buildIndex", {})}>Build Feature Index</button>
+        ${this.buildable ? html`<button class="plain outlined" title="Has the run's index job build what is missing or damaged; flags and labels stay" @click=${() => this.#tell("buildIndex", {})}>Build Feature Index</button>` : nothing}
       </p>
     </main>`;
   }

@@ -119,6 +119,11 @@ export class WebgpuEngine implements Engine {
     this.#device.kill(signal);
   }
 
+  /** The device is lost, its process stays. For tests. */
+  lose(): Promise<void> {
+    return this.#device.call({ kind: "lose" });
+  }
+
   close(): Promise<void> {
     return this.#device.close();
   }

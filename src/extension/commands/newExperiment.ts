@@ -166,7 +166,8 @@ async function chooseHook(service: ServiceClient, model: string): Promise<string
   });
 }
 
-async function choose<const T extends string>(title: string, items: Choice<T>[]): Promise<T | undefined> {
+/** One of a list, by its value; undefined where nothing was chosen. */
+export async function choose<const T extends string>(title: string, items: Choice<T>[]): Promise<T | undefined> {
   return (await vscode.window.showQuickPick(items, { title, ignoreFocusOut: true }))?.value;
 }
 
