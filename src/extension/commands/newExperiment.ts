@@ -13,7 +13,7 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   const folder = vscode.workspace.workspaceFolders?.[0];
   if (!folder) throw new Error("Open a folder first: the experiment file and its run go there.");
   const stepByStep = { label: "Step by step", description: "model, text, hook, method, architecture, size", value: "" };
-  const preset = await choose("New experiment", [
+  const preset = await choose("New experiment: what to begin with", [
     stepByStep,
     { label: "From a preset", kind: vscode.QuickPickItemKind.Separator, value: "" },
     ...(await presets(context.extensionUri)),
@@ -22,7 +22,7 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   if (preset !== "") {
     const uri = await freeName(folder.uri, basename(preset, ".sae.jsonc"));
     await vscode.workspace.fs.copy(vscode.Uri.file(preset), uri);
-    await vscode.window.showTextDocument(uri);
+    await vscode.window.showTextDocument(uri, { preview: false });
     return;
   }
   const model = await chooseModel("Language model (1/6)");
@@ -69,7 +69,7 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   const uri = await freeName(folder.uri, "experiment");
   const problem = await service.request("check", { file: uri.fsPath, text });
   await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
-  await vscode.window.showTextDocument(uri);
+  await vscode.window.showTextDocument(uri, { preview: false });
   if (problem) void vscode.window.showWarningMessage(problem.message);
 }
 
