@@ -1,4 +1,5 @@
 // How runs are put into words: durations, shares, one line for a run.
+import { tokenShown } from "../cli/words.ts";
 import type { NamedFeature } from "../protocol/inspection.ts";
 import type { RunEntry } from "../protocol/service.ts";
 
@@ -36,13 +37,18 @@ export function describeRun(run: RunEntry): string {
   }
 }
 
+/** A token as it stands in running words: without its space, and white space alone made visible. */
+export function tokenWords(text: string): string {
+  return tokenShown(text.trim() || text);
+}
+
 /** A feature's label or, without one, its three strongest tokens. */
 export function featureWords({ label, tokens }: Pick<NamedFeature, "label" | "tokens">): string {
   return (
     label ||
     tokens
       .slice(0, 3)
-      .map(({ text }) => text.trim() || JSON.stringify(text).slice(1, -1))
+      .map(({ text }) => tokenWords(text))
       .join(" ")
   );
 }

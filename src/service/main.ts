@@ -8,6 +8,7 @@ import { InputError } from "../formats/inputError.ts";
 import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
 import { demoPath } from "../jobs/demoData.ts";
+import { parseEvent } from "../jobs/eventLog.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { importSaes, localSaes } from "../jobs/importSaes.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
@@ -20,6 +21,7 @@ import { sourcePlace } from "../jobs/sourceText.ts";
 import { modelSize } from "../model/modelSize.ts";
 import { ANNOTATIONS_DAMAGED } from "../protocol/featureBrowser.ts";
 import { answer, notify } from "../protocol/rpc.ts";
+import type { RunEvent } from "../protocol/runEvents.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { openSources, sharedHook } from "../sae/importEnsemble.ts";
 import { Unsaid } from "../sae/layouts/opened.ts";
@@ -192,7 +194,7 @@ answer(connection, service, {
   events: async ({ folder, from }) => {
     // The state first: what the process wrote before it ended is then among the lines.
     const { state, reason } = stateOf(folder);
-    return { ...(await readEventLines(runPaths(folder).events, from)), state, reason };
+    return { ...(await readEventsFrom(runPaths(folder).events, from)), state, reason };
   },
   report: ({ folder }) => readReportTable(folder),
   setHubToken: ({ token }) => {
@@ -265,10 +267,10 @@ answer(connection, service, {
   },
 });
 
-/** Whole lines of an events file from a byte on, and where the next ones begin. */
-async function readEventLines(file: string, from: number): Promise<{ lines: string[]; next: number }> {
+/** Events of whole lines of an events file from a byte on, and where the next ones begin. */
+async function readEventsFrom(file: string, from: number): Promise<{ events: RunEvent[]; next: number }> {
   const size = (await stat(file).catch(() => undefined))?.size ?? 0;
-  if (size <= from) return { lines: [], next: from };
+  if (size <= from) return { events: [], next: from };
   const handle = await open(file, "r");
   try {
     const { buffer, bytesRead } = await handle.read(
@@ -278,7 +280,11 @@ async function readEventLines(file: string, from: number): Promise<{ lines: stri
       from,
     );
     const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
-    return { lines: buffer.toString("utf8", 0, end).split("\n").filter(Boolean), next: from + end };
+    const events = buffer
+      .toString("utf8", 0, end)
+      .split("\n")
+      .flatMap((line) => parseEvent(line) ?? []);
+    return { events, next: from + end };
   } finally {
     await handle.close();
   }
