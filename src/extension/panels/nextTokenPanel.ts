@@ -1,7 +1,7 @@
 // The next-token panel's host: follows the cursor of the editor used last, passes questions on to the service, keeps the list of interventions.
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
-import type { Intervention, ShownIntervention } from "../../protocol/inspection.ts";
+import type { FeatureName, Intervention, ShownIntervention } from "../../protocol/inspection.ts";
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
@@ -17,6 +17,12 @@ const shownTokens = 12;
 const shownFeatures = 8;
 
 type Line = Teller<"next-token">;
+
+/** The list of an ensemble, as it is kept. */
+interface Kept {
+  readonly interventions: ShownIntervention[];
+  readonly names: FeatureName[];
+}
 
 export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #extension: vscode.ExtensionContext;
@@ -53,7 +59,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
         if (inspector.ensemble === this.#told) return;
         this.#told = inspector.ensemble;
         // Features of the one before are others in this one.
-        this.#open?.line.notify("ensemble", { title: this.#title(), interventions: this.#kept() });
+        this.#open?.line.notify("ensemble", { title: this.#title(), ...this.#kept() });
       }),
       service.on("annotationsChanged", ({ ensemble }) => {
         if (this.#open && ensemble === inspector.ensemble) this.#open.line.notify("annotationsChanged", {});
@@ -78,8 +84,12 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
 
   /** Opens it with one more intervention. */
   async add(features: readonly number[], kind: Intervention["kind"], value: number): Promise<void> {
+    const names = features
+      .map((feature) => this.#inspector.named(feature))
+      .filter((row) => row !== undefined)
+      .map(({ feature, member, index, label, tokens }) => ({ feature, member, index, label, tokens: [...tokens] }));
     if (this.#open) {
-      this.#open.line.notify("add", { features: [...features], kind, value });
+      this.#open.line.notify("add", { features: [...features], names, kind, value });
     } else {
       const added: ShownIntervention = {
         features: [...features],
@@ -89,7 +99,8 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
         from: "everywhere",
         on: true,
       };
-      await this.#keep([...this.#kept(), added]);
+      const kept = this.#kept();
+      await this.#keep({ interventions: [...kept.interventions, added], names: [...kept.names, ...names] });
     }
     this.show();
   }
@@ -98,13 +109,22 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     this.#fill(panel);
   }
 
-  #kept(): ShownIntervention[] {
+  #kept(): Kept {
     const { ensemble } = this.#inspector;
-    return this.#extension.workspaceState.get(`interventions ${ensemble}`, []);
+    const { workspaceState } = this.#extension;
+    return {
+      interventions: workspaceState.get(`interventions ${ensemble}`, []),
+      names: workspaceState.get(`intervention names ${ensemble}`, []),
+    };
   }
 
-  async #keep(interventions: readonly ShownIntervention[]): Promise<void> {
-    await this.#extension.workspaceState.update(`interventions ${this.#inspector.ensemble}`, interventions);
+  async #keep({ interventions, names }: Kept): Promise<void> {
+    const { ensemble } = this.#inspector;
+    const { workspaceState } = this.#extension;
+    const used = new Set(interventions.flatMap(({ features }) => features));
+    const usedNames = names.filter(({ feature }) => used.has(feature));
+    await workspaceState.update(`intervention names ${ensemble}`, usedNames);
+    await workspaceState.update(`interventions ${ensemble}`, interventions);
   }
 
   #ensemble(): string {
@@ -150,7 +170,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const service = this.#service;
     const page = { bundle: "next-token" as const, element: "sae-next-token", title: "Next Token" };
     const line = fillPanel(panel, this.#extension.extensionUri, page, {
-      ready: async () => ({ ...(await this.#cursor()), interventions: this.#kept() }),
+      ready: async () => ({ ...(await this.#cursor()), ...this.#kept() }),
       nextToken: async ({ interventions }, signal) =>
         service.request(
           "nextToken",
@@ -179,8 +199,8 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
           listening.dispose();
         }
       },
-      keep: async ({ interventions }) => {
-        await this.#keep(interventions);
+      keep: async (list) => {
+        await this.#keep(list);
         return {};
       },
       choose: () => this.#choose(),
@@ -196,13 +216,13 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   }
 
   /** Features by their name or their tokens, those that are flagged first. */
-  async #choose(): Promise<{ features: number[] } | null> {
+  async #choose(): Promise<{ names: FeatureName[] } | null> {
     const ensemble = this.#ensemble();
     const { rows } = await this.#service.request("outline", { ensemble, filter: "", limit: 500 });
     const items = rows.map((row) => ({
       label: `${row.flagged ? "$(flag) " : ""}${row.member}/${row.index}`,
       description: featureWords(row),
-      feature: row.feature,
+      row,
     }));
     const chosen = await vscode.window.showQuickPick(items, {
       title: "Intervene on which features?",
@@ -210,7 +230,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
       matchOnDescription: true,
       canPickMany: true,
     });
-    return chosen && chosen.length > 0 ? { features: chosen.map(({ feature }) => feature) } : null;
+    return chosen && chosen.length > 0 ? { names: chosen.map(({ row }) => row) } : null;
   }
 }
 
