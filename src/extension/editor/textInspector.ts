@@ -103,19 +103,18 @@ export class TextInspector implements vscode.Disposable {
     return this.#entries.has(document.uri.toString());
   }
 
-  /** What is on stays as it is; where reading failed, it is tried again. */
+  /** What is on already is read again. */
   turnOn(document: vscode.TextDocument): void {
-    const entry = this.#entries.get(document.uri.toString());
-    if (entry?.phase.state === "failed") void this.#read(entry);
-    if (entry) return;
-    this.#entries.set(document.uri.toString(), {
+    const key = document.uri.toString();
+    const entry = this.#entries.get(key) ?? {
       document,
       inspected: undefined,
       phase: { state: "waiting" },
       timer: undefined,
       abort: undefined,
-    });
-    void this.#read(this.#entries.get(document.uri.toString())!);
+    };
+    this.#entries.set(key, entry);
+    void this.#read(entry);
   }
 
   turnOff(document: vscode.TextDocument): void {

@@ -69,18 +69,25 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<Node>, vscode.D
 
   async getChildren(node?: Node): Promise<Node[]> {
     const { editor } = this.#inspector;
-    const phase = editor && this.#inspector.phase(editor.document);
-    if (!node && phase?.state === "failed") {
-      this.#view.message = `This text could not be read: ${phase.reason}`;
-      return [...waysOn];
-    }
-    const inspected = editor && this.#inspector.of(editor.document);
+    if (!node && !editor) this.#view.message = "";
+    if (node || !editor) return [];
+    const phase = this.#inspector.phase(editor.document);
+    if (phase?.state === "failed") return this.#failed(phase.reason);
+    return this.#features(editor).catch((error: Error) => this.#failed(error.message));
+  }
+
+  #failed(reason: string): Node[] {
+    this.#view.message = `This text could not be read: ${reason}`;
+    return [...waysOn];
+  }
+
+  async #features({ document, selection }: vscode.TextEditor): Promise<Node[]> {
+    const inspected = this.#inspector.of(document);
     const { ensemble } = this.#inspector;
-    if (node || !editor || !inspected || !ensemble) {
-      if (!node) this.#view.message = "";
+    if (!inspected || !ensemble) {
+      this.#view.message = "";
       return [];
     }
-    const { document, selection } = editor;
     const at = (position: vscode.Position) => Math.max(0, document.offsetAt(position) - inspected.base);
     const { features, total, tokens } = await this.#service.request("featuresHere", {
       ensemble,
