@@ -240,6 +240,8 @@ describe("debugging a model in the editor", {
       await picture(`features-here-${theme}`);
     }
     // Strengths as figures, for print and for eyes that do not tell colours apart.
+    await page.mouse.move(5, 5);
+    await page.locator(".monaco-hover:visible").waitFor({ state: "detached" });
     for (const theme of ["light", "dark"] as const) {
       workbench.theme(theme, { "saeEnsembles.inspection.strengthMarks": true });
       await page.locator(`.monaco-workbench.${workbenchClass[theme]}`).waitFor();

@@ -176,7 +176,7 @@ function bucketed(
     shown[same ?? shown.length] = { range, strength, hue };
   }
   // Every token has a strongest feature; what stands out is the one that is near its own maximum.
-  const ramp = inspected.pinned.length === 0 ? 1.6 : 0.8;
+  const ramp = inspected.pinned.length === 0 ? 2.2 : 0.8;
   shown.sort((a, b) => b.strength - a.strength);
   const buckets = hues.map(() => Array.from({ length: steps }, () => [] as vscode.Range[]));
   for (const { range, strength, hue } of shown.slice(0, mostRanges))
