@@ -367,9 +367,16 @@ describe("debugging a model in the editor", {
     writeFileSync(join(workspace, "large.jsonl"), `${row}\n`.repeat(100e6 / (row.length + 1)));
     await workbench.command("View: Show Explorer");
     const file = page.locator(".explorer-folders-view .monaco-list-row", { hasText: "large.jsonl" });
-    await file.click({ button: "right" });
-    await page.locator(".monaco-menu .action-item", { hasText: "Inspect Text" }).click();
-    await page.locator(".tab", { hasText: "large (part 1 of 50).jsonl" }).waitFor();
+    const tab = page.locator(".tab", { hasText: "large (part 1 of 50).jsonl" });
+    // A menu that is open while the Explorer lists a new file is taken away.
+    for (let shown = false; !shown; ) {
+      await file.click({ button: "right" });
+      await page.locator(".monaco-menu .action-item", { hasText: "Inspect Text" }).click();
+      shown = await tab.waitFor({ timeout: 20_000 }).then(
+        () => true,
+        () => false,
+      );
+    }
     await workbench.statusBarItem(/part 1 of 50 of the file/).waitFor();
     await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 8);
     await picture("inspect-part-light");
