@@ -223,7 +223,7 @@ export const nextTokenHost = {
       result: z.object({}),
     },
     /** Keeps the list, so that it is there again after a reload. */
-    keep: { params: z.object(keptInterventions()), result: z.object({}) },
+    keep: { params: z.object({ interventions: z.array(shownIntervention()) }), result: z.object({}) },
     /** Lets a person choose features; null where they chose none. */
     choose: { params: z.object({}), result: z.object({ names: z.array(featureName) }).nullable() },
     show: { params: z.object({ feature: z.number().int() }), result: z.object({}) },

@@ -11,7 +11,7 @@ import {
   type ShownIntervention,
   type ShownToken,
 } from "../../src/protocol/inspection.ts";
-import { onNotification, type Params, request } from "../../src/protocol/rpc.ts";
+import { onNotification, type Params, type Result, request } from "../../src/protocol/rpc.ts";
 import { connectToHost } from "../components/host.ts";
 import { significant } from "../components/numbers.ts";
 import { controls, page, palette } from "../components/style.ts";
@@ -29,7 +29,7 @@ const shownStart = 30;
 
 type Requests = typeof nextTokenHost;
 /** The list as it is kept, with the names of its features. */
-type Kept = Params<Requests, "keep">;
+type Kept = Pick<Result<Requests, "ready">, "interventions" | "names">;
 
 export class SaeNextToken extends LitElement {
   static override properties = {
@@ -224,12 +224,8 @@ export class SaeNextToken extends LitElement {
 
   #setList(list: readonly ShownIntervention[]): void {
     this.list = list;
-    this.#keep();
+    void this.#host("keep", { interventions: [...list] }).catch(() => {});
     void this.#ask();
-  }
-
-  #keep(): void {
-    void this.#host("keep", { interventions: [...this.list], names: [...this.names.values()] }).catch(() => {});
   }
 
   /** Features that are switched off, or that nobody can be asked about, keep the names that are known of them. */
@@ -260,9 +256,8 @@ export class SaeNextToken extends LitElement {
     this.busy = true;
     try {
       const result = await this.#host("nextToken", { interventions: this.#active }, signal);
-      const known = this.names;
+      if (signal.aborted) return;
       this.#learn(result.rows);
-      if (result.rows.some(({ feature, label }) => known.get(feature)?.label !== label)) this.#keep();
       this.result = result;
     } catch (error) {
       if (signal.aborted) return;

@@ -18,6 +18,9 @@ const shownFeatures = 8;
 
 type Line = Teller<"next-token">;
 
+/** What a row of the service says of a feature's name. */
+type NamedRow = Omit<FeatureName, "tokens"> & { readonly tokens: readonly { readonly text: string }[] };
+
 /** The list of an ensemble, as it is kept. */
 interface Kept {
   readonly interventions: ShownIntervention[];
@@ -84,11 +87,11 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
 
   /** Opens it with one more intervention. */
   async add(features: readonly number[], kind: Intervention["kind"], value: number): Promise<void> {
-    const names = features
-      .map((feature) => this.#inspector.named(feature))
-      .filter((row) => row !== undefined)
-      .map(({ feature, member, index, label, tokens }) => ({ feature, member, index, label, tokens: [...tokens] }));
+    const ensemble = this.#ensemble();
+    const known = features.map((feature) => this.#inspector.named(feature)).filter((row) => row !== undefined);
+    await this.#learn(ensemble, known);
     if (this.#open) {
+      const names = this.#kept().names.filter(({ feature }) => features.includes(feature));
       this.#open.line.notify("add", { features: [...features], names, kind, value });
     } else {
       const added: ShownIntervention = {
@@ -99,8 +102,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
         from: "everywhere",
         on: true,
       };
-      const kept = this.#kept();
-      await this.#keep({ interventions: [...kept.interventions, added], names: [...kept.names, ...names] });
+      await this.#keep([...this.#kept().interventions, added]);
     }
     this.show();
   }
@@ -118,13 +120,19 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     };
   }
 
-  async #keep({ interventions, names }: Kept): Promise<void> {
-    const { ensemble } = this.#inspector;
-    const { workspaceState } = this.#extension;
-    const used = new Set(interventions.flatMap(({ features }) => features));
-    const usedNames = names.filter(({ feature }) => used.has(feature));
-    await workspaceState.update(`intervention names ${ensemble}`, usedNames);
-    await workspaceState.update(`interventions ${ensemble}`, interventions);
+  async #keep(interventions: readonly ShownIntervention[]): Promise<void> {
+    await this.#extension.workspaceState.update(`interventions ${this.#inspector.ensemble}`, interventions);
+  }
+
+  /** Names are kept beside the list, for when nobody can be asked. */
+  async #learn(ensemble: string, rows: readonly NamedRow[]): Promise<void> {
+    const key = `intervention names ${ensemble}`;
+    const kept = this.#extension.workspaceState.get<FeatureName[]>(key, []);
+    const names = new Map(kept.map((name) => [name.feature, name]));
+    for (const { feature, member, index, label, tokens } of rows)
+      names.set(feature, { feature, member, index, label, tokens: tokens.slice(0, 3).map(({ text }) => ({ text })) });
+    const learnt = [...names.values()];
+    if (JSON.stringify(learnt) !== JSON.stringify(kept)) await this.#extension.workspaceState.update(key, learnt);
   }
 
   #ensemble(): string {
@@ -171,12 +179,13 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const page = { bundle: "next-token" as const, element: "sae-next-token", title: "Next Token" };
     const line = fillPanel(panel, this.#extension.extensionUri, page, {
       ready: async () => ({ ...(await this.#cursor()), ...this.#kept() }),
-      nextToken: async ({ interventions }, signal) =>
-        service.request(
-          "nextToken",
-          { ensemble: this.#ensemble(), text: await this.#text(), interventions, count: shownTokens },
-          { signal, timeout: patience },
-        ),
+      nextToken: async ({ interventions }, signal) => {
+        const ensemble = this.#ensemble();
+        const question = { ensemble, text: await this.#text(), interventions, count: shownTokens };
+        const answer = await service.request("nextToken", question, { signal, timeout: patience });
+        await this.#learn(ensemble, answer.rows);
+        return answer;
+      },
       pushing: async ({ token }, signal) =>
         service.request(
           "pushing",
@@ -199,8 +208,8 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
           listening.dispose();
         }
       },
-      keep: async (list) => {
-        await this.#keep(list);
+      keep: async ({ interventions }) => {
+        await this.#keep(interventions);
         return {};
       },
       choose: () => this.#choose(),
@@ -230,7 +239,10 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
       matchOnDescription: true,
       canPickMany: true,
     });
-    return chosen && chosen.length > 0 ? { names: chosen.map(({ row }) => row) } : null;
+    if (!chosen || chosen.length === 0) return null;
+    const names = chosen.map(({ row }) => row);
+    await this.#learn(ensemble, names);
+    return { names };
   }
 }
 
