@@ -38,13 +38,15 @@ try {
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600))); // tooltips and scroll bars fade
     await page.screenshot({ path: join(folder, `${name}.png`) });
   };
-  /** The top of something for a step of the walkthrough, which shows it about 450 pixels wide. */
+  /** The top of something for a step of the walkthrough, which shows it about 450 pixels wide: in a narrow window, so that nothing is cut at its side. */
   const step = async (name: string, what: Locator) => {
-    await page.mouse.move(640, 790);
+    await page.setViewportSize({ width: 1000, height: 800 });
+    await page.mouse.move(500, 790);
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
     const { x, y, width, height } = (await what.first().boundingBox())!;
     const clip = { x, y, width: Math.min(640, width), height: Math.min(400, height) };
     await page.screenshot({ path: join(walkthrough, `${name}.png`), clip });
+    await page.setViewportSize({ width: 1280, height: 800 });
   };
   const editor = page.locator(".part.editor .editor-container");
   await workbench.icon.click();
@@ -54,6 +56,7 @@ try {
   await dashboard.locator("sae-chart canvas").first().waitFor();
   await dashboard.getByRole("button", { name: "Browse Features" }).waitFor();
   await dashboard.locator("sae-report-table td").first().waitFor();
+  await dashboard.getByRole("button", { name: "bagging", exact: true }).click();
   if (!done) await workbench.command("View: Toggle Panel Visibility");
   await picture("dashboard");
   await step("demo", editor);

@@ -35,17 +35,19 @@ export const flagsToScoresClaim: Claim = {
   run: async () => flagsToScores(),
 };
 
-/** Width of SmolLM2-135M, four features a dimension, SAEBench's context; as many texts a cell as end in minutes. */
-const SET = { d: 576, features: 2304, k: 32, length: 128, train: 100, test: 40 };
-const N_VALUES = [2, 5, 10, 20, 50, 100, 500];
+/** Width of SmolLM2-135M, four features a dimension, SAEBench's context. */
+const SET = { d: 576, features: 2304, k: 32, length: 128 };
+/** Texts a cell. For SCR the peer encodes and decodes every test text anew for each of three probes and each number of features, so few of both end in minutes. */
+const TEXTS = { pooling: { train: 100, test: 40 }, scr: { train: 100, test: 12 } };
+const N_VALUES = [5, 20, 100, 500];
 const ROUNDS = 3;
-/** The peer encodes and decodes the test texts anew for every probe and number of features: a minute a round. */
 const SCR_ROUNDS = 2;
-const shape = `d ${SET.d}, TopK of ${SET.features} features (k ${SET.k}), ${4 * (SET.train + SET.test)} texts of up to ${SET.length} tokens`;
+const shape = ({ train, test }: { train: number; test: number }): string =>
+  `d ${SET.d}, TopK of ${SET.features} features (k ${SET.k}), ${4 * train} texts to train on and ${4 * test} to test on, of up to ${SET.length} tokens`;
 
 export const poolingClaim: Claim = {
   name: "pooling",
-  measures: `texts a second from activations to pooled activations and codes: ${shape}`,
+  measures: `texts a second from activations to pooled activations and codes: ${shape(TEXTS.pooling)}`,
   against: "SAEBench's get_sae_meaned_activations",
   unit: "texts/s",
   goal: 1,
@@ -54,7 +56,7 @@ export const poolingClaim: Claim = {
 
 export const scrClaim: Claim = {
   name: "scr",
-  measures: `seconds from activations and three probes to SCR in both directions at ${N_VALUES.length} numbers of features: ${shape}`,
+  measures: `seconds from activations and three probes to SCR in both directions at ${N_VALUES.length} numbers of features: ${shape(TEXTS.scr)}`,
   against: "SAEBench's effects, ablations and scores, with its padding; the scores must agree",
   unit: "s",
   goal: 1,
@@ -140,7 +142,7 @@ async function besideSaeBench(bench: Bench, which: "pooling" | "scr"): Promise<M
   await saveSae(join(folder, "sae"), sae);
   const ensemble: Ensemble = { method: "single", members: [sae], weights: [1], seeds: [1], hook: "", provenance: {} };
   const { W_dec } = combinedDecoder(ensemble);
-  const [train, test] = [planted("train", SET.train), planted("test", SET.test)];
+  const [train, test] = [planted("train", TEXTS[which].train), planted("test", TEXTS[which].test)];
   const engine = await createCpuEngine({ threads: bench.threads });
   const encoder = await engine.createEncoder(ensemble);
   try {
@@ -209,7 +211,7 @@ async function besideSaeBench(bench: Bench, which: "pooling" | "scr"): Promise<M
         rounds: SCR_ROUNDS,
       },
       notes: [
-        `One text more or less on the right side moves SCR by ${(1 / (4 * SET.test) / (result.dir1.A_clean - result.dir1.A_biased)).toFixed(4)}.`,
+        `One text more or less on the right side moves SCR by ${(1 / (4 * TEXTS.scr.test) / (result.dir1.A_clean - result.dir1.A_biased)).toFixed(4)}.`,
       ],
     };
   } finally {

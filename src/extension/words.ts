@@ -37,13 +37,18 @@ export function describeRun(run: RunEntry): string {
   }
 }
 
-/** A feature's label or, without one, its three strongest tokens; white space is a sign only where there is nothing else. */
+/** A token as it stands in running words: without its space, and white space alone made visible. */
+export function tokenWords(text: string): string {
+  return withSigns(text.trim() || text);
+}
+
+/** A feature's label or, without one, its three strongest tokens. */
 export function featureWords({ label, tokens }: Pick<NamedFeature, "label" | "tokens">): string {
   return (
     label ||
     tokens
       .slice(0, 3)
-      .map(({ text }) => text.trim() || withSigns(text))
+      .map(({ text }) => tokenWords(text))
       .join(" ")
   );
 }

@@ -60,12 +60,17 @@ export async function readOnnx(path: string): Promise<OnnxFile> {
       expected: `at most ${LARGEST}, the format's limit`,
     });
   }
+  return decodeOnnx(path, await readFile(path));
+}
+
+/** The bytes of a file; `path` is what errors name. Throws InputError where they are damaged or something else. */
+export function decodeOnnx(path: string, bytes: Uint8Array): OnnxFile {
   const refuse = (found: string): never => {
     throw new InputError({ file: path, found, expected: "an ONNX model" });
   };
   let graph: OnnxFileGraph | null = null;
   const rest: Uint8Array[] = [];
-  for (const field of fieldsOf(await readFile(path), refuse)) {
+  for (const field of fieldsOf(bytes, refuse)) {
     if (field.number !== 7) rest.push(field.whole);
     else if (graph) refuse("two graphs");
     else graph = graphOf(field.bytes, refuse);
@@ -96,6 +101,16 @@ export function encodeOnnxFile(file: Pick<OnnxFile, "rest">, graph: OnnxFileGrap
 /** A new node for a graph. */
 export function onnxFileNode(node: OnnxNode): OnnxFileNode {
   return nodeOf(encodeOnnxNode(node), impossible);
+}
+
+/** The tensor with its bytes in another file; offset and length stay. */
+export function relocated(tensor: OnnxFileTensor, location: string): OnnxFileTensor {
+  const kept = [...fieldsOf(tensor.raw, impossible)].filter(
+    ({ number, bytes }) => number !== EXTERNAL_DATA || entryOf(bytes, impossible)[0] !== "location",
+  );
+  const entry = [...message(1, [Buffer.from("location")]), ...message(2, [Buffer.from(location)])];
+  const raw = concatenated([...kept.map(({ whole }) => whole), ...message(EXTERNAL_DATA, entry)]);
+  return { ...tensor, external: { ...tensor.external!, location }, raw };
 }
 
 /** A new input or output for a graph. */
@@ -172,6 +187,8 @@ function nodeOf(bytes: Uint8Array, refuse: Refuse): OnnxFileNode {
 
 /** TensorProto's data_location. */
 const EXTERNAL = 1;
+/** TensorProto's external_data: entries of a key and a value. */
+const EXTERNAL_DATA = 13;
 
 function tensorOf(raw: Uint8Array, refuse: Refuse): OnnxFileTensor {
   const shape: number[] = [];
@@ -184,10 +201,7 @@ function tensorOf(raw: Uint8Array, refuse: Refuse): OnnxFileTensor {
     else if (field.number === 2) dataType = field.value;
     else if (field.number === 8) name = text(field.bytes);
     else if (field.number === 14) isExternal = field.value === EXTERNAL;
-    else if (field.number === 13) {
-      const entry = new Map([...fieldsOf(field.bytes, refuse)].map(({ number, bytes }) => [number, text(bytes)]));
-      entries.set(entry.get(1) ?? "", entry.get(2) ?? "");
-    }
+    else if (field.number === EXTERNAL_DATA) entries.set(...entryOf(field.bytes, refuse));
   }
   const length = entries.get("length");
   const external = {
@@ -196,6 +210,11 @@ function tensorOf(raw: Uint8Array, refuse: Refuse): OnnxFileTensor {
     length: length === undefined ? null : Number(length),
   };
   return { name, dataType, shape, external: isExternal ? external : null, raw };
+}
+
+function entryOf(raw: Uint8Array, refuse: Refuse): [string, string] {
+  const entry = new Map([...fieldsOf(raw, refuse)].map(({ number, bytes }) => [number, text(bytes)]));
+  return [entry.get(1) ?? "", entry.get(2) ?? ""];
 }
 
 function valueInfo(raw: Uint8Array, refuse: Refuse): OnnxFileValue {

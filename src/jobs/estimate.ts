@@ -96,12 +96,8 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   if (!size) return findings;
   const layers = `${size.nLayers} layers of width ${size.dModel}, vocabulary ${size.dVocab.toLocaleString("en")}`;
   const wrong = await examineModel(experiment, size);
-  findings.push({
-    name: "Model",
-    state: wrong === null ? "ok" : "problem",
-    value: wrong ?? `${settings.model_name}: ${layers}`,
-  });
-  if (wrong !== null) return findings;
+  findings.push({ name: "Model", ...(wrong ?? { state: "ok", value: `${settings.model_name}: ${layers}` }) });
+  if (wrong?.state === "problem") return findings;
   const needs = estimate(experiment, size, gflops ?? 1);
   const { bavail, bsize } = await statfs(existingFolder(paths.runFolder));
   const limit = process.constrainedMemory();

@@ -7,26 +7,39 @@ import { ggufModel } from "../model/ggufFamilies.ts";
 import { cachedModel } from "../model/hubModel.ts";
 import type { ModelSize } from "../model/modelSize.ts";
 import { TRANSFORMER_LENS_WEIGHTS } from "../model/transformerLensFolder.ts";
+import { vocabularyDoubt } from "../model/vocabulary.ts";
 import { type Experiment, shownPath } from "./experiment.ts";
+import type { Finding } from "./machine.ts";
 import { openExperimentModel } from "./resources.ts";
 
-/** What is wrong, in a sentence; null: nothing, or the model is yet to be downloaded. */
-export async function examineModel(experiment: Experiment, size: ModelSize): Promise<string | null> {
+/** What is wrong, or doubtful, in a sentence; null: nothing, or the model is yet to be downloaded. */
+export async function examineModel(
+  experiment: Experiment,
+  size: ModelSize,
+): Promise<Pick<Finding, "state" | "value"> | null> {
   const { settings, paths, file } = experiment;
+  const problem = (value: string) => ({ state: "problem", value }) as const;
   const layer = Number(/^blocks\.(\d+)\./.exec(settings.hook_name)?.[1] ?? 0);
   if (layer >= size.nLayers)
-    return `${shownPath(file)}, hook_name: found "${settings.hook_name}", expected blocks.0 to blocks.${size.nLayers - 1}`;
+    return problem(
+      `${shownPath(file)}, hook_name: found "${settings.hook_name}", expected blocks.0 to blocks.${size.nLayers - 1}`,
+    );
   const reference = hubReferenceOf(paths.model);
   const path = reference ? cachedModel(reference) : paths.model;
   if (path === null) return null;
   try {
-    if (path.endsWith(".gguf")) await ggufModel(await readGguf(path));
-    else if (!(await isFile(join(path, TRANSFORMER_LENS_WEIGHTS))))
-      await (await openExperimentModel(experiment, () => {}, path)).close();
-    // Opening the others would convert all their weights first.
-    return null;
+    // Opening these would convert all their weights first.
+    if (path.endsWith(".gguf")) {
+      await ggufModel(await readGguf(path));
+      return null;
+    }
+    if (await isFile(join(path, TRANSFORMER_LENS_WEIGHTS))) return null;
+    const model = await openExperimentModel(experiment, () => {}, path);
+    const doubt = vocabularyDoubt(model);
+    await model.close();
+    return doubt === null ? null : { state: "warning", value: `${settings.model_name}: ${doubt}` };
   } catch (error) {
-    return (error as Error).message;
+    return problem((error as Error).message);
   }
 }
 

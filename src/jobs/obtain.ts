@@ -1,7 +1,7 @@
 // What an experiment names of the Hugging Face hub: recognised where its file is read, and brought to this machine before its jobs run.
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, extname, resolve } from "node:path";
-import { datasetListPath, obtainDataset } from "../data/hub/dataset.ts";
+import { datasetFiles, datasetListPath, datasetSize, obtainDataset } from "../data/hub/dataset.ts";
 import { type HubReference, hubReference, hubReferenceOf, hubUri } from "../data/hub/reference.ts";
 import { cachedModel, obtainModel } from "../model/hubModel.ts";
 import type { Experiment, ExperimentPaths } from "./experiment.ts";
@@ -30,6 +30,25 @@ export function labelledPath(name: string, folder: string): string {
   const path = resolve(folder, name);
   const reference = existsSync(path) ? null : labelledReference(name, folder);
   return reference ? datasetListPath(reference) : path;
+}
+
+/** The same, with all of the data set here: labelled texts are read whole, so whoever waits sees how far they are. */
+export async function obtainLabelled(name: string, folder: string, options: ObtainOptions = {}): Promise<string> {
+  const path = labelledPath(name, folder);
+  const reference = labelledReference(name, folder);
+  if (!reference) return path;
+  const signal = options.signal && { signal: options.signal };
+  const stage = "download labelled texts";
+  if (!existsSync(path))
+    await obtainDataset(reference, {
+      ...signal,
+      onProgress: (done, total) => options.onProgress?.(stage, done, total),
+    });
+  const { bytes } = datasetSize(path);
+  let before = 0;
+  const onProgress = (done: number) => options.onProgress?.(stage, before + done, bytes);
+  for await (const file of datasetFiles(path, { ...signal, onProgress })) before += statSync(file).size;
+  return path;
 }
 
 /** Whether a section's labelled texts are no file beside it: the demo's, or a data set of the hub. */

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
+import { vocabularyDoubt } from "../model/vocabulary.ts";
 import { type JobKind, jobKinds, type RunEvent } from "../protocol/runEvents.ts";
 import { buildIndexes } from "./buildIndex.ts";
 import { checkConcepts, conceptsJob } from "./conceptsJob.ts";
@@ -70,12 +71,15 @@ export async function runJobs(
   const onConversion = (done: number, total: number) =>
     conversion.update("convert model", Math.round(done / MIB), Math.round(total / MIB), "MiB");
   const opened: { model?: Promise<LanguageModel>; engine?: Promise<Engine> } = {};
-  // Said before there is a run folder it would be lost; engines are opened by jobs, which have one.
-  let say: JobContext["log"] = () => {};
+  // Said before there is a run folder to log to: kept until there is one.
+  const early: Parameters<JobContext["log"]>[] = [];
+  let say: JobContext["log"] = (...said) => void early.push(said);
   const model = () => (opened.model ??= openModel());
   const openModel = async () => {
     const { settings, paths } = experiment;
     const onCpu = await openExperimentModel(experiment, onConversion);
+    const doubt = vocabularyDoubt(onCpu);
+    if (doubt !== null) say("warning", `${settings.model_name}: ${doubt}`);
     return onModelDevice(onCpu, paths.model, settings, (level, message) => say(level, message));
   };
   const engine = () => (opened.engine ??= openEngine(experiment.settings, (level, message) => say(level, message)));
@@ -107,6 +111,7 @@ export async function runJobs(
       options.onEvent?.(timed);
     };
     say = (level, message) => log({ type: "log", level, message });
+    for (const said of early.splice(0)) say(...said);
     const meter = new ProgressMeter((event) => {
       run.note({ progress: progressOf(event) });
       log(event);

@@ -44,7 +44,8 @@ export function externalData(checkpoint: Checkpoint, tensor: CheckpointTensor): 
   return { location, offset: tensor.offset, length: tensor.length };
 }
 
-function commonFolder(folders: readonly string[]): string {
+/** The innermost folder that holds all of them. */
+export function commonFolder(folders: readonly string[]): string {
   let common = folders[0] ?? ".";
   const holds = (folder: string) => {
     const path = relative(common, folder);

@@ -38,13 +38,15 @@ const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
   "llama-bpe": splitBy(LLAMA3),
   llama3: splitBy(LLAMA3),
   "llama-v3": splitBy(LLAMA3),
+  falcon3: splitBy(LLAMA3),
+  pixtral: splitBy(LLAMA3),
   tekken: splitBy(TEKKEN),
   qwen2: splitBy(LLAMA3.replace("{1,3}", "")),
   "deepseek-r1-qwen": splitBy(LLAMA3.replace("{1,3}", "")),
 };
 
 /** Kinds whose vocabulary holds words that no merges lead to. */
-const WHOLE_WORDS = /^(llama|tekken)/;
+const WHOLE_WORDS = /^(llama|tekken|falcon3|pixtral)/;
 
 /** Throws InputError for a kind of vocabulary that isn't known here. */
 export function ggufTokenizer(file: Gguf): Tokenizer {

@@ -7,6 +7,8 @@ import { type HubReference, hubName, hubReference } from "../data/hub/reference.
 import { cachedSnapshot, fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
 import type { HubOptions } from "../data/hub/requests.ts";
 import { InputError } from "../formats/inputError.ts";
+import { externalFiles } from "./onnxExternalWeights.ts";
+import { ONNX_PLACES } from "./onnxPlaces.ts";
 import { TRANSFORMER_LENS_WEIGHTS } from "./transformerLensFolder.ts";
 
 const CONFIG = "config.json";
@@ -23,13 +25,17 @@ export function cachedModel(reference: HubReference, options: HubOptions = {}): 
   const snapshot = cachedSnapshot(reference, options);
   if (snapshot === null) return null;
   const path = join(snapshot, reference.path);
-  if (isOneFile(reference)) return existsSync(path) ? path : null;
   const there = (name: string) => existsSync(join(path, name));
+  if (isOneFile(reference)) return existsSync(path) && lacks(path).length === 0 ? path : null;
   if (!there(CONFIG)) return null;
   if (there(TRANSFORMER_LENS_WEIGHTS))
     return there(TOKENIZER) || hasTokenizer(tokenizerOf(path), options) ? path : null;
   if (!there(TOKENIZER)) return null;
-  if (!there(INDEX)) return there(SINGLE) ? path : null;
+  if (!there(INDEX) && !there(SINGLE)) {
+    const exported = ONNX_PLACES.find(there);
+    return exported !== undefined && lacks(join(path, exported)).length === 0 ? path : null;
+  }
+  if (!there(INDEX)) return path;
   try {
     return shardsOf(path, reference).every(there) ? path : null;
   } catch {
@@ -48,10 +54,20 @@ export async function obtainModel(reference: HubReference, options: HubOptions =
   const inside = (name: string) => (reference.path === "" ? name : `${reference.path}/${name}`);
   const find = (name: string) => files.find(({ path }) => path === name);
   const fetch = (wanted: readonly HubFile[]) => fetchHubFiles(reference, commit, wanted, options);
-  if (isOneFile(reference)) {
-    const file = find(reference.path) ?? refuse(reference, files, `no file ${reference.path}`, "a file that it has");
-    return join(await fetch([...besides(reference, files), file]), reference.path);
-  }
+  const fetchFile = async (file: HubFile): Promise<string> => {
+    const path = join(await fetch([...besides(file, files), file]), file.path);
+    // The graph knows best where its weights are.
+    const weights = lacks(path).map((name) => {
+      const found = find(posix.join(posix.dirname(file.path), name));
+      return found ?? refuse(reference, files, `no ${name}, which ${file.path} needs`, "every file of the model");
+    });
+    await fetch(weights);
+    return path;
+  };
+  if (isOneFile(reference))
+    return fetchFile(
+      find(reference.path) ?? refuse(reference, files, `no file ${reference.path}`, "a file that it has"),
+    );
   const lens = find(inside(TRANSFORMER_LENS_WEIGHTS));
   const given = [CONFIG, TOKENIZER, ...OPTIONAL].flatMap((name) => find(inside(name)) ?? []);
   if (lens && find(inside(CONFIG)) && !find(inside(SINGLE))) {
@@ -65,7 +81,18 @@ export async function obtainModel(reference: HubReference, options: HubOptions =
   );
   const index = find(inside(INDEX));
   const single = find(inside(SINGLE));
-  if (!index && !single) refuse(reference, files, "no weights as .safetensors", `${SINGLE}, or shards with ${INDEX}`);
+  if (!index && !single) {
+    const exported = ONNX_PLACES.flatMap((place) => find(inside(place)) ?? [])[0];
+    if (!exported)
+      refuse(
+        reference,
+        files,
+        "no weights as .safetensors or .onnx",
+        `${SINGLE}, shards with ${INDEX}, or ${ONNX_PLACES.slice(0, 3).join(" or ")}, if in onnx/`,
+      );
+    await fetchFile(exported);
+    return join(await fetch(small), reference.path);
+  }
   const optional = OPTIONAL.flatMap((name) => find(inside(name)) ?? []);
   // One list after the other, so that progress counts all that is large.
   const folder = join(await fetch([...small, ...optional, ...(single ? [] : [index!])]), reference.path);
@@ -104,10 +131,13 @@ export async function modelDownloadSize(reference: HubReference, options: HubOpt
   const single = ours.filter(({ path }) => posix.basename(path) === SINGLE);
   const lens = ours.filter(({ path }) => posix.basename(path) === TRANSFORMER_LENS_WEIGHTS);
   const sharded = ours.filter(({ path }) => path.endsWith(".safetensors"));
-  const weights = [single, sharded, lens].find(({ length }) => length > 0) ?? [];
-  const chosen = isOneFile(reference)
-    ? [...besides(reference, files), ...files.filter(({ path }) => path === reference.path)]
-    : weights;
+  const place = ONNX_PLACES.map((name) => posix.join(reference.path, name));
+  const oneFile = isOneFile(reference)
+    ? reference.path
+    : place.find((path) => files.some((file) => file.path === path));
+  const exported = files.filter(({ path }) => path === oneFile).flatMap((file) => [...besides(file, files), file]);
+  const kinds = isOneFile(reference) ? [] : [single, sharded, lens];
+  const chosen = [...kinds, exported].find(({ length }) => length > 0) ?? [];
   return chosen.reduce((sum, { size }) => sum + size, 0);
 }
 
@@ -115,8 +145,20 @@ function isOneFile({ path }: HubReference): boolean {
   return /\.(gguf|onnx)$/.test(path);
 }
 
-/** What an .onnx file needs beside it: its weights, and configuration and tokenizer there or in the folder above. */
-function besides({ path }: HubReference, files: readonly HubFile[]): HubFile[] {
+/** Files that an .onnx file needs and that aren't there, seen from its folder; nothing of one that can't be read, which opening it says better. */
+function lacks(path: string): string[] {
+  if (!path.endsWith(".onnx")) return [];
+  const there = (name: string) => existsSync(join(dirname(path), name));
+  const tokenizer = [TOKENIZER, join("..", TOKENIZER)].some(there) ? [] : [TOKENIZER];
+  try {
+    return [...tokenizer, ...externalFiles(path).filter((name) => !there(name))];
+  } catch {
+    return tokenizer;
+  }
+}
+
+/** What an .onnx file needs beside it: its weights by their usual names, and configuration and tokenizer there or in the folder above. */
+function besides({ path }: { readonly path: string }, files: readonly HubFile[]): HubFile[] {
   if (!path.endsWith(".onnx")) return [];
   const folder = posix.dirname(path);
   const places = [folder, posix.dirname(folder)];

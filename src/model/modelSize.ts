@@ -27,7 +27,11 @@ const KNOWN: Readonly<Record<string, readonly [number, number, number, number]>>
 /** `path`: a folder, a file, or what stands for a name of the hub. Throws InputError where none of them tells. */
 export async function modelSize(path: string): Promise<ModelSize> {
   const reference = hubReferenceOf(path);
-  if (!reference) return (await stat(path)).isDirectory() ? ofConfig(join(path, "config.json")) : ofFile(path);
+  if (!reference) {
+    const stats = await stat(path).catch(() => null);
+    if (!stats) throw new InputError({ file: path, found: "nothing there", expected: "a model's folder or file" });
+    return stats.isDirectory() ? ofConfig(join(path, "config.json")) : ofFile(path);
+  }
   const known = KNOWN[reference.repo];
   if (known) return { nLayers: known[0], dModel: known[1], dVocab: known[2], perLayer: known[3] };
   const { commit, files } = await openHubRepository(reference, "config.json");
@@ -45,7 +49,10 @@ async function ofFile(path: string): Promise<ModelSize> {
   }
   const { metadata } = await readGguf(path);
   const architecture = metadata.get("general.architecture");
-  const of = (key: string) => metadata.get(`${architecture}.${key}`);
+  const of = (key: string) => {
+    const value = metadata.get(`${architecture}.${key}`);
+    return typeof value === "bigint" ? Number(value) : value;
+  };
   const tokens = metadata.get("tokenizer.ggml.tokens");
   return sizeOf(path, {
     num_hidden_layers: of("block_count"),

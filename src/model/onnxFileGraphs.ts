@@ -31,7 +31,7 @@ export class OnnxFileGraphs {
   /** ONNX' data type of the residual stream, so far as the embedding says it. */
   private readonly dataType: number;
 
-  /** Throws InputError where the file is no decoder with a residual stream. */
+  /** Throws InputError where the file is no decoder with a residual stream. A graph that is plain already stays as it is. */
   constructor(file: OnnxFile) {
     this.file = file;
     this.graph = plainGraph(file.path, file.graph);

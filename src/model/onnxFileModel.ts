@@ -1,6 +1,5 @@
 // A language model that is an exported ONNX file: the exporter's own graph, cut and edited at its hooks.
 
-import { dirname } from "node:path";
 import * as ort from "onnxruntime-node";
 import type { ModelDevice } from "./device/modelDevice.ts";
 import type { HookContinuation, HookReader } from "./hookedSequence.ts";
@@ -19,8 +18,10 @@ export class OnnxFileModel implements LanguageModel {
   private readonly inputs: readonly FileInput[];
   private readonly sessions: Sessions;
 
+  /** `folder`: holds the files of weights that the graph names. */
   constructor(
     path: string,
+    folder: string,
     info: LanguageModelInfo,
     graphs: OnnxFileGraphs,
     inputs: readonly FileInput[],
@@ -33,7 +34,7 @@ export class OnnxFileModel implements LanguageModel {
     this.graphs = graphs;
     this.inputs = inputs;
     this.hookNames = [...graphs.stream.hooks.keys()];
-    this.sessions = new Sessions(dirname(path), threads, device, path);
+    this.sessions = new Sessions(folder, threads, device, path);
   }
 
   async capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {

@@ -24,9 +24,11 @@ import { openTokenizer, openWeights, readConfig } from "./huggingFaceFolder.ts";
 import type { LanguageModel, Tokenizer } from "./languageModel.ts";
 import { requireLayersHeld } from "./layersHeld.ts";
 import { llamaFamily } from "./llama.ts";
-import { requireExternalWeights } from "./onnxExternalWeights.ts";
+import { externalWeights } from "./onnxExternalWeights.ts";
 import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import { onnxFileInfo } from "./onnxFileInfo.ts";
+import { ONNX_PLACES } from "./onnxPlaces.ts";
+import { plainGraph } from "./onnxRewrites.ts";
 import { qwenFamily } from "./qwen.ts";
 import { isTransformerLensFolder, openTransformerLens } from "./transformerLensFolder.ts";
 
@@ -60,7 +62,7 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
     });
   }
   await requireOnnxRuntime("a language model");
-  const onnx = stats.isDirectory() ? await onnxFileIn(absolute) : absolute.endsWith(".onnx") ? absolute : null;
+  const onnx = stats.isDirectory() ? onnxFileIn(absolute) : absolute.endsWith(".onnx") ? absolute : null;
   if (onnx !== null) return openOnnxFile(onnx, options);
   const { decoder, checkpoint, tokenizer } = stats.isDirectory()
     ? await openFolder(absolute, options)
@@ -97,12 +99,11 @@ function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokeniz
   }
 }
 
-/** Of a folder without safetensors: the .onnx file in it, or in onnx/ as the hub has it. */
-async function onnxFileIn(folder: string): Promise<string | null> {
+/** Of a folder without safetensors: the .onnx file in it. */
+function onnxFileIn(folder: string): string | null {
   const safetensors = ["model.safetensors", "model.safetensors.index.json"];
   if (safetensors.some((name) => existsSync(join(folder, name)))) return null;
-  const names = ["model.onnx", "decoder_model_merged.onnx", "decoder_model.onnx"];
-  return ["", "onnx"].flatMap((inner) => names.map((name) => join(folder, inner, name))).find(existsSync) ?? null;
+  return ONNX_PLACES.map((place) => join(folder, place)).find(existsSync) ?? null;
 }
 
 /** Graph, configuration and tokenizer, the latter two beside the file or in the folder above. */
@@ -112,8 +113,10 @@ async function openOnnxFile(path: string, options: OpenOptions): Promise<Languag
     existsSync(join(above, "tokenizer.json")) || !existsSync(join(above, "..", "tokenizer.json"))
       ? above
       : dirname(above);
-  const graphs = new OnnxFileGraphs(await readOnnx(path));
-  await requireExternalWeights(path, graphs.graph.tensors);
+  const file = await readOnnx(path);
+  const plain = plainGraph(path, file.graph);
+  const weights = await externalWeights(path, plain.tensors);
+  const graphs = new OnnxFileGraphs({ ...file, graph: { ...plain, tensors: weights.tensors } });
   const { config } = existsSync(join(folder, "config.json")) ? await readConfig(folder) : { config: {} };
   const tokenizer = await openTokenizer(folder, config);
   const { OnnxFileModel } = await import("./onnxFileModel.ts");
@@ -130,7 +133,7 @@ async function openOnnxFile(path: string, options: OpenOptions): Promise<Languag
       expected,
     });
   }
-  return new OnnxFileModel(path, info, graphs, inputs, tokenizer, options.threads, options.device);
+  return new OnnxFileModel(path, weights.folder, info, graphs, inputs, tokenizer, options.threads, options.device);
 }
 
 interface Opened {

@@ -7,6 +7,31 @@ import type { ModelDevice } from "./device/modelDevice.ts";
 /** Sessions kept at a time. Each holds its layers' weights, laid out for the processor, so many would cost many models' memory. */
 const KEPT_SESSIONS = 3;
 
+/** What every session is made with; `folder` holds the files that the graph names for its weights. */
+export function sessionOptions(
+  folder: string,
+  threads?: number,
+  device: ModelDevice = "cpu",
+): ort.InferenceSession.SessionOptions {
+  return {
+    // What a device has no operator for is computed on the processor.
+    executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
+    // Higher levels merge the residual's additions into the norms, so a graph's bits would depend on its hook.
+    graphOptimizationLevel: "basic",
+    // Batches differ in length, and a plan of memory would be kept for every one.
+    enableMemPattern: false,
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    extra: {
+      session: {
+        // The graph has no file, so onnxruntime must be told where its weights lie.
+        model_external_initializers_file_folder_path: folder,
+        // Each session has threads of its own: those of one half would spin on while the other half works.
+        force_spinning_stop: "1",
+      },
+    },
+  };
+}
+
 export class Sessions {
   private readonly folder: string;
   private readonly threads: number | undefined;
@@ -61,23 +86,7 @@ export class Sessions {
   }
 
   private createSession(model: Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
-    const made = ort.InferenceSession.create(model, {
-      // What a device has no operator for is computed on the processor.
-      executionProviders: this.device === "cpu" ? ["cpu"] : [this.device, "cpu"],
-      // Higher levels merge the residual's additions into the norms, so a graph's bits would depend on its hook.
-      graphOptimizationLevel: "basic",
-      // Batches differ in length, and a plan of memory would be kept for every one.
-      enableMemPattern: false,
-      ...(this.threads === undefined ? {} : { intraOpNumThreads: this.threads }),
-      extra: {
-        session: {
-          // The graph has no file, so onnxruntime must be told where its weights lie.
-          model_external_initializers_file_folder_path: this.folder,
-          // Each session has threads of its own: those of one half would spin on while the other half works.
-          force_spinning_stop: "1",
-        },
-      },
-    });
+    const made = ort.InferenceSession.create(model, sessionOptions(this.folder, this.threads, this.device));
     const { file, device } = this;
     // On the processor nothing but the graph can be at fault.
     if (file === null || device !== "cpu") return made;

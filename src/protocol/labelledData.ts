@@ -9,6 +9,7 @@ export const columns = z.object({ text: z.string(), label: z.string(), attribute
 export type Columns = z.infer<typeof columns>;
 
 export const labelledQuestion = z.object({
+  /** A file, or a data set of the hub by its name; so is the other. */
   trainFile: z.string().min(1),
   testFile: z.string().nullable(),
   /** Guessed from the columns' names and contents where left out. */
@@ -16,6 +17,9 @@ export const labelledQuestion = z.object({
   /** Whether an attribute is wanted too. */
   attribute: z.boolean(),
 });
+
+/** Texts that a cell must have at least, in either file; `test` is 0 where texts are held out of the first. */
+const leastTexts = z.object({ train: z.number().int(), test: z.number().int() });
 
 export const labelledData = z.object({
   trainFile: z.string(),
@@ -29,6 +33,8 @@ export const labelledData = z.object({
   ),
   /** What was left out, in words: empty texts, texts that came before; "" where nothing was. */
   leftOut: z.string(),
+  /** What a debiasing needs of the cells in which label and attribute agree, and of the others. */
+  least: z.object({ agree: leastTexts, differ: leastTexts }),
 });
 export type LabelledData = z.infer<typeof labelledData>;
 

@@ -2,6 +2,7 @@
 import { dirname } from "node:path";
 import { cellsOf, countCells, type FourCellSets } from "../data/fourCells.ts";
 import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData } from "../jobs/debiasData.ts";
+import { labelledPath } from "../jobs/obtain.ts";
 import { type ProbedEnsemble, probeRun, type TextSource, textsAtTheContext } from "../jobs/probeRun.ts";
 import { randomFeatures } from "../probing/baselines.ts";
 import type { CellScores } from "../probing/cells.ts";
@@ -33,12 +34,12 @@ interface Seed {
   readonly random: Uint32Array;
 }
 
-/** The choice in the jobs' words. */
-export function jobOptions(choice: DebiasChoice): DebiasDataOptions {
+/** The choice in the jobs' words; `folder`: the run's, which names of files start from. */
+export function jobOptions(choice: DebiasChoice, folder: string): DebiasDataOptions {
   const { trainFile, testFile, columns, label, attribute, seeds, perCell } = choice;
   return {
-    trainFile,
-    ...(testFile !== null && { testFile }),
+    trainFile: labelledPath(trainFile, folder),
+    ...(testFile !== null && { testFile: labelledPath(testFile, folder) }),
     columns,
     label,
     attribute,
@@ -103,14 +104,14 @@ export class DebiasSession {
 
   /** Reads, draws, pools what isn't kept yet, trains the probes. Throws InputError for whatever the data lacks, before anything long. */
   static async prepare(ensembleFolder: string, name: string, choice: DebiasChoice, work: DebiasWork) {
-    const options = jobOptions(choice);
+    const runFolder = dirname(dirname(ensembleFolder));
+    const options = jobOptions(choice, runFolder);
     const data = await readDebiasData(options);
     const cells = cellsOf(
       data.texts.map(({ text }) => text),
       data.pairs,
     );
     const draws = choice.seeds.map((seed) => drawDebiasSets(data, data.pairs, cells, seed, options));
-    const runFolder = dirname(dirname(ensembleFolder));
     let own: ProbedEnsemble | undefined;
     const { settings } = await probeRun(runFolder, data.texts, { ...work, ensembles: [name] }, (probed) => {
       own = probed;

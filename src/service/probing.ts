@@ -3,6 +3,7 @@ import { basename, dirname, join, sep } from "node:path";
 import { type ConceptsReport, conceptsReport, writeConcepts } from "../jobs/concepts.ts";
 import { debias } from "../jobs/debias.ts";
 import { demoBias } from "../jobs/demoData.ts";
+import { obtainLabelled } from "../jobs/obtain.ts";
 import { ProgressMeter } from "../jobs/progressMeter.ts";
 import { experimentOfRun } from "../jobs/runRecord.ts";
 import { freeReport } from "../jobs/savedReports.ts";
@@ -39,19 +40,22 @@ type Answers = Pick<
   | "conceptsReport"
 >;
 
+export interface ProbingHost {
+  /** An ensemble's index and flags. */
+  readonly opened: (ensemble: string) => Promise<OpenEnsemble>;
+  /** Waits until the flags of all ensembles in a folder are on disk, where a job reads them. */
+  readonly saved: (above: string) => Promise<void>;
+  /** Where long work is. */
+  readonly tell: (ensemble: string, progress: ProbingProgress) => void;
+}
+
 export class Probing {
-  readonly #opened: (ensemble: string) => Promise<OpenEnsemble>;
-  readonly #tell: (ensemble: string, progress: ProbingProgress) => void;
+  readonly #host: ProbingHost;
   readonly #sessions = new Map<string, DebiasSession>();
   readonly #detected = new Map<string, Detected>();
 
-  /** `opened`: an ensemble's index and flags; `tell`: where long work is. */
-  constructor(
-    opened: (ensemble: string) => Promise<OpenEnsemble>,
-    tell: (ensemble: string, progress: ProbingProgress) => void,
-  ) {
-    this.#opened = opened;
-    this.#tell = tell;
+  constructor(host: ProbingHost) {
+    this.#host = host;
   }
 
   /** Drops what is held of the ensembles in a folder: they are replaced or gone. */
@@ -66,9 +70,13 @@ export class Probing {
   }
 
   readonly answers: Answers = {
-    describeLabelled: (question) => describeLabelled(question),
+    describeLabelled: async ({ ensemble, ...question }, signal) => {
+      const { trainFile, testFile } = question;
+      const data = await describeLabelled({ ...question, ...(await this.#obtained(ensemble, question, signal)) });
+      return { ...data, trainFile, testFile };
+    },
     debiasOpen: async ({ ensemble }) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       return {
         ...heading(open, "Debias"),
         suggested: demoOf(ensemble, demoChoice),
@@ -76,13 +84,14 @@ export class Probing {
       };
     },
     debiasPrepare: async ({ ensemble, choice }, signal) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
+      await this.#obtained(ensemble, choice, signal);
       const session = await DebiasSession.prepare(ensemble, basename(ensemble), choice, this.#work(ensemble, signal));
       this.#sessions.set(ensemble, session);
       return session.state(open.flagged());
     },
     debiasSuggestions: async ({ ensemble, offset, limit }) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       const session = this.#session(ensemble);
       const features = [...session.suggested.subarray(offset, offset + limit)];
       const first = session.suggested[0];
@@ -93,7 +102,7 @@ export class Probing {
       };
     },
     debiasRetrain: async ({ ensemble }, signal) => {
-      const [session, open] = [this.#session(ensemble), await this.#opened(ensemble)];
+      const [session, open] = [this.#session(ensemble), await this.#host.opened(ensemble)];
       await session.retrain(open.flagged(), signal);
       // Flags may have changed meanwhile.
       return session.verdict(open.flagged());
@@ -101,7 +110,7 @@ export class Probing {
     debiasCompare: async ({ ensemble }, signal) => {
       const session = this.#session(ensemble);
       await session.compare(this.#work(ensemble, signal));
-      return session.state((await this.#opened(ensemble)).flagged());
+      return session.state((await this.#host.opened(ensemble)).flagged());
     },
     debiasReport: async ({ ensemble }, signal) => {
       const path = freeReport(ensemble, "debias");
@@ -114,7 +123,7 @@ export class Probing {
       return { file: join(folder, basename(ensemble), "probe.json") };
     },
     conceptsOpen: async ({ ensemble }) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       const detected = this.#detected.get(ensemble);
       return {
         ...heading(open, "Concepts"),
@@ -123,12 +132,15 @@ export class Probing {
       };
     },
     conceptsDetect: async ({ ensemble, choice }, signal) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       const runFolder = dirname(dirname(ensemble));
-      const { perClass, testFile, ...rest } = choice;
+      const { perClass, seeds, columns } = choice;
+      const { trainFile, testFile } = await this.#obtained(ensemble, choice, signal);
       const report = await conceptsReport(runFolder, {
-        ...rest,
+        trainFile,
         ...(testFile !== null && { testFile }),
+        columns,
+        seeds,
         perClass: { train: perClass, test: Math.ceil(perClass / 2) },
         ensembles: [basename(ensemble)],
         command: conceptsCommand(runFolder, basename(ensemble), choice),
@@ -152,14 +164,31 @@ export class Probing {
     const session = this.#session(ensemble);
     const runFolder = dirname(dirname(ensemble));
     const ensembles = probeFolder === undefined ? session.ensembles : [basename(ensemble)];
+    await this.#host.saved(runFolder);
     await debias(runFolder, path, {
-      ...jobOptions(session.choice),
+      ...jobOptions(session.choice, runFolder),
       ensembles,
       shift_n: SHIFT_N,
       ...(probeFolder !== undefined && { probeFolder }),
       command: debiasCommand(runFolder, ensembles, session.choice),
       ...this.#work(ensemble, signal),
     });
+  }
+
+  /** The files of a choice: paths as they are, data sets of the hub as what stands for them here, fetched where they weren't yet. */
+  async #obtained<T extends { readonly trainFile: string; readonly testFile: string | null }>(
+    ensemble: string,
+    { trainFile, testFile }: T,
+    signal: AbortSignal,
+  ): Promise<Pick<T, "trainFile" | "testFile">> {
+    const { onProgress } = this.#work(ensemble, signal);
+    const MIB = 2 ** 20;
+    const obtained = (name: string) =>
+      obtainLabelled(name, dirname(dirname(ensemble)), {
+        signal,
+        onProgress: (stage, done, total) => onProgress(stage, Math.floor(done / MIB), Math.ceil(total / MIB), "MiB"),
+      });
+    return { trainFile: await obtained(trainFile), testFile: testFile === null ? null : await obtained(testFile) };
   }
 
   #session(ensemble: string): DebiasSession {
@@ -170,7 +199,7 @@ export class Probing {
 
   #work(ensemble: string, signal: AbortSignal): DebiasWork {
     const meter = new ProgressMeter(({ stage, done, total, unit, eta }) =>
-      this.#tell(ensemble, { stage, done, total, unit, eta }),
+      this.#host.tell(ensemble, { stage, done, total, unit, eta }),
     );
     return { signal, onProgress: (stage, done, total, unit) => meter.update(stage, done, total, unit) };
   }

@@ -4,9 +4,9 @@ import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
-import { type ConceptsChoice, type ConceptsResult, conceptsHost } from "../../src/protocol/concepts.ts";
-import { answer } from "../../src/protocol/rpc.ts";
-import { inEveryTheme, openWebview } from "./webviewPage.ts";
+import { type ConceptsChoice, type ConceptsResult, conceptsHost, conceptsView } from "../../src/protocol/concepts.ts";
+import { answer, notify } from "../../src/protocol/rpc.ts";
+import { inEveryTheme, openWebview, screenshot } from "./webviewPage.ts";
 
 const choice: ConceptsChoice = {
   trainFile: "/data/bios-train.jsonl.gz",
@@ -58,7 +58,7 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
   });
   after(() => browser?.close());
 
-  const asked: { detected?: ConceptsChoice; browsed?: number } = {};
+  const asked: { detected?: ConceptsChoice; browsed?: number; fetched?: Promise<void> } = {};
   const open = (suggested: ConceptsChoice | null): Promise<Page> =>
     openWebview(browser, {
       bundle: "concepts",
@@ -76,15 +76,28 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
             suggested,
             result: null,
           }),
-          pickFile: () => ({ file: null }),
-          describe: ({ trainFile, testFile }) => ({
-            trainFile,
-            testFile,
-            names: ["text", "profession"],
-            columns: { text: "text", label: "profession", attribute: "profession" },
-            counts: ["nurse", "professor", "surgeon"].map((label) => ({ label, attribute: "", train: 800, test: 240 })),
-            leftOut: "",
-          }),
+          pickFile: () => ({ file: "someone/professions" }),
+          describe: async ({ trainFile, testFile }) => {
+            if (trainFile === "someone/professions") {
+              const progress = { stage: "download labelled texts", done: 3, total: 12, unit: "MiB", eta: 40 };
+              notify(connection, conceptsView, "progress", progress);
+              await asked.fetched;
+            }
+            return {
+              trainFile,
+              testFile,
+              names: ["text", "profession"],
+              columns: { text: "text", label: "profession", attribute: "profession" },
+              counts: ["nurse", "professor", "surgeon"].map((label) => ({
+                label,
+                attribute: "",
+                train: 800,
+                test: 240,
+              })),
+              leftOut: "",
+              least: { agree: { train: 20, test: 10 }, differ: { train: 10, test: 5 } },
+            };
+          },
           detect: (wanted) => {
             asked.detected = wanted;
             return result(wanted);
@@ -122,16 +135,32 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
 
   test("without a suggestion it asks for labelled texts", async () => {
     const page = await open(null);
-    await page.getByText("Labelled texts: a file").waitFor();
+    await page.getByText("Labelled texts, of a file or a data set").waitFor();
     assert.equal(await page.getByRole("button", { name: "Detect" }).count(), 0);
-    await page.getByRole("button", { name: "Choose a File…" }).waitFor();
+    await page.getByRole("button", { name: "Choose Texts…" }).waitFor();
+    await page.close();
+  });
+
+  test("a data set of the hub shows how far it is, then its whole name", async () => {
+    const fetched = Promise.withResolvers<void>();
+    asked.fetched = fetched.promise;
+    const page = await open(null);
+    await page.getByRole("button", { name: "Choose Texts…" }).click();
+    await page.getByText("Reading: download labelled texts").waitFor();
+    await page.getByText("3 of 12 MiB · 40 s left").waitFor();
+    await page.getByRole("button", { name: "Cancel" }).waitFor();
+    await screenshot(page, "concepts-reading");
+    fetched.resolve();
+    await page.getByText("someone/professions", { exact: true }).waitFor();
+    assert.equal(await page.getByRole("progressbar").count(), 0);
+    await screenshot(page, "concepts-hub");
     await page.close();
   });
 
   inEveryTheme("concepts", () => detected());
   inEveryTheme("concepts-first", async () => {
     const page = await open(null);
-    await page.getByText("Labelled texts: a file").waitFor();
+    await page.getByText("Labelled texts, of a file or a data set").waitFor();
     return page;
   });
 });

@@ -1,6 +1,7 @@
-// A file by its name; where it lies is in the tooltip.
+// A file by its name, where it lies in the tooltip; a data set of the hub by its whole name.
 import { html } from "lit";
 
 export function fileName(path: string) {
-  return html`<span title=${path}>${path.split(/[\\/]/).at(-1)}</span>`;
+  const isFile = /^([\\/]|[A-Za-z]:)/.test(path);
+  return html`<span title=${path}>${isFile ? path.split(/[\\/]/).at(-1) : path}</span>`;
 }

@@ -81,8 +81,9 @@ export const tokenStyle = css`
     text-decoration: underline;
     text-underline-offset: 3px;
   }
+  /* A colour and no opacity: that would be a layer for each of the many. */
   .token .sign {
-    opacity: 0.55;
+    color: color-mix(in srgb, currentColor 55%, transparent);
   }
   :host-context(.vscode-high-contrast) .token,
   :host-context(.vscode-high-contrast-light) .token {

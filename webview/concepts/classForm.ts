@@ -54,7 +54,8 @@ export class SaeClassForm extends LitElement {
 
   override render() {
     const { data, choice } = this;
-    if (!data || !choice) return html`<p>Labelled texts: a file with a text and the class it belongs to.</p>`;
+    if (!data || !choice)
+      return html`<p>Labelled texts, of a file or a data set of the hub: with a text and the class it belongs to.</p>`;
     const classes = new Map<string, number>();
     for (const { label, train } of data.counts) classes.set(label, (classes.get(label) ?? 0) + train);
     return html`<div class="fields">

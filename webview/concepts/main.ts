@@ -26,7 +26,7 @@ class SaeConcepts extends LitElement {
     data: { state: true },
     choice: { state: true },
     result: { state: true },
-    cancel: { state: true },
+    work: { state: true },
     progress: { state: true },
     said: { state: true },
   };
@@ -36,8 +36,8 @@ class SaeConcepts extends LitElement {
   declare data: LabelledData | undefined;
   declare choice: ConceptsChoice | undefined;
   declare result: ConceptsResult | undefined;
-  /** Ends what goes on. */
-  declare cancel: AbortController | undefined;
+  /** What goes on, and what ends it. */
+  declare work: { readonly name: string; readonly cancel: AbortController } | undefined;
   declare progress: ProbingProgress | undefined;
   declare said: string;
 
@@ -173,11 +173,16 @@ class SaeConcepts extends LitElement {
     }
   }
 
-  #describe(trainFile: string, testFile: string | null, chosen?: ConceptsChoice["columns"]): Promise<void> {
+  #describe(
+    trainFile: string,
+    testFile: string | null,
+    chosen?: ConceptsChoice["columns"],
+    options: RequestOptions = { timeout: PROBING_PATIENCE },
+  ): Promise<void> {
     const known = chosen ?? (this.choice?.trainFile === trainFile ? this.choice.columns : null);
     const columns = known && { ...known, attribute: "" };
     return this.#do(async () => {
-      this.data = await host("describe", { trainFile, testFile, columns, attribute: false }, { timeout: 120_000 });
+      this.data = await host("describe", { trainFile, testFile, columns, attribute: false }, options);
       const { perClass = 400, seeds = [0, 1, 2] } = this.choice ?? {};
       const { text, label } = this.data.columns;
       this.choice = { trainFile, testFile, columns: { text, label }, seeds, perClass };
@@ -187,23 +192,28 @@ class SaeConcepts extends LitElement {
   async #pick(which: "train" | "test"): Promise<void> {
     const { file } = await host("pickFile", {}, { timeout: PROBING_PATIENCE });
     if (file === null) return;
-    if (which === "train") await this.#describe(file, null);
-    else await this.#testOn(file);
+    // A data set of the hub is fetched first.
+    await this.#long("Reading", (options) =>
+      which === "train" ? this.#describe(file, null, undefined, options) : this.#testOn(file, options),
+    );
   }
 
   /** Another file to test on, or none; what was chosen stays. */
-  async #testOn(testFile: string | null): Promise<void> {
-    if (this.choice) await this.#describe(this.choice.trainFile, testFile);
+  async #testOn(testFile: string | null, options?: RequestOptions): Promise<void> {
+    if (this.choice) await this.#describe(this.choice.trainFile, testFile, undefined, options);
   }
 
   #detect(choice: ConceptsChoice): Promise<void> {
+    return this.#long("Detecting", async (options) => this.#took(await host("detect", choice, options)));
+  }
+
+  /** What takes long and can be cancelled. */
+  #long(name: string, work: (options: RequestOptions) => Promise<void>): Promise<void> {
     const cancel = new AbortController();
-    this.cancel = cancel;
+    this.work = { name, cancel };
     this.progress = undefined;
-    return this.#do(async () => {
-      this.#took(await host("detect", choice, { signal: cancel.signal, timeout: PROBING_PATIENCE }));
-    }).finally(() => {
-      this.cancel = undefined;
+    return this.#do(() => work({ signal: cancel.signal, timeout: PROBING_PATIENCE })).finally(() => {
+      this.work = undefined;
     });
   }
 
@@ -215,7 +225,7 @@ class SaeConcepts extends LitElement {
   }
 
   override render() {
-    const { about, cancel } = this;
+    const { about, work } = this;
     if (this.fatal) return html`<main><h1>Concepts</h1><p class="error" role="alert">${this.fatal}</p></main>`;
     if (!about) return html`<main><h1 class="notice">Opening the ensemble…</h1></main>`;
     return html`<main>
@@ -225,7 +235,7 @@ class SaeConcepts extends LitElement {
       </header>
       <section><h2>Data</h2>${this.#form()}
         ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
-        ${cancel ? html`<sae-long-work name="Detecting" .progress=${this.progress} @cancel=${() => cancel.abort()}></sae-long-work>` : nothing}
+        ${work ? html`<sae-long-work .name=${work.name} .progress=${this.progress} @cancel=${() => work.cancel.abort()}></sae-long-work>` : nothing}
       </section>
       ${this.result ? this.#table(this.result) : nothing}
     </main>`;
@@ -244,9 +254,9 @@ class SaeConcepts extends LitElement {
         }}
       ></sae-class-form>
     <div class="buttons">
-      ${data ? nothing : html`<button class="primary" @click=${() => void this.#pick("train")}>Choose a File…</button>`}
-      ${choice && data ? html`<button class=${this.result ? "plain outlined" : "primary"} ?disabled=${this.cancel !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
-      ${this.result ? html`<button class="plain outlined" ?disabled=${this.cancel !== undefined} @click=${() => void this.#save()}>Save Report</button>` : nothing}
+      ${data ? nothing : html`<button class="primary" ?disabled=${this.work !== undefined} @click=${() => void this.#pick("train")}>Choose Texts…</button>`}
+      ${choice && data ? html`<button class=${this.result ? "plain outlined" : "primary"} ?disabled=${this.work !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
+      ${this.result ? html`<button class="plain outlined" ?disabled=${this.work !== undefined} @click=${() => void this.#save()}>Save Report</button>` : nothing}
       <span class="dim" role="status">${this.said}</span>
     </div>`;
   }

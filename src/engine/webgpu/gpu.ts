@@ -287,6 +287,12 @@ export class Gpu {
     return found.every((one) => one === 1);
   }
 
+  /** Destroys the device behind the back of what uses it; resolves once it has said that it is lost. For tests. */
+  async lose(): Promise<void> {
+    this.#device.destroy();
+    await this.#device.lost;
+  }
+
   close(): void {
     this.#closing = true;
     this.#device.destroy();

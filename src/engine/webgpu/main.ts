@@ -59,6 +59,8 @@ async function answer(call: Call): Promise<unknown> {
       return measureShape(opened(), layouts, call.shape, call.autocast);
     case "counts":
       return { ...opened().counts };
+    case "lose":
+      return opened().lose();
   }
 }
 

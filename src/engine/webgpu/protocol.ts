@@ -55,7 +55,9 @@ export type Call =
   | { readonly kind: "close"; readonly object: number }
   | { readonly kind: "measure" }
   | { readonly kind: "product"; readonly shape: ProductShape; readonly autocast: boolean }
-  | { readonly kind: "counts" };
+  | { readonly kind: "counts" }
+  /** The device goes while its process stays, as after a driver's reset. For tests. */
+  | { readonly kind: "lose" };
 
 export interface DeviceOptions {
   /** Bytes that one buffer may have at most, where that is less than the adapter's limit. For tests of micro-batches. */

@@ -1,6 +1,7 @@
 // The hosts of the debias and the concept view: questions passed on to the service, files asked for, what was saved offered to open.
 import * as vscode from "vscode";
 import { PROBING_PATIENCE } from "../../protocol/patience.ts";
+import { askHubName, choose } from "../commands/newExperiment.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { EnsemblePanels } from "./ensemblePanels.ts";
@@ -13,13 +14,13 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
     const line = answer({
       ready: () => service.request("debiasOpen", { ensemble }),
       pickFile,
-      describe: (params) => service.request("describeLabelled", params, { timeout: 120_000 }),
+      describe: (params, signal) =>
+        service.request("describeLabelled", { ...params, ensemble }, { timeout, signal: until(signal) }),
       prepare: (choice, signal) =>
         service.request("debiasPrepare", { ensemble, choice }, { timeout, signal: until(signal) }),
       suggestions: (params) => service.request("debiasSuggestions", { ...params, ensemble }),
       detail: (params) => service.request("detail", { ...params, ensemble }),
       annotate: (params) => service.request("annotate", { ...params, ensemble }),
-      undo: () => service.request("undo", { ensemble }),
       retrain: (_, signal) => service.request("debiasRetrain", { ensemble }, { timeout, signal: until(signal) }),
       compare: (_, signal) => service.request("debiasCompare", { ensemble }, { timeout, signal: until(signal) }),
       saveReport: async (_, signal) => {
@@ -58,7 +59,8 @@ export function conceptsPanels(extension: vscode.ExtensionContext, service: Serv
     const line = answer({
       ready: () => service.request("conceptsOpen", { ensemble }),
       pickFile,
-      describe: (params) => service.request("describeLabelled", params, { timeout: 120_000 }),
+      describe: (params, signal) =>
+        service.request("describeLabelled", { ...params, ensemble }, { timeout, signal: until(signal) }),
       detect: (choice, signal) =>
         service.request("conceptsDetect", { ensemble, choice }, { timeout, signal: until(signal) }),
       saveReport: async () => {
@@ -80,8 +82,18 @@ export function conceptsPanels(extension: vscode.ExtensionContext, service: Serv
 }
 
 async function pickFile(): Promise<{ file: string | null }> {
+  const title = "Labelled texts";
+  const kind = await choose(title, [
+    { label: "A file…", description: ".jsonl, .csv, .tsv, .parquet, plain or .gz", value: "file" },
+    { label: "A data set of the Hugging Face hub…", description: "by its name", value: "hub" },
+  ]);
+  if (kind === "hub")
+    return {
+      file: (await askHubName(title, "e.g. fancyzhx/ag_news, or fancyzhx/ag_news/test for a part of it")) ?? null,
+    };
+  if (kind === undefined) return { file: null };
   const chosen = await vscode.window.showOpenDialog({
-    title: "Labelled texts",
+    title,
     filters: { "Labelled texts": ["jsonl", "csv", "tsv", "parquet", "gz"], "All files": ["*"] },
   });
   return { file: chosen?.[0]?.fsPath ?? null };

@@ -266,6 +266,22 @@ describe("a device that goes", { skip: missing }, () => {
     assert.deepEqual(events, [3, 4, 5]);
   });
 
+  test("the device is lost while its process stays: steps, states and what comes later fail by name", async () => {
+    const gpu = await onSoftware();
+    const shape: Shape = { what: "", architecture: "topk", d: 12, F: 40, k: 3, rows: 16, members: 1, window: 1 };
+    const { config, states, batch } = setUp(shape);
+    const trainer = await gpu.createTrainer(config, states);
+    await trainer.step(batch(0), shape.rows, stepInput(0));
+    await gpu.lose();
+    const lost = (error: Error) =>
+      error instanceof EngineError && /the GPU failed: the device was lost \(destroyed\)/.test(error.message);
+    await assert.rejects(trainer.step(batch(1), shape.rows, stepInput(1)), lost);
+    await assert.rejects(trainer.state(), lost);
+    await assert.rejects(gpu.createTrainer(config, states), lost);
+    await trainer.close();
+    await gpu.close();
+  });
+
   test("it hangs: after its patience every call fails, and so do later ones", async () => {
     const gpu = await onSoftware({ patience: 20_000 });
     const shape: Shape = { what: "", architecture: "topk", d: 12, F: 40, k: 3, rows: 16, members: 1, window: 1 };

@@ -3,10 +3,18 @@ import assert from "node:assert/strict";
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, test } from "node:test";
+import {
+  readSafetensors,
+  type TensorSource,
+  tensorFloat32,
+  writeSafetensors,
+} from "../../../src/formats/safetensors.ts";
 import { estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
+import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
+import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 import { writeTinyExperiment } from "./tinyExperiment.ts";
 
@@ -99,6 +107,38 @@ describe("a model that run would refuse is a problem", () => {
       );
       assert.match(problems[0]!.value, message);
     });
+
+  test("an embedding far larger than the tokenizer is a warning, with both numbers; one padded a little is none", async () => {
+    for (const [rows, expected] of [
+      [431 + 512, "ok"],
+      [431 + 513, "warning"],
+    ] as const) {
+      const folder = join(temporary, `embedding-${rows}`);
+      const model = join(folder, "model");
+      cpSync(llama, model, { recursive: true });
+      const config = JSON.parse(readFileSync(join(model, "config.json"), "utf8"));
+      writeFileSync(join(model, "config.json"), JSON.stringify({ ...config, vocab_size: rows }));
+      const weights = await readSafetensors(join(llama, "model.safetensors"));
+      const tensors = new Map<string, TensorSource>();
+      for (const [name, { shape }] of weights.tensors) {
+        const data = await tensorFloat32(weights, name);
+        const padded = new Float32Array(rows * 32);
+        padded.set(data.subarray(0, padded.length));
+        tensors.set(name, shape[0] === 431 ? { shape: [rows, 32], data: padded } : { shape, data });
+      }
+      await writeSafetensors(join(model, "model.safetensors"), tensors);
+      const experiment = readExperiment(writeTinyExperiment(folder, { model_name: "./model" }));
+      const finding = (await examineExperiment(experiment, 100)).find(({ name }) => name === "Model")!;
+      assert.equal(finding.state, expected, finding.value);
+      const words = /the tokenizer has 431 tokens and the model embeds 944, more than padding/;
+      if (expected === "warning") assert.match(finding.value, words);
+      const said: string[] = [];
+      const onEvent = (event: RunEvent) =>
+        event.type === "log" && event.level === "warning" && said.push(event.message);
+      await runJobs(experiment, ["harvest"], { onEvent });
+      assert.equal(said.filter((message) => words.test(message)).length, expected === "warning" ? 1 : 0);
+    }
+  });
 
   test("a sound one is none", async () => {
     const folder = join(temporary, "sound");

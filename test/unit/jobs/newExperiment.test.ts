@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { parseExperiment } from "../../../src/jobs/experiment.ts";
 import { architectures, experimentText, sizes } from "../../../src/jobs/newExperiment.ts";
-import { layersOfModel } from "../../../src/model/layerCount.ts";
+import { modelSize } from "../../../src/model/modelSize.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 
 test("all combinations parse", () => {
@@ -29,7 +29,8 @@ test("a path with quotes and backslashes stays one", () => {
 });
 
 test("layers are read from the configuration alone", async () => {
-  assert.equal(await layersOfModel(golden("models", "llama")), 3);
-  await assert.rejects(layersOfModel(golden("models", "none")), /found nothing there/);
-  await assert.rejects(layersOfModel(golden("evaluation")), /config\.json/);
+  assert.equal((await modelSize(golden("models", "llama"))).nLayers, 3);
+  assert.equal((await modelSize(golden("models", "gelu-1l"))).nLayers, 1);
+  await assert.rejects(modelSize(golden("models", "none")), /found nothing there/);
+  await assert.rejects(modelSize(golden("evaluation")), /config\.json/);
 });

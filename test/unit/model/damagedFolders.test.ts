@@ -1,6 +1,6 @@
-// Model folders whose JSON files are damaged by the hundred, the same ones every time: they open, or an InputError says what is wrong. MUTATIONS says how many a file.
+// Models whose files are damaged by the hundred, the same ones every time: a folder's JSON files, and GGUF files whole. They open, or an InputError says what is wrong. MUTATIONS says how many a file.
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
@@ -79,3 +79,41 @@ for (const model of models)
       writeFileSync(path, whole);
     }
   });
+
+for (const model of ["llama", "gpt_neox"]) {
+  const whole = readFileSync(golden("models", "gguf", model, "model.gguf"));
+
+  test(`a GGUF file of ${model}, bytes of it changed or missing`, async () => {
+    const random = SeededRandom.derive(1, `gguf ${model}`);
+    const outcomes = { opened: 0, refused: 0 };
+    for (let i = 0; i < count; i++) {
+      const path = join(temporary, `${model}.gguf`);
+      const bytes = Buffer.from(i % 3 === 0 ? whole.subarray(0, random.integer(whole.length)) : whole);
+      // Most of what means something stands before the weights: metadata, tokens, tensors' names and places.
+      const within = i % 2 === 0 ? bytes.length : Math.min(bytes.length, 2000);
+      for (let n = random.integer(4); n >= 0 && within > 0; n--) bytes[random.integer(within)] = random.integer(256);
+      writeFileSync(path, bytes);
+      try {
+        const opened = await openLanguageModel(path, { threads: 1, cacheFolder });
+        opened.tokenizer.encode("The größte  thing,\nisn't it? </s>");
+        await opened.close();
+        outcomes.opened++;
+      } catch (error) {
+        outcomes.refused++;
+        if (!(error instanceof InputError)) assert.fail(`damage ${i}: ${(error as Error).stack}`);
+        assert.ok(error.file.startsWith(path), `${error.file} is named`);
+      }
+    }
+    assert.ok(outcomes.opened > 0 && outcomes.refused > count / 4, JSON.stringify(outcomes));
+  });
+
+  test(`a GGUF file of ${model} that ends anywhere before its padding is refused, and nothing of it is kept`, async () => {
+    const path = join(temporary, `${model}-cut.gguf`);
+    const untouched = join(temporary, `${model}-untouched`);
+    for (let cut = 32; cut < whole.length; cut += Math.ceil(whole.length / count)) {
+      writeFileSync(path, whole.subarray(0, whole.length - cut));
+      await assert.rejects(openLanguageModel(path, { threads: 1, cacheFolder: untouched }), { name: "InputError" });
+    }
+    assert.deepEqual(existsSync(untouched) ? readdirSync(untouched, { recursive: true }) : [], []);
+  });
+}

@@ -353,6 +353,10 @@ describe("what can't be opened is an InputError that names it", () => {
       (f) => edit(f, { layer_types: ["chunked_attention", "full_attention", "full_attention"] }),
       /layer_types\.0: found "chunked_attention", expected full_attention or sliding_attention/,
     ],
+    ["clipped queries, keys and values", (f) => edit(f, { clip_qkv: 8 }), /clip_qkv: found 8, expected no such field/],
+    ["norms of queries and keys", (f) => edit(f, { qk_layernorm: true }), /qk_layernorm: found true/],
+    ["the same by another name", (f) => edit(f, { use_qk_norm: true }), /use_qk_norm: found true/],
+    ["attention in chunks", (f) => edit(f, { attention_chunk_size: 8192 }), /attention_chunk_size: found 8192/],
     ["part of the head rotated", (f) => edit(f, { partial_rotary_factor: 0.5 }), /partial_rotary_factor: found 0\.5/],
     ["heads that don't divide", (f) => edit(f, { num_key_value_heads: 3 }), /num_key_value_heads: found 3/],
   ];
@@ -368,6 +372,17 @@ describe("what can't be opened is an InputError that names it", () => {
       });
     });
   }
+  test("fields of that kind that ask for nothing are none", async () => {
+    const folder = join(temporary, "nothing-asked");
+    await cp(golden("models", "llama"), folder, { recursive: true });
+    await edit(folder, { clip_qkv: null, qk_layernorm: false, use_qk_norm: false, attention_chunk_size: null });
+    const model = await openLanguageModel(folder, { threads: 1 });
+    const file = await reference("llama");
+    const batch = await referenceBatch(file);
+    await expectClose(await model.logits(batch), file, "logits", batch, models.llama);
+    await model.close();
+  });
+
   for (const [name, field] of [
     ["gpt2", "n_layer"],
     ["gpt_neox", "num_hidden_layers"],

@@ -1,9 +1,8 @@
 // Exported ONNX files: the residual stream found by structure, hooks, logits and interventions against transformers' and TransformerLens' numbers.
 import assert from "node:assert/strict";
-import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
 import { after, describe, test } from "node:test";
-import { PbfWriter } from "pbf";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import {
   encodeOnnxFile,
@@ -17,6 +16,7 @@ import { OnnxFileGraphs } from "../../../src/model/onnxFileGraphs.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
 import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
 import { expectClose, largestDifference, oneRow, reference, referenceBatch } from "./references.ts";
+import { externalTensor, splitOnnx } from "./splitOnnx.ts";
 
 const temporary = temporaryFolder();
 /** onnxruntime's sums and the exporters' own ways of writing norms. */
@@ -91,6 +91,33 @@ for (const [file, place] of files) {
     });
   });
 }
+
+for (const at of ["model.onnx_data", "parts/weights.bin"])
+  test(`weights in ${at}, reached through links to blobs of other names, as in a Hugging Face cache`, async () => {
+    const { graph, weights } = splitOnnx(await readOnnx(golden("models", "onnx", "llama.torch-dynamo.onnx")), at);
+    assert.ok(weights.length > 200_000, "nearly all of the file");
+    const repository = join(temporary, `hub-${basename(at)}`, "models--someone--exported");
+    const files: Record<string, Buffer> = { "onnx/model.onnx": graph, [`onnx/${at}`]: weights };
+    for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json"])
+      files[name] = readFileSync(golden("models", "llama", name));
+    for (const [i, [name, data]] of Object.entries(files).entries()) {
+      const link = join(repository, "snapshots", "c0ffee", name);
+      const blob = join(repository, "blobs", `blob-${i}`);
+      for (const path of [link, blob]) mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(blob, data);
+      symlinkSync(relative(dirname(link), blob), link);
+    }
+    const snapshot = join(repository, "snapshots", "c0ffee");
+    const values = await reference("llama");
+    const batch = await referenceBatch(values);
+    for (const path of [snapshot, join(snapshot, "onnx", "model.onnx")]) {
+      const model = await openLanguageModel(path, { threads: 1 });
+      await expectClose(await model.logits(batch), values, "logits", batch, TOLERANCE);
+      const hook = "blocks.1.hook_resid_post";
+      await expectClose(await model.capture(batch, hook), values, hook, batch, TOLERANCE);
+      await model.close();
+    }
+  });
 
 describe("what can't be used is an InputError", () => {
   const refused = (path: string, message: RegExp) =>
@@ -178,17 +205,8 @@ describe("what can't be used is an InputError", () => {
     const { path } = placed("llama.torch-dynamo.onnx", golden("models", "onnx"), folder);
     const file = await readOnnx(path);
     const moved = file.graph.tensors.find((tensor) => tensor.shape.length === 2 && tensor.dataType === 1)!;
-    const pbf = new PbfWriter();
-    for (const size of moved.shape) pbf.writeVarintField(1, size);
-    pbf.writeVarintField(2, moved.dataType);
-    pbf.writeStringField(8, moved.name);
-    const writeEntry = ([key, value]: readonly [string, string], to: PbfWriter) => {
-      to.writeStringField(1, key);
-      to.writeStringField(2, value);
-    };
-    for (const entry of Object.entries(place)) pbf.writeMessage(13, writeEntry, entry);
-    pbf.writeVarintField(14, 1);
-    const tensors = file.graph.tensors.map((tensor) => (tensor === moved ? { ...tensor, raw: pbf.finish() } : tensor));
+    const raw = externalTensor(moved, place);
+    const tensors = file.graph.tensors.map((tensor) => (tensor === moved ? { ...tensor, raw } : tensor));
     writeFileSync(path, encodeOnnxFile(file, { ...file.graph, tensors }));
     const length = moved.shape.reduce((product, n) => product * n, 4);
     writeFileSync(join(dirname(path), "model.onnx_data"), Buffer.alloc(64 + length));

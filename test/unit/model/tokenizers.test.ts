@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { readGguf } from "../../../src/formats/gguf.ts";
+import { type GgufValue, readGguf } from "../../../src/formats/gguf.ts";
 import { ggufTokenizer } from "../../../src/model/ggufTokenizer.ts";
 import { openTokenizer } from "../../../src/model/huggingFaceFolder.ts";
 import type { Tokenizer } from "../../../src/model/languageModel.ts";
@@ -107,6 +107,50 @@ test("what isn't a tokenizer known here is refused by field", () => {
   assert.throws(open({ model: { ...model, vocab: { a: -1 } } }), /model\.vocab\.a/);
   assert.throws(open({ model, normalizer: { type: "Precompiled" } }), /normalizer: found \{"type":"Precompiled"\}/);
   assert.throws(open({ model, pre_tokenizer: { type: "Martian" } }), { name: "InputError" });
+});
+
+describe("every kind of pre-tokenizer that a GGUF file names cuts as the models' own tokenizer.json do", () => {
+  // One vocabulary whose merges go across everything, so that only the cuts make a difference.
+  const vectors = JSON.parse(readFileSync(golden("models", "gguf", "pre_tokenizers.json"), "utf8")) as {
+    tokens: string[];
+    merges: string[];
+    texts: string[];
+    ids: Record<string, number[][]>;
+  };
+  const open = (pre: string | null) => {
+    const metadata = new Map<string, GgufValue>([
+      ["tokenizer.ggml.model", "gpt2"],
+      ["tokenizer.ggml.tokens", vectors.tokens],
+      ["tokenizer.ggml.merges", vectors.merges],
+    ]);
+    if (pre !== null) metadata.set("tokenizer.ggml.pre", pre);
+    return ggufTokenizer({ path: "made.gguf", version: 3, metadata, tensors: new Map() });
+  };
+  const others: Record<string, (string | null)[]> = {
+    "gpt-2": ["default", "olmo", "phi-2", null],
+    "llama-bpe": ["llama3", "llama-v3", "falcon3", "pixtral"],
+    qwen2: ["deepseek-r1-qwen"],
+  };
+  for (const [kind, expected] of Object.entries(vectors.ids))
+    test(kind, () => {
+      for (const pre of [kind, ...(others[kind] ?? [])]) {
+        const tokenizer = open(pre);
+        for (const [i, text] of vectors.texts.entries()) {
+          const tokens = tokenizer.encode(text);
+          assert.deepEqual(
+            tokens.map(({ id }) => id),
+            expected[i],
+            `${pre}: ${JSON.stringify(text)}`,
+          );
+          assert.equal(tokens.at(-1)?.end ?? 0, Buffer.byteLength(text), "bytes are covered to the end");
+          assert.equal(tokenizer.decode(tokens.map(({ id }) => id)), text);
+        }
+      }
+    });
+  test("one that isn't known is refused by name, with those that are", () => {
+    assert.throws(() => open("martian"), /tokenizer\.ggml\.pre: found martian, expected gpt-2, default, .*tekken/);
+    assert.throws(() => open("constructor"), { name: "InputError" });
+  });
 });
 
 const stories = sharedData("models", "stories260K", "stories260K-f32.gguf");

@@ -1,6 +1,6 @@
 // The service's answers to the debias and the concept view on a real tiny run: the numbers are the job's, flags come from annotations.json, cancelling and wrong data change nothing.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { debias } from "../../../src/jobs/debias.ts";
@@ -15,17 +15,30 @@ import { Probing } from "../../../src/service/probing.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { biographies } from "../jobs/biographies.ts";
 import { writeTinyExperiment } from "../jobs/tinyExperiment.ts";
+import { localHub, put } from "../localHub.ts";
 
 const folder = temporaryFolder();
+const hub = await localHub();
+// What the service reads of its surroundings.
+process.env["HF_ENDPOINT"] = hub.url;
+process.env["HF_HUB_CACHE"] = join(folder, "hub");
+process.env["XDG_CACHE_HOME"] = join(folder, "cache");
+process.env["LOCALAPPDATA"] = join(folder, "cache");
 const data = join(folder, "bios.jsonl");
 let run = "";
 let ensemble = "";
 let open: Promise<OpenEnsemble>;
 const told: ProbingProgress[] = [];
-const probing = new Probing(
-  () => open,
-  (_, progress) => told.push(progress),
-);
+/** What a save waits for, let go when someone waits for the save. */
+let held = "";
+const probing = new Probing({
+  opened: () => open,
+  saved: async () => {
+    if (held !== "") rmSync(held);
+    await (await open).saved();
+  },
+  tell: (_, progress) => told.push(progress),
+});
 const { answers } = probing;
 const never = new AbortController().signal;
 
@@ -49,7 +62,7 @@ before(async () => {
 });
 
 test("a file is described by its columns and the texts of each pair of values", async () => {
-  const question = { trainFile: data, testFile: null, columns: null, attribute: true };
+  const question = { ensemble, trainFile: data, testFile: null, columns: null, attribute: true };
   const described = await answers.describeLabelled(question, never);
   assert.deepEqual(described.names, ["text", "job", "gender"]);
   assert.deepEqual(described.columns, choice.columns);
@@ -76,7 +89,7 @@ test("the state is the job's: base, oracle, controls, curves; then flags and ret
   assert.ok(told.some(({ stage, unit }) => stage === "pooling" && unit === "texts"));
   const names = ["0/3", "1/47"];
   const report = await debias(run, join(folder, "job"), {
-    ...jobOptions(choice),
+    ...jobOptions(choice, run),
     ensembles: ["bagging"],
     shift_n: 4,
     flags: names,
@@ -168,6 +181,18 @@ test("the debiased probe is saved with its report; what was saved before stays",
   assert.equal(readFileSync(join(run, "reports", "bagging", "debias.json"), "utf8"), before);
 });
 
+test("a report has the flags that were set just before, though they are not on disk yet", async () => {
+  // Whoever saves waits for this file to go.
+  held = join(ensemble, `${annotationFile}.lock`);
+  writeFileSync(held, "");
+  const saving = (await open).annotate({ features: [7], flagged: true });
+  const { file } = await answers.debiasReport({ ensemble }, never);
+  held = "";
+  assert.match(readFileSync(file, "utf8"), /Flagged features of bagging.*0\/5, 0\/7\./);
+  await saving;
+  await (await open).undo();
+});
+
 test("too few texts in a cell are refused by name, and what was prepared stays", async () => {
   const few = { ...choice, trainFile: join(folder, "few.jsonl") };
   writeFileSync(few.trainFile, biographies(4, 30));
@@ -201,4 +226,39 @@ test("concepts: each class with its features, beside raw activations; the report
   const { file } = await answers.conceptsReport({ ensemble }, never);
   assert.equal(file, join(run, "reports", "bagging", "concepts.md"));
   assert.match(readFileSync(file, "utf8"), /\| king \(/);
+});
+
+test("data sets of the hub by their names: fetched whole, with progress, then described and probed as files are", async () => {
+  const [train, held] = [biographies(60, 30), biographies(60, 90)];
+  put(hub, "datasets/someone/bios", { "data/train.jsonl": train, "data/test.jsonl": held });
+  const named = { trainFile: "someone/bios", testFile: "someone/bios/test" };
+  const question = { ensemble, ...named, columns: null, attribute: true };
+  told.length = 0;
+  const described = await answers.describeLabelled(question, never);
+  assert.deepEqual([described.trainFile, described.testFile], [named.trainFile, named.testFile], "names stay names");
+  assert.deepEqual(
+    described.counts.map(({ train, test: held }) => [train, held]),
+    Array(4).fill([60, 60]),
+  );
+  assert.ok(told.some(({ stage, unit }) => stage === "download labelled texts" && unit === "MiB"));
+  const requests = hub.requests.length;
+  assert.ok(requests > 0);
+  const chosen = { columns: { text: "text", label: "job" }, seeds: [0], perClass: 20 };
+  const { choice: kept, classes } = await answers.conceptsDetect({ ensemble, choice: { ...chosen, ...named } }, never);
+  assert.equal(classes.length, 2);
+  assert.deepEqual([kept.trainFile, kept.testFile], [named.trainFile, named.testFile]);
+  assert.equal(hub.requests.length, requests, "it is here and nobody is asked again");
+  const { file } = await answers.conceptsReport({ ensemble }, never);
+  assert.match(readFileSync(file, "utf8"), /--data someone\/bios --test someone\/bios\/test /);
+  await assert.rejects(
+    async () => answers.describeLabelled({ ...question, trainFile: "someone/nothing" }, never),
+    /someone\/nothing: found no such repository/,
+  );
+  const stop = new AbortController();
+  stop.abort();
+  put(hub, "datasets/someone/others", { "train.jsonl": train });
+  await assert.rejects(
+    async () => answers.describeLabelled({ ...question, trainFile: "someone/others" }, stop.signal),
+    { name: "AbortError" },
+  );
 });

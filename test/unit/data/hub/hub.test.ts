@@ -19,10 +19,12 @@ import { datasetFiles, obtainDataset } from "../../../../src/data/hub/dataset.ts
 import { hubName, hubReference } from "../../../../src/data/hub/reference.ts";
 import { hubSettings } from "../../../../src/data/hub/requests.ts";
 import { InputError } from "../../../../src/formats/inputError.ts";
-import { cachedModel, obtainModel } from "../../../../src/model/hubModel.ts";
+import { readOnnx } from "../../../../src/formats/onnxFile.ts";
+import { cachedModel, modelDownloadSize, obtainModel } from "../../../../src/model/hubModel.ts";
 import { openLanguageModel } from "../../../../src/model/open.ts";
 import { golden, temporaryFolder } from "../../fixtures.ts";
 import { COMMIT, type LocalHub, localHub, put } from "../../localHub.ts";
+import { splitOnnx } from "../../model/splitOnnx.ts";
 
 // Waits are asked for in milliseconds and not waited.
 const hub: LocalHub = await localHub();
@@ -142,18 +144,69 @@ describe("a model by its name", () => {
     assert.equal(statSync(file).size, 2400);
   });
 
-  test("an .onnx file with its weights, its configuration and its tokenizer, which lie above it", async () => {
-    const { "config.json": config, "tokenizer.json": tokenizer } = folderFiles(golden("models", "gpt2"));
-    const onnx = { "onnx/model.onnx": "x", "onnx/model.onnx_data": "y", "onnx/model_fp16.onnx": "z" };
-    put(hub, "someone/exported", {
-      "config.json": config!,
-      "tokenizer.json": tokenizer!,
-      "model.safetensors": "w",
-      ...onnx,
+  describe("exported to ONNX", () => {
+    const { "config.json": config, "tokenizer.json": tokenizer } = folderFiles(golden("models", "llama"));
+    const small = { "config.json": config!, "tokenizer.json": tokenizer! };
+    /** Weights in two files whose names say nothing. */
+    const exported = async (folder: string) => {
+      const { graph, weights } = splitOnnx(
+        await readOnnx(golden("models", "onnx", "llama.torch-dynamo.onnx")),
+        "weights",
+      );
+      return { [`${folder}model.onnx`]: graph, [`${folder}weights`]: weights };
+    };
+
+    test("an .onnx file with its weights, whatever their names, and configuration and tokenizer, which lie above it", async () => {
+      const files = await exported("onnx/");
+      const others = { "model.safetensors": "w", "onnx/model_fp16.onnx": "z", "onnx/weights_fp16": "z" };
+      put(hub, "someone/exported", { ...small, ...others, ...files });
+      const reference = model("someone/exported/onnx/model.onnx");
+      const file = await obtainModel(reference, options());
+      assert.deepEqual(downloads().sort(), ["config.json", "model.onnx", "tokenizer.json", "weights"]);
+      const opened = await openLanguageModel(file, { threads: 1 });
+      const { length } = await opened.logits({
+        rows: 1,
+        length: 2,
+        ids: Int32Array.of(1, 2),
+        lengths: Int32Array.of(2),
+      });
+      assert.equal(length, 2 * opened.info.dVocab);
+      await opened.close();
+      assert.equal(cachedModel(reference, options()), file);
+      for (const missing of ["weights", "../tokenizer.json"]) {
+        rmSync(join(file, "..", missing));
+        assert.equal(cachedModel(reference, options()), null, `without ${missing} it isn't there whole`);
+        hub.requests.length = 0;
+        assert.equal(await obtainModel(reference, options()), file);
+        assert.deepEqual(downloads(), [], "its blob is there, and only the link was missing");
+      }
     });
-    const file = await obtainModel(model("someone/exported/onnx/model.onnx"), options());
-    assert.deepEqual(downloads().sort(), ["config.json", "model.onnx", "model.onnx_data", "tokenizer.json"]);
-    assert.ok(existsSync(join(file, "..", "..", "tokenizer.json")));
+
+    test("a repository that has nothing else, by its name alone; what it would bring is known before", async () => {
+      const files = await exported("onnx/");
+      put(hub, "onnx-someone/exported", { ...small, ...files, "onnx/model_q4.onnx": "z".repeat(5000) });
+      const reference = model("onnx-someone/exported");
+      assert.equal((await modelDownloadSize(reference, options())) > files["onnx/model.onnx"]!.length, true);
+      const folder = await obtainModel(reference, options());
+      assert.deepEqual(downloads().sort(), ["config.json", "model.onnx", "tokenizer.json", "weights"]);
+      assert.equal(cachedModel(reference, options()), folder);
+      const opened = await openLanguageModel(folder, { threads: 1 });
+      assert.equal(opened.info.nLayers, 3);
+      await opened.close();
+    });
+
+    test("weights that the repository doesn't have, and one that has no .onnx file of a known name", async () => {
+      const { "model.onnx": graph } = await exported("");
+      put(hub, "someone/halved", { ...small, "model.onnx": graph! });
+      await refused(obtainModel(model("someone/halved"), options()), /no weights, which model\.onnx needs among /);
+      assert.equal(cachedModel(model("someone/halved"), options()), null);
+      put(hub, "someone/quantised", { ...small, "onnx/model_q4.onnx": graph! });
+      await refused(
+        obtainModel(model("someone/quantised"), options()),
+        /no weights as \.safetensors or \.onnx/,
+        /model\.onnx or decoder_model_merged\.onnx/,
+      );
+    });
   });
 
   test("TransformerLens' own form, with the tokenizer of the repository that it names", async () => {
@@ -401,7 +454,10 @@ describe("a hub that refuses", () => {
   });
 
   test("weights of another kind alone", () =>
-    refused(obtainModel(model("someone/old"), options()), /no weights as \.safetensors among .*pytorch_model\.bin/));
+    refused(
+      obtainModel(model("someone/old"), options()),
+      /no weights as \.safetensors or \.onnx among .*pytorch_model\.bin/,
+    ));
 
   test("no network: said at once, with the folder for files", async () => {
     const offline = obtainModel(model("someone/single"), options({ endpoint: "http://127.0.0.1:1" }));
@@ -537,6 +593,50 @@ describe("a data set by its name", () => {
     const paths: string[] = [];
     for await (const path of datasetFiles(list, options())) paths.push(path);
     assert.equal(paths.length, 2);
+  });
+
+  test("a set that the hub has converted only the beginning of", async () => {
+    put(hub, "datasets/someone/large", { "texts.py": "x" });
+    const files = {
+      "default/partial-train/0001.parquet": parquet,
+      "default/partial-train/0000.parquet": parquet,
+      "default/partial-test/0000.parquet": parquet,
+    };
+    put(hub, "datasets/someone/large", files, "refs/convert/parquet");
+    const read = async (name: string) => {
+      const paths: string[] = [];
+      for await (const path of datasetFiles(await obtainDataset(dataset(name), options()), options()))
+        paths.push(path.split("/").slice(-3).join("/"));
+      return paths;
+    };
+    assert.deepEqual(await read("someone/large"), [
+      "default/partial-train/0000.parquet",
+      "default/partial-train/0001.parquet",
+    ]);
+    assert.deepEqual(await read("someone/large/test"), ["default/partial-test/0000.parquet"]);
+  });
+
+  test("a shard that breaks off in the middle goes on from there, in a later process too", async () => {
+    const shard = Buffer.concat([parquet, Buffer.alloc(60_000, "x")]);
+    put(hub, "datasets/someone/long", { "data/train-00000-of-00001.parquet": shard });
+    let left = 2;
+    hub.breakAfter = 20_000;
+    hub.misbehave = (request, response) => {
+      if (!request.url!.endsWith(".parquet") || left-- > 0) return false;
+      response.destroy();
+      return true;
+    };
+    await refused(obtainDataset(dataset("someone/long"), options()), /broke .* at byte 40000 of/, /goes on from there/);
+    assert.ok(!existsSync(join(cacheFolder, "lists")), "a data set that can't be read has no list");
+    hub.misbehave = () => false;
+    hub.breakAfter = null;
+    hub.requests.length = 0;
+    const list = await obtainDataset(dataset("someone/long"), options());
+    assert.deepEqual(
+      hub.requests.filter(({ path }) => path.endsWith(".parquet")).map(({ range }) => range),
+      ["bytes=40000-"],
+    );
+    for await (const path of datasetFiles(list, options())) assert.deepEqual(readFileSync(path), shard);
   });
 
   test("what can't be told apart or read is refused", async () => {
