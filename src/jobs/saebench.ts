@@ -1,6 +1,7 @@
 // saebench_compatible in a job: SAEBench's padded length, what an ensemble makes of its padding, and the words that say what is SAEBench's in a report and what is not.
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
+import { inActivationUnits } from "../probing/activationUnits.ts";
 import { codesOfZero } from "../probing/pool.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
 
@@ -28,7 +29,7 @@ export async function saebenchPadding(
       found: `a text of ${longest} tokens`,
       expected: `at most ${LENGTH} with saebench_compatible, as SAEBench cuts and pads to that: shorter texts, or the default`,
     });
-  const encoder = await (await engine()).createEncoder(ensemble);
+  const encoder = inActivationUnits(ensemble, await (await engine()).createEncoder(ensemble));
   try {
     return { length: LENGTH, codesOfZero: await codesOfZero(encoder, d, ensembleWidth(ensemble)) };
   } finally {

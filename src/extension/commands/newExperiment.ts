@@ -121,9 +121,22 @@ export async function chooseText(title: string): Promise<string | undefined> {
 }
 
 /** owner/name, perhaps with more behind it. */
-export function askHubName(title: string, prompt: string): Thenable<string | undefined> {
-  const validateInput = (value: string) => (/^[\w.-]+\/[\w./@-]+$/.test(value) ? undefined : "owner/name");
+export async function askHubName(title: string, prompt: string): Promise<string | undefined> {
+  const validateInput = (value: string) => (isHubName(value) ? undefined : "owner/name");
   return vscode.window.showInputBox({ title, prompt, validateInput, ignoreFocusOut: true });
+}
+
+/** One or several, with spaces or commas between. */
+export async function askHubNames(title: string, prompt: string): Promise<string[] | undefined> {
+  const parts = (value: string) => value.split(/[\s,]+/).filter((part) => part !== "");
+  const areNames = (names: readonly string[]) => names.length > 0 && names.every(isHubName);
+  const validateInput = (value: string) => (areNames(parts(value)) ? undefined : "owner/name/folder");
+  const value = await vscode.window.showInputBox({ title, prompt, validateInput, ignoreFocusOut: true });
+  return value === undefined ? undefined : parts(value);
+}
+
+function isHubName(value: string): boolean {
+  return /^[\w.-]+\/[\w./@-]+$/.test(value);
 }
 
 /** Every layer's residual stream, the middle one first; any other hook by name. */
