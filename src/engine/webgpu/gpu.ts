@@ -1,9 +1,10 @@
 // One WebGPU device of Dawn, inside the device's own process: adapters, buffers, pipelines, runs of kernels, readback, and what went wrong in the driver.
 import { create, globals } from "webgpu";
 import { EngineError } from "../engine.ts";
+import { describeAdapter, requestDevice } from "./adapters.ts";
 import { type Constants, type KernelName, kernels, sourceOf } from "./kernels.ts";
 import { NUMBERS_BYTES } from "./numbers.ts";
-import type { AdapterDescription, MatrixShape } from "./protocol.ts";
+import type { AdapterDescription } from "./protocol.ts";
 
 /** Dawn's instance has to be kept for as long as anything made from it lives. Its unsafe interfaces are the matrix units; nothing else here asks for one. */
 const instance = create(["enable-dawn-features=allow_unsafe_apis"]);
@@ -38,59 +39,10 @@ export async function findAdapters(): Promise<{ adapter: GPUAdapter; description
   ] as const) {
     const adapter = await instance.requestAdapter(options).catch(() => null);
     if (!adapter) continue;
-    const description = describe(adapter);
+    const description = describeAdapter(adapter);
     if (!found.some((other) => other.description.key === description.key)) found.push({ adapter, description });
   }
   return found;
-}
-
-/** Whose names a software rasteriser goes by where the flag says nothing. */
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
-
-function describe(adapter: GPUAdapter): AdapterDescription {
-  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
-  const name = [description || device, vendor, architecture].filter(Boolean).join(", ");
-  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
-  const { subgroupMinSize: least = 0, subgroupMaxSize: most = 0 } = adapter.info;
-  return {
-    key: [vendor, architecture, device, description].join("|"),
-    name: name || "a GPU without a name",
-    software: isFallbackAdapter === true || SOFTWARE.test(name),
-    features: [...adapter.features]
-      .filter((feature) => /shader-f16|^subgroups$|subgroup-matrix|timestamp/.test(feature))
-      .sort(),
-    maxBufferSize,
-    maxStorageBufferBindingSize,
-    maxComputeWorkgroupStorageSize,
-    largestWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
-    subgroups: adapter.features.has("subgroups"),
-    // Apple's driver says 4 to 64 and has 32.
-    lanes: /apple/i.test(vendor) ? 32 : least > 0 && least === most ? least : null,
-    matrices: adapter.features.has(MATRICES) ? matrixShapes(adapter.info) : [],
-  };
-}
-
-/** The feature's name, which no standard has yet. */
-const MATRICES = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
-
-interface MatrixConfig {
-  readonly componentType: string;
-  readonly resultComponentType: string;
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
-}
-
-function matrixShapes(
-  info: GPUAdapterInfo & { readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> },
-): MatrixShape[] {
-  return [...(info.subgroupMatrixConfigs ?? [])].map(({ componentType, resultComponentType, M, N, K }) => ({
-    operand: componentType,
-    result: resultComponentType,
-    M,
-    N,
-    K,
-  }));
 }
 
 export class Gpu {
@@ -117,16 +69,9 @@ export class Gpu {
 
   /** Opens an adapter with all that it allows. An adapter serves once: find it anew for another device. */
   static async open({ adapter, description }: Awaited<ReturnType<typeof findAdapters>>[number]): Promise<Gpu> {
-    const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
-    const device = await adapter.requestDevice({
-      requiredFeatures: (["shader-f16", "subgroups", MATRICES] as GPUFeatureName[]).filter((one) =>
-        adapter.features.has(one),
-      ),
-      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize },
-    });
-    const gpu = new Gpu(device, description);
-    if (description.subgroups && !(await gpu.#subgroupsFollow()))
-      gpu.description = { ...description, subgroups: false };
+    const { device, has } = await requestDevice(adapter, description);
+    const gpu = new Gpu(device, has);
+    if (has.subgroups && !(await gpu.#subgroupsFollow())) gpu.description = { ...has, subgroups: false };
     return gpu;
   }
 
@@ -199,7 +144,8 @@ export class Gpu {
     this.#device.pushErrorScope("validation");
     this.#device.pushErrorScope("internal");
     const pipeline = this.pipeline(name, constants);
-    const errors = [await this.#device.popErrorScope(), await this.#device.popErrorScope()];
+    // Both at once: what another call does meanwhile is not to fall into the second.
+    const errors = await Promise.all([this.#device.popErrorScope(), this.#device.popErrorScope()]);
     if (errors.every((error) => error === null)) return true;
     for (const [key, made] of this.#pipelines) if (made === pipeline) this.#pipelines.delete(key);
     return false;
