@@ -295,6 +295,8 @@ function adamNumbers(config: TrainerConfig, input: StepInput, count: number, row
     eps: config.adam_eps * root,
     beta1: config.adam_beta1,
     beta2: config.adam_beta2,
+    rest1: 1 - config.adam_beta1,
+    rest2: 1 - config.adam_beta2,
     lambda: input.sparsity_coefficient / rows,
     lpNorm: config.lp_norm,
     bandwidth: config.jumprelu_bandwidth,
