@@ -25,7 +25,7 @@ export type ModelCall =
 const WORDS = {
   process: "the language model's process",
   device: "the language model's device",
-  advice: "The processor goes on",
+  advice: () => "The processor goes on",
   error: (message: string) => new Error(message),
 };
 
