@@ -27,7 +27,12 @@ export interface Run {
   readonly x: number;
   readonly y: number;
   readonly z: number;
+  /** Ends its submission. */
+  readonly isHeavy: boolean;
 }
+
+/** What takes long: each goes out by itself, since a system may reset a device that works on one submission for seconds. */
+const HEAVY: ReadonlySet<KernelName> = new Set(["gemm", "matrixGemm", "decode", "latentGradient", "adam"]);
 
 /** The adapters that there are: the one preferred for speed, the one for battery, and software's, each once. */
 export async function findAdapters(): Promise<{ adapter: GPUAdapter; description: AdapterDescription }[]> {
@@ -168,14 +173,20 @@ export class Gpu {
       x,
       y,
       z: members,
+      isHeavy: HEAVY.has(name),
     };
   }
 
-  /** One after the other in one submission; what stands between them is copied or cleared in its place. */
+  /** One after the other, in a submission up to each heavy one; what stands between them is copied or cleared in its place. */
   submit(work: readonly (Run | ((encoder: GPUCommandEncoder) => void))[]): void {
     this.check();
-    const encoder = this.#device.createCommandEncoder();
+    let encoder = this.#device.createCommandEncoder();
     let pass: GPUComputePassEncoder | undefined;
+    const send = (): void => {
+      pass?.end();
+      pass = undefined;
+      this.#device.queue.submit([encoder.finish()]);
+    };
     for (const item of work) {
       if (typeof item === "function") {
         pass?.end();
@@ -189,9 +200,11 @@ export class Gpu {
       pass.setBindGroup(0, item.group);
       pass.dispatchWorkgroups(item.x, item.y, item.z);
       this.counts.dispatches += 1;
+      if (!item.isHeavy) continue;
+      send();
+      encoder = this.#device.createCommandEncoder();
     }
-    pass?.end();
-    this.#device.queue.submit([encoder.finish()]);
+    send();
   }
 
   /** The bytes of a staging buffer once all that was submitted is done. */

@@ -5,8 +5,8 @@ import { createReferenceEngine } from "../../../src/engine/reference/referenceEn
 import { WIDTH } from "../../../src/engine/webgpu/layouts.ts";
 import { createWebgpuEngine, type WebgpuEngine } from "../../../src/engine/webgpu/webgpuEngine.ts";
 import { compareWithReference } from "./againstReference.ts";
-import { encodingContract } from "./encoding.ts";
-import { randomShapes, type Shape } from "./randomCases.ts";
+import { compareEncoding } from "./encoding.ts";
+import { ensembleOf, randomSae, randomShapes, type Shape } from "./randomCases.ts";
 
 const missing = unavailable && `no software GPU: ${unavailable}`;
 if (!missing) await prepareBrowser();
@@ -46,5 +46,13 @@ describe(`the webgpu engine with ${WIDTH} threads a workgroup`, { skip: missing 
       await compareWithReference(engine, createReferenceEngine(), { ...shape, steps: 2 }, tolerance);
     });
   }
-  encodingContract(() => engine, 1e-4);
+  test("encoding along a chain of every architecture", async () => {
+    const members = [
+      randomSae({ architecture: "topk", rescale_acts_by_decoder_norm: true }, 1),
+      randomSae({ architecture: "standard", normalize_activations: "constant_norm_rescale" }, 2),
+      randomSae({ architecture: "jumprelu", normalize_activations: "layer_norm" }, 3),
+      randomSae({ architecture: "gated" }, 4),
+    ];
+    await compareEncoding(engine, ensembleOf("boosting", members), 1e-4);
+  });
 });
