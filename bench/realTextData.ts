@@ -95,16 +95,16 @@ export function realTextData(folder: string): { full: Biographies; nofirst: Biog
       text.replace(/^.*?[.!?]["”')]*\s+/s, ""),
     ),
     concepts: [
-      concept("ag-news", { train: 40, test: 20 }, () => {
+      concept("ag-news", { train: 250, test: 125 }, () => {
         const names = ["World", "Sports", "Business", "Sci/Tech"];
         const rows = csv("concepts", "ag-news-test.csv.gz", false) as string[][];
         return halves(rows.map(([label, ...text]) => ({ text: text.join(". "), label: names[Number(label) - 1]! })));
       }),
-      concept("language-id", { train: 20, test: 10 }, () => {
+      concept("language-id", { train: 60, test: 30 }, () => {
         const rows = csv("concepts", "language-id.csv.gz", true) as Record<string, string>[];
         return halves(rows.map(({ Text, Language }) => ({ text: Text!, label: Language! })));
       }),
-      concept("20news", { train: 20, test: 10 }, () => [jsonLines("20news-train"), jsonLines("20news-test")]),
+      concept("20news", { train: 100, test: 50 }, () => [jsonLines("20news-train"), jsonLines("20news-test")]),
     ],
   };
 }

@@ -20,6 +20,7 @@ async function buildJobs(): Promise<void> {
       program: "src/cli/program.ts",
       service: "src/service/main.ts",
       "cpu-engine-worker": "src/engine/cpu/worker.ts",
+      "turning-thread": "src/formats/turningThread.ts",
       "webgpu-device": "src/engine/webgpu/main.ts",
       "model-device": "src/model/device/main.ts",
     },

@@ -40,7 +40,7 @@ try {
   };
   /** The top of something for a step of the walkthrough, which shows it about 450 pixels wide. */
   const step = async (name: string, what: Locator) => {
-    await page.mouse.move(640, 790);
+    await page.mouse.move(500, 790);
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
     const { x, y, width, height } = (await what.first().boundingBox())!;
     const clip = { x, y, width: Math.min(640, width), height: Math.min(400, height) };
@@ -54,9 +54,13 @@ try {
   await dashboard.locator("sae-chart canvas").first().waitFor();
   await dashboard.getByRole("button", { name: "Browse Features" }).waitFor();
   await dashboard.locator("sae-report-table td").first().waitFor();
+  await dashboard.getByRole("button", { name: "bagging", exact: true }).click();
   if (!done) await workbench.command("View: Toggle Panel Visibility");
   await picture("dashboard");
+  // In a narrow window, so that no chart is cut at its side.
+  await page.setViewportSize({ width: 1000, height: 800 });
   await step("demo", editor);
+  await page.setViewportSize({ width: 1280, height: 800 });
   await dashboard.getByRole("button", { name: "Browse Features" }).click();
   const features = await workbench.webview("sae-feature-browser");
   await features.locator(".row .id").nth(3).waitFor();

@@ -1,5 +1,5 @@
 // `npm start`: packages the extension, opens it in a real VS Code in the browser on a demo workspace, and prints the address.
-import { mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packagedVsix } from "./packagedVsix.ts";
 import { paths, prepareRealVsCode, startVsCode, unavailable } from "./realVsCode.ts";
@@ -16,10 +16,19 @@ const vsix = packagedVsix();
 const state = join(root, ".e2e", "start");
 const workspace = join(state, "workspace");
 mkdirSync(workspace, { recursive: true });
+const experiment = join(workspace, "demo.sae.jsonc");
+if (!existsSync(experiment)) copyFileSync(join(root, "media", "demo", "demo.sae.jsonc"), experiment);
+const text = join(workspace, "text.txt");
+if (!existsSync(text)) writeFileSync(text, "She was a nurse in Boston, and he was a professor. They met in June.\n");
 const server = await startVsCode({ vsix, state });
-console.log(
-  `\nVS Code with SAE Ensembles: ${server.url}?folder=${encodeURIComponent(workspace)}\n(${paths.node}; Ctrl-C ends it. Runs go on until they are done or stopped.)`,
-);
+const open = ["openFile", `vscode-remote://${new URL(server.url).host}${experiment}`];
+const query = new URLSearchParams({ folder: workspace, payload: JSON.stringify([open]) });
+console.log(`
+VS Code with SAE Ensembles: ${server.url}?${query}
+
+The demo's experiment is open there: press Run above it. Its run, its ensembles and their features are behind the icon of
+nine dots on the left. Once it is done, open text.txt and press the eye above it.
+(${paths.node}; Ctrl-C ends VS Code. Runs go on until they are done or stopped.)`);
 process.once("SIGINT", async () => {
   await server.stop();
   process.exit(0);

@@ -130,10 +130,10 @@ export class Workbench {
     }
   }
 
-  /** Changes the colour theme, by the workspace's settings: the workbench takes it over in half a second. */
-  theme(theme: Theme): void {
+  /** Changes the colour theme, and what else is given, by the workspace's settings: the workbench takes them over in half a second. */
+  theme(theme: Theme, others: Readonly<Record<string, unknown>> = {}): void {
     mkdirSync(join(this.#workspace, ".vscode"), { recursive: true });
-    const settings = { "window.autoDetectColorScheme": false, "workbench.colorTheme": colorThemes[theme] };
+    const settings = { "window.autoDetectColorScheme": false, "workbench.colorTheme": colorThemes[theme], ...others };
     writeFileSync(join(this.#workspace, ".vscode", "settings.json"), JSON.stringify(settings));
   }
 }

@@ -18,6 +18,7 @@ import { trainProbe } from "../../src/probing/trainProbe.ts";
 import { combinedDecoder } from "../../src/sae/combine.ts";
 import type { Ensemble } from "../../src/sae/ensemble.ts";
 import { initialiseSae } from "../../src/sae/initialise.ts";
+import type { SaeWeights } from "../../src/sae/sae.ts";
 import { saveSae } from "../../src/sae/saeLensFolder.ts";
 import { completeTrainingSaeConfig, trainingSaeSchema, trainingSaeToConfig } from "../../src/sae/trainingConfig.ts";
 import type { Bench, Claim, Measured } from "../claim.ts";
@@ -35,17 +36,20 @@ export const flagsToScoresClaim: Claim = {
   run: async () => flagsToScores(),
 };
 
-/** Width of SmolLM2-135M, four features a dimension, SAEBench's context; as many texts a cell as end in minutes. */
-const SET = { d: 576, features: 2304, k: 32, length: 128, train: 100, test: 40 };
-const N_VALUES = [2, 5, 10, 20, 50, 100, 500];
+/** Width of SmolLM2-135M, four features a dimension, SAEBench's context. */
+const SET = { d: 576, features: 2304, k: 32, length: 128 };
+/** Texts a cell. For SCR the peer encodes and decodes every test text anew for each of three probes and each number of features, so few of both end in minutes. */
+const TEXTS = { pooling: { train: 100, test: 40 }, scr: { train: 100, test: 12 } };
+const N_VALUES = [5, 20, 100, 500];
+const ATTRIBUTE_FEATURES = 40;
 const ROUNDS = 3;
-/** The peer encodes and decodes the test texts anew for every probe and number of features: a minute a round. */
 const SCR_ROUNDS = 2;
-const shape = `d ${SET.d}, TopK of ${SET.features} features (k ${SET.k}), ${4 * (SET.train + SET.test)} texts of up to ${SET.length} tokens`;
+const shape = ({ train, test }: { train: number; test: number }): string =>
+  `d ${SET.d}, TopK of ${SET.features} features (k ${SET.k}), ${4 * train} texts to train on and ${4 * test} to test on, of up to ${SET.length} tokens`;
 
 export const poolingClaim: Claim = {
   name: "pooling",
-  measures: `texts a second from activations to pooled activations and codes: ${shape}`,
+  measures: `texts a second from activations to pooled activations and codes: ${shape(TEXTS.pooling)}`,
   against: "SAEBench's get_sae_meaned_activations",
   unit: "texts/s",
   goal: 1,
@@ -54,7 +58,7 @@ export const poolingClaim: Claim = {
 
 export const scrClaim: Claim = {
   name: "scr",
-  measures: `seconds from activations and three probes to SCR in both directions at ${N_VALUES.length} numbers of features: ${shape}`,
+  measures: `seconds from activations and three probes to SCR in both directions at ${N_VALUES.length} numbers of features: ${shape(TEXTS.scr)}`,
   against: "SAEBench's effects, ablations and scores, with its padding; the scores must agree",
   unit: "s",
   goal: 1,
@@ -136,11 +140,13 @@ async function besideSaeBench(bench: Bench, which: "pooling" | "scr"): Promise<M
     }),
     SET.d,
   );
-  const sae = { config: trainingSaeToConfig(config, { model_name: "planted" }), weights: initialiseSae(config, 1) };
+  const weights = initialiseSae(config, 1);
+  plantAttribute(weights);
+  const sae = { config: trainingSaeToConfig(config, { model_name: "planted" }), weights };
   await saveSae(join(folder, "sae"), sae);
   const ensemble: Ensemble = { method: "single", members: [sae], weights: [1], seeds: [1], hook: "", provenance: {} };
   const { W_dec } = combinedDecoder(ensemble);
-  const [train, test] = [planted("train", SET.train), planted("test", SET.test)];
+  const [train, test] = [planted("train", TEXTS[which].train), planted("test", TEXTS[which].test)];
   const engine = await createCpuEngine({ threads: bench.threads });
   const encoder = await engine.createEncoder(ensemble);
   try {
@@ -209,7 +215,7 @@ async function besideSaeBench(bench: Bench, which: "pooling" | "scr"): Promise<M
         rounds: SCR_ROUNDS,
       },
       notes: [
-        `One text more or less on the right side moves SCR by ${(1 / (4 * SET.test) / (result.dir1.A_clean - result.dir1.A_biased)).toFixed(4)}.`,
+        `One text more or less on the right side moves SCR by ${(1 / (4 * TEXTS.scr.test) / (result.dir1.A_clean - result.dir1.A_biased)).toFixed(4)}.`,
       ],
     };
   } finally {
@@ -218,12 +224,31 @@ async function besideSaeBench(bench: Bench, which: "pooling" | "scr"): Promise<M
   }
 }
 
+/** Of the label and of the attribute, [d]. */
+function plantedDirections(): readonly [Float64Array, Float64Array] {
+  const random = SeededRandom.derive(1, "directions");
+  const draw = (): Float64Array => Float64Array.from({ length: SET.d }, () => random.normal());
+  return [draw(), draw()];
+}
+
+/** Some features read and write the attribute, one half each way and none alone, so that taking them out changes scores. */
+function plantAttribute({ W_enc, W_dec }: SaeWeights): void {
+  const { d } = SET;
+  const [, attribute] = plantedDirections();
+  const norm = Math.sqrt(attribute.reduce((sum, value) => sum + value * value, 0));
+  for (let i = 0; i < ATTRIBUTE_FEATURES; i++)
+    for (let j = 0; j < d; j++) {
+      const value = ((i % 2 === 0 ? 1 : -1) * attribute[j]!) / norm;
+      W_enc[i * d + j] = 0.8 * value + 0.2 * W_enc[i * d + j]!;
+      W_dec[i * d + j] = 0.8 * value + 0.2 * W_dec[i * d + j]!;
+    }
+}
+
 /** Texts whose tokens carry a label weakly and an attribute strongly, each along a direction of its own; cell by cell. */
 function planted(part: string, each: number): Part {
   const { d, length } = SET;
   const random = SeededRandom.derive(1, "planted", part);
-  const directions = SeededRandom.derive(1, "directions");
-  const [label, attribute] = [0, 1].map(() => Float64Array.from({ length: d }, () => directions.normal()));
+  const [label, attribute] = plantedDirections();
   const texts = 4 * each;
   const labels = Uint8Array.from({ length: texts }, (_, t) => (t < 2 * each ? 1 : 0));
   const attributes = Uint8Array.from({ length: texts }, (_, t) => (Math.floor(t / each) % 2 === 0 ? 1 : 0));

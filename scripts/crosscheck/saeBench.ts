@@ -29,12 +29,13 @@ const task = {
   context_size: 128,
   batches: 4,
   batch_size: 16,
-  scr: { train: 400, test: 120, pair: ["professor", "nurse"], n_values: [2, 10, 50] },
+  // Small: what is shown is that numbers are equal, and SAEBench encodes and decodes the test texts anew for each of them.
+  scr: { train: 120, test: 60, pair: ["professor", "nurse"], n_values: [10, 50] },
   sparse_probing: {
-    train: 200,
-    test: 120,
+    train: 80,
+    test: 40,
     classes: ["journalist", "nurse", "photographer", "professor", "surgeon", "teacher"],
-    k_values: [1, 2, 5],
+    k_values: [1, 5],
   },
 };
 
@@ -53,7 +54,10 @@ try {
   unzipped(demoPath("bios"), bios.train);
   unzipped(demoPath("testBios"), bios.test);
   writeFileSync(join(folder, "task.json"), JSON.stringify({ ...task, ensembles, texts: join(folder, "texts"), bios }));
-  const { status } = spawnSync(python, [join(import.meta.dirname, "saeBench.py"), folder], { stdio: "inherit" });
+  const script = join(import.meta.dirname, "saeBench.py");
+  // One thread: the tensors are small, and where other work holds the cores, several wait for each other far longer.
+  const env = { ...process.env, OMP_NUM_THREADS: "1" };
+  const { status } = spawnSync(python, [script, folder], { stdio: "inherit", env });
   if (status !== 0) throw new Error(`saeBench.py ended with ${status}`);
 
   const answers = JSON.parse(readFileSync(join(folder, "answers.json"), "utf8"));

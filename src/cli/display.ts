@@ -1,7 +1,8 @@
 // Shows the events of a run: one moving bar in a terminal, plain lines elsewhere, JSON lines for machines.
 import { SingleBar } from "cli-progress";
 import type { ProgressEvent, RunEvent, TrainEvent } from "../protocol/runEvents.ts";
-import { bar, duration, integer, metric, rate, share } from "./words.ts";
+import { ProgressText, trainingNumbers } from "./progressText.ts";
+import { duration, integer, rate } from "./words.ts";
 
 export interface Display {
   show(event: RunEvent): void;
@@ -20,19 +21,6 @@ export function createDisplay(mode: DisplayMode): Display {
 export function displayMode(options: { json?: boolean; plain?: boolean }): DisplayMode {
   if (options.json) return "json";
   return options.plain || !process.stderr.isTTY ? "plain" : "terminal";
-}
-
-/** "EV 0.712", "L0 16.0", "dead 2%", "loss 4.31": the members' means, the most telling first. */
-function numbers(event: TrainEvent | undefined): string[] {
-  if (!event) return [];
-  const mean = (value: (member: TrainEvent["members"][number]) => number): number =>
-    event.members.reduce((sum, member) => sum + value(member), 0) / event.members.length;
-  return [
-    `EV ${mean((member) => member.explained_variance).toFixed(3)}`,
-    `L0 ${metric(mean((member) => member.l0))}`,
-    `dead ${share(mean((member) => member.dead))}`,
-    `loss ${metric(mean((member) => member.loss))}`,
-  ];
 }
 
 function counts({ done, total, unit }: ProgressEvent): string {
@@ -56,7 +44,7 @@ class PlainDisplay implements Display {
       counts(event),
       event.rate === null ? "" : rate(event.rate, event.unit),
       event.done < event.total && event.eta !== null ? `${duration(event.eta)} left` : "",
-      numbers(this.#train?.stage === event.stage ? this.#train : undefined).join("  "),
+      trainingNumbers(this.#train?.stage === event.stage ? this.#train : undefined).join("  "),
     ];
     console.error(`${event.stage}: ${parts.filter((part) => part !== "").join(", ")}`);
   }
@@ -66,17 +54,18 @@ class PlainDisplay implements Display {
 
 /** The stage in hand as a bar at the bottom; finished stages and messages stay above it. */
 class TerminalDisplay implements Display {
+  readonly #text = new ProgressText();
   #bar: SingleBar | undefined;
-  #progress: ProgressEvent | undefined;
-  #train: TrainEvent | undefined;
-  #started = 0;
 
   show(event: RunEvent): void {
-    if (event.type === "train") this.#train = event;
-    else if (event.type === "log" && event.level !== "error")
+    const begins = this.#text.take(event);
+    if (event.type === "log" && event.level !== "error")
       this.#above(`${event.level === "warning" ? "! " : "  "}${event.message}`);
     else if (event.type === "state" && event.state === "queued") this.#above(`  queued: ${event.reason}`);
-    else if (event.type === "progress") this.#update(event, event.time);
+    else if (event.type === "progress") {
+      if (begins) this.end();
+      this.#update(event);
+    }
   }
 
   end(): void {
@@ -84,18 +73,9 @@ class TerminalDisplay implements Display {
     this.#bar = undefined;
   }
 
-  #update(event: ProgressEvent, time: number): void {
-    if (this.#progress?.stage !== event.stage) {
-      this.end();
-      this.#started = time;
-    }
-    this.#progress = event;
+  #update(event: RunEvent & ProgressEvent): void {
     if (event.done >= event.total) {
-      this.end();
-      const took = duration((time - this.#started) / 1000);
-      const line = `✓ ${event.stage.padEnd(20)} ${integer(event.total)} ${event.unit} in ${took}  ${numbers(this.#trained()).join("  ")}`;
-      process.stderr.write(`${line.trimEnd()}\n`);
-      this.#progress = undefined;
+      this.#above(this.#text.ended(event));
       return;
     }
     if (!this.#bar) {
@@ -107,41 +87,15 @@ class TerminalDisplay implements Display {
         gracefulExit: false,
         linewrap: true,
         fps: 8,
-        format: () => this.#line(),
+        format: () => this.#text.moving(process.stderr.columns ?? 80),
       });
       this.#bar.start(event.total, event.done);
     }
     this.#bar.update(event.done);
   }
 
-  #line(): string {
-    const event = this.#progress!;
-    const done = event.done / Math.max(1, event.total);
-    const parts = [
-      `  ${event.stage.padEnd(20)} ${bar(done, 12)} ${share(done).padStart(4)}`,
-      event.eta === null ? "" : `${duration(event.eta)} left`,
-      event.rate === null ? "" : rate(event.rate, event.unit),
-      ...numbers(this.#trained()),
-    ];
-    let line = "";
-    const width = process.stderr.columns ?? 80;
-    // What does not fit is left out, the least important last.
-    for (const part of parts.filter((part) => part !== ""))
-      if (line.length + part.length + 2 < width) line += (line && "  ") + part;
-    return line;
-  }
-
-  /** Numbers of the stage in hand, where it is a training. */
-  #trained(): TrainEvent | undefined {
-    return this.#train?.stage === this.#progress?.stage ? this.#train : undefined;
-  }
-
   #above(line: string): void {
-    const before = this.#progress;
     this.end();
     process.stderr.write(`${line}\n`);
-    if (before) {
-      this.#progress = before;
-    }
   }
 }

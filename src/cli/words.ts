@@ -57,6 +57,4 @@ export function bar(done: number, width: number): string {
 }
 
 /** A token on one line: white space is made visible. */
-export function tokenShown(text: string): string {
-  return text.replace(/ /g, "␣").replace(/\r/g, "␍").replace(/\n/g, "↵").replace(/\t/g, "⇥");
-}
+export { withSigns as tokenShown } from "../protocol/whiteSpace.ts";

@@ -28,6 +28,24 @@ export const LEAST_TEST = 5;
 /** Share of one file's texts that are for testing, where no file of its own is given for that. */
 export const TEST_SHARE = 0.3;
 
+/** Of a cell's texts, those that are held out. */
+const heldOut = (texts: number): number => Math.round(texts * TEST_SHARE);
+
+/** Texts that a cell must have so that anything can be drawn, in the file to train on and in that to test on. */
+export interface LeastTexts {
+  readonly train: number;
+  readonly test: number;
+}
+
+/** `agree`: for the two cells that the biased set takes twice as many from. `hold`: one file, of which a share is held out. */
+export function leastTexts(agree: boolean, hold: boolean): LeastTexts {
+  const [train, test] = agree ? [2 * LEAST_TRAIN, 2 * LEAST_TEST] : [LEAST_TRAIN, LEAST_TEST];
+  if (!hold) return { train, test };
+  let all = train + test;
+  while (heldOut(all) < test || all - heldOut(all) < train) all++;
+  return { train: all, test: 0 };
+}
+
 /**
  * The pair to use where a person named none: the column's two values, in alphabetical order. Throws InputError where the
  * column has one value only or more than two, naming them.
@@ -167,7 +185,7 @@ export function splitRows(
   for (const cell of [0, 1, 2, 3]) {
     const rows = Array.from(cells.keys()).filter((row) => cells[row] === cell);
     random.shuffle(rows);
-    const held = Math.round(rows.length * TEST_SHARE);
+    const held = heldOut(rows.length);
     for (const [at, row] of rows.entries()) (at < held ? test : train).set(row, cell);
   }
   return { train, test };

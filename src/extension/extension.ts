@@ -4,6 +4,7 @@ import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
 import { FeatureHovers } from "./editor/featureHover.ts";
+import { FileParts } from "./editor/fileParts.ts";
 import { InspectionStatus } from "./editor/inspectionStatus.ts";
 import { StrengthMarks } from "./editor/strengthMarks.ts";
 import { TextInspector } from "./editor/textInspector.ts";
@@ -54,6 +55,7 @@ export function activate(context: vscode.ExtensionContext): void {
     tasks.onStarted((folder) => notifications.follow(folder)),
     registerTensorFileEditor(context.extensionUri, service),
     ...createViews(store, features, browsers),
+    new FileParts(),
     inspector,
     new Tints(inspector),
     new InspectionStatus(inspector),

@@ -40,7 +40,13 @@ export function registerFeaturesTool(
         { ensemble, text: input.text.slice(0, mostCharacters) },
         { timeout: patience, signal: abort.signal },
       );
-      return said(text);
+      const cut = input.text.length > mostCharacters;
+      const number = (n: number) => n.toLocaleString("en-US");
+      return said(
+        cut
+          ? `Only the first ${number(mostCharacters)} of the text's ${number(input.text.length)} characters were read.\n${text}`
+          : text,
+      );
     },
   });
 }

@@ -38,6 +38,7 @@ export const commands = {
   setHubToken: "saeEnsembles.setHubToken",
   inspectText: "saeEnsembles.inspectText",
   stopInspecting: "saeEnsembles.stopInspecting",
+  showFilePart: "saeEnsembles.showFilePart",
   chooseEnsemble: "saeEnsembles.chooseEnsemble",
   inspectionMenu: "saeEnsembles.inspectionMenu",
   rankFeaturesHere: "saeEnsembles.rankFeaturesHere",

@@ -1,8 +1,8 @@
 // A tensor of a safetensors file piece by piece: a large one is never in memory twice, and is worked on while it is read.
 import { InputError } from "./inputError.ts";
 import { readInto, withFile } from "./readAt.ts";
-import { BYTES_PER_ELEMENT, type Safetensors, tensorEntryOf } from "./safetensors.ts";
 import { stridedFloat32 } from "./stridedTensor.ts";
+import { BYTES_PER_ELEMENT, type Safetensors, tensorEntryOf } from "./tensorEntry.ts";
 
 /** About so many bytes a piece: of a wide matrix to be turned, enough rows that a page it goes to is worth its visit. */
 const PIECE = 16 << 20;

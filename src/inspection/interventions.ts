@@ -1,7 +1,7 @@
 // Changes to features at the hook: codes in, values at the hook out, x' = x + Σ (c'_i − c_i)·W_dec,i. The error term x − x̂ stays as it is.
 import { decoderRows } from "../features/decoderRows.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
-import { normalise } from "../sae/normalise.ts";
+import { normalisation, normalisesTokens } from "../sae/normalise.ts";
 import type { ReadRow } from "./keptRows.ts";
 
 /** c' of every feature named, whether it fires or not; c carries α_j, as every code that is shown. */
@@ -101,7 +101,7 @@ export class Interventions {
     for (const { config } of this.#ensemble.members) {
       if (feature < first + config.d_sae) {
         const { d_in: d, normalize_activations: how } = config;
-        return normalisesTokens(how) ? normalise(tokens.x.subarray(t * d, (t + 1) * d), 1, d, how).scale[0]! : 1;
+        return normalisation(tokens.x.subarray(t * d, (t + 1) * d), how).scale;
       }
       first += config.d_sae;
     }
@@ -120,8 +120,4 @@ export class Interventions {
     }
     return row;
   }
-}
-
-function normalisesTokens(how: string): boolean {
-  return how === "constant_norm_rescale" || how === "layer_norm";
 }

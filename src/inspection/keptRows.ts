@@ -1,6 +1,6 @@
 // Rows of tokens that were read and are kept with the model's keys and values, so that a row that begins like one of them is read from where they part.
 import type { Encoder, SparseCodes } from "../engine/engine.ts";
-import { type HookContinuation, type HookReader, SEQUENCE_STEP } from "../model/hookedSequence.ts";
+import { type HookContinuation, type HookReader, restartAt, SEQUENCE_STEP } from "../model/hookedSequence.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 
 /** A row read up to the hook; its arrays must not be changed. */
@@ -76,7 +76,7 @@ export class KeptRows {
     const base = foreign && foreign.common > common ? foreign : { kept: nearest, common };
     const before = base.kept?.read ? { row: base.kept.read, common: base.common } : base.kept?.before;
     const kept: Kept = {
-      hooked: await this.#extend(ids, base.kept?.hooked, goOnAt(base.common), signal),
+      hooked: await this.#extend(ids, base.kept?.hooked, goOnAt(base.common, ids.length), signal),
       read: null,
       before: before ? { row: before.row, common: Math.min(before.common, base.common) } : null,
     };
@@ -123,7 +123,7 @@ export class KeptRows {
   /** From the hook on, as far as that isn't known of the row before. */
   async #continue({ hooked, before }: Kept, signal: AbortSignal | undefined): Promise<ReadRow> {
     const { ids, x } = hooked;
-    const from = before ? goOnAt(before.common) : 0;
+    const from = before ? goOnAt(before.common, ids.length) : 0;
     const old = before && from > 0 ? before.row : undefined;
     const continuation = old ? old.continuation.fork() : this.#model.goOnFrom(this.#hook);
     continuation.truncate(from);
@@ -141,9 +141,9 @@ export class KeptRows {
   }
 }
 
-/** Back to where a piece begins, and at least one token before the first new one: what follows it has changed. */
-function goOnAt(common: number): number {
-  return Math.floor(Math.max(0, common - 1) / SEQUENCE_STEP) * SEQUENCE_STEP;
+/** At least one token before the first new one is read again: what follows it has changed. */
+function goOnAt(common: number, n: number): number {
+  return restartAt(Math.max(0, common - 1), n);
 }
 
 function joined<A extends Float32Array | Uint32Array>(

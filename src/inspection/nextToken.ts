@@ -1,7 +1,7 @@
 // The next token at a cursor: the model's distribution, what interventions make of it, and which features push a token (direct logit attribution, checked by ablation).
 import { decoderRows } from "../features/decoderRows.ts";
 import { isResidualHook } from "../features/logitAttribution.ts";
-import { SEQUENCE_STEP } from "../model/hookedSequence.ts";
+import { restartAt } from "../model/hookedSequence.ts";
 import { type DistributionChange, distributionChange, probabilities } from "./distributions.ts";
 import type { Inspection } from "./inspection.ts";
 import { type Intervention, Interventions } from "./interventions.ts";
@@ -39,10 +39,10 @@ export async function changedLogits(
   return (await continued(row, x, firstChanged, signal)).logits;
 }
 
-/** The row's continuation with values x from `firstChanged` on: the pieces begin where the original's did. */
+/** The row's continuation with values x from `firstChanged` on. */
 export async function continued(row: ReadRow, x: Float32Array, firstChanged: number, signal?: AbortSignal) {
   const d = x.length / row.ids.length;
-  const from = Math.floor(firstChanged / SEQUENCE_STEP) * SEQUENCE_STEP;
+  const from = restartAt(firstChanged, row.ids.length);
   const continuation = row.continuation.fork();
   continuation.truncate(from);
   const { logits } = await continuation.append(row.ids.slice(from), x.slice(from * d), { logits: true }, signal);

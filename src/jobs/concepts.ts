@@ -12,6 +12,7 @@ import {
 import { SeededRandom } from "../data/seededRandom.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
+import { encodedPadding } from "../probing/ablation.ts";
 import { classTasks } from "../probing/classTasks.ts";
 import {
   CONCEPT_K,
@@ -19,17 +20,20 @@ import {
   type ConceptTask,
   detectConcepts,
   fullWidthDetection,
+  fullWidthSaeBench,
 } from "../probing/conceptDetection.ts";
+import { topFeaturesSaeBench } from "../probing/effects.ts";
 import type { Rows } from "../probing/examples.ts";
 import { codesTable, denseTable, type FeatureTable } from "../probing/featureTable.ts";
 import type { Probe } from "../probing/probe.ts";
-import { heldOutPlan } from "../probing/probePlan.ts";
+import { heldOutPlan, testSelectedPlan } from "../probing/probePlan.ts";
 import { type Spread, spread } from "../probing/spread.ts";
 import { tpp } from "../probing/tpp.ts";
 import { trainProbe } from "../probing/trainProbe.ts";
 import { featureName } from "../sae/featureName.ts";
 import { contextWords, text } from "./debiasReport.ts";
 import { type ProbeRunOptions, probeRun, type TextSource, textsAtTheContext } from "./probeRun.ts";
+import { CONCEPTS_AS_SAEBENCH, type SaeBenchWords, saebenchLines, saebenchPadding } from "./saebench.ts";
 import { versions } from "./versions.ts";
 
 export interface ConceptsJobOptions extends ProbeRunOptions {
@@ -44,6 +48,7 @@ export interface ConceptsJobOptions extends ProbeRunOptions {
   readonly seeds: readonly number[];
   /** Numbers of features for targeted probe perturbation; none where left out. */
   readonly tpp_n?: readonly number[];
+  readonly saebenchCompatible?: boolean;
   readonly command: string;
 }
 
@@ -79,6 +84,8 @@ export interface ConceptsReport {
     readonly texts_at_context: number;
   };
   readonly seeds: readonly number[];
+  /** What of it is SAEBench's and what is not; false by default. */
+  readonly saebench_compatible: SaeBenchWords | false;
   /** In the order of every list of classes. */
   readonly classes: readonly string[];
   readonly left_out: readonly string[];
@@ -172,7 +179,7 @@ function holdOut(texts: readonly LabelledText[], seed: number) {
 }
 
 export async function conceptsReport(runFolder: string, options: ConceptsJobOptions): Promise<ConceptsReport> {
-  const { trainFile, testFile, columns, perClass, seeds, tpp_n = [] } = options;
+  const { trainFile, testFile, columns, perClass, seeds, tpp_n = [], saebenchCompatible = false } = options;
   const { texts, learnt, classes, left_out, empty, repeated } = await readConceptTexts(options);
   const classOf = texts.map(({ text: one }) => classes.indexOf(one.label));
   const tasks = seeds.map((seed): ConceptTask[] => {
@@ -188,29 +195,55 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     const [ofTrain, ofTest] = [of(0, learnt), of(learnt, texts.length)];
     return ofTrain.map((one, at) => ({ train: one, test: ofTest[at]! }));
   });
+  const full: FullWidth = (table, own, at) =>
+    saebenchCompatible ? fullWidthSaeBench(table, table, own, seeds[at]!) : fullWidthDetection(table, table, own);
   const detections: Detection[] = [];
   let probes: readonly (readonly Probe[])[] | undefined;
   let tokens: Uint32Array = new Uint32Array();
-  const experiment = await probeRun(runFolder, texts, options, ({ name, ensemble, texts: pooled, W_dec }) => {
-    const { d } = pooled.activations;
-    tokens = pooled.tokens;
-    if (detections.length === 0)
-      detections.push(detection("raw activations", denseTable(pooled.activations), tasks, (feature) => `${feature}`));
-    const nameOf = (feature: number): string => featureName(ensemble, feature);
-    // The activations are the same under every ensemble; the classes' probes are trained once.
-    if (tpp_n.length > 0) probes ??= tasks.map((own, at) => classProbes(pooled.activations, own, seeds[at]!));
-    const perturbed = (probes ?? []).map((own, at) => {
-      const parts = own.map((probe, one) => ({ probe, ...tasks[at]![one]! }));
-      return tpp({ train: pooled, test: pooled, W_dec, classes: parts, n_values: tpp_n });
-    });
-    detections.push({
-      ...detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf),
-      tpp: (perturbed.length > 0 ? tpp_n : []).map((n, at) => ({
-        n,
-        total: spread(perturbed.map(({ points }) => points[at]!.total)),
-      })),
-    });
-  });
+  const experiment = await probeRun(
+    runFolder,
+    texts,
+    options,
+    async ({ name, ensemble, texts: pooled, W_dec }, engine) => {
+      const { d } = pooled.activations;
+      tokens = pooled.tokens;
+      const padding = saebenchCompatible ? await saebenchPadding(tokens, trainFile, ensemble, d, engine) : undefined;
+      if (detections.length === 0)
+        detections.push(
+          detection("raw activations", denseTable(pooled.activations), tasks, (feature) => `${feature}`, full),
+        );
+      const nameOf = (feature: number): string => featureName(ensemble, feature);
+      // The activations are the same under every ensemble; the classes' probes are trained once.
+      if (tpp_n.length > 0)
+        probes ??= tasks.map((own, at) => classProbes(pooled.activations, own, seeds[at]!, saebenchCompatible));
+      const perturbed = (probes ?? []).map((own, at) => {
+        const parts = own.map((probe, one) => ({ probe, ...tasks[at]![one]! }));
+        return tpp({
+          train: pooled,
+          test: pooled,
+          W_dec,
+          classes: parts,
+          n_values: tpp_n,
+          ...(padding && {
+            select: topFeaturesSaeBench,
+            padding: ({ rows }) =>
+              encodedPadding(
+                padding.length,
+                Array.from(rows, (row) => tokens[row]!),
+                padding.codesOfZero,
+              ),
+          }),
+        });
+      });
+      detections.push({
+        ...detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf, full),
+        tpp: (perturbed.length > 0 ? tpp_n : []).map((n, at) => ({
+          n,
+          total: spread(perturbed.map(({ points }) => points[at]!.total)),
+        })),
+      });
+    },
+  );
   const { settings } = experiment;
   return {
     format_version: 1,
@@ -231,6 +264,7 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
       texts_at_context: textsAtTheContext(tokens, settings),
     },
     seeds,
+    saebench_compatible: saebenchCompatible && CONCEPTS_AS_SAEBENCH,
     classes,
     left_out,
     texts: classes.map((_, at) => ({
@@ -242,21 +276,30 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
 }
 
 /** One class against the rest each, as TPP perturbs them. */
-function classProbes(x: Rows, tasks: readonly ConceptTask[], seed: number): Probe[] {
-  return tasks.map(({ train }, at) => trainProbe(heldOutPlan({ x, ...train }, seed, `class ${at}`)).probe);
+function classProbes(x: Rows, tasks: readonly ConceptTask[], seed: number, saebenchCompatible: boolean): Probe[] {
+  return tasks.map(({ train, test }, at) => {
+    const name = `class ${at}`;
+    const plan = saebenchCompatible
+      ? testSelectedPlan({ x, ...train }, { x, ...test }, seed, name)
+      : heldOutPlan({ x, ...train }, seed, name);
+    return trainProbe(plan).probe;
+  });
 }
+
+/** Detection with all features at once; `at`: which of the seeds. */
+type FullWidth = (table: FeatureTable, tasks: readonly ConceptTask[], at: number) => ConceptScores;
 
 function detection(
   name: string,
   table: FeatureTable,
   tasks: readonly ConceptTask[][],
   nameOf: (feature: number) => string,
+  full: FullWidth,
 ): Detection {
   const bySeed = [...CONCEPT_K, null].map((k) => ({
     k,
     scores: tasks.map(
-      (own): ConceptScores =>
-        k === null ? fullWidthDetection(table, table, own) : detectConcepts(table, table, own, k),
+      (own, at): ConceptScores => (k === null ? full(table, own, at) : detectConcepts(table, table, own, k)),
     ),
   }));
   return {
@@ -294,13 +337,14 @@ function tppTable(detections: readonly Detection[]): string[] {
 }
 
 function markdown(report: ConceptsReport): string {
-  const { classes, detections, seeds, data, left_out, texts } = report;
+  const { classes, detections, seeds, data, left_out, texts, saebench_compatible } = report;
   const title = (k: number | null): string => (k === null ? "all features" : `k = ${k}`);
   const columns = detections[0]!.accuracy.map(({ k }) => title(k));
   return [
     `# Concepts: ${report.run}`,
     "",
     `${report.model_name}, ${report.hook_name}, ${contextWords(report.context_size, data)}. Data: ${data["train"]}${data["test"] ? ` and ${data["test"]}` : `, ${100 * TEST_SHARE}% of each class held out to test on`}. Accuracy of one class against the rest, balanced (0.5 by chance), mean over ${classes.length} classes; mean ± standard deviation over seeds ${seeds.join(", ")} of the texts to tell it from. L2 logistic regression (C = 1) on mean codes, decoder norms folded.${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
+    ...(saebench_compatible ? saebenchLines(saebench_compatible) : []),
     ...(left_out.length > 0 ? ["", `**Note:** left out for too few texts: ${left_out.join(", ")}.`] : []),
     "",
     `| | ${columns.join(" | ")} |`,

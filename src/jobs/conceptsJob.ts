@@ -8,10 +8,11 @@ import { textState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
 import type { ConceptsSection } from "./probingSchema.ts";
-import { commandLine, requireSection } from "./sections.ts";
+import { checkEnsembles, commandLine, requireSection } from "./sections.ts";
 
 /** Throws InputError where the section or its data lack something; nothing is computed. */
 export async function checkConcepts(experiment: Experiment): Promise<void> {
+  checkEnsembles(experiment, "concepts");
   await readConceptTexts(conceptsOptions(experiment));
 }
 
@@ -51,6 +52,7 @@ export function conceptsOptions(experiment: Experiment): ConceptsJobOptions {
     perClass: { train: per_class, test: Math.ceil(per_class / 2) },
     tpp_n: section.tpp,
     seeds: section.seeds,
+    saebenchCompatible: section.saebench_compatible,
     command: conceptsCommandLine(section, experiment),
   };
 }
@@ -72,5 +74,6 @@ function conceptsCommandLine(section: ConceptsSection, { file, paths }: Experime
     "per-class": section.per_class,
     tpp: section.tpp.join(","),
     report: at(section.report),
+    "saebench-compatible": section.saebench_compatible,
   });
 }

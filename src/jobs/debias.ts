@@ -10,8 +10,8 @@ import {
   debiasEnsemble,
   trainDebiasProbes,
 } from "../probing/debias.ts";
-import { codesOfZero } from "../probing/pool.ts";
 import { SCR_N } from "../probing/scr.ts";
+import { spread } from "../probing/spread.ts";
 import { ensembleWidth } from "../sae/ensemble.ts";
 import { featureName } from "../sae/featureName.ts";
 import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData, swapped } from "./debiasData.ts";
@@ -20,6 +20,7 @@ import { type DebiasReport, writeDebiasReport } from "./debiasReport.ts";
 import { readFlags } from "./flags.ts";
 import { type ProbeRunOptions, probeRun, textsAtTheContext } from "./probeRun.ts";
 import { runPaths } from "./runFolder.ts";
+import { DEBIAS_AS_SAEBENCH, saebenchPadding } from "./saebench.ts";
 import { versions } from "./versions.ts";
 
 export interface DebiasJobOptions extends ProbeRunOptions, DebiasDataOptions {
@@ -33,9 +34,6 @@ export interface DebiasJobOptions extends ProbeRunOptions, DebiasDataOptions {
   /** As it was typed. */
   readonly command: string;
 }
-
-/** SAEBench pads its texts to so many tokens. */
-const SAEBENCH_LENGTH = 128;
 
 /** The report, which is also written (writeDebiasReport). Throws InputError for whatever the data lacks. */
 export async function debias(runFolder: string, report: string, options: DebiasJobOptions): Promise<DebiasReport> {
@@ -65,17 +63,10 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
         sets.map((set) => trainDebiasProbes(pooled.activations, set, options.saebenchCompatible)),
       );
       tokens = pooled.tokens;
-      const longest = tokens.reduce((most, n) => Math.max(most, n), 0);
-      if (options.saebenchCompatible && longest > SAEBENCH_LENGTH)
-        throw new InputError({
-          file: options.trainFile,
-          found: `a text of ${longest} tokens`,
-          expected: `at most ${SAEBENCH_LENGTH} with saebench_compatible, as SAEBench cuts and pads to that: shorter texts, or the default`,
-        });
       const width = ensembleWidth(ensemble);
       const flags = await readFlags(ensemble, runPaths(runFolder).annotations(name), options.flags);
       const padding = options.saebenchCompatible
-        ? { length: SAEBENCH_LENGTH, codesOfZero: await zeroCodes(engine, ensemble, pooled.activations.d, width) }
+        ? await saebenchPadding(tokens, options.trainFile, ensemble, pooled.activations.d, engine)
         : undefined;
       const runs: DebiasResult[][] = probes.map((own) =>
         own.map((one) =>
@@ -97,7 +88,8 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
         runs,
         nameOf,
       });
-      const shift = runs[0]![0]!.shift_flagged;
+      const shifts = runs[0]!.flatMap(({ shift_flagged }) => (shift_flagged ? [shift_flagged] : []));
+      const [shift] = shifts;
       if (shift)
         saved.push({
           name,
@@ -108,6 +100,12 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
             W_dec,
             test: probes[0]![0]!.test,
             scores: shift.retrained,
+            seed: options.seeds[0]!,
+            over: {
+              seeds: options.seeds,
+              accuracy: spread(shifts.map(({ retrained }) => retrained.accuracy)),
+              worst_group: spread(shifts.map(({ retrained }) => retrained.worst_group)),
+            },
             pooledFile: resolve(pooledFile),
             cellNames: cellNames(pairs),
             provenance: { ensemble: name, method, flags_file: flags.file },
@@ -134,7 +132,7 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     },
     seeds: options.seeds,
     shift_n: options.shift_n,
-    saebench_compatible: options.saebenchCompatible ?? false,
+    saebench_compatible: options.saebenchCompatible ? DEBIAS_AS_SAEBENCH : false,
     directions: directions.map(({ pair, cells }, at) => ({
       pair,
       cell_names: cellNames(pair),
@@ -144,6 +142,16 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     })),
     baselines,
     ensembles: results,
+    saved_probes:
+      options.probeFolder === undefined
+        ? []
+        : saved.map(({ name, probe: { seed, scores } }) => ({
+            ensemble: name,
+            folder: join(options.probeFolder!, name),
+            seed,
+            accuracy: scores.accuracy,
+            worst_group: scores.worst_group,
+          })),
   };
   const { probeFolder } = options;
   if (probeFolder !== undefined && saved.length === 0)
@@ -154,24 +162,10 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     });
   await writeDebiasReport(result, report);
   if (probeFolder === undefined) return result;
-  const { directions: _, baselines: __, ensembles: ___, ...head } = result;
+  const { directions: _, baselines: __, ensembles: ___, seeds: ____, saved_probes: _____, ...head } = result;
   for (const { name, probe } of saved) {
-    const provenance = { ...probe.provenance, ...head, pair: pairs, seed: options.seeds[0] };
+    const provenance = { ...probe.provenance, ...head, pair: pairs };
     await saveDebiasedProbe(join(probeFolder, name), { ...probe, provenance });
   }
   return result;
-}
-
-async function zeroCodes(
-  engine: Parameters<Parameters<typeof probeRun>[3]>[1],
-  ensemble: Parameters<typeof ensembleWidth>[0],
-  d: number,
-  width: number,
-): Promise<Float64Array> {
-  const encoder = await (await engine()).createEncoder(ensemble);
-  try {
-    return await codesOfZero(encoder, d, width);
-  } finally {
-    await encoder.close();
-  }
 }

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { cellsOf } from "../data/fourCells.ts";
+import { InputError } from "../formats/inputError.ts";
 import { type DebiasJobOptions, debias } from "./debias.ts";
 import { drawDebiasSets, readDebiasData } from "./debiasData.ts";
 import { demoBias } from "./demoData.ts";
@@ -11,11 +12,19 @@ import { textState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
 import type { DebiasSection } from "./probingSchema.ts";
-import { commandLine, requireSection } from "./sections.ts";
+import { checkEnsembles, commandLine, requireSection } from "./sections.ts";
 
 /** Throws InputError where the section or its data lack something; nothing is computed. */
 export async function checkDebias(experiment: Experiment): Promise<void> {
+  checkEnsembles(experiment, "debias");
   const options = debiasOptions(experiment);
+  if (options.probeFolder !== undefined && options.saebenchCompatible)
+    throw new InputError({
+      file: shownPath(experiment.file),
+      where: "debias.probe",
+      found: "a debiased probe to save with saebench_compatible",
+      expected: "one of them: a probe to take away knows nothing of SAEBench's padding",
+    });
   const data = await readDebiasData(options);
   const cells = cellsOf(
     data.texts.map(({ text }) => text),

@@ -8,6 +8,7 @@ import { CELLS } from "../probing/cells.ts";
 import type { DebiasBaselines, DebiasResult, Shift } from "../probing/debias.ts";
 import { type Spread, spread } from "../probing/spread.ts";
 import { directionFigures, type Figure } from "./debiasFigures.ts";
+import { type SaeBenchWords, saebenchLines } from "./saebench.ts";
 
 export interface DebiasReport {
   readonly command: string;
@@ -27,7 +28,8 @@ export interface DebiasReport {
   };
   readonly seeds: readonly number[];
   readonly shift_n: number;
-  readonly saebench_compatible: boolean;
+  /** What of it is SAEBench's and what is not; false by default. */
+  readonly saebench_compatible: SaeBenchWords | false;
   readonly directions: readonly {
     readonly pair: CellPairs;
     readonly cell_names: readonly string[];
@@ -49,6 +51,14 @@ export interface DebiasReport {
     readonly runs: readonly (readonly DebiasResult[])[];
     /** "member/index" of a global feature. */
     readonly nameOf: (feature: number) => string;
+  }[];
+  /** Debiased probes that were saved: each is one seed's, with that seed's own scores. */
+  readonly saved_probes: readonly {
+    readonly ensemble: string;
+    readonly folder: string;
+    readonly seed: number;
+    readonly accuracy: number;
+    readonly worst_group: number;
   }[];
 }
 
@@ -76,6 +86,10 @@ function shiftOver(shifts: readonly Shift[]): { ablated: Scores; retrained: Scor
 
 function flagged(runs: readonly DebiasResult[]): Shift[] {
   return runs.flatMap(({ shift_flagged }) => (shift_flagged ? [shift_flagged] : []));
+}
+
+function flaggedRandom(runs: readonly DebiasResult[]): Shift[] {
+  return runs.flatMap(({ shift_flagged_random }) => (shift_flagged_random ? [shift_flagged_random] : []));
 }
 
 /** Keys in snake_case; spreads carry every seed's value. */
@@ -130,6 +144,7 @@ export function debiasJson(report: DebiasReport): Record<string, unknown> {
             shift_suggested: shiftOver(of.map(({ shift_suggested }) => shift_suggested)),
             shift_random: shiftOver(of.map(({ shift_random }) => shift_random)),
             shift_flagged: flagged(of).length > 0 ? shiftOver(flagged(of)) : null,
+            shift_flagged_random: flagged(of).length > 0 ? shiftOver(flaggedRandom(of)) : null,
             suggested: first.suggested.map(({ feature, ...effects }) => ({ feature: nameOf(feature), ...effects })),
           };
         }),
@@ -163,11 +178,17 @@ function debiasMarkdown(report: DebiasReport, base: string, figures: readonly (r
   const lines = [
     `# Debiasing: ${run}`,
     "",
-    `${model_name}, ${hook_name}, ${contextWords(context_size, data)}. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${leftOut(data) && ` Left out: ${leftOut(data)}.`}${saebench_compatible ? " With SAEBench's choices (saebench_compatible)." : ""}`,
+    `${model_name}, ${hook_name}, ${contextWords(context_size, data)}. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
+    ...(saebench_compatible ? saebenchLines(saebench_compatible) : []),
   ];
   for (const { name, flags, flags_file } of report.ensembles)
     if (flags.length > 0)
       lines.push("", `Flagged features of ${name}${flags_file ? ` (${flags_file})` : ""}: ${flags.join(", ")}.`);
+  for (const { ensemble, folder, seed, accuracy, worst_group } of report.saved_probes)
+    lines.push(
+      "",
+      `Debiased probe of ${ensemble}, saved in ${folder}: that of seed ${seed}, with ${accuracy.toFixed(3)} right and ${worst_group.toFixed(3)} in its worst group by itself; the tables have means over the seeds.`,
+    );
   for (let at = 0; at < report.directions.length; at++) {
     lines.push(...directionSection(report, at));
     for (const { name, title } of figures[at]!) lines.push("", `![${title}](${base}-${name}.svg)`);
@@ -239,7 +260,10 @@ function directionSection(report: DebiasReport, at: number): string[] {
       `${report.shift_n} random features`,
       of.map(({ shift_random }) => shift_random),
     );
-    if (flagged(of).length > 0) add(`${flags.length} flagged features`, flagged(of));
+    if (flagged(of).length > 0) {
+      add(`${flags.length} flagged features`, flagged(of));
+      add(`${flags.length} random features`, flaggedRandom(of));
+    }
   }
   const [A_clean, A_biased] = [
     spread(first.map(({ scr }) => scr.dir1.A_clean)),

@@ -6,6 +6,7 @@ import { writeSafetensors } from "../formats/safetensors.ts";
 import { CELLS, type CellScores } from "../probing/cells.ts";
 import type { Probe } from "../probing/probe.ts";
 import type { GroupedExamples } from "../probing/scr.ts";
+import type { Spread } from "../probing/spread.ts";
 import { productFolder } from "./demoData.ts";
 
 export interface DebiasedProbe {
@@ -19,10 +20,13 @@ export interface DebiasedProbe {
   /** What it was scored on, as rows of `pooledFile`, and the scores. */
   readonly test: Omit<GroupedExamples, "x">;
   readonly scores: CellScores;
+  /** The seed that it comes from, and what the report gives: means over all of them. */
+  readonly seed: number;
+  readonly over: { readonly seeds: readonly number[]; readonly accuracy: Spread; readonly worst_group: Spread };
   readonly pooledFile: string;
   /** What the cells are called, in the order of CELLS; a logit above 0 is the label of the first two. */
   readonly cellNames: readonly string[];
-  /** What made it: data, seed, ensemble, command, versions. */
+  /** What made it: data, ensemble, command, versions. */
   readonly provenance: Readonly<Record<string, unknown>>;
 }
 
@@ -31,7 +35,7 @@ export interface DebiasedProbe {
  * it is and what it scored, and the two modules that apply it.
  */
 export async function saveDebiasedProbe(folder: string, saved: DebiasedProbe): Promise<void> {
-  const { probe, nameOf, W_dec, test, scores, cellNames, pooledFile, provenance } = saved;
+  const { probe, nameOf, W_dec, test, scores, cellNames, pooledFile, provenance, seed, over } = saved;
   const features = Uint32Array.from(new Set(saved.features)).sort();
   const d = probe.w.length;
   const directions = new Float32Array(features.length * d);
@@ -52,6 +56,8 @@ export async function saveDebiasedProbe(folder: string, saved: DebiasedProbe): P
     d_in: d,
     ablated_features: Array.from(features, nameOf),
     pooled_texts: pooledFile,
+    seed,
+    scores_are: `those of this probe, of seed ${seed}, on its test rows; the report and the debias view show means over seeds ${over.seeds.join(", ")}`,
     scores: {
       accuracy: scores.accuracy,
       worst_group: scores.worst_group,
@@ -59,6 +65,7 @@ export async function saveDebiasedProbe(folder: string, saved: DebiasedProbe): P
         CELLS.map((cell, at) => [cell, { name: cellNames[at], accuracy: scores.cells[at], texts: scores.counts[at] }]),
       ),
     },
+    over_seeds: over,
     ...provenance,
   };
   await writeFileAtomic(join(folder, "probe.json"), `${JSON.stringify(description, null, 2)}\n`);

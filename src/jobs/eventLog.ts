@@ -2,7 +2,7 @@
 import { appendFileSync, closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RunEvent } from "../protocol/runEvents.ts";
+import { type RunEvent, runEvent } from "../protocol/runEvents.ts";
 
 type Untimed<T> = T extends unknown ? Omit<T, "time"> : never;
 /** An event before the log puts the time on it. */
@@ -98,10 +98,10 @@ async function readFrom(file: string, offset: number): Promise<Buffer> {
   }
 }
 
-function parseEvent(line: string): RunEvent | null {
+/** Null for a line that is no event. */
+export function parseEvent(line: string): RunEvent | null {
   try {
-    const value = JSON.parse(line) as RunEvent;
-    return typeof value === "object" && value !== null && typeof value.time === "number" ? value : null;
+    return runEvent.safeParse(JSON.parse(line)).data ?? null;
   } catch {
     return null;
   }

@@ -7,6 +7,7 @@ import { writeIndexParquet } from "../features/exports/parquet.ts";
 import type { FeatureIndex } from "../features/featureIndex.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import { InputError } from "../formats/inputError.ts";
+import { normalisingMember } from "../sae/combine.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import { flatSae, whyNotFlat } from "../sae/flatSae.ts";
 import { PYTHON_FILE, savePythonEnsemble } from "../sae/pythonExport.ts";
@@ -45,16 +46,13 @@ export async function exportEnsemble(
     }
     case "python": {
       const loaded = await loadEnsemble(folder);
-      const odd = loaded.members.find(({ config }) =>
-        /^(layer_norm|constant_norm_rescale)$/.test(config.normalize_activations),
-      );
-      if (odd) {
-        const found = odd.config.normalize_activations;
+      const normalising = normalisingMember(loaded);
+      if (normalising) {
         throw new InputError({
           file: folder,
           where: "normalize_activations",
-          found,
-          expected: "members that don't normalise each token: only they have one W_dec",
+          found: normalising.how,
+          expected: "members that don't normalise each token: what their W_dec adds depends on the token",
         });
       }
       await savePythonEnsemble(target, loaded);

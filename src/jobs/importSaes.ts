@@ -57,6 +57,11 @@ export interface ImportedMember {
   readonly warnings: readonly string[];
 }
 
+/** For people: the layout, and the architecture where that doesn't say it ("sparsify, topk SAE"). */
+export function whatItIs({ layout, architecture }: Pick<ImportedMember, "layout" | "architecture">): string {
+  return layout.toLowerCase().split(/[ ,]+/).includes(architecture) ? layout : `${layout}, ${architecture}`;
+}
+
 export interface ImportOutcome {
   readonly folder: string;
   readonly method: EnsembleMethod;

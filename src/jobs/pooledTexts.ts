@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Encoder, Engine } from "../engine/engine.ts";
 import { entries } from "../engine/engine.ts";
 import type { LanguageModel, TokenBatch } from "../model/languageModel.ts";
+import { inActivationUnits } from "../probing/activationUnits.ts";
 import { type PooledTexts, TextPooler } from "../probing/pool.ts";
 import { loadPooled, savePooled } from "../probing/pooledFile.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
@@ -58,7 +59,7 @@ export async function pooledTexts(request: PoolRequest): Promise<PoolOutcome> {
   try {
     const poolers: TextPooler[] = [];
     for (const { ensemble } of lacking) {
-      const encoder = await engine.createEncoder(ensemble);
+      const encoder = inActivationUnits(ensemble, await engine.createEncoder(ensemble));
       encoders.push(encoder);
       poolers.push(new TextPooler(encoder, model.info.dModel, ensembleWidth(ensemble)));
     }

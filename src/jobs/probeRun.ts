@@ -1,13 +1,12 @@
 // What debiasing and concept detection share: the ensembles of a run, opened, and labelled texts pooled for them.
-import { join } from "node:path";
 import type { LabelledText } from "../data/labelledTexts.ts";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import type { PooledTexts } from "../probing/pool.ts";
-import { combinedDecoder, normalisingMember } from "../sae/combine.ts";
+import { combinedRows } from "../sae/combine.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
-import { loadEnsemble, memberFolders } from "../sae/ensembleFolder.ts";
+import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { openEngine } from "./device.ts";
 import { type EnsembleTask, type Experiment, ensembleTasks } from "./experiment.ts";
@@ -71,8 +70,7 @@ export function trainedTasks(
 
 /**
  * Opens the trained ensembles of a run and pools the texts for each, from what is kept where it is. `use` is called once for
- * each, in the experiment's order; nothing of an ensemble is held beyond that. Throws InputError where nothing is trained, and
- * before anything is pooled where a member normalises each token.
+ * each, in the experiment's order; nothing of an ensemble is held beyond that. Throws InputError where nothing is trained.
  */
 export async function probeRun(
   runFolder: string,
@@ -104,7 +102,6 @@ export async function probeRun(
         ensemble: await loadEnsemble(folder.ensemble(name)),
       })),
     );
-    for (const { folder, ensemble } of ensembles) await checkOneDecoder(folder, ensemble);
     const { pooled, files } = await pooledTexts({
       texts: texts.map(({ text }) => text.text),
       nameOfText: (t) => `${texts[t]!.file}, line ${texts[t]!.text.line}`,
@@ -121,7 +118,7 @@ export async function probeRun(
     for (const [at, { name, method }] of tasks.entries()) {
       signal?.throwIfAborted();
       const { ensemble } = ensembles[at]!;
-      const { W_dec } = combinedDecoder(ensemble);
+      const W_dec = combinedRows(ensemble);
       await use({ name, method, ensemble, texts: pooled[at]!, pooledFile: files[at]!, W_dec }, engine);
       onProgress?.("probing", at + 1, tasks.length, "ensembles");
     }
@@ -130,16 +127,4 @@ export async function probeRun(
     await (await opened.model?.catch(() => undefined))?.close();
     await (await opened.engine?.catch(() => undefined))?.close();
   }
-}
-
-/** Throws InputError where a member normalises each token: probes and projections read an ensemble by one decoder. */
-async function checkOneDecoder(folder: string, ensemble: Ensemble): Promise<void> {
-  const normalising = normalisingMember(ensemble);
-  if (!normalising) return;
-  throw new InputError({
-    file: join(folder, (await memberFolders(folder))[normalising.member]!, "cfg.json"),
-    where: "normalize_activations",
-    found: normalising.how,
-    expected: "none: debiasing and concept detection take no members that normalise each token",
-  });
 }

@@ -21,6 +21,10 @@ const labelled = {
   report: path.optional().meta({ description: "Where the report goes, without an ending; default the run folder." }),
 };
 
+const saebenchCompatible = z.boolean().default(false).meta({
+  description: "SAEBench's choices: probes selected on test rows, its padding encoded; the report lists them.",
+});
+
 const pair = z.strictObject({ positive: names, negative: names });
 
 export const debiasSchema = z
@@ -45,10 +49,7 @@ export const debiasSchema = z
     probe: path
       .optional()
       .meta({ description: "Folder for the debiased probe of the flagged features (first seed, retrained)." }),
-    saebench_compatible: z
-      .boolean()
-      .default(false)
-      .meta({ description: "SAEBench's choices: probes selected on test rows, its padding encoded." }),
+    saebench_compatible: saebenchCompatible,
   })
   .meta({ description: "Spurious-correlation removal on labelled texts, with every trained ensemble." });
 
@@ -67,6 +68,7 @@ export const conceptsSchema = z
       .array(count)
       .default([2, 5, 10, 20, 50, 100])
       .meta({ description: "Numbers of features for targeted probe perturbation; empty: none." }),
+    saebench_compatible: saebenchCompatible,
   })
   .meta({ description: "Concept detection on labelled texts, with every trained ensemble." });
 

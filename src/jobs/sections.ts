@@ -1,6 +1,6 @@
 // What the sections of an experiment that use labelled texts have in common: being there, and the command that says the same.
 import { InputError } from "../formats/inputError.ts";
-import { type Experiment, shownPath } from "./experiment.ts";
+import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 
 export function requireSection<Name extends "debias" | "concepts">(
@@ -16,6 +16,19 @@ export function requireSection<Name extends "debias" | "concepts">(
       expected: `a section "${name}" that names labelled texts`,
     });
   return section;
+}
+
+/** Throws InputError where the section names an ensemble that the experiment does not train: it would be said only at the end. */
+export function checkEnsembles({ settings, file }: Experiment, name: "debias" | "concepts"): void {
+  const names = ensembleTasks(settings).map((task) => task.name);
+  for (const [at, wanted] of (settings[name]?.ensembles ?? []).entries())
+    if (!names.includes(wanted))
+      throw new InputError({
+        file: shownPath(file),
+        where: `${name}.ensembles.${at}`,
+        found: `"${wanted}"`,
+        expected: `an ensemble that is trained: ${names.join(", ")}`,
+      });
 }
 
 /** `sae-ensembles <words> --option value …`; options that are undefined or false are left out. */

@@ -44,9 +44,21 @@ export interface Continued {
 
 /**
  * Tokens that are computed together. Pieces end at its multiples, so that a text's numbers depend on nothing but the text:
- * whoever goes back (truncate) to a multiple and appends the rest gets the same bits as by one append of everything.
+ * whoever goes back (truncate) to a multiple, or to `restartAt`, and appends the rest gets the numbers of one append of
+ * everything.
  */
 export const SEQUENCE_STEP = 64;
+
+/**
+ * Where a row of n tokens is to be gone on with if those before `at` are computed already. A product's rows don't depend on
+ * how many there are, except for a single one, which kernels treat in another way (in float32 that shows in the fourth
+ * digit): so what is left of a piece is one token only where the piece has no more.
+ */
+export function restartAt(at: number, n: number): number {
+  const start = Math.floor(at / SEQUENCE_STEP) * SEQUENCE_STEP;
+  const end = Math.min(n, start + SEQUENCE_STEP);
+  return end - at < 2 ? Math.max(start, at - 1) : at;
+}
 
 /** Ends of the pieces of n tokens behind `length`. */
 export function* stepEnds(length: number, n: number): Generator<number> {

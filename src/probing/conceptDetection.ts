@@ -4,8 +4,9 @@ import type { LabelledRows } from "./classTasks.ts";
 import { requireBothLabels } from "./examples.ts";
 import { denseDesign, type FeatureTable } from "./featureTable.ts";
 import { decision, fitLogistic } from "./logisticRegression.ts";
-import { accuracyOf } from "./probe.ts";
-import type { ProbeSettings } from "./trainProbe.ts";
+import { accuracyOf, logits } from "./probe.ts";
+import { testSelectedPlan } from "./probePlan.ts";
+import { type ProbeSettings, trainProbe } from "./trainProbe.ts";
 
 export const CONCEPT_K = [1, 2, 5] as const;
 
@@ -92,6 +93,30 @@ export function fullWidthDetection(
       const { coef, intercept } = fitLogistic(train.design(task.train.rows), task.train.labels);
       const logits = decision(test.design(task.test.rows), { coef, intercept });
       return { features: new Uint32Array(0), coef, intercept, accuracy: accuracyOf(logits, task.test.labels) };
+    }),
+  );
+}
+
+/** The same as SAEBench has it (`saebench_compatible`): an AdamW probe, of the epoch that is best on the test rows. Holds all rows and features densely. */
+export function fullWidthSaeBench(
+  train: FeatureTable,
+  test: FeatureTable,
+  tasks: readonly ConceptTask[],
+  seed: number,
+): ConceptScores {
+  const all = Uint32Array.from({ length: train.width }, (_, i) => i);
+  return scores(
+    tasks.map((task, at) => {
+      const dense = (table: FeatureTable, { rows, labels }: LabelledRows) => ({
+        x: table.columns(rows, all),
+        rows: Uint32Array.from(rows, (_, t) => t),
+        labels,
+      });
+      const held = dense(test, task.test);
+      const plan = testSelectedPlan(dense(train, task.train), held, seed, `full width ${at}`, fullWidthProbeSettings);
+      const { probe } = trainProbe(plan, fullWidthProbeSettings);
+      const accuracy = accuracyOf(logits(probe, held.x, held.rows), held.labels);
+      return { features: new Uint32Array(0), coef: probe.w, intercept: probe.b, accuracy };
     }),
   );
 }

@@ -61,8 +61,9 @@ export interface DebiasResult {
   readonly shift_suggested: Shift;
   /** As many features at random. */
   readonly shift_random: Shift;
-  /** A person's flags, where there are any. */
+  /** A person's flags, where there are any, and as many features at random. */
   readonly shift_flagged: Shift | null;
+  readonly shift_flagged_random: Shift | null;
 }
 
 /** `saebenchCompatible`: probes as SAEBench trains them (torch's start, the epoch chosen on the test rows). */
@@ -120,7 +121,7 @@ export interface DebiasOptions {
   readonly shift_n: number;
   /** A person's flags. */
   readonly flags?: readonly number[];
-  /** SAEBench's padded length and the ensemble's codes of a zero vector; used where the probes are saebench_compatible. */
+  /** SAEBench's padded length and the ensemble's codes of a zero vector: whatever is taken out takes them out as well. Used where the probes are saebench_compatible. */
   readonly padding?: { readonly length: number; readonly codesOfZero: Float64Array };
 }
 
@@ -152,6 +153,15 @@ export function debiasCurve(
     spurious: scrEffects(attribute_difference, decoderProjection(W_dec, spurious.probe.w)),
     desired: scrEffects(classDifference(texts.codes, byLabel), decoderProjection(W_dec, desired.probe.w)),
   };
+  const paddingOf =
+    saebenchCompatible && padding
+      ? (rows: Uint32Array) =>
+          encodedPadding(
+            padding.length,
+            Array.from(rows, (row) => texts.tokens[row]!),
+            padding.codesOfZero,
+          )
+      : undefined;
   const curve = scr({
     probes: { biased: biased.probe, desired: desired.probe, spurious: spurious.probe },
     effects,
@@ -160,18 +170,11 @@ export function debiasCurve(
     W_dec,
     n_values,
     ...(saebenchCompatible && { select: topFeaturesSaeBench }),
-    ...(saebenchCompatible &&
-      padding && {
-        padding: encodedPadding(
-          padding.length,
-          Array.from(test.rows, (row) => texts.tokens[row]!),
-          padding.codesOfZero,
-        ),
-      }),
+    ...(paddingOf && { padding: paddingOf(test.rows) }),
   });
-  const scorer = new FlagScorer({ texts, W_dec, biased, plan: biasedPlan, test });
-  const scr_random = n_values.map((n) => {
-    const { accuracy } = scorer.ablated(randomFeatures(texts.codes, n, sets.seed));
+  const scorer = new FlagScorer({ texts, W_dec, biased, plan: biasedPlan, test, padding: paddingOf });
+  const scr_random = curve.points.map(({ features }) => {
+    const { accuracy } = scorer.ablated(randomFeatures(texts.codes, features.length, sets.seed));
     return scrScore({ ...curve.dir1, A_ablated: accuracy });
   });
   return { scr: curve, scr_random, effects, attribute_difference, scorer };
@@ -190,7 +193,10 @@ export function debiasEnsemble(
     const { scores, probe } = scorer.retrained(list);
     return { flags: list, ablated: scorer.ablated(list), retrained: scores, retrained_probe: probe.probe };
   };
+  const random = (n: number): Shift => shift(randomFeatures(texts.codes, n, probes.sets.seed));
   const suggested = topFeatures(effects.spurious, SUGGESTED);
+  const shift_suggested = shift(topFeatures(effects.spurious, shift_n));
+  const shift_flagged = flags && flags.length > 0 ? shift(flags) : null;
   return {
     scr,
     scr_random,
@@ -199,8 +205,9 @@ export function debiasEnsemble(
       effect: effects.spurious[feature]!,
       label_effect: effects.desired[feature]!,
     })),
-    shift_suggested: shift(topFeatures(effects.spurious, shift_n)),
-    shift_random: shift(randomFeatures(texts.codes, shift_n, probes.sets.seed)),
-    shift_flagged: flags && flags.length > 0 ? shift(flags) : null,
+    shift_suggested,
+    shift_random: random(shift_suggested.flags.length),
+    shift_flagged,
+    shift_flagged_random: shift_flagged && random(shift_flagged.flags.length),
   };
 }

@@ -1,5 +1,5 @@
 // From flags to a verdict, at the speed of a click: what the biased probe says once the flagged features are gone, and what it says when it may learn anew without them (SHIFT, arXiv 2403.19647).
-import { ablatedLogits, ablatedRows } from "./ablation.ts";
+import { ablatedLogits, ablatedRows, type EncodedPadding } from "./ablation.ts";
 import { type CellScores, cellScores } from "./cells.ts";
 import { type CodeColumns, codeColumns } from "./codeColumns.ts";
 import { decoderProjection } from "./effects.ts";
@@ -19,6 +19,8 @@ export interface FlagScorerInput {
   readonly settings?: ProbeSettings;
   /** The balanced test set. Its rows, and those of the plan, are rows of `texts`. */
   readonly test: GroupedExamples;
+  /** Of rows of `texts`, in their order; `saebench_compatible`. */
+  readonly padding?: ((rows: Uint32Array) => EncodedPadding) | undefined;
 }
 
 /** Made once for a probe; then any set of flags costs no more than the flagged features' own entries. */
@@ -27,27 +29,29 @@ export class FlagScorer {
   readonly #base: Float64Array;
   readonly #projection: Float64Array;
   readonly #testColumns: CodeColumns;
+  readonly #testPadding: EncodedPadding | undefined;
   #learning: Learning | undefined;
 
   constructor(input: FlagScorerInput) {
-    const { texts, W_dec, biased, test } = input;
+    const { texts, W_dec, biased, test, padding } = input;
     this.#input = input;
     this.#base = logits(biased.probe, test.x, test.rows);
     this.#projection = decoderProjection(W_dec, biased.probe.w);
     this.#testColumns = codeColumns(texts.codes, test.rows);
+    this.#testPadding = padding?.(test.rows);
   }
 
   /** The probe as it is, on activations without the flagged features. No flags: the probe's own scores. */
   ablated(flags: Iterable<number>): CellScores {
-    return this.#score(ablatedLogits(this.#base, this.#testColumns, this.#projection, flags));
+    return this.#score(ablatedLogits(this.#base, this.#testColumns, this.#projection, flags, this.#testPadding));
   }
 
   /** A probe trained anew, by the same plan, on the still biased data without the flagged features. */
   retrained(flags: Iterable<number>): { readonly probe: TrainedProbe; readonly scores: CellScores } {
-    const { texts, W_dec, plan, settings = probeDefaults, test } = this.#input;
+    const { texts, W_dec, plan, settings = probeDefaults, test, padding } = this.#input;
     this.#learning ??= learningRows(texts, [plan.train.rows, plan.selection.rows, test.rows]);
     const { rows, columns, position } = this.#learning;
-    const x = ablatedRows(texts.activations, rows, columns, W_dec, flags);
+    const x = ablatedRows(texts.activations, rows, columns, W_dec, flags, padding?.(rows));
     const moved = (examples: Examples): Examples => ({
       x,
       rows: examples.rows.map((row) => position.get(row)!),

@@ -121,13 +121,12 @@ export const debiasHost = {
     },
     detail: browser.detail,
     annotate: { params: annotation, result: nothing },
-    undo: browser.undo,
     retrain: { params: nothing, result: debiasVerdict },
     /** Long: pools the texts for the run's other ensembles. */
     compare: { params: nothing, result: debiasState },
     /** Saves the report in the run folder (long) and offers to open it. */
     saveReport: { params: nothing, result: savedFile },
-    /** The same with the debiased probe of the flags. */
+    /** The same with the debiased probe of the flags: the first seed's. */
     saveProbe: { params: nothing, result: savedFile },
     browse: { params: z.object({ feature: z.number().int() }), result: nothing },
   },

@@ -118,6 +118,9 @@ export const triedToken = z.object({
   features: z.array(z.object({ feature: z.number().int(), value: z.number() })),
 });
 
+/** Code of the error that an ensemble's index is whole and its annotations.json is not: to build the index anew would be no help. */
+export const ANNOTATIONS_DAMAGED = 1;
+
 /** The webview asks, the host answers. */
 export const featureBrowserHost = {
   requests: {

@@ -97,6 +97,16 @@ export const intervention = z.object({
 });
 export type Intervention = z.infer<typeof intervention>;
 
+/** What an intervention calls a feature; kept with the list, since the service may not be there to ask. */
+export const featureName = z.object({
+  feature: z.number().int(),
+  member: z.number().int(),
+  index: z.number().int(),
+  label: z.string(),
+  tokens: z.array(z.object({ text: z.string() })),
+});
+export type FeatureName = z.infer<typeof featureName>;
+
 const shownToken = z.object({ id: z.number().int(), text: z.string(), original: z.number(), changed: z.number() });
 export type ShownToken = z.infer<typeof shownToken>;
 
@@ -145,6 +155,9 @@ export const comparison = z.object({
 });
 export type Comparison = z.infer<typeof comparison>;
 
+/** A text that is read from its beginning; of jsonl, csv and tsv its cells. */
+const wholeText = z.object({ text: z.string(), kind: documentKind });
+
 const about = z.object({ ensemble: z.string() });
 const prompt = about.extend({ text: z.string(), interventions: z.array(intervention) });
 
@@ -184,7 +197,7 @@ export const inspectionRequests = {
   /** Ends when both sides have; `generated` tells of every token by `stream`. */
   generate: { params: prompt.extend({ options: generateOptions, stream: z.string() }), result: z.object({}) },
   compare: {
-    params: about.extend({ a: z.string(), b: z.string(), limit: z.number().int() }),
+    params: about.extend({ a: wholeText, b: wholeText, limit: z.number().int() }),
     result: comparison,
   },
   /** What fires on a text, in words. */
@@ -200,7 +213,7 @@ export const nextTokenHost = {
         title: z.string(),
         text: z.string().nullable(),
         reason: z.string(),
-        interventions: z.array(shownIntervention()),
+        ...keptInterventions(),
       }),
     },
     nextToken: { params: z.object({ interventions: z.array(intervention) }), result: nextTokens },
@@ -212,7 +225,7 @@ export const nextTokenHost = {
     /** Keeps the list, so that it is there again after a reload. */
     keep: { params: z.object({ interventions: z.array(shownIntervention()) }), result: z.object({}) },
     /** Lets a person choose features; null where they chose none. */
-    choose: { params: z.object({}), result: z.object({ features: z.array(z.number().int()) }).nullable() },
+    choose: { params: z.object({}), result: z.object({ names: z.array(featureName) }).nullable() },
     show: { params: z.object({ feature: z.number().int() }), result: z.object({}) },
   },
   notifications: {},
@@ -226,9 +239,14 @@ export const nextTokenView = {
     cursor: z.object({ text: z.string().nullable(), reason: z.string(), title: z.string() }),
     generated,
     /** Another ensemble, with the list of interventions that is kept for it. */
-    ensemble: z.object({ title: z.string(), interventions: z.array(shownIntervention()) }),
-    /** Another intervention, from a hover or a tree. */
-    add: z.object({ features: z.array(z.number().int()), kind: intervention.shape.kind, value: z.number() }),
+    ensemble: z.object({ title: z.string(), ...keptInterventions() }),
+    /** Another intervention, from a hover or a tree. `names`: as far as they are known. */
+    add: z.object({
+      features: z.array(z.number().int()),
+      names: z.array(featureName),
+      kind: intervention.shape.kind,
+      value: z.number(),
+    }),
     annotationsChanged: z.object({}),
   },
 } as const;
@@ -236,5 +254,9 @@ export const nextTokenView = {
 /** An intervention with its switch. */
 function shownIntervention() {
   return intervention.extend({ on: z.boolean() });
+}
+/** A list of interventions with the names of its features. */
+function keptInterventions() {
+  return { interventions: z.array(shownIntervention()), names: z.array(featureName) };
 }
 export type ShownIntervention = z.infer<ReturnType<typeof shownIntervention>>;

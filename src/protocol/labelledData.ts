@@ -18,6 +18,9 @@ export const labelledQuestion = z.object({
   attribute: z.boolean(),
 });
 
+/** Texts that a cell must have at least, in either file; `test` is 0 where texts are held out of the first. */
+const leastTexts = z.object({ train: z.number().int(), test: z.number().int() });
+
 export const labelledData = z.object({
   trainFile: z.string(),
   testFile: z.string().nullable(),
@@ -30,6 +33,8 @@ export const labelledData = z.object({
   ),
   /** What was left out, in words: empty texts, texts that came before; "" where nothing was. */
   leftOut: z.string(),
+  /** What a debiasing needs of the cells in which label and attribute agree, and of the others. */
+  least: z.object({ agree: leastTexts, differ: leastTexts }),
 });
 export type LabelledData = z.infer<typeof labelledData>;
 

@@ -10,6 +10,8 @@ export const reportTable = z.object({
       better: z.enum(["higher", "lower"]).nullable(),
       /** In the paper's own table. */
       paper: z.boolean(),
+      /** How it is computed, in a sentence. */
+      about: z.string(),
     }),
   ),
   rows: z.array(

@@ -20,7 +20,10 @@ export type Handlers<C extends Contract> = {
 const invalidParams = -32602;
 const failed = -32000;
 
-/** Answers a contract's requests. A handler's error travels as its message; wrong parameters never reach a handler. */
+/**
+ * Answers a contract's requests. A handler's error travels as its message, a ResponseError with its code as well, however
+ * often it is passed on; wrong parameters never reach a handler.
+ */
 export function answer<C extends Contract>(connection: MessageConnection, contract: C, handlers: Handlers<C>): void {
   for (const [name, { params: schema }] of Object.entries(contract.requests)) {
     connection.onRequest(name, async (raw: unknown, token) => {
@@ -32,6 +35,7 @@ export function answer<C extends Contract>(connection: MessageConnection, contra
         const handler = handlers[name as keyof Requests<C>] as (params: unknown, signal: AbortSignal) => unknown;
         return await handler(params.data, abort.signal);
       } catch (error) {
+        if (error instanceof ResponseError) return error;
         return new ResponseError(failed, error instanceof Error ? error.message : String(error));
       }
     });

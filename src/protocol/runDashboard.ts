@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
+import { runEvent } from "./runEvents.ts";
 import { runEntry } from "./service.ts";
 
 export const dashboardHost = {
@@ -22,8 +23,8 @@ export const dashboardHost = {
 export const dashboardView = {
   requests: {},
   notifications: {
-    /** Lines of the run's events file, from its beginning on, then as they are written. */
-    events: z.object({ lines: z.array(z.string()) }),
+    /** What the run's events file has, from its beginning on, then as it is written. */
+    events: z.object({ events: z.array(runEvent) }),
     runChanged: z.object({ run: runEntry, report: reportTable.nullable() }),
   },
 } as const satisfies Contract;

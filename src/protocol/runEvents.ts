@@ -1,57 +1,67 @@
-// Events that a job writes to its run folder, one JSON a line, and everyone who watches it reads: terminal, tree, dashboard.
+// Events that a job writes to its run folder, one JSON a line, and everyone who watches it reads: terminal, tree, dashboard. Shapes only.
+import * as z from "zod";
 
 /** Jobs in the order in which they build on each other. */
 export const jobKinds = ["harvest", "train", "evaluate", "index", "debias", "concepts"] as const;
 export type JobKind = (typeof jobKinds)[number];
-export type RunState = "queued" | "running" | "stopped" | "failed" | "done";
+export const runStates = ["queued", "running", "stopped", "failed", "done"] as const;
+export type RunState = (typeof runStates)[number];
 
 /** Progress of one stage of a job. */
-export interface ProgressEvent {
-  readonly type: "progress";
+const progressEvent = z.object({
+  type: z.literal("progress"),
   /** What is going on, for people: "harvest", "train bagging", … */
-  readonly stage: string;
-  readonly done: number;
-  readonly total: number;
+  stage: z.string(),
+  done: z.number(),
+  total: z.number(),
   /** What is counted: "tokens", "features", … */
-  readonly unit: string;
+  unit: z.string(),
   /** Units a second, of late; null while unknown. */
-  readonly rate: number | null;
+  rate: z.number().nullable(),
   /** Seconds left; null while unknown. */
-  readonly eta: number | null;
-}
+  eta: z.number().nullable(),
+});
+export type ProgressEvent = z.infer<typeof progressEvent>;
+
+/** A number of a training: null where it was no number any more, which JSON can't say otherwise. */
+const number = z.number().nullable();
+const trainMemberNumbers = z.object({
+  member: z.number().int(),
+  loss: number,
+  mse: number,
+  l0: number,
+  explained_variance: number,
+  /** Share of dead latents. */
+  dead: number,
+  lr: number,
+});
+export type TrainMemberNumbers = Readonly<z.infer<typeof trainMemberNumbers>>;
 
 /** Numbers of one training step, one entry a member. */
-export interface TrainEvent {
-  readonly type: "train";
-  readonly stage: string;
-  readonly step: number;
+const trainEvent = z.object({
+  type: z.literal("train"),
+  stage: z.string(),
+  step: z.number(),
   /** Tokens seen so far by these members. */
-  readonly tokens: number;
-  readonly members: readonly TrainMemberNumbers[];
-}
+  tokens: z.number(),
+  members: z.array(trainMemberNumbers).readonly(),
+});
+export type TrainEvent = z.infer<typeof trainEvent>;
 
-export interface TrainMemberNumbers {
-  readonly member: number;
-  readonly loss: number;
-  readonly mse: number;
-  readonly l0: number;
-  readonly explained_variance: number;
-  /** Share of dead latents. */
-  readonly dead: number;
-  readonly lr: number;
-}
+const logEvent = z.object({
+  type: z.literal("log"),
+  level: z.enum(["info", "warning", "error"]),
+  message: z.string(),
+});
 
-export interface LogEvent {
-  readonly type: "log";
-  readonly level: "info" | "warning" | "error";
-  readonly message: string;
-}
-
-export interface StateEvent {
-  readonly type: "state";
-  readonly state: RunState;
-  readonly reason?: string;
-}
+const stateEvent = z.object({ type: z.literal("state"), state: z.enum(runStates), reason: z.string().optional() });
 
 /** `time` is milliseconds since 1970. */
-export type RunEvent = { readonly time: number } & (ProgressEvent | TrainEvent | LogEvent | StateEvent);
+const time = z.object({ time: z.number() });
+export const runEvent = z.discriminatedUnion("type", [
+  time.extend(progressEvent.shape),
+  time.extend(trainEvent.shape),
+  time.extend(logEvent.shape),
+  time.extend(stateEvent.shape),
+]);
+export type RunEvent = z.infer<typeof runEvent>;

@@ -8,7 +8,7 @@ import { generated, inspectionRequests } from "./inspection.ts";
 import { probingProgress, savedFile } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
-import { jobKinds } from "./runEvents.ts";
+import { jobKinds, runEvent } from "./runEvents.ts";
 import { tensorFile, tensorStatistics } from "./tensorFile.ts";
 
 const progress = z.object({
@@ -132,13 +132,14 @@ export const service = {
     },
     /** Copies the demo's experiment into a folder; its path. */
     createDemo: { params: z.object({ folder: z.string() }), result: z.object({ experiment: z.string() }) },
-    /** The run folder's events from a byte on, as JSON lines. */
+    /** The run folder's events from a byte on; lines that are none (torn by a crash) are left out. */
     events: {
       params: z.object({ folder: z.string(), from: z.number().int() }),
       result: z.object({
-        lines: z.array(z.string()),
+        events: z.array(runEvent),
+        /** The byte after them. */
         next: z.number().int(),
-        /** The run's state and its reason after these lines, whatever they say: a killed process says nothing. */
+        /** The run's state and its reason after these events, whatever they say: a killed process says nothing. */
         state: runEntry.shape.state,
         reason: z.string().nullable(),
       }),

@@ -1,6 +1,7 @@
 // An ensemble seen as one dictionary (arXiv 2505.16077, Proposition 3.1): one decoder and one bias that turn the ensemble's codes into its reconstruction.
 import { decoderNorms } from "./encode.ts";
 import { type Ensemble, ensembleWidth, memberOffsets } from "./ensemble.ts";
+import { normalisesTokens } from "./normalise.ts";
 import type { NormalizeActivations } from "./sae.ts";
 
 export interface CombinedDecoder {
@@ -12,9 +13,7 @@ export interface CombinedDecoder {
 
 /** The first member that normalises each token: its bias depends on the token, so no one decoder stands for it. null: none. */
 export function normalisingMember({ members }: Ensemble): { member: number; how: NormalizeActivations } | null {
-  const member = members.findIndex(({ config }) =>
-    ["constant_norm_rescale", "layer_norm"].includes(config.normalize_activations),
-  );
+  const member = members.findIndex(({ config }) => normalisesTokens(config.normalize_activations));
   return member < 0 ? null : { member, how: members[member]!.config.normalize_activations };
 }
 
@@ -28,8 +27,20 @@ export function combinedDecoder(ensemble: Ensemble): CombinedDecoder {
     throw new RangeError(`member ${normalising.member} normalises each token (${normalising.how}): no one decoder`);
   }
   const d = ensemble.members[0]!.config.d_in;
-  const W_dec = new Float32Array(ensembleWidth(ensemble) * d);
   const b_dec = new Float64Array(d);
+  ensemble.members.forEach(({ weights }, member) => {
+    for (let j = 0; j < d; j++) b_dec[j]! += ensemble.weights[member]! * weights.b_dec[j]!;
+  });
+  return { W_dec: combinedRows(ensemble), b_dec: new Float32Array(b_dec) };
+}
+
+/**
+ * The combined W_dec [J·F, d] alone. Where members normalise each token it is what codes in units of the activation
+ * (activationUnits.ts) multiply.
+ */
+export function combinedRows(ensemble: Ensemble): Float32Array {
+  const d = ensemble.members[0]!.config.d_in;
+  const W_dec = new Float32Array(ensembleWidth(ensemble) * d);
   const offsets = memberOffsets(ensemble);
   ensemble.members.forEach(({ config, weights }, member) => {
     const norms = config.rescale_acts_by_decoder_norm ? decoderNorms(weights, d) : null;
@@ -37,7 +48,6 @@ export function combinedDecoder(ensemble: Ensemble): CombinedDecoder {
     for (let at = 0; at < weights.W_dec.length; at++) {
       W_dec[start + at] = weights.W_dec[at]! / (norms?.[Math.floor(at / d)] ?? 1);
     }
-    for (let j = 0; j < d; j++) b_dec[j]! += ensemble.weights[member]! * weights.b_dec[j]!;
   });
-  return { W_dec, b_dec: new Float32Array(b_dec) };
+  return W_dec;
 }

@@ -16,31 +16,38 @@ export interface Normalised {
 
 /** "expected_average_only_in" is folded into the weights when training ends, so it does nothing here. */
 export function normalise(x: Float32Array, rows: number, d: number, how: NormalizeActivations): Normalised {
-  const result = {
-    x: new Float64Array(rows * d),
-    scale: new Float64Array(rows).fill(1),
-    shift: new Float64Array(rows),
-  };
+  const result = { x: new Float64Array(rows * d), scale: new Float64Array(rows), shift: new Float64Array(rows) };
   for (let t = 0; t < rows; t++) {
     const row = x.subarray(t * d, (t + 1) * d);
-    let factor = 1;
-    if (how === "constant_norm_rescale") {
-      let squares = 0;
-      for (const value of row) squares += value * value;
-      // A row of zeros has no direction: it stays zero, and so does its reconstruction (SAELens: NaN).
-      factor = squares > 0 ? Math.sqrt(d / squares) : 0;
-      result.scale[t] = Math.sqrt(squares / d);
-    } else if (how === "layer_norm") {
-      let mean = 0;
-      for (const value of row) mean += value / d;
-      let squares = 0;
-      for (const value of row) squares += (value - mean) ** 2;
-      const deviation = Math.sqrt(squares / (d - 1));
-      factor = 1 / (deviation + LAYER_NORM_EPS);
-      result.scale[t] = deviation;
-      result.shift[t] = mean;
-    }
-    for (let j = 0; j < d; j++) result.x[t * d + j] = (row[j]! - result.shift[t]!) * factor;
+    const { factor, scale, shift } = normalisation(row, how);
+    result.scale[t] = scale;
+    result.shift[t] = shift;
+    for (let j = 0; j < d; j++) result.x[t * d + j] = (row[j]! - shift) * factor;
   }
   return result;
+}
+
+/** Of one row [d]: normalised it is (x − shift)·factor, and out·scale + shift undoes that. */
+export function normalisation(
+  row: ArrayLike<number>,
+  how: NormalizeActivations,
+): { readonly factor: number; readonly scale: number; readonly shift: number } {
+  const d = row.length;
+  let squares = 0;
+  if (how === "constant_norm_rescale") {
+    for (let j = 0; j < d; j++) squares += row[j]! * row[j]!;
+    // A row of zeros has no direction: it stays zero, and so does its reconstruction (SAELens: NaN).
+    return { factor: squares > 0 ? Math.sqrt(d / squares) : 0, scale: Math.sqrt(squares / d), shift: 0 };
+  }
+  if (how !== "layer_norm") return { factor: 1, scale: 1, shift: 0 };
+  let mean = 0;
+  for (let j = 0; j < d; j++) mean += row[j]! / d;
+  for (let j = 0; j < d; j++) squares += (row[j]! - mean) ** 2;
+  const deviation = Math.sqrt(squares / (d - 1));
+  return { factor: 1 / (deviation + LAYER_NORM_EPS), scale: deviation, shift: mean };
+}
+
+/** Whether each token is scaled by a number of its own, so that a code's share of the reconstruction depends on its token. */
+export function normalisesTokens(how: NormalizeActivations): boolean {
+  return how === "constant_norm_rescale" || how === "layer_norm";
 }

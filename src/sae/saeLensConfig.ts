@@ -136,6 +136,9 @@ function checked(config: ConfigFile, file: string): { config: SaeConfig; skip: b
   }
   const { architecture } = known;
   if (known.transcoder && config.d_out === undefined) refuse("d_out", "nothing", `the width that a ${name} writes`);
+  if (known.transcoder && config.apply_b_dec_to_input) {
+    refuse("apply_b_dec_to_input", "true", `false: the b_dec of a ${name} is of what it writes`);
+  }
   const reshape = config.reshape_activations ?? "none";
   if (reshape !== "none" && reshape !== "hook_z") refuse("reshape_activations", reshape, "none or hook_z");
   const dtype = config.dtype.replace("torch.", "");
@@ -162,7 +165,7 @@ function checked(config: ConfigFile, file: string): { config: SaeConfig; skip: b
     ...(reshape === "hook_z" ? { reshape_activations: "hook_z" } : {}),
     ...(isTopk ? { k: config.k!, rescale_acts_by_decoder_norm: config.rescale_acts_by_decoder_norm ?? false } : {}),
     ...(widths ? { matryoshka_widths: widths } : {}),
-    apply_b_dec_to_input: config.apply_b_dec_to_input ?? true,
+    apply_b_dec_to_input: config.apply_b_dec_to_input ?? !known.transcoder,
     normalize_activations,
     dtype: "float32",
     metadata: (config.metadata ?? {}) as SaeMetadata,

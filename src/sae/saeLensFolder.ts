@@ -14,7 +14,8 @@ import {
   writeSafetensors,
 } from "../formats/safetensors.ts";
 import { eachPiece } from "../formats/tensorPieces.ts";
-import { allFinite, turnRows } from "../formats/transpose.ts";
+import { allFinite } from "../formats/transpose.ts";
+import { turnedTensor } from "../formats/turnedTensor.ts";
 import { checkFinite } from "./parameters.ts";
 import { type ParameterName, parameterNames, type Sae, type SaeConfig, type SaeWeights } from "./sae.ts";
 import { formatSaeLensConfig, parseSaeLensConfig } from "./saeLensConfig.ts";
@@ -122,19 +123,12 @@ async function readPlain(file: Safetensors, name: ParameterName, config: SaeConf
   return values;
 }
 
-/** W_enc, [d, F] in the file, looked through and turned to rows of features while it is read. */
-async function readEncoder(file: Safetensors, config: SaeConfig): Promise<Float32Array> {
-  const { d_in: d, d_sae: F } = config;
+/** W_enc, [d, F] in the file, as rows of features. */
+async function readEncoder(file: Safetensors, { d_in: d, d_sae: F }: SaeConfig): Promise<Float32Array> {
   floatEntryOf(file, "W_enc", [d, F]);
-  const W_enc = new Float32Array(F * d);
-  let finite = true;
-  let row = 0;
-  await eachPiece(file, "W_enc", { row: F }, (piece) => {
-    if (!turnRows(piece, F, W_enc, d, row)) finite = false;
-    row += piece.length / F;
-  });
-  if (!finite) checkFinite(file.path, "W_enc", W_enc);
-  return W_enc;
+  const { values, finite } = await turnedTensor(file, "W_enc");
+  if (!finite) checkFinite(file.path, "W_enc", values);
+  return values;
 }
 
 /** A tensor that the architecture doesn't use (a threshold beside a standard) would be lost silently. */

@@ -1,5 +1,5 @@
 // What the editor says of SAEs that were imported: a line for each, and its warnings, by names that tell them apart.
-import type { ImportedMember } from "../jobs/importSaes.ts";
+import { type ImportedMember, whatItIs } from "../jobs/importSaes.ts";
 
 /** Each line and each warning begins with its SAE's folder and file. */
 export function importMessages(members: readonly ImportedMember[]): { lines: string[]; warnings: string[] } {
@@ -9,7 +9,7 @@ export function importMessages(members: readonly ImportedMember[]): { lines: str
       explained_variance === null || l0 === null
         ? ""
         : `, explained variance ${explained_variance.toFixed(3)}, L0 ${l0.toFixed(1)}`;
-    return `${names[j]}: ${layout}, ${architecture}, ${d_in} → ${d_sae}${numbers}`;
+    return `${names[j]}: ${whatItIs({ layout, architecture })}, ${d_in} → ${d_sae}${numbers}`;
   });
   const warnings = members.flatMap((member, j) => member.warnings.map((warning) => `${names[j]}: ${warning}`));
   return { lines, warnings };

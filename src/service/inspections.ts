@@ -165,10 +165,14 @@ export class Inspections {
 
   async compare({ ensemble, a, b, limit }: Question<"compare">, signal: AbortSignal): Answer<"compare"> {
     return this.#use(ensemble, async (inspection) => {
-      // Line ends are "\n" for the model, as in a document that is inspected.
-      const read = (text: string) => inspection.readFeatures(text.replaceAll("\r\n", "\n"), signal);
-      const [first, second] = [await read(a), await read(b)];
-      const differences = compareFeatures(first.tokens, second.tokens);
+      // Texts and line ends as in a document that is inspected.
+      const read = async ({ text, kind }: typeof a) => {
+        const tokens = [];
+        for (const piece of piecesOf(text, kind, { start: 0, end: text.length }).pieces)
+          tokens.push(...(await inspection.readFeatures(piece.text, signal)).tokens);
+        return tokens;
+      };
+      const differences = compareFeatures(await read(a), await read(b));
       const shownOnes = differences.slice(0, limit);
       const rows = (await this.#index(ensemble)).rows(shownOnes.map(({ feature }) => feature));
       return {

@@ -1,5 +1,6 @@
 // A labelled file as a person chooses from it: its columns, guessed by name and content, and how many texts each pair of values has.
 import { stat } from "node:fs/promises";
+import { leastTexts } from "../data/fourCells.ts";
 import { type LabelledTexts, leftOut, readLabelledTexts } from "../data/labelledTexts.ts";
 import { columnNames, readRecords } from "../data/records.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -50,6 +51,7 @@ export async function describeLabelled(question: LabelledQuestion): Promise<Labe
       empty: train.empty + (test?.empty ?? 0),
       repeated: train.repeated + (test?.repeated ?? 0),
     }),
+    least: { agree: leastTexts(true, test === null), differ: leastTexts(false, test === null) },
   };
 }
 

@@ -2,12 +2,13 @@
 import { copyFileSync, existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
-import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
+import { createMessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { parseLabel } from "../features/labelling.ts";
 import { InputError } from "../formats/inputError.ts";
 import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
 import { demoPath } from "../jobs/demoData.ts";
+import { parseEvent } from "../jobs/eventLog.ts";
 import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
 import { importSaes, localSaes } from "../jobs/importSaes.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
@@ -18,13 +19,15 @@ import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { sourcePlace } from "../jobs/sourceText.ts";
 import { modelSize } from "../model/modelSize.ts";
+import { ANNOTATIONS_DAMAGED } from "../protocol/featureBrowser.ts";
 import { answer, notify } from "../protocol/rpc.ts";
+import type { RunEvent } from "../protocol/runEvents.ts";
 import { service, serviceClient } from "../protocol/service.ts";
 import { openSources, sharedHook } from "../sae/importEnsemble.ts";
 import { Unsaid } from "../sae/layouts/opened.ts";
 import { importMessages } from "./importMessages.ts";
 import { Inspections } from "./inspections.ts";
-import { OpenEnsemble } from "./openEnsembles.ts";
+import { annotationFile, OpenEnsemble } from "./openEnsembles.ts";
 import { Probing } from "./probing.ts";
 import { comparisonTables, readReportTable } from "./reportRows.ts";
 import { RunWatcher, readRun, stateOf } from "./runWatcher.ts";
@@ -49,9 +52,11 @@ const connection = createMessageConnection(
 const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
 const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
-const probing = new Probing(opened, (ensemble, progress) =>
-  notify(connection, serviceClient, "probingProgress", { ensemble, progress }),
-);
+const probing = new Probing({
+  opened,
+  saved,
+  tell: (ensemble, progress) => notify(connection, serviceClient, "probingProgress", { ensemble, progress }),
+});
 
 /** The ensemble opened, kept open until its index is replaced; what failed to open is tried anew next time. */
 async function opened(folder: string): Promise<OpenEnsemble> {
@@ -68,11 +73,18 @@ async function opened(folder: string): Promise<OpenEnsemble> {
   return ensemble;
 }
 
+const within = (folder: string, above: string): boolean => folder === above || folder.startsWith(above + sep);
+
+/** Waits until the flags of what is open in a folder are on disk. */
+async function saved(above: string): Promise<void> {
+  for (const [folder, ensemble] of ensembles) if (within(folder, above)) await (await ensemble).saved();
+}
+
 /** Closes what is open in a folder. */
 async function forget(above: string): Promise<void> {
   probing.forget(above);
   for (const [folder, ensemble] of ensembles) {
-    if (folder !== above && !folder.startsWith(above + sep)) continue;
+    if (!within(folder, above)) continue;
     ensembles.delete(folder);
     (await ensemble.catch(() => undefined))?.close();
   }
@@ -182,7 +194,7 @@ answer(connection, service, {
   events: async ({ folder, from }) => {
     // The state first: what the process wrote before it ended is then among the lines.
     const { state, reason } = stateOf(folder);
-    return { ...(await readEventLines(runPaths(folder).events, from)), state, reason };
+    return { ...(await readEventsFrom(runPaths(folder).events, from)), state, reason };
   },
   report: ({ folder }) => readReportTable(folder),
   setHubToken: ({ token }) => {
@@ -195,7 +207,14 @@ answer(connection, service, {
     const lines = findingLines(await examineMachine(process.cwd()));
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
   },
-  openIndex: async ({ ensemble }) => (await opened(ensemble)).snapshot(true),
+  openIndex: async ({ ensemble }) => {
+    try {
+      return (await opened(ensemble)).snapshot(true);
+    } catch (error) {
+      if (!(error instanceof InputError) || error.file !== join(ensemble, annotationFile)) throw error;
+      throw new ResponseError(ANNOTATIONS_DAMAGED, error.message);
+    }
+  },
   page: async ({ ensemble, query, offset, limit }) => (await opened(ensemble)).page(query, offset, limit),
   detail: async ({ ensemble, feature }) => (await opened(ensemble)).detail(feature),
   annotate: async ({ ensemble, ...edit }) => {
@@ -248,10 +267,10 @@ answer(connection, service, {
   },
 });
 
-/** Whole lines of an events file from a byte on, and where the next ones begin. */
-async function readEventLines(file: string, from: number): Promise<{ lines: string[]; next: number }> {
+/** Events of whole lines of an events file from a byte on, and where the next ones begin. */
+async function readEventsFrom(file: string, from: number): Promise<{ events: RunEvent[]; next: number }> {
   const size = (await stat(file).catch(() => undefined))?.size ?? 0;
-  if (size <= from) return { lines: [], next: from };
+  if (size <= from) return { events: [], next: from };
   const handle = await open(file, "r");
   try {
     const { buffer, bytesRead } = await handle.read(
@@ -261,7 +280,11 @@ async function readEventLines(file: string, from: number): Promise<{ lines: stri
       from,
     );
     const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
-    return { lines: buffer.toString("utf8", 0, end).split("\n").filter(Boolean), next: from + end };
+    const events = buffer
+      .toString("utf8", 0, end)
+      .split("\n")
+      .flatMap((line) => parseEvent(line) ?? []);
+    return { events, next: from + end };
   } finally {
     await handle.close();
   }

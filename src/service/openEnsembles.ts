@@ -207,6 +207,11 @@ export class OpenEnsemble {
     return this.#save();
   }
 
+  /** Resolves when every change made here is on disk. Throws what keeps it from there. */
+  async saved(): Promise<void> {
+    await this.#save();
+  }
+
   /** Takes over annotations that changed on disk; whether they had. */
   async refresh(): Promise<boolean> {
     const time = modified(this.#annotations.path);

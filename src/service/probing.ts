@@ -40,19 +40,22 @@ type Answers = Pick<
   | "conceptsReport"
 >;
 
+export interface ProbingHost {
+  /** An ensemble's index and flags. */
+  readonly opened: (ensemble: string) => Promise<OpenEnsemble>;
+  /** Waits until the flags of all ensembles in a folder are on disk, where a job reads them. */
+  readonly saved: (above: string) => Promise<void>;
+  /** Where long work is. */
+  readonly tell: (ensemble: string, progress: ProbingProgress) => void;
+}
+
 export class Probing {
-  readonly #opened: (ensemble: string) => Promise<OpenEnsemble>;
-  readonly #tell: (ensemble: string, progress: ProbingProgress) => void;
+  readonly #host: ProbingHost;
   readonly #sessions = new Map<string, DebiasSession>();
   readonly #detected = new Map<string, Detected>();
 
-  /** `opened`: an ensemble's index and flags; `tell`: where long work is. */
-  constructor(
-    opened: (ensemble: string) => Promise<OpenEnsemble>,
-    tell: (ensemble: string, progress: ProbingProgress) => void,
-  ) {
-    this.#opened = opened;
-    this.#tell = tell;
+  constructor(host: ProbingHost) {
+    this.#host = host;
   }
 
   /** Drops what is held of the ensembles in a folder: they are replaced or gone. */
@@ -73,7 +76,7 @@ export class Probing {
       return { ...data, trainFile, testFile };
     },
     debiasOpen: async ({ ensemble }) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       return {
         ...heading(open, "Debias"),
         suggested: demoOf(ensemble, demoChoice),
@@ -81,14 +84,14 @@ export class Probing {
       };
     },
     debiasPrepare: async ({ ensemble, choice }, signal) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       await this.#obtained(ensemble, choice, signal);
       const session = await DebiasSession.prepare(ensemble, basename(ensemble), choice, this.#work(ensemble, signal));
       this.#sessions.set(ensemble, session);
       return session.state(open.flagged());
     },
     debiasSuggestions: async ({ ensemble, offset, limit }) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       const session = this.#session(ensemble);
       const features = [...session.suggested.subarray(offset, offset + limit)];
       const first = session.suggested[0];
@@ -99,7 +102,7 @@ export class Probing {
       };
     },
     debiasRetrain: async ({ ensemble }, signal) => {
-      const [session, open] = [this.#session(ensemble), await this.#opened(ensemble)];
+      const [session, open] = [this.#session(ensemble), await this.#host.opened(ensemble)];
       await session.retrain(open.flagged(), signal);
       // Flags may have changed meanwhile.
       return session.verdict(open.flagged());
@@ -107,7 +110,7 @@ export class Probing {
     debiasCompare: async ({ ensemble }, signal) => {
       const session = this.#session(ensemble);
       await session.compare(this.#work(ensemble, signal));
-      return session.state((await this.#opened(ensemble)).flagged());
+      return session.state((await this.#host.opened(ensemble)).flagged());
     },
     debiasReport: async ({ ensemble }, signal) => {
       const path = freeReport(ensemble, "debias");
@@ -120,7 +123,7 @@ export class Probing {
       return { file: join(folder, basename(ensemble), "probe.json") };
     },
     conceptsOpen: async ({ ensemble }) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       const detected = this.#detected.get(ensemble);
       return {
         ...heading(open, "Concepts"),
@@ -129,7 +132,7 @@ export class Probing {
       };
     },
     conceptsDetect: async ({ ensemble, choice }, signal) => {
-      const open = await this.#opened(ensemble);
+      const open = await this.#host.opened(ensemble);
       const runFolder = dirname(dirname(ensemble));
       const { perClass, seeds, columns } = choice;
       const { trainFile, testFile } = await this.#obtained(ensemble, choice, signal);
@@ -161,6 +164,7 @@ export class Probing {
     const session = this.#session(ensemble);
     const runFolder = dirname(dirname(ensemble));
     const ensembles = probeFolder === undefined ? session.ensembles : [basename(ensemble)];
+    await this.#host.saved(runFolder);
     await debias(runFolder, path, {
       ...jobOptions(session.choice, runFolder),
       ensembles,
@@ -195,7 +199,7 @@ export class Probing {
 
   #work(ensemble: string, signal: AbortSignal): DebiasWork {
     const meter = new ProgressMeter(({ stage, done, total, unit, eta }) =>
-      this.#tell(ensemble, { stage, done, total, unit, eta }),
+      this.#host.tell(ensemble, { stage, done, total, unit, eta }),
     );
     return { signal, onProgress: (stage, done, total, unit) => meter.update(stage, done, total, unit) };
   }

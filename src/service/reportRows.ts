@@ -5,7 +5,7 @@ import { type ReportMetric, readReportFile } from "../jobs/reportFile.ts";
 import type { Comparison } from "../protocol/ensembleComparison.ts";
 import type { ReportTable } from "../protocol/reportTable.ts";
 
-const columns = REPORT_COLUMNS.map(({ key, title, better, paper }) => ({ key, title, better, paper }));
+const columns = REPORT_COLUMNS.map(({ key, title, better, paper, about }) => ({ key, title, better, paper, about }));
 
 /** Null where there is no report. */
 export function readReportTable(runFolder: string): ReportTable | null {

@@ -6,6 +6,7 @@ import { type TensorStatistics, tensorStatistics } from "../formats/tensorStatis
 import type { TensorFileView } from "../protocol/tensorFile.ts";
 import { memberFolders } from "../sae/ensembleFolder.ts";
 import { openSources } from "../sae/importEnsemble.ts";
+import { Unsaid } from "../sae/layouts/opened.ts";
 import { architectureWords, notForEnsembles, type Sae } from "../sae/sae.ts";
 import { WEIGHTS } from "../sae/saeLensFolder.ts";
 
@@ -32,6 +33,8 @@ export async function describeTensorFile(path: string): Promise<TensorFileView> 
     if (!isEnsemble && rows.length === 0) throw error;
     // Most files of tensors are no SAE, which is nothing wrong with them.
     if (isEnsemble || isOfSae(path)) about.problem = error.message;
+    else if (error instanceof Unsaid)
+      about.facts.push(["layout", "an SAE that doesn't say how its features fire: Import SAEs… asks"]);
   }
   const metadata = rows.length > 0 && !isEnsemble ? Object.entries(rows[0]!.file.metadata) : [];
   return {
@@ -85,19 +88,24 @@ async function describeSaes(path: string, about: { facts: [string, string][]; wa
 }
 
 function factsOf(sae: Sae, all: readonly Sae[]): [string, string][] {
-  const { architecture, d_in, d_out, k, apply_b_dec_to_input, normalize_activations, metadata } = sae.config;
+  const { d_in, d_out, metadata } = sae.config;
   const same = <T>(of: (one: Sae) => T): string => [...new Set(all.map((one) => String(of(one))))].join(", ");
+  const ofTopk = all.filter(({ config: { architecture, k } }) => k !== undefined && architecture !== "jumprelu");
+  const k = [...new Set(ofTopk.map(({ config }) => config.k))].join(", ");
   const reason = notForEnsembles(sae);
   return [
     ["architecture", same((one) => architectureWords(one.config))],
     ["d_in", d_in.toLocaleString("en-US")],
     ...(d_out === undefined ? [] : [["d_out", d_out.toLocaleString("en-US")] as [string, string]]),
     ["d_sae", same((one) => one.config.d_sae.toLocaleString("en-US"))],
-    ...(k === undefined || architecture === "jumprelu" ? [] : [["k", same((one) => one.config.k)] as [string, string]]),
+    ...(k === "" ? [] : [["k", k] as [string, string]]),
     ["hook_name", metadata.hook_name ?? "not said"],
     ["model_name", metadata.model_name ?? "not said"],
-    ["b_dec", apply_b_dec_to_input ? "subtracted from the input" : "added to the output only"],
-    ["normalize_activations", normalize_activations],
+    [
+      "b_dec",
+      same((one) => (one.config.apply_b_dec_to_input ? "subtracted from the input" : "added to the output only")),
+    ],
+    ["normalize_activations", same((one) => one.config.normalize_activations)],
     ...(reason ? [["in ensembles", `no: ${reason}`] as [string, string]] : []),
   ];
 }

@@ -11,10 +11,13 @@ import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { loadSae } from "../../src/sae/saeLensFolder.ts";
 import { runTiny, writeTinyExperiment } from "../tinyRun.ts";
+import { localHub, put } from "../unit/localHub.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const minutes = 60_000;
 const hook = "blocks.2.hook_resid_post";
+/** On this machine; the windows of the test are told of it by their surroundings. */
+const hub = unavailable ? null : await localHub();
 
 describe("SAEs of others in the editor", {
   skip: unavailable && `SKIPPED: ${unavailable}`,
@@ -30,6 +33,8 @@ describe("SAEs of others in the editor", {
   before(async () => {
     await prepareRealVsCode();
     await writeStrangers();
+    process.env["HF_ENDPOINT"] = hub!.url;
+    process.env["HF_HUB_CACHE"] = join(state, "hub");
     process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
     server = await startVsCode({ vsix: packagedVsix(), state });
     browser = await launchBrowser();
@@ -70,6 +75,14 @@ describe("SAEs of others in the editor", {
       join(workspace, "theirs", "layers.2", "cfg.json"),
       JSON.stringify({ activation: "topk", k, num_latents: F, d_in: d }),
     );
+    const read = (name: string) => readFileSync(join(workspace, "theirs", "layers.2", name));
+    for (const folder of ["layers.2", "another"]) {
+      const files = {
+        [`${folder}/sae.safetensors`]: read("sae.safetensors"),
+        [`${folder}/cfg.json`]: read("cfg.json"),
+      };
+      put(hub!, `someone/${folder}`, files);
+    }
     await writeSafetensors(join(workspace, "stranger.safetensors"), {
       encoder_weights: { shape: [F, d], data: weights.W_enc },
       decoder_weights: { shape: [F, d], data: weights.W_dec },
@@ -86,8 +99,7 @@ describe("SAEs of others in the editor", {
     // Every tensor of this size is read without being asked for.
     await view.locator("tbody svg").nth(3).waitFor();
     assert.equal(await view.locator("tbody tr").count(), 4);
-    await picture("editor-ensemble-json-dark");
-    await inLight(view, "editor-ensemble-json-light");
+    await inBothThemes("editor-ensemble-json");
   });
 
   test("a click on a .safetensors file shows its tensors; what is no SAE of a known layout is no error", async () => {
@@ -96,7 +108,11 @@ describe("SAEs of others in the editor", {
     await view.getByRole("row", { name: /^encoder_weights 320 × 160 F32 200 KiB/ }).waitFor();
     await view.locator("tbody svg").nth(3).waitFor();
     assert.equal(await view.getByRole("alert").count(), 0);
-    await picture("editor-safetensors-dark");
+    await inBothThemes("editor-safetensors");
+    // What it doesn't say is asked for, and nothing before that.
+    await page.locator('.editor-actions .action-label[aria-label^="Import SAEs"]').click();
+    await input().getByText("Import stranger.safetensors").waitFor();
+    await page.keyboard.press("Escape");
   });
 
   test("the palette imports a state dict of no layout: asked how it selects, its hook, model and text", async () => {
@@ -104,7 +120,7 @@ describe("SAEs of others in the editor", {
     await choose("Files or folders…");
     await answer(join(workspace, "stranger.safetensors"), "Import");
     await choose("TopK");
-    await picture("import-asks-dark");
+    await inBothThemes("import-asks");
     await answer("16");
     await answer(hook);
     await answer("stranger");
@@ -114,11 +130,30 @@ describe("SAEs of others in the editor", {
     await toast.waitFor({ timeout: 3 * minutes });
     await toast.getByText(/explained variance 0\.\d+, L0 16\.0/).waitFor();
     await page.locator(".tab", { hasText: "stranger.sae.jsonc" }).waitFor();
-    await picture("import-done-dark");
+    await inBothThemes("import-done");
     const folder = join(workspace, "imported", "stranger");
     const { method, hook: read, provenance } = JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8"));
     assert.deepEqual([method, read, provenance.imported[0].layout], ["single", hook, "state dict, topk"]);
     assert.match(readFileSync(`${folder}.sae.jsonc`, "utf8"), /"architecture": "imported"/);
+    await workbench.command("Notifications: Clear All Notifications");
+  });
+
+  test("the palette bags SAEs of the hub by their names", async () => {
+    await workbench.command("SAE Ensembles: Import SAEs…");
+    await choose("SAEs of the Hugging Face hub…");
+    await answer("someone/layers.2/layers.2 someone/another/another");
+    // The first says its hook by its folder's name.
+    await input().getByText("What to call the ensemble").waitFor();
+    assert.equal(await input().locator("input.input").inputValue(), "layers.2");
+    await answer("found");
+    await choose("Demo model");
+    await choose("Demo text");
+    const toast = page.locator(".notification-toast", { hasText: "another/sae.safetensors" });
+    await toast.waitFor({ timeout: 3 * minutes });
+    await picture("import-hub-dark");
+    const { members, provenance } = JSON.parse(readFileSync(join(workspace, "imported/found/ensemble.json"), "utf8"));
+    assert.equal(members.length, 2);
+    assert.match(provenance.imported[1].path, /models--someone--another/);
     await workbench.command("Notifications: Clear All Notifications");
   });
 
@@ -127,7 +162,7 @@ describe("SAEs of others in the editor", {
     // Nothing has run: the view is empty but for a row to drop on.
     const empty = workbench.row("or drop them here");
     await empty.waitFor();
-    await picture("ensembles-empty-dark");
+    await inBothThemes("ensembles-empty");
     await drop(empty, join(workspace, "theirs", "layers.2"));
     await answer("bag of one");
     await choose("Demo model");
@@ -141,7 +176,7 @@ describe("SAEs of others in the editor", {
     await toast.getByRole("button", { name: "Evaluate and Index" }).click();
     const row = workbench.row(/bag of one · single/);
     await row.getByText(/EV 0\.\d+/).waitFor({ timeout: 6 * minutes });
-    await picture("ensembles-imported-dark");
+    await inBothThemes("ensembles-imported");
     // The metrics come first, the index last; a click on a row that doesn't know of it yet opens nothing.
     await workbench.row(/done in/).waitFor({ timeout: 3 * minutes });
     const tab = page.locator(".tab", { hasText: "Features: " });
@@ -173,12 +208,19 @@ describe("SAEs of others in the editor", {
     }
   }
 
-  async function inLight(view: Frame, name: string): Promise<void> {
+  /** The whole window, dark and light. */
+  async function inBothThemes(name: string): Promise<void> {
+    await picture(`${name}-dark`);
     workbench.theme("light");
-    await view.locator("body.vscode-light").waitFor();
-    await picture(name);
+    await page.locator(".monaco-workbench.vs").waitFor();
+    // Webviews are told a moment later than the workbench.
+    for (const frame of page.frames()) {
+      if ((await frame.locator("body[data-vscode-theme-kind]").count()) === 0) continue;
+      await frame.locator('body[data-vscode-theme-kind="vscode-light"]').waitFor();
+    }
+    await picture(`${name}-light`);
     workbench.theme("dark");
-    await view.locator("body.vscode-dark").waitFor();
+    await page.locator(".monaco-workbench.vs-dark").waitFor();
   }
 
   const input = () => page.locator(".quick-input-widget:visible");

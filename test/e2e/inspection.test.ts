@@ -8,6 +8,7 @@ import type { Browser, Frame, Page } from "playwright-core";
 import { packagedVsix } from "../../scripts/packagedVsix.ts";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, themes, Workbench } from "../../scripts/workbench.ts";
+import { hues } from "../../src/extension/editor/palette.ts";
 import { runTiny, writeTinyExperiment } from "../tinyRun.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -16,6 +17,9 @@ const minutes = 60_000;
 const story = `She was a nurse in a small village. 🌧️ Her mother said that she was happy.
 He was a doctor, and his brother was a soldier. Élan.
 `;
+
+/** How the styles begin that tint by the strongest feature, or by the first one that is pinned. */
+const tintOf = (theme: "dark" | "light") => `rgba(${hues[0]![theme].join(", ")}`;
 
 /** What the workbench calls the kinds of colour theme. */
 const workbenchClass = {
@@ -73,14 +77,14 @@ describe("debugging a model in the editor", {
   const picture = (name: string) => page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
   /** Backgrounds of the editor's decorated pieces: how many there are of each colour. */
   const tints = () =>
-    page.evaluate(() => {
+    page.evaluate((tint) => {
       const counts: Record<string, number> = {};
       for (const piece of document.querySelectorAll(".editor-instance .cdr")) {
         const { backgroundColor } = getComputedStyle(piece);
-        if (/^rgba\(55, 148, 255/.test(backgroundColor)) counts[backgroundColor] = (counts[backgroundColor] ?? 0) + 1;
+        if (backgroundColor.startsWith(tint)) counts[backgroundColor] = (counts[backgroundColor] ?? 0) + 1;
       }
       return counts;
-    });
+    }, tintOf("dark"));
   const word = (text: string) => page.locator(".editor-instance .view-line span span", { hasText: text }).first();
 
   /** Points at a word until the hover is there. */
@@ -138,11 +142,11 @@ describe("debugging a model in the editor", {
     await page.keyboard.press("Control+End");
     await page.keyboard.type("The nurse said that");
     await page.waitForFunction(
-      (least) =>
+      ([least, tint]) =>
         [...document.querySelectorAll(".editor-instance .cdr")].filter((piece) =>
-          getComputedStyle(piece).backgroundColor.startsWith("rgba(55, 148, 255"),
+          getComputedStyle(piece).backgroundColor.startsWith(tint),
         ).length > least,
-      before,
+      [before, tintOf("dark")] as const,
     );
   });
 
@@ -163,37 +167,69 @@ describe("debugging a model in the editor", {
       .statusBarItem(/[01]\/\d+ /)
       .first()
       .waitFor();
-    await page.waitForFunction((most) => {
-      const tinted = [...document.querySelectorAll(".editor-instance .cdr")].filter((piece) =>
-        getComputedStyle(piece).backgroundColor.startsWith("rgba(55, 148, 255"),
-      ).length;
-      return tinted > 0 && tinted < most;
-    }, all);
+    await page.waitForFunction(
+      ([most, tint]) => {
+        const tinted = [...document.querySelectorAll(".editor-instance .cdr")].filter((piece) =>
+          getComputedStyle(piece).backgroundColor.startsWith(tint),
+        ).length;
+        return tinted > 0 && tinted < most;
+      },
+      [all, tintOf("dark")] as const,
+    );
     await picture("inspect-tint-dark");
   });
 
-  test("Features Here lists what fires in the selection, and flags live", async () => {
-    const header = page.locator('.pane-header[aria-label^="Features Here"]');
+  const header = () => page.locator('.pane-header[aria-label^="Features Here"]');
+  const pane = () => page.locator(".pane", { has: header() });
+  async function showFeaturesHere(): Promise<void> {
     await workbench.showViews();
-    await header.waitFor();
-    if ((await header.getAttribute("aria-expanded")) === "false") await header.click();
-    const pane = page.locator(".pane", { has: header });
-    await pane.getByText(/features in what was read/).waitFor();
-    const first = pane.locator(".monaco-list-row").first();
+    await header().waitFor();
+    if ((await header().getAttribute("aria-expanded")) === "false") await header().click();
+  }
+
+  test("Features Here lists what fires in the selection, by a ranking of one's choice; a click on a row tints by it", async () => {
+    await showFeaturesHere();
+    const message = (text: RegExp) => pane().getByText(text).waitFor();
+    await message(/features in what was read \(\d+ tokens\), by specificity/);
+    await word("doctor").dblclick();
+    await message(/features in the selection \(\d tokens\), by specificity/);
+    await workbench.command("SAE Ensembles: Rank Features Here By…");
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: "largest activation" }).click();
+    await message(/features in the selection \(\d tokens\), by max/);
+    const rows = pane().locator(".monaco-list-row");
+    const values = (await rows.allInnerTexts()).map((text) => Number(/· ([\d.]+)\s*$/.exec(text)?.[1]));
+    assert.ok(values.length > 1);
+    assert.deepEqual(
+      values,
+      values.toSorted((a, b) => b - a),
+    );
+    const name = /[01]\/\d+/.exec(await rows.nth(1).innerText())![0];
+    await rows.nth(1).click();
+    await workbench.statusBarItem(name).waitFor();
+    await word("doctor").click();
+    await page.keyboard.press("Control+End");
+    await message(/features in what was read \(\d+ tokens\), by max/);
+  });
+
+  test("Features Here flags live, and pins features with colours of their own", async () => {
+    await showFeaturesHere();
+    await workbench.command("SAE Ensembles: Tint by Strongest Feature");
+    const rows = pane();
+    const first = rows.locator(".monaco-list-row").first();
     await first.hover();
     await first.locator('.action-label[aria-label^="Flag"]').click();
     const flags = () => globSync("runs/tiny/ensembles/*/annotations.json", { cwd: workspace });
     while (flags().length === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
     const [file] = flags();
     assert.match(readFileSync(join(workspace, file!), "utf8"), /"flagged":\s*true/);
-    await pane.locator(".monaco-list-row .codicon-flag.custom-view-tree-node-item-icon").first().waitFor();
+    await rows.locator(".monaco-list-row .codicon-flag.custom-view-tree-node-item-icon").first().waitFor();
     // A second one beside it: each has a colour of its own, in the list as in the text.
     for (const place of [1, 2]) {
-      const row = pane.locator(".monaco-list-row").nth(place);
+      const row = rows.locator(".monaco-list-row").nth(place);
       await row.hover();
       await row.locator('.action-label[aria-label^="Pin"]').click();
     }
-    const dots = pane.locator(".codicon-circle-filled.custom-view-tree-node-item-icon");
+    const dots = rows.locator(".codicon-circle-filled.custom-view-tree-node-item-icon");
     await dots.nth(1).waitFor();
     const colors = await dots.evaluateAll((icons) => icons.map((icon) => getComputedStyle(icon).color));
     assert.equal(new Set(colors).size, colors.length);
@@ -202,6 +238,18 @@ describe("debugging a model in the editor", {
       await page.locator(`.monaco-workbench.${workbenchClass[theme]}`).waitFor();
       await hover("doctor");
       await picture(`features-here-${theme}`);
+    }
+    // Strengths as figures, for print and for eyes that do not tell colours apart.
+    await page.mouse.move(5, 5);
+    await page.locator(".monaco-hover:visible").waitFor({ state: "detached" });
+    for (const theme of ["light", "dark"] as const) {
+      workbench.theme(theme, { "saeEnsembles.inspection.strengthMarks": true });
+      await page.locator(`.monaco-workbench.${workbenchClass[theme]}`).waitFor();
+      await page
+        .locator(".editor-instance .view-line", { hasText: /[▁▂▃▄▅▆▇█]/ })
+        .first()
+        .waitFor();
+      await picture(`inspect-marks-${theme}`);
     }
     workbench.theme("dark");
     await page.locator(".monaco-workbench.vs-dark").waitFor();
@@ -270,14 +318,14 @@ describe("debugging a model in the editor", {
       () => document.querySelectorAll(".editor-group-container.active .editor-instance .cdr").length > 8,
     );
     await picture("inspect-jsonl-light");
-    const tinted = await page.evaluate(() => {
+    const tinted = await page.evaluate((tint) => {
       const editor = document.querySelector(".editor-group-container.active .editor-instance")!;
       const line = editor.querySelector(".view-line")!.getBoundingClientRect();
       const lefts = [...editor.querySelectorAll(".cdr")]
-        .filter((piece) => getComputedStyle(piece).backgroundColor.startsWith("rgba(0, 102, 210"))
+        .filter((piece) => getComputedStyle(piece).backgroundColor.startsWith(tint))
         .map((piece) => piece.getBoundingClientRect().left - line.left);
       return Math.min(...lefts);
-    });
+    }, tintOf("light"));
     assert.ok(tinted > 60, "nothing before the cell is tinted");
   });
 
@@ -314,11 +362,37 @@ describe("debugging a model in the editor", {
     await workbench.command("View: Close All Editors");
   });
 
+  test("a file that no editor shows for its size: from the Explorer its first part is inspected, by cell", async () => {
+    const row = JSON.stringify({ id: 7, text: "She was a nurse, and he was a doctor." });
+    writeFileSync(join(workspace, "large.jsonl"), `${row}\n`.repeat(100e6 / (row.length + 1)));
+    await workbench.command("View: Show Explorer");
+    const file = page.locator(".explorer-folders-view .monaco-list-row", { hasText: "large.jsonl" });
+    const tab = page.locator(".tab", { hasText: "large (part 1 of 50).jsonl" });
+    // A menu that is open while the Explorer lists a new file is taken away.
+    for (let shown = false; !shown; ) {
+      await file.click({ button: "right" });
+      await page.locator(".monaco-menu .action-item", { hasText: "Inspect Text" }).click();
+      shown = await tab.waitFor({ timeout: 20_000 }).then(
+        () => true,
+        () => false,
+      );
+    }
+    await workbench.statusBarItem(/part 1 of 50 of the file/).waitFor();
+    await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 8);
+    await picture("inspect-part-light");
+    await workbench.command("SAE Ensembles: Show Another Part of This File…");
+    await page.locator(".quick-input-widget", { hasText: "Part 1 of 50 is shown" }).waitFor();
+    await page.keyboard.press("Enter");
+    await workbench.statusBarItem(/part 2 of 50 of the file/).waitFor();
+    await workbench.command("View: Close All Editors");
+    rmSync(join(workspace, "large.jsonl"));
+  });
+
   test("a notebook without a cell in use: it says to enter one; the button on a cell inspects it", async () => {
     await workbench.openFile("cells.ipynb");
     await page.locator(".notebookOverlay .cell-list-container").waitFor();
     await workbench.command("SAE Ensembles: Inspect Text");
-    await toast("Put the cursor into a cell").waitFor();
+    await toast("Put the cursor into a cell").locator(".codicon-info").waitFor();
     await picture("inspect-notebook-light");
     await dismiss();
     await workbench.command("View: Close All Editors");
@@ -340,5 +414,15 @@ describe("debugging a model in the editor", {
     await page.locator(".quick-input-list .monaco-list-row", { hasText: "Choose Another Ensemble" }).waitFor();
     await picture("inspect-failed-light");
     await page.keyboard.press("Escape");
+    await showFeaturesHere();
+    await pane()
+      .getByText(/This text could not be read:.*nowhere\/model/)
+      .waitFor();
+    await picture("features-here-failed-light");
+    writeFileSync(record, text);
+    await pane().locator(".monaco-list-row", { hasText: "Try Again" }).click();
+    await pane()
+      .getByText(/features in what was read/)
+      .waitFor({ timeout: minutes });
   });
 });

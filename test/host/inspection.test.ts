@@ -1,6 +1,6 @@
 // Runs inspectionSuite.ts inside a real VS Code's extension host, on a workspace with a small trained ensemble, and reports each of its checks as a test.
 import assert from "node:assert/strict";
-import { mkdtempSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
@@ -24,6 +24,7 @@ describe("inspection inside the extension host", {
       index: { methods: ["bagging"], tokens: 10_000 },
     });
     runTiny(workspace);
+    tellWhatIsAsked(join(state, "user"), join(state, "asked.log"));
     results = await runInHost({ suite: "inspectionSuite.ts", state, workspace });
   });
 
@@ -35,3 +36,13 @@ describe("inspection inside the extension host", {
     }
   });
 });
+
+/** Has the service started by a script that writes down all that it is asked: the suite reads it there. */
+function tellWhatIsAsked(userData: string, log: string): void {
+  const script = join(userData, "..", "node.sh");
+  writeFileSync(log, "");
+  writeFileSync(script, `#!/bin/sh\ntee -a '${log}' | '${process.execPath}' "$@"\n`, { mode: 0o755 });
+  mkdirSync(join(userData, "Machine"), { recursive: true });
+  writeFileSync(join(userData, "Machine", "settings.json"), JSON.stringify({ "saeEnsembles.runs.nodePath": script }));
+  process.env["SAE_HOST_ASKED"] = log;
+}

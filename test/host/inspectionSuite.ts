@@ -1,6 +1,6 @@
 // Inspection as extensions see it, inside VS Code's extension host: hovers and marks on every kind of editor, the chat tool, and how long the host was blocked. inspection.test.ts reports it.
 import assert from "node:assert/strict";
-import { renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import * as vscode from "vscode";
@@ -39,6 +39,27 @@ const hoverOn = (document: vscode.TextDocument, word: string) =>
     return card && !card.text.includes("is being read") && card;
   });
 
+interface Asked {
+  readonly id: number;
+  readonly text: string;
+  readonly likelihoods: boolean;
+}
+
+/** What the service was asked of a document, in order; and the questions that were taken back. */
+function askedOf({ uri }: vscode.TextDocument): { questions: Asked[]; cancelled: Set<number> } {
+  const messages = readFileSync(process.env["SAE_HOST_ASKED"]!, "utf8")
+    .split(/Content-Length: \d+\r\n\r\n/)
+    .filter((body) => body.endsWith("}"))
+    .map((body) => JSON.parse(body) as { id: number; method: string; params: Record<string, unknown> });
+  const questions = messages
+    .filter(({ method, params }) => method === "inspect" && params["document"] === uri.toString())
+    .map(({ id, params }) => ({ id, ...(params as { text: string; likelihoods: boolean }) }));
+  const cancelled = messages
+    .filter(({ method }) => method === "$/cancelRequest")
+    .map(({ params }) => Number(params["id"]));
+  return { questions, cancelled: new Set(cancelled) };
+}
+
 check("a text that is inspected has hovers: features with what to do, token, probability and rank", async () => {
   const document = await show("story.txt", "She was a nurse, and he was a doctor.\n");
   assert.equal(await hover(document, new vscode.Position(0, 10)), undefined);
@@ -61,6 +82,52 @@ check("an edit is read again, and undoing it as well", async () => {
   const { text } = await hoverOn(document, "doctor");
   assert.match(text, /rank/);
   assert.equal(document.getText().includes("soldier"), false);
+});
+
+check(
+  "a burst of edits is one question, about the last text; what is being read when an edit comes is taken back",
+  async () => {
+    const document = await show("burst.txt", "The soldier read a book.\n");
+    await inspect();
+    await hoverOn(document, "soldier");
+    const before = askedOf(document).questions.length;
+    const editor = vscode.window.activeTextEditor!;
+    const end = () => document.positionAt(document.getText().length);
+    const edits = 40;
+    for (let typed = 0; typed < edits; typed++) await editor.edit((edit) => edit.insert(end(), typed % 5 ? "e" : " h"));
+    await editor.edit((edit) => edit.insert(end(), " doctor"));
+    await hoverOn(document, "doctor");
+    const { questions } = askedOf(document);
+    const texts = new Set(questions.slice(before).map(({ text }) => text));
+    assert.equal([...texts].at(-1), document.getText());
+    assert.ok(texts.size <= edits / 8, `${texts.size} texts were asked about for ${edits} edits`);
+    note(`${edits} edits in a burst: ${texts.size} text asked about`);
+
+    const words = Array.from({ length: 900 }, (_, i) => `w${(i * i * 7919) % 997}`).join(" ");
+    const long = await show("long-burst.txt", `${words} river\n`);
+    await inspect();
+    await vscode.window.activeTextEditor!.edit((edit) => edit.insert(new vscode.Position(0, 0), "Now "));
+    await hoverOn(long, "Now");
+    const asked = askedOf(long);
+    assert.ok(asked.cancelled.has(asked.questions[0]!.id), "the text before the edit");
+    assert.equal(asked.cancelled.has(asked.questions.at(-1)!.id), false);
+  },
+);
+
+check("white space is a sign in hovers", async () => {
+  const document = await show("spaces.txt", "She was\n\n\n    a nurse.\n");
+  await inspect();
+  await hoverOn(document, "nurse");
+  const signs: string[] = [];
+  for (let at = 6; at < 18; at++) {
+    const card = await hover(document, document.positionAt(at));
+    signs.push(...(/`(.*)` id/.exec(card?.text ?? "")?.slice(1) ?? []));
+  }
+  assert.ok(
+    signs.some((text) => /[␣↵]/.test(text)),
+    signs.join(),
+  );
+  assert.ok(signs.every((text) => !/\s/.test(text)));
 });
 
 check("hovers stand on whole characters: emoji, joiners, combining marks, right to left, CRLF", async () => {
@@ -125,6 +192,86 @@ check("a very long text is read where one looks, and again where one scrolls to"
   await until("the new place is read", () => hover(document, new vscode.Position(15_002, 20)));
 });
 
+check(
+  "a file that VS Code keeps from extensions for its size: the first part of it, by cell, then another one",
+  async () => {
+    const line = (i: number) =>
+      JSON.stringify({ id: i, text: `Row ${i}: she was a nurse. ${"And he was a doctor. ".repeat(20)}` });
+    const path = join(workspace(), "huge.jsonl");
+    writeFileSync(path, `${Array.from({ length: 125_000 }, (_, i) => line(i)).join("\n")}\n`);
+    const uri = vscode.Uri.file(path);
+    await assert.rejects(async () => vscode.workspace.openTextDocument(uri), /50MB/);
+    await inspect(uri, [uri]);
+    const first = vscode.window.activeTextEditor!.document;
+    assert.match(first.uri.path, /\/huge \(part 1 of \d+\)\.jsonl$/);
+    assert.equal(first.lineAt(0).text, line(0));
+    await hoverOn(first, "nurse");
+    assert.equal(await hover(first, first.positionAt(3)), undefined, "a key");
+    await vscode.commands.executeCommand("saeEnsembles.showFilePart", 2);
+    const second = vscode.window.activeTextEditor!.document;
+    assert.match(second.uri.path, /part 2 of/);
+    const row = JSON.parse(second.lineAt(0).text) as { id: number };
+    assert.equal(second.lineAt(0).text, line(row.id));
+    assert.equal(first.lineAt(first.lineCount - 2).text, line(row.id - 1), "parts follow one another");
+    await hoverOn(second, "nurse");
+    rmSync(path);
+
+    const small = join(workspace(), "small.txt");
+    writeFileSync(small, "She was a nurse.\n");
+    await inspect(vscode.Uri.file(small), [vscode.Uri.file(small)]);
+    const { document } = vscode.window.activeTextEditor!;
+    assert.equal(document.uri.fsPath, small);
+    await hoverOn(document, "nurse");
+  },
+);
+
+interface Comparison {
+  readonly title: string;
+  readonly features: readonly { feature: number; a: number; b: number }[];
+}
+
+check("two selections, or two editors side by side, are compared; a choice tints; what is cut is said", async () => {
+  const compare = () => vscode.commands.executeCommand<Comparison>("saeEnsembles.compareTexts");
+  await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+  const pair = await show("pair.txt", "She was a nurse.\nHe was a soldier.\nHe was a soldier.\n");
+  const editor = vscode.window.activeTextEditor!;
+  const whole = (line: number) => new vscode.Selection(line, 0, line, pair.lineAt(line).text.length);
+  editor.selections = [whole(1), whole(0)];
+  const { title, features } = await compare();
+  assert.match(title, /^selection 1 and selection 2: \d+ of \d+ features, by the difference of their means$/);
+  const sizes = features.map(({ a, b }) => Math.abs(a - b));
+  assert.ok(sizes[0]! > 0);
+  assert.deepEqual(
+    sizes,
+    sizes.toSorted((x, y) => y - x),
+  );
+  assert.equal(await hover(pair, new vscode.Position(0, 11)), undefined);
+  await until("the choice tints the text", async () => {
+    await vscode.commands.executeCommand("workbench.action.acceptSelectedQuickOpenItem");
+    return hover(pair, new vscode.Position(0, 11));
+  });
+  editor.selections = [whole(1), whole(2)];
+  assert.ok(
+    (await compare()).features.every(({ a, b }) => a === b),
+    "the same words",
+  );
+  await vscode.commands.executeCommand("workbench.action.closeQuickOpen");
+
+  await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+  await show("left.txt", "She was a nurse.\n");
+  const right = join(workspace(), "right.txt");
+  writeFileSync(right, "He was a soldier.\n".repeat(1500));
+  await vscode.window.showTextDocument(vscode.Uri.file(right), { viewColumn: vscode.ViewColumn.Beside });
+  await until("both are seen", () => vscode.window.visibleTextEditors.length === 2);
+  const beside = await compare();
+  assert.match(beside.title, /left\.txt/);
+  assert.match(beside.title, /right\.txt \(its first 20,000 characters\)/);
+  assert.doesNotMatch(beside.title, /left\.txt \(/);
+  assert.ok(beside.features.some(({ a, b }) => a !== b));
+  await vscode.commands.executeCommand("workbench.action.closeQuickOpen");
+  await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+});
+
 check("a notebook's cell: the button on it turns inspection on and off", async () => {
   const cell = new vscode.NotebookCellData(vscode.NotebookCellKind.Code, "# She was a nurse.\n", "python");
   const notebook = await vscode.workspace.openNotebookDocument("jupyter-notebook", new vscode.NotebookData([cell]));
@@ -165,6 +312,8 @@ check("the chat tool is there, and describes from the index which features fire 
     /\n- [01]\/\d+ \(".*"\): on \d+ of \d+ tokens here \(".*"\), at most .*; fires on .*% of the corpus' tokens/,
   );
   assert.match(await ask({ text: " " }), /no text to read/);
+  const long = await ask({ text: "She was a nurse. ".repeat(1500) });
+  assert.match(long, /^Only the first 20,000 of the text's 25,500 characters were read\.\n\d+ tokens read by/);
 });
 
 check("typing into an inspected text: what a hover and the host's longest pause take", async () => {

@@ -95,6 +95,7 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
                 test: 240,
               })),
               leftOut: "",
+              least: { agree: { train: 20, test: 10 }, differ: { train: 10, test: 5 } },
             };
           },
           detect: (wanted) => {

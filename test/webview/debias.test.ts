@@ -15,7 +15,7 @@ import {
 } from "../../src/protocol/debias.ts";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
-import { inEveryTheme, openWebview } from "./webviewPage.ts";
+import { inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
 
 const choice: DebiasChoice = {
   trainFile: "/data/bios-train.jsonl.gz",
@@ -48,11 +48,20 @@ const curve = (ensemble: string, method: string, own: boolean, up: number) => ({
   })),
 });
 
+const few = "only 21 texts a cell for training (nurse · male 42, …); under 100 the results say little";
+
 class StandInHost {
   readonly flags = new Set<number>();
   retrained: DebiasVerdict["retrained"] = null;
   prepared: DebiasChoice | undefined;
   compared = false;
+  /** Whether the service still holds what was prepared. */
+  holds = false;
+  preparations = 0;
+  warnings: string[] = [];
+  room = { difference: value(0.333), enough: true };
+  values = { label: ["nurse", "professor", "surgeon"], attribute: ["female", "male"] };
+  texts = { train: 400, test: 120 };
   refusal = "";
   neverEnds = false;
   cancelled = false;
@@ -94,14 +103,14 @@ class StandInHost {
       cellNames: ["nurse · male", "nurse · female", "professor · male", "professor · female"],
       counts: [520, 520, 520, 520],
       perCell: { train: 200, test: 60 },
-      warnings: [],
+      warnings: this.warnings,
       cut: { texts: 212, of: 2600, context: 128 },
       base: scores(base),
       oracle: scores([0.97, 0.92, 0.98, 1]),
       mean_difference: scores([0.7, 0.64, 0.99, 0.98]),
       mean_difference_retrained: scores([0.97, 0.91, 0.98, 1]),
       attributeAccuracy: value(0.964),
-      room: { difference: value(0.333), enough: true },
+      room: this.room,
       levels: { mean_difference: value(0.57), mean_difference_retrained: value(1.0) },
       curves: [
         curve("bagging", "bagging", true, 0.7),
@@ -120,7 +129,7 @@ class StandInHost {
       members: 4,
       hook: "blocks.2.hook_resid_post",
       suggested: choice,
-      state: null,
+      state: this.holds ? this.state() : null,
     }),
     pickFile: () => ({ file: "/data/other.csv" }),
     describe: ({ trainFile, testFile, columns }) => ({
@@ -128,10 +137,19 @@ class StandInHost {
       testFile,
       names: ["text", "profession", "gender", "name"],
       columns: columns ?? choice.columns,
-      counts: ["nurse", "professor", "surgeon"].flatMap((label) =>
-        ["female", "male"].map((attribute) => ({ label, attribute, train: 400, test: testFile === null ? null : 120 })),
+      counts: this.values.label.flatMap((label) =>
+        this.values.attribute.map((attribute) => ({
+          label,
+          attribute,
+          train: this.texts.train,
+          test: testFile === null ? null : this.texts.test,
+        })),
       ),
       leftOut: "3 empty texts and 2 that repeat another",
+      least: {
+        agree: testFile === null ? { train: 32, test: 0 } : { train: 20, test: 10 },
+        differ: testFile === null ? { train: 15, test: 0 } : { train: 10, test: 5 },
+      },
     }),
     prepare: async (wanted, signal) => {
       if (this.refusal) throw new Error(this.refusal);
@@ -151,6 +169,7 @@ class StandInHost {
         return promise;
       }
       this.prepared = wanted;
+      this.preparations++;
       return this.state();
     },
     suggestions: ({ offset, limit }) => ({
@@ -190,7 +209,6 @@ class StandInHost {
       this.tellFlags();
       return {};
     },
-    undo: () => ({ undone: false }),
     retrain: () => {
       const flags = [...this.flags].sort((a, b) => a - b);
       this.retrained = { flags, scores: without(flags.length + 3), random: scores(base) };
@@ -214,6 +232,14 @@ class StandInHost {
   }
 }
 
+/** Data without a bias that hurts, and little of it. */
+function unbiased(): StandInHost {
+  const host = new StandInHost();
+  host.room = { difference: value(0.0002), enough: false };
+  host.warnings = [few];
+  return host;
+}
+
 describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () => {
   let browser: Browser;
   before(async () => {
@@ -222,16 +248,20 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
   });
   after(() => browser?.close());
 
-  async function open(host = new StandInHost(), size = { width: 1400, height: 950 }): Promise<Page> {
-    const page = await openWebview(browser, {
+  async function load(host: StandInHost, size = { width: 1400, height: 950 }, state?: unknown): Promise<Page> {
+    return openWebview(browser, {
       bundle: "debias",
       element: "sae-debias",
       ...size,
+      state,
       connect: (connection) => {
         host.connection = connection;
         answer(connection, debiasHost, host.handlers);
       },
     });
+  }
+  async function open(host = new StandInHost(), size?: { width: number; height: number }): Promise<Page> {
+    const page = await load(host, size);
     await page.getByRole("button", { name: "Show the Bias" }).waitFor();
     return page;
   }
@@ -260,18 +290,87 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await page.close();
   });
 
-  test("a cell without texts is said, and nothing is asked of the host", async () => {
-    const page = await open();
+  test("what is lacking is said by name, and nothing is asked of the host: an empty side, too few texts, one value only", async () => {
+    const host = new StandInHost();
+    const page = await open(host);
+    const refuses = async (words: string) => {
+      await page.getByText(words, { exact: true }).waitFor();
+      assert.equal(await page.getByRole("button", { name: "Show the Bias" }).isDisabled(), true);
+    };
+    const described = async (change: Partial<Pick<StandInHost, "values" | "texts">>) => {
+      Object.assign(host, change);
+      await page.getByRole("button", { name: "Choose…" }).first().click();
+    };
     await page.getByRole("button", { name: "B professor 800" }).click();
-    await page.getByText("Each of the four cells needs 10 texts at least.").waitFor();
-    assert.equal(await page.getByRole("button", { name: "Show the Bias" }).isDisabled(), true);
+    await refuses("No value of profession is on side B.");
+    // Held out of one file: 32 texts where label and attribute agree, 15 where they don't.
+    const few = (train: number) => described({ texts: { train, test: 0 } });
+    await few(31);
+    await refuses("Too few texts to draw from: nurse · female has 31 of 32; professor · male has 31 of 32.");
+    await few(14);
+    await page.getByText("nurse · male has 14 of 15;").waitFor();
+    assert.equal(await page.locator("sae-data-form td.few").count(), 4);
+    await few(32);
+    await page.getByText("Runs the texts through model and ensemble once").waitFor();
+    assert.equal(await page.locator("sae-data-form td.few").count(), 0);
+    // With a file to test on, either has to have enough.
+    host.texts = { train: 20, test: 9 };
+    await page.getByRole("button", { name: "Choose…" }).nth(1).click();
+    await page.getByText("nurse · female has 20 of 20 to train on and 9 of 10 to test on").waitFor();
+    await described({ values: { label: ["nurse"], attribute: ["female", "male"] }, texts: { train: 400, test: 0 } });
+    await refuses("Column profession has one value only, nurse: a label needs two at least.");
+    await described({ values: { label: ["nurse", "professor"], attribute: ["male"] } });
+    await refuses("Column gender has one value only, male: an attribute needs two at least.");
+    assert.equal(host.preparations, 0);
     await page.close();
   });
+
+  test("no room and few texts: said where the bias is shown, and the worst cell is not blamed on the bias", async () => {
+    const page = await prepared(unbiased());
+    await page.getByText("There is no room (less than 0.001").waitFor();
+    await page.getByText(`O${few.slice(1)}.`, { exact: true }).waitFor();
+    await page.getByText("The worst of the four.").waitFor();
+    assert.equal(await page.getByText("learnt gender instead of profession").count(), 0);
+    assert.equal(await page.getByText("look first at features").count(), 0);
+    await page.getByText("212 of 2,600 texts fill the context of 128 tokens").waitFor();
+    await page.close();
+  });
+
+  for (const holds of [true, false])
+    test(`loaded again, ${holds ? "what is prepared shows at once" : "it is prepared again from the choice that was kept"}; the feature that was open is open`, async () => {
+      const before = new StandInHost();
+      const page = await prepared(before);
+      await page.getByRole("button", { name: "Change" }).click();
+      await page.getByRole("button", { name: "The other way round" }).click();
+      await page.getByRole("button", { name: "Show the Bias" }).click();
+      await page.getByText("a probe of balanced data").waitFor();
+      await page.getByRole("button", { name: "Flag 1/10" }).click();
+      await verdict(page).getByText("1 flagged:").waitFor();
+      await page.getByRole("button", { name: "3/30", exact: true }).click();
+      await page.locator(".contexts .sequence").first().waitFor();
+      const kept = await viewState(page);
+      await page.close();
+      const host = new StandInHost();
+      host.flags.add(1);
+      host.holds = holds;
+      if (holds) host.prepared = before.prepared;
+      const again = await load(host, undefined, kept);
+      await verdict(again).getByText("1 flagged:").waitFor();
+      await again.locator(".contexts .sequence").first().waitFor();
+      assert.equal(
+        await again.getByRole("button", { name: "3/30", exact: true }).getAttribute("aria-expanded"),
+        "true",
+      );
+      assert.equal(host.preparations, holds ? 0 : 1);
+      assert.deepEqual(host.prepared, { ...choice, attribute: { positive: ["female"], negative: ["male"] } });
+      await again.close();
+    });
 
   test("the worst cell in words; nothing is flagged for a person; flags move the bars, and say by how much", async () => {
     const host = new StandInHost();
     const page = await prepared(host);
     await page.getByText("nurse who is female: 10.6% right.").waitFor();
+    await page.getByText("look first at features that fire more for female").waitFor();
     assert.equal(await page.locator("sae-bias td.worst").innerText(), "10.6% right, the worst");
     assert.equal(await page.locator('.flag[aria-pressed="true"]').count(), 0);
     await page.getByRole("button", { name: "Flag 0/0" }).click();
@@ -342,6 +441,12 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await chart.locator('svg[aria-label^="worst group"]').waitFor();
     await page.getByRole("button", { name: "Save Report" }).click();
     await page.getByText("Report saved: runs/demo/reports/bagging/debias.md").waitFor();
+    // A probe is one seed's, while the view shows means: said before and after.
+    await page.getByRole("button", { name: "Flag 0/0" }).click();
+    const save = page.getByRole("button", { name: "Save Debiased Probe" });
+    assert.match((await save.getAttribute("title"))!, /probe of seed 0.*shown here are means over the seeds/s);
+    await save.click();
+    await page.getByText(/probe\.json, the probe of seed 0 with its own scores\.$/).waitFor();
     await page.close();
   });
 
@@ -349,7 +454,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
   inEveryTheme("debias-data-too-few", async () => {
     const page = await open();
     await page.getByRole("button", { name: "B professor 800" }).click();
-    await page.getByText("Each of the four cells needs 10 texts at least.").waitFor();
+    await page.getByText("No value of profession is on side B.").waitFor();
     return page;
   });
   inEveryTheme("debias-result", async () => {
@@ -363,6 +468,15 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await verdict(page).getByText("retrained;").waitFor();
     await page.getByRole("button", { name: "2/20", exact: true }).click();
     await page.locator(".contexts .sequence").first().waitFor();
+    return page;
+  });
+  inEveryTheme("debias-no-room", () => prepared(unbiased()));
+  inEveryTheme("debias-one-value", async () => {
+    const host = new StandInHost();
+    host.values = { label: ["nurse", "professor"], attribute: ["female"] };
+    const page = await open(host);
+    await page.getByRole("button", { name: "Choose…" }).first().click();
+    await page.getByText("Column gender has one value only").waitFor();
     return page;
   });
   inEveryTheme("debias-narrow", () => prepared(new StandInHost(), { width: 620, height: 1000 }));

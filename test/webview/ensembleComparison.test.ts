@@ -25,8 +25,14 @@ const comparison: Comparison = {
   ],
   table: {
     columns: [
-      { key: "explained_variance", title: "explained variance", better: "higher", paper: true },
-      { key: "stability", title: "stability", better: "higher", paper: true },
+      {
+        key: "explained_variance",
+        title: "explained variance",
+        better: "higher",
+        paper: true,
+        about: "How explained_variance is computed.",
+      },
+      { key: "stability", title: "stability", better: "higher", paper: true, about: "How stability is computed." },
     ],
     rows: [
       {

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import type { MessageConnection } from "vscode-jsonrpc/node";
+import { type MessageConnection, ResponseError } from "vscode-jsonrpc/node";
 import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
 import {
+  ANNOTATIONS_DAMAGED,
   type FeatureRow,
   featureBrowserHost,
   featureBrowserView,
@@ -291,6 +292,53 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.close();
   });
 
+  test("Enter takes a label and gives the keys back to the list; another feature is read from its top", async () => {
+    const { page, host } = await open();
+    await page.keyboard.press("l");
+    await page.keyboard.type("pronouns");
+    await page.keyboard.press("Enter");
+    await page.locator(".row .label:visible", { hasText: "pronouns" }).first().waitFor();
+    await page.locator("sae-feature-detail").evaluate((detail) => {
+      detail.style.height = "200px";
+      detail.scrollTop = 120;
+    });
+    await page.keyboard.press("j");
+    await page.getByRole("heading", { name: "1/0", exact: true }).waitFor();
+    assert.equal(host.labels.get(0), "pronouns");
+    await page.waitForFunction(() => {
+      const root = document.querySelector("sae-feature-browser")?.shadowRoot;
+      return root?.querySelector("sae-feature-detail")?.scrollTop === 0;
+    });
+    await page.close();
+  });
+
+  test("undo is not the page's as well: a key that VS Code hears would empty the field typed in last", async () => {
+    const { page, host } = await open();
+    await page.evaluate(() => {
+      window.addEventListener("keydown", (event) => {
+        if (event.key === "z") document.body.dataset["heard"] = "yes";
+      });
+    });
+    await page.keyboard.press("f");
+    await page.locator('.row .flag[aria-pressed="true"]').first().waitFor();
+    await page.keyboard.press("Control+z");
+    while (host.undone === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.equal(await page.locator("body").getAttribute("data-heard"), null);
+    await page.close();
+  });
+
+  test("filters that are set are cleared by one click, the order stays", async () => {
+    const { page, host } = await open();
+    const clear = page.getByRole("button", { name: "Clear", exact: true });
+    assert.equal(await clear.isVisible(), false);
+    await page.getByRole("button", { name: "Descending; reverse the order" }).click();
+    await page.getByRole("button", { name: "⚑ flagged" }).click();
+    await clear.click();
+    await clear.waitFor({ state: "hidden" });
+    assert.deepEqual([host.queries.at(-1)?.flaggedOnly, host.queries.at(-1)?.descending], [false, false]);
+    await page.close();
+  });
+
   test("a label is written where it is typed", async () => {
     const { page, host } = await open();
     await page.keyboard.press("l");
@@ -377,6 +425,29 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.getByRole("button", { name: "Try Again" }).click();
     await page.locator(".row").nth(5).waitFor();
     assert.deepEqual(host.opened, ["buildIndex"]);
+    await page.close();
+  });
+
+  test("damaged flags and labels say so, and no index is offered that would not mend them", async () => {
+    const host = new StandInHost();
+    let damaged = true;
+    const { ready } = host.handlers;
+    const page = await openWebview(browser, {
+      ...view,
+      connect: (connection) =>
+        answer(connection, featureBrowserHost, {
+          ...host.handlers,
+          ready: (params, signal) => {
+            if (damaged) throw new ResponseError(ANNOTATIONS_DAMAGED, "annotations.json: found <<<<<<<, expected JSON");
+            return ready(params, signal);
+          },
+        }),
+    });
+    assert.match(await page.getByRole("alert").innerText(), /annotations\.json: found <<<<<<</);
+    assert.equal(await page.getByRole("button", { name: "Build Feature Index" }).count(), 0);
+    damaged = false;
+    await page.getByRole("button", { name: "Try Again" }).click();
+    await page.locator(".row").nth(5).waitFor();
     await page.close();
   });
 

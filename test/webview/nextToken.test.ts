@@ -7,6 +7,7 @@ import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
 import {
+  type FeatureName,
   type Intervention,
   nextTokenHost,
   nextTokenView,
@@ -47,6 +48,8 @@ class StandInHost {
   line: MessageConnection | undefined;
   asked: Intervention[][] = [];
   kept: readonly ShownIntervention[] = [];
+  /** What the panel's host knows without the service. */
+  names: FeatureName[] = [];
   cancelled = 0;
   shown: number[] = [];
   fail = "";
@@ -63,6 +66,7 @@ class StandInHost {
       text: "She was a nurse. Her mother said that",
       reason: "",
       interventions: this.interventions,
+      names: this.names,
     }),
     nextToken: ({ interventions }) => {
       this.asked.push(interventions);
@@ -110,7 +114,7 @@ class StandInHost {
       this.kept = interventions;
       return {};
     },
-    choose: () => ({ features: [21] }),
+    choose: () => ({ names: [row(21)] }),
     show: ({ feature }) => {
       this.shown.push(feature);
       return {};
@@ -257,7 +261,7 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
     await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
     const interventions = [intervention([33])];
-    notify(host.line!, nextTokenView, "ensemble", { title: "demo · boosting", interventions });
+    notify(host.line!, nextTokenView, "ensemble", { title: "demo · boosting", interventions, names: [] });
     await page.locator("h1", { hasText: "demo · boosting" }).waitFor();
     await page.locator("sae-intervention-list li", { hasText: "1/8" }).waitFor();
     assert.equal(await page.locator("sae-intervention-list li").count(), 1);
@@ -267,6 +271,40 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     ]);
     assert.equal(host.kept.length, 0, "the other list is not written over");
     while (host.cancelled === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await page.close();
+  });
+
+  test("interventions keep their features' names where the service fails, and learn new ones", async () => {
+    const host = new StandInHost();
+    host.fail = "/models/gone: no such file or folder";
+    host.names = [9, 40, 17].map(row);
+    const { page } = await open(host);
+    const list = page.locator("sae-intervention-list li");
+    await page.locator(".error").waitFor();
+    assert.match(await list.first().innerText(), /1\/2\s*female pronouns.*0\/10/s);
+    assert.match(await list.nth(1).innerText(), /1\/4/);
+    assert.equal(await page.getByText(/feature \d/).count(), 0);
+    await page.getByRole("button", { name: "Add feature…" }).click();
+    await list.nth(2).getByText("1/5").waitFor();
+    notify(host.line!, nextTokenView, "add", { features: [33], names: [row(33)], kind: "ablate", value: 0 });
+    await list.nth(3).getByText("1/8").waitFor();
+    await page.close();
+  });
+
+  test("what was generated stays when the cursor or the interventions change, and says that it is of before", async () => {
+    const { page, host } = await open();
+    await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
+    await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    assert.equal(await page.locator(".outdated").count(), 0);
+    const first = page.locator('sae-intervention-list input[type="checkbox"]').first();
+    await first.click();
+    await page.locator(".outdated", { hasText: "interventions as they were" }).waitFor();
+    await first.click();
+    await page.locator(".outdated").waitFor({ state: "detached" });
+    notify(host.line!, nextTokenView, "cursor", { text: "He was", reason: "", title: "demo · bagging" });
+    await page.locator(".outdated").waitFor();
+    assert.match(await page.locator(".outdated").innerText(), /From another place.*mother said that”/);
+    assert.match(await page.locator(".side.changed p").innerText(), /he was happy/);
     await page.close();
   });
 

@@ -8,6 +8,7 @@ import { launchBrowser } from "../../scripts/workbench.ts";
 import type { ReportTable } from "../../src/protocol/reportTable.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
 import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts";
+import type { RunEvent } from "../../src/protocol/runEvents.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
 import { inEveryTheme, openWebview } from "./webviewPage.ts";
 
@@ -27,10 +28,16 @@ const running: RunEntry = {
 
 const report: ReportTable = {
   columns: [
-    { key: "explained_variance", title: "explained variance", better: "higher", paper: true },
-    { key: "mse", title: "MSE", better: "lower", paper: true },
-    { key: "stability", title: "stability", better: "higher", paper: true },
-    { key: "l0", title: "L0", better: null, paper: false },
+    {
+      key: "explained_variance",
+      title: "explained variance",
+      better: "higher",
+      paper: true,
+      about: "How explained_variance is computed.",
+    },
+    { key: "mse", title: "MSE", better: "lower", paper: true, about: "How mse is computed." },
+    { key: "stability", title: "stability", better: "higher", paper: true, about: "How stability is computed." },
+    { key: "l0", title: "L0", better: null, paper: false, about: "How l0 is computed." },
   ],
   rows: [
     {
@@ -54,8 +61,9 @@ const report: ReportTable = {
   ],
 };
 
-const trainLines = Array.from({ length: 60 }, (_, i) =>
-  JSON.stringify({
+const trainEvents = Array.from(
+  { length: 60 },
+  (_, i): RunEvent => ({
     time: i,
     type: "train",
     stage: "train bagging",
@@ -118,7 +126,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
       page,
       asked,
       saved,
-      tell: (lines: string[]) => notify(connection!, dashboardView, "events", { lines }),
+      tell: (events: RunEvent[]) => notify(connection!, dashboardView, "events", { events }),
       connection: () => connection!,
     };
   }
@@ -131,11 +139,13 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     const { page, asked, tell } = await open(running, null);
     await page.getByText("train bagging · 63%").waitFor();
     await page.getByText("The charts begin with the first training step.").waitFor();
-    tell(trainLines.slice(0, 10));
+    tell([{ time: 0, type: "log", level: "info", message: "device cpu (2 threads): asked for" }]);
+    tell(trainEvents.slice(0, 10));
+    await page.getByText("on cpu").waitFor();
     await page.locator("sae-chart canvas").nth(3).waitFor();
     const last = page.locator("sae-chart .last").first();
     const before = await last.textContent();
-    tell([...trainLines.slice(10), '{"torn']);
+    tell(trainEvents.slice(10));
     await page.waitForFunction((text) => {
       const chart = document.querySelector("sae-run-dashboard")?.shadowRoot?.querySelector("sae-chart");
       return chart?.shadowRoot?.querySelector(".last")?.textContent !== text;
@@ -146,11 +156,40 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     await page.close();
   });
 
+  test("the pointer on one chart reads every line of every chart at that place", async () => {
+    const { page, tell } = await open(running, null);
+    tell(trainEvents);
+    const dead = page.locator("sae-chart").nth(3);
+    assert.match(await dead.locator(".values").innerText(), /member 2 2\.0%.*mean 1\.5%/s);
+    await page
+      .locator("sae-chart .u-over")
+      .first()
+      .hover({ position: { x: 300, y: 80 } });
+    await dead.getByText(/^at [\d,]+ tokens$/).waitFor();
+    await page.close();
+  });
+
+  test("boosting's members learn different targets: no mean is drawn of them", async () => {
+    const { page, tell } = await open(running, null);
+    const boosting = trainEvents.slice(0, 20).map((event, i) => {
+      const { members, tokens, ...rest } = event as Extract<RunEvent, { type: "train" }>;
+      const member = i < 10 ? 0 : 1;
+      return { ...rest, stage: "train boosting", tokens: tokens - 20_480 * member, members: [members[member]!] };
+    });
+    tell(boosting);
+    const values = page.locator("sae-chart").first().locator(".values");
+    await values.getByText("member 1").waitFor();
+    assert.doesNotMatch(await values.innerText(), /mean/);
+    await page.close();
+  });
+
   test("a report: the best of a column is bold, a missing number is a dash with its reason", async () => {
     const { page } = await open({ ...running, state: "done", progress: null, report: true }, report);
     assert.equal(await page.locator("sae-report-table td.best").first().textContent(), "0.810");
     const dash = page.locator("sae-report-table td", { hasText: "–" }).first();
     assert.equal(await dash.getAttribute("title"), "trained from one seed set");
+    const header = page.getByRole("columnheader", { name: /MSE/ });
+    assert.equal(await header.getAttribute("title"), "How mse is computed. Lower is better.");
     assert.equal(await page.getByRole("columnheader", { name: /L0/ }).count(), 0);
     await page.getByRole("button", { name: "All metrics" }).click();
     await page.getByRole("columnheader", { name: /L0/ }).waitFor();
@@ -159,7 +198,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
 
   test("exports CSV, SVG, PNG and Markdown", async () => {
     const { page, saved, tell } = await open({ ...running, state: "done", progress: null, report: true }, report);
-    tell(trainLines);
+    tell(trainEvents);
     for (const name of ["CSV", "SVG", "PNG", "Markdown"]) await page.getByRole("button", { name, exact: true }).click();
     await frames(page, () => saved.length === 4);
     const byName = new Map(saved.map((file) => [file.name.split(".").at(-1), file]));
@@ -194,7 +233,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
 
   inEveryTheme("run-dashboard", async () => {
     const { page, tell } = await open(running, null);
-    tell(trainLines);
+    tell(trainEvents);
     await page.locator("sae-chart canvas").nth(3).waitFor();
     return page;
   });
@@ -203,7 +242,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
 
   inEveryTheme("run-dashboard-done", async () => {
     const { page, tell } = await open({ ...running, state: "done", progress: null, report: true }, report);
-    tell(trainLines);
+    tell(trainEvents);
     await page.locator("sae-chart canvas").nth(3).waitFor();
     return page;
   });

@@ -55,6 +55,8 @@ export async function openWebview(
     theme?: Theme;
     width: number;
     height: number;
+    /** What the view kept before (viewState): it is loaded again. */
+    state?: unknown;
     connect: (connection: MessageConnection) => void;
   },
 ): Promise<Page> {
@@ -72,8 +74,8 @@ export async function openWebview(
     </style></head>
     <body><${options.element}></${options.element}></body></html>`);
   await setTheme(page, options.theme ?? "dark");
-  await page.evaluate(() => {
-    let state: unknown;
+  await page.evaluate((kept) => {
+    let state = kept;
     Object.assign(window, {
       acquireVsCodeApi: () => ({
         postMessage: (message: unknown) => (window as unknown as { toHost(m: unknown): void }).toHost(message),
@@ -83,12 +85,19 @@ export async function openWebview(
         },
       }),
     });
-  });
+  }, options.state);
   await page.addScriptTag({
     type: "module",
     content: readFileSync(join(root, "dist", "webview", `${options.bundle}.js`), "utf8"),
   });
   return page;
+}
+
+/** What a page's view has kept for when it is loaded again. */
+export function viewState(page: Page): Promise<unknown> {
+  return page.evaluate(() =>
+    (globalThis as unknown as { acquireVsCodeApi(): { getState(): unknown } }).acquireVsCodeApi().getState(),
+  );
 }
 
 /** Changes a page's theme as VS Code does: the variables on the root, the kind on the body. */

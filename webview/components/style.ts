@@ -36,6 +36,11 @@ export const controls = css`
   button.plain:hover {
     background: var(--vscode-toolbar-hoverBackground);
   }
+  button.plain:disabled {
+    color: var(--vscode-disabledForeground);
+    background: none;
+    cursor: default;
+  }
   button.outlined {
     border-color: var(--hairline);
   }

@@ -1,16 +1,15 @@
 // One token as a chip, tinted by its activation; in high contrast a border instead of a tint. Its text is data, never markup.
 import { css, html, LitElement, nothing, unsafeCSS } from "lit";
+import { whiteSpaceSigns } from "../../src/protocol/whiteSpace.ts";
 import { significant } from "./numbers.ts";
 import { palette } from "./style.ts";
-
-const visible: Readonly<Record<string, string>> = { " ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍" };
 
 /** The parts of a token's text: what is dimmed (white space as a sign) and what is not. */
 export function tokenParts(text: string): { sign: boolean; text: string }[] {
   const parts: { sign: boolean; text: string }[] = [];
   for (const character of text) {
-    const sign = character in visible;
-    const shown = visible[character] ?? character;
+    const sign = character in whiteSpaceSigns;
+    const shown = whiteSpaceSigns[character] ?? character;
     const last = parts.at(-1);
     if (last && last.sign === sign) last.text += shown;
     else parts.push({ sign, text: shown });
@@ -82,8 +81,9 @@ export const tokenStyle = css`
     text-decoration: underline;
     text-underline-offset: 3px;
   }
+  /* A colour and no opacity: that would be a layer for each of the many. */
   .token .sign {
-    opacity: 0.55;
+    color: color-mix(in srgb, currentColor 55%, transparent);
   }
   :host-context(.vscode-high-contrast) .token,
   :host-context(.vscode-high-contrast-light) .token {

@@ -87,13 +87,13 @@ export class SaeBias extends LitElement {
           <tr><th scope="row">${side(choice.label.negative)}</th>${cell(2)}${cell(3)}</tr>
         </tbody>
       </table>
-      <p class="dim">Overall ${percent(base.accuracy.mean)}; a probe of balanced data has ${percent(debias.oracle.accuracy.mean)}. A probe of ${choice.columns.attribute} is right in ${percent(attributeAccuracy.mean)}. ${perCell.train} texts a cell to train on, ${perCell.test} to test on, ${choice.seeds.length} ${choice.seeds.length === 1 ? "seed" : "seeds"}.${cut.texts > 0 ? ` ${count(cut.texts)} of ${count(cut.of)} texts are cut to the context of ${cut.context} tokens.` : ""}</p>
+      <p class="dim">Overall ${percent(base.accuracy.mean)}; a probe of balanced data has ${percent(debias.oracle.accuracy.mean)}. A probe of ${choice.columns.attribute} is right in ${percent(attributeAccuracy.mean)}. ${perCell.train} texts a cell to train on, ${perCell.test} to test on, ${choice.seeds.length} ${choice.seeds.length === 1 ? "seed" : "seeds"}.${cut.texts > 0 ? ` ${count(cut.texts)} of ${count(cut.of)} texts fill the context of ${cut.context} tokens: what is longer was cut to it.` : ""}</p>
       ${
         room.enough
           ? nothing
           : html`<p class="note">There is no room (less than 0.001 between the biased probe and that of balanced data, with one seed at least): this data carries no bias that hurts.</p>`
       }
-      ${warnings.map((warning) => html`<p class="note">${warning}.</p>`)}
+      ${warnings.map((warning) => html`<p class="note">${warning.charAt(0).toUpperCase()}${warning.slice(1)}.</p>`)}
     `;
   }
 }

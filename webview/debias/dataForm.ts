@@ -7,9 +7,6 @@ import { count } from "../components/numbers.ts";
 import { controls, forms, palette } from "../components/style.ts";
 import "./sides.ts";
 
-/** Fewer texts than these in a cell: nothing can be drawn. */
-const LEAST = 10;
-
 export class SaeDataForm extends LitElement {
   static override properties = {
     data: { attribute: false },
@@ -97,8 +94,8 @@ export class SaeDataForm extends LitElement {
     if (!data || !choice)
       return html`<p>Labelled texts, of a file or a data set of the hub: with a text, a label (what a classifier should learn) and an attribute (what it should not use).</p>
         <button class="primary" ?disabled=${this.busy} @click=${() => this.#emit("pick", "train")}>Choose Texts…</button>`;
-    const cells = cellCounts(data, choice);
-    const enough = cells.every(({ train }) => train >= LEAST);
+    const cells = cellsOf(data, choice);
+    const lacking = lacks(data, choice, cells);
     return html`<div class="fields">
         <span>texts</span>
         <span class="file">${fileName(data.trainFile)} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
@@ -124,11 +121,11 @@ export class SaeDataForm extends LitElement {
         <span><input id="seeds" type="text" size="12" .value=${choice.seeds.join(", ")} @change=${(event: Event) => this.#seeds(event)} /> <span class="dim">of draws and probes: every number is a mean over them</span></span>
       </div>
       <div class="go">
-        <button class="primary" ?disabled=${this.busy || !enough} @click=${() => this.#emit("prepare", choice)}>Show the Bias</button>
+        <button class="primary" ?disabled=${this.busy || lacking !== ""} @click=${() => this.#emit("prepare", choice)}>Show the Bias</button>
         ${
-          enough
+          lacking === ""
             ? html`<span class="dim">Runs the texts through model and ensemble once; what comes of it is kept.</span>`
-            : html`<span>Each of the four cells needs ${LEAST} texts at least.</span>`
+            : html`<span role="status">${lacking}</span>`
         }
       </div>`;
   }
@@ -151,13 +148,12 @@ export class SaeDataForm extends LitElement {
       </select></label>`;
   }
 
-  #cells({ label, attribute }: DebiasChoice, cells: readonly { train: number; test: number | null }[]) {
+  #cells({ label, attribute }: DebiasChoice, cells: readonly Cell[]) {
     const side = (values: readonly string[]) => values.join(", ") || "–";
     const cell = (at: number) => {
-      const { train, test } = cells[at]!;
-      const biased = at === 0 || at === 3;
-      const name = [biased ? "biased" : "", train < LEAST ? "few" : ""].join(" ");
-      return html`<td class=${name} title=${biased ? "The biased data is drawn from here" : "Missing from the biased data"}>${count(train)}${test === null ? nothing : html` <span class="dim">+ ${count(test)}</span>`}</td>`;
+      const { train, test, agrees, few } = cells[at]!;
+      const name = [agrees ? "biased" : "", few ? "few" : ""].join(" ");
+      return html`<td class=${name} title=${agrees ? "The biased data is drawn from here" : "Missing from the biased data"}>${count(train)}${test === null ? nothing : html` <span class="dim">+ ${count(test)}</span>`}</td>`;
     };
     return html`<div>
       <table aria-label="Texts of each cell">
@@ -167,8 +163,12 @@ export class SaeDataForm extends LitElement {
           <tr><th scope="row">${side(label.negative)}</th>${cell(2)}${cell(3)}</tr>
         </tbody>
       </table>
-      <p class="dim">In the biased data every ${side(label.positive)} is ${side(attribute.positive)} and every ${side(label.negative)} ${side(attribute.negative)}.
-        <button class="plain link" @click=${() => this.#change({ attribute: { positive: attribute.negative, negative: attribute.positive } })}>The other way round</button></p>
+      ${
+        [label, attribute].every(({ positive, negative }) => positive.length > 0 && negative.length > 0)
+          ? html`<p class="dim">In the biased data every ${side(label.positive)} is ${side(attribute.positive)} and every ${side(label.negative)} ${side(attribute.negative)}.
+              <button class="plain link" @click=${() => this.#change({ attribute: { positive: attribute.negative, negative: attribute.positive } })}>The other way round</button></p>`
+          : nothing
+      }
     </div>`;
   }
 }
@@ -180,15 +180,52 @@ function values(data: LabelledData, which: "label" | "attribute"): [string, numb
   return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
 }
 
-/** In the order of a debiasing's cells. */
-function cellCounts(data: LabelledData, { label, attribute }: DebiasChoice) {
-  return [label.positive, label.negative].flatMap((y) =>
-    [attribute.positive, attribute.negative].map((a) => {
+/** One of the four cells, in the order of a debiasing's. */
+interface Cell {
+  readonly label: readonly string[];
+  readonly attribute: readonly string[];
+  readonly train: number;
+  /** Null where texts are held out of the first file. */
+  readonly test: number | null;
+  /** Whether the biased data is drawn from here. */
+  readonly agrees: boolean;
+  /** Whether it has too few texts to draw from. */
+  readonly few: boolean;
+}
+
+function cellsOf(data: LabelledData, { label, attribute }: DebiasChoice): Cell[] {
+  return [label.positive, label.negative].flatMap((y, row) =>
+    [attribute.positive, attribute.negative].map((a, column): Cell => {
       const own = data.counts.filter((pair) => y.includes(pair.label) && a.includes(pair.attribute));
       const sum = (part: "train" | "test") => own.reduce((total, pair) => total + (pair[part] ?? 0), 0);
-      return { train: sum("train"), test: data.testFile === null ? null : sum("test") };
+      const [train, test] = [sum("train"), data.testFile === null ? null : sum("test")];
+      const agrees = row === column;
+      const least = leastOf(data, agrees);
+      return { label: y, attribute: a, train, test, agrees, few: train < least.train || (test ?? 0) < least.test };
     }),
   );
+}
+
+const leastOf = ({ least }: LabelledData, agrees: boolean) => (agrees ? least.agree : least.differ);
+
+/** Why nothing can be drawn, by name; "" where it can. */
+function lacks(data: LabelledData, { columns, label, attribute }: DebiasChoice, cells: readonly Cell[]): string {
+  for (const [which, { positive, negative }] of [["label", label] as const, ["attribute", attribute] as const]) {
+    const own = values(data, which);
+    if (own.length < 2)
+      return `Column ${columns[which]} has one value only, ${own[0]?.[0] ?? "none"}: ${which === "label" ? "a label" : "an attribute"} needs two at least.`;
+    if (positive.length === 0 || negative.length === 0)
+      return `No value of ${columns[which]} is on side ${positive.length === 0 ? "A" : "B"}.`;
+  }
+  const few = cells.filter((cell) => cell.few);
+  if (few.length === 0) return "";
+  const told = few.map(({ label: y, attribute: a, train, test, agrees }) => {
+    const least = leastOf(data, agrees);
+    const name = `${y.join(", ")} · ${a.join(", ")}`;
+    if (test === null) return `${name} has ${count(train)} of ${least.train}`;
+    return `${name} has ${count(train)} of ${least.train} to train on and ${count(test)} of ${least.test} to test on`;
+  });
+  return `Too few texts to draw from: ${told.join("; ")}.`;
 }
 
 /** The first two values of a column, as its sides: what a person sees before choosing. */

@@ -18,7 +18,7 @@ import "../components/longWork.ts";
 import { messageOf } from "../components/messageOf.ts";
 import { percent } from "../components/numbers.ts";
 import { controls, forms, page, palette } from "../components/style.ts";
-import "./bias.ts";
+import { worstCell } from "./bias.ts";
 import { firstPair } from "./dataForm.ts";
 import "./resultTable.ts";
 import "./scrChart.ts";
@@ -362,7 +362,9 @@ class SaeDebias extends LitElement {
   #saveProbe(): Promise<void> {
     return this.#long("result", "Saving the debiased probe", async (options) => {
       const { file } = await host("saveProbe", {}, options);
-      this.said = `Debiased probe saved: ${file}`;
+      const seeds = this.debias?.choice.seeds ?? [];
+      const whose = seeds.length > 1 ? `, the probe of seed ${seeds[0]} with its own scores` : "";
+      this.said = `Debiased probe saved: ${file}${whose}.`;
     });
   }
 
@@ -454,7 +456,7 @@ class SaeDebias extends LitElement {
     ).length;
     const { attribute, columns } = choice;
     return html`<section id="features"><h2>Features</h2>
-      <p>What a probe of ${columns.attribute} uses most. Look at where each fires, and flag those that are about ${columns.attribute} and not about ${columns.label}. Nothing is flagged for you.</p>
+      <p>What a probe of ${columns.attribute} uses most. Look at where each fires, and flag those that are about ${columns.attribute} and not about ${columns.label}. Nothing is flagged for you.${this.#where()}</p>
       <p class="dim">Effect: blue on ${columns.attribute}, purple on ${columns.label}. Showing ${this.suggestions.length} of ${this.total.toLocaleString("en-US")} with an effect${elsewhere > 0 ? `; ${elsewhere} more flagged elsewhere` : ""}.</p>
       ${this.#trouble("features")}
       <sae-suggestions
@@ -469,6 +471,16 @@ class SaeDebias extends LitElement {
       ></sae-suggestions>
       ${this.suggestions.length < this.total && this.suggestions.length < 200 ? html`<button class="plain outlined" @click=${() => void this.#more()}>Show more</button>` : nothing}
     </section>`;
+  }
+
+  /** Which side to look at first; "" where no bias says so. */
+  #where(): string {
+    const { debias } = this;
+    if (!debias?.room.enough) return "";
+    const worst = worstCell(debias.base.cells.map(({ mean }) => mean));
+    if (worst !== 1 && worst !== 2) return "";
+    const { positive, negative } = debias.choice.attribute;
+    return ` To have ${debias.cellNames[worst]} told right, look first at features that fire more for ${(worst === 1 ? negative : positive).join(", ")}.`;
   }
 
   #resultStep(debias: DebiasState) {
@@ -488,7 +500,7 @@ class SaeDebias extends LitElement {
         <div class="buttons">
           <button class="plain outlined" ?disabled=${busy || n === 0} title="Trains the probe anew on the still biased data, without the flagged features" @click=${() => void this.#retrain()}>Retrain</button>
           <button class="plain outlined" ?disabled=${busy} @click=${() => void this.#saveReport()}>Save Report</button>
-          <button class="plain outlined" ?disabled=${busy || n === 0} title="Weights, directions and a description, with code that applies them" @click=${() => void this.#saveProbe()}>Save Debiased Probe</button>
+          <button class="plain outlined" ?disabled=${busy || n === 0} title=${`The retrained probe of seed ${debias.choice.seeds[0]}: weights, directions and a description with its own scores, with code that applies them. What is shown here are means over the seeds.`} @click=${() => void this.#saveProbe()}>Save Debiased Probe</button>
         </div>
         ${this.#trouble("result")}
         <p class="dim" role="status">${this.said}</p>

@@ -1,7 +1,7 @@
 // One feature in full, in the layout that Neuronpedia's users know: header, histogram, logits, sequences in bands, neighbours, note.
 import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import "@vscode-elements/elements/dist/vscode-textarea/index.js";
-import { css, html, LitElement, nothing } from "lit";
+import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import type { FeatureDetail, Sequence } from "../../src/protocol/featureBrowser.ts";
 import { foundIn, foundInStyle } from "../components/foundIn.ts";
 import { density, significant } from "../components/numbers.ts";
@@ -179,6 +179,12 @@ export class SaeFeatureDetail extends LitElement {
       }
     `,
   ];
+
+  protected override updated(changed: PropertyValues<this>): void {
+    // Another feature is read from its name on.
+    const before = changed.get("detail")?.row.feature;
+    if (before !== undefined && before !== this.detail?.row.feature) this.scrollTop = 0;
+  }
 
   #emit(name: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(name, { detail }));

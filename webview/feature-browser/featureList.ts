@@ -12,8 +12,10 @@ import type { Pages } from "./pages.ts";
 const rowHeight = 30;
 /** Rows kept ready above and below those that are seen. */
 const margin = 6;
-/** Tokens of a row: more never fit. */
-const mostTokens = 12;
+/** Pixels of a chip beside its letters, with the gap behind it. */
+const chipEdges = 10;
+/** A letter's least width over its height, whatever the font. */
+const leastLetter = 0.5;
 
 /** What a click on a row was. */
 export interface Chosen {
@@ -33,6 +35,7 @@ export class SaeFeatureList extends LitElement {
     members: { type: Number },
     first: { state: true },
     fit: { state: true },
+    letters: { state: true },
   };
   declare pages: Pages;
   /** Counts up with every change of the pages or of what they hold. */
@@ -45,7 +48,14 @@ export class SaeFeatureList extends LitElement {
   /** First row that is seen, and how many fit. */
   declare first: number;
   declare fit: number;
-  readonly #resized = new ResizeObserver(() => this.#measure());
+  /** How many letters the column of tokens has room for at most: what can't be seen is not made. */
+  declare letters: number;
+  /** A chip's edges, in letters. */
+  #edge = 0;
+  readonly #resized = new ResizeObserver(() => {
+    this.#measure();
+    this.#measureTokens();
+  });
 
   constructor() {
     super();
@@ -55,6 +65,7 @@ export class SaeFeatureList extends LitElement {
     this.members = 1;
     this.first = 0;
     this.fit = 0;
+    this.letters = 0;
   }
 
   static override styles = [
@@ -251,6 +262,14 @@ export class SaeFeatureList extends LitElement {
     this.fit = Math.ceil(scroller.clientHeight / rowHeight) + 1;
   }
 
+  #measureTokens(): void {
+    const column = this.renderRoot.querySelector(".head .chips");
+    if (!column) return;
+    const size = Number.parseFloat(getComputedStyle(this).getPropertyValue("--vscode-editor-font-size")) || 12;
+    this.letters = Math.ceil(column.clientWidth / (leastLetter * size));
+    this.#edge = Math.floor(chipEdges / (leastLetter * size));
+  }
+
   #click(event: MouseEvent): void {
     const row = (event.target as Element).closest<HTMLElement>(".row");
     const place = Number(row?.dataset["place"]);
@@ -272,7 +291,7 @@ export class SaeFeatureList extends LitElement {
     const total = this.pages.total ?? 0;
     return html`
       <div class="head" aria-hidden="true">
-        <span></span><span>feature</span><span>activating tokens</span><span class="wide">activations</span>
+        <span></span><span>feature</span><span class="chips">activating tokens</span><span class="wide">activations</span>
         <span class="number">density</span><span class="number wide">max</span><span class="wide">found in</span><span class="wider">label</span>
       </div>
       <div
@@ -309,7 +328,9 @@ export class SaeFeatureList extends LitElement {
     const row = this.pages.at(place);
     const selected = row !== undefined && this.selection.has(row.feature);
     const cursor = place === this.cursor;
-    return guard([row, place, total, selected, cursor], () => this.#row(row, place, total, selected, cursor));
+    return guard([row, place, total, selected, cursor, this.letters], () =>
+      this.#row(row, place, total, selected, cursor),
+    );
   }
 
   #row(row: FeatureRow | undefined, place: number, total: number, selected: boolean, cursor: boolean) {
@@ -322,16 +343,27 @@ export class SaeFeatureList extends LitElement {
       aria-selected=${selected ? "true" : "false"}
       aria-setsize=${total}
       aria-posinset=${place + 1}
-    >${row ? cells(row) : html`<span></span><span class="id">…</span>`}</div>`;
+    >${row ? cells(row, fitting(row.tokens, this.letters, this.#edge)) : html`<span></span><span class="id">…</span>`}</div>`;
   }
 }
 customElements.define("sae-feature-list", SaeFeatureList);
 
-function cells(row: FeatureRow) {
-  const { flagged, member, index, tokens, histogram, max, label } = row;
+/** The tokens that a row has room for, and one more at most. */
+function fitting(tokens: FeatureRow["tokens"], letters: number, edge: number): FeatureRow["tokens"] {
+  let used = 0;
+  const end = tokens.findIndex(({ text }) => {
+    const full = used >= letters;
+    used += text.length + edge;
+    return full;
+  });
+  return end < 0 ? tokens : tokens.slice(0, end);
+}
+
+function cells(row: FeatureRow, tokens: FeatureRow["tokens"]) {
+  const { flagged, member, index, histogram, max, label } = row;
   return html`<span class="flag" aria-hidden="true" aria-pressed=${flagged ? "true" : "false"} title=${flagged ? "Flagged for removal (f)" : "Flag for removal (f)"}>${flagged ? "⚑" : "⚐"}</span
     ><span class="id">${member}/${index}${flagged ? html`<span class="heard">flagged</span>` : nothing}</span
-    ><span class="tokens">${label ? html`<span class="label">${label}</span>` : nothing}${row.density === 0 ? html`<span class="dim">dead: never fired</span>` : tokens.slice(0, mostTokens).map(({ text, strength }) => tokenChip({ text, share: strength }))}</span
+    ><span class="tokens">${label ? html`<span class="label">${label}</span>` : nothing}${row.density === 0 ? html`<span class="dim">dead: never fired</span>` : tokens.map(({ text, strength }) => tokenChip({ text, share: strength }))}</span
     ><span class="wide">${smallHistogram(histogram)}</span
     ><span class="number">${density(row.density)}</span
     ><span class="number wide">${significant(max)}</span

@@ -1,10 +1,9 @@
-// Search, filters, sort order and the count: what the list shows, in one line, each filter visible and removable.
+// Search, filters and sort order: what the list shows, in one line, each filter visible, all of them removed by one click.
 import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import "@vscode-elements/elements/dist/vscode-single-select/index.js";
 import "@vscode-elements/elements/dist/vscode-option/index.js";
 import { css, html, LitElement } from "lit";
 import type { ListQuery } from "../../src/protocol/featureBrowser.ts";
-import { count } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 
 export const everything: ListQuery = {
@@ -41,20 +40,14 @@ export class SaeFilterBar extends LitElement {
   static override properties = {
     query: { attribute: false },
     members: { type: Number },
-    total: { attribute: false },
-    width: { type: Number },
   };
   declare query: ListQuery;
   declare members: number;
-  declare total: number | null;
-  declare width: number;
 
   constructor() {
     super();
     this.query = everything;
     this.members = 1;
-    this.total = null;
-    this.width = 0;
   }
 
   static override styles = [
@@ -70,25 +63,21 @@ export class SaeFilterBar extends LitElement {
         border-bottom: 1px solid var(--hairline);
       }
       vscode-textfield {
-        flex: 1 1 220px;
-        min-width: 160px;
+        flex: 1 1 240px;
+        min-width: 180px;
       }
       vscode-single-select {
         width: auto;
-        min-width: 118px;
+        min-width: 106px;
       }
       button.chip {
         border-radius: 11px;
         padding: 0 9px;
         line-height: 20px;
       }
-      .count {
-        margin-left: auto;
-        min-width: 19ch;
-        text-align: right;
-        color: var(--dim);
-        font-variant-numeric: tabular-nums;
-        white-space: nowrap;
+      /* There all the time, so that nothing moves when it is needed. */
+      button.clear:disabled {
+        visibility: hidden;
       }
       button.flagged[aria-pressed="true"] {
         background: none;
@@ -108,11 +97,15 @@ export class SaeFilterBar extends LitElement {
 
   override render() {
     const q = this.query;
-    const shown = this.total === null ? "…" : count(this.total);
+    const filtered = Object.entries(everything).some(
+      ([key, value]) => key !== "sort" && key !== "descending" && q[key as keyof ListQuery] !== value,
+    );
     return html`
       <vscode-textfield
+        id="search"
         type="search"
-        placeholder='Search: token, "text", /regex/, label:words'
+        placeholder='token, "text", /regex/, label:words'
+        title='A token, "a text" where features fire, a /pattern/ of tokens, or label:words (/)'
         label="Search features"
         aria-label="Search features"
         .value=${q.text}
@@ -168,7 +161,7 @@ export class SaeFilterBar extends LitElement {
       <button class="plain outlined chip flagged" aria-pressed=${q.flaggedOnly ? "true" : "false"} @click=${() => this.#change({ flaggedOnly: !q.flaggedOnly })}>
         ⚑ flagged${q.flaggedOnly ? " ×" : ""}
       </button>
-      <span class="count" role="status">${shown} of ${count(this.width)}</span>
+      <button class="plain link clear" title="Clear search and filters (x)" ?disabled=${!filtered} @click=${() => this.#change({ ...everything, sort: q.sort, descending: q.descending })}>Clear</button>
     `;
   }
 }

@@ -1,6 +1,7 @@
 // The feature browser: filter bar, list and detail, keyboard, and the talk with the host. Keeps nothing but query, scroll and selection.
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import {
+  ANNOTATIONS_DAMAGED,
   type FeatureDetail,
   featureBrowserHost,
   featureBrowserView,
@@ -15,6 +16,7 @@ import type { SaeFeatureDetail } from "./featureDetail.ts";
 import "./featureDetail.ts";
 import type { Chosen, SaeFeatureList } from "./featureList.ts";
 import "./featureList.ts";
+import { count } from "../components/numbers.ts";
 import { everything, type SaeFilterBar } from "./filterBar.ts";
 import { featureAsMarkdown } from "./markdown.ts";
 import { Pages } from "./pages.ts";
@@ -30,7 +32,7 @@ const host = <K extends keyof typeof featureBrowserHost.requests>(
 
 const keys: readonly (readonly [string, string])[] = [
   ["j / k, ↓ / ↑", "next, previous feature"],
-  ["Enter", "open"],
+  ["Enter", "open; out of a field, back to the list"],
   ["f", "flag or unflag the selected features"],
   ["l", "label"],
   ["n", "note"],
@@ -42,6 +44,9 @@ const keys: readonly (readonly [string, string])[] = [
   ["?", "these keys"],
 ];
 
+/** Fields of one line, by their ids: Enter leaves them. */
+const oneLine = new Set(["label", "search"]);
+
 /** Stands where the ensemble's name will be. */
 const untitled = html`<div class="title"><h1>Features</h1></div>`;
 
@@ -49,6 +54,7 @@ class SaeFeatureBrowser extends LitElement {
   static override properties = {
     snapshot: { state: true },
     fatal: { state: true },
+    buildable: { state: true },
     query: { state: true },
     version: { state: true },
     cursor: { state: true },
@@ -65,6 +71,8 @@ class SaeFeatureBrowser extends LitElement {
   };
   declare snapshot: Snapshot | undefined;
   declare fatal: string;
+  /** Whether building the index anew may help against it. */
+  declare buildable: boolean;
   declare query: ListQuery;
   declare version: number;
   declare cursor: number;
@@ -95,6 +103,7 @@ class SaeFeatureBrowser extends LitElement {
     super();
     const kept = loadViewState({ query: everything, feature: -1, detailOpen: false });
     this.fatal = "";
+    this.buildable = true;
     // A filter that came with a later version is not in what an earlier one kept.
     this.query = { ...everything, ...kept.query };
     this.version = 0;
@@ -132,6 +141,11 @@ class SaeFeatureBrowser extends LitElement {
       }
       .title .right {
         margin-left: auto;
+      }
+      .count {
+        margin-right: 8px;
+        color: var(--dim);
+        font-variant-numeric: tabular-nums;
       }
       main {
         display: flex;
@@ -219,6 +233,7 @@ class SaeFeatureBrowser extends LitElement {
       }
     } catch (error) {
       this.fatal = error instanceof Error ? error.message : String(error);
+      this.buildable = (error as { code?: unknown }).code !== ANNOTATIONS_DAMAGED;
     }
   }
 
@@ -354,7 +369,16 @@ class SaeFeatureBrowser extends LitElement {
       .some((node) => node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement);
     if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing) {
       event.preventDefault();
+      // Above the document, VS Code takes the key as well and has the page undo what was typed last, in a field that it moves to.
+      event.stopPropagation();
       void host("undo", {}).then(() => this.#reload());
+      return;
+    }
+    // What was typed is taken: the keys are the list's again.
+    const entered =
+      event.key === "Enter" && event.composedPath().some((node) => node instanceof HTMLElement && oneLine.has(node.id));
+    if (entered) {
+      this.renderRoot.querySelector<SaeFeatureList>("sae-feature-list")?.focus();
       return;
     }
     if (event.key === "Escape") {
@@ -425,6 +449,7 @@ class SaeFeatureBrowser extends LitElement {
         <h1>${snapshot.title}</h1>
         <span class="dim" title=${about}>${about}</span>
         <span class="right">
+          <span class="count" role="status">${this.selection.size > 1 ? `${count(this.selection.size)} selected · ` : ""}${this.#pages.total === null ? "…" : count(this.#pages.total)} of ${count(snapshot.width)}</span>
           ${
             snapshot.canTryText
               ? html`<button class="plain outlined" aria-pressed=${this.trying ? "true" : "false"} @click=${() => {
@@ -440,8 +465,6 @@ class SaeFeatureBrowser extends LitElement {
       <sae-filter-bar
         .query=${this.query}
         .members=${snapshot.members}
-        .total=${this.#pages.total}
-        .width=${snapshot.width}
         @query=${(event: CustomEvent<ListQuery>) => this.#ask(event.detail)}
       ></sae-filter-bar>
       ${
@@ -504,7 +527,7 @@ class SaeFeatureBrowser extends LitElement {
           this.fatal = "";
           void this.#start();
         }}>Try Again</button>
-        <button class="plain outlined" title="Has the run's index job build what is missing or damaged; flags and labels stay" @click=${() => this.#tell("buildIndex", {})}>Build Feature Index</button>
+        ${this.buildable ? html`<button class="plain outlined" title="Has the run's index job build what is missing or damaged; flags and labels stay" @click=${() => this.#tell("buildIndex", {})}>Build Feature Index</button>` : nothing}
       </p>
     </main>`;
   }

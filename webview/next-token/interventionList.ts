@@ -1,7 +1,6 @@
 // The list of interventions, each with its switch: which features, what is done to them, from where on.
 import { css, html, LitElement, nothing } from "lit";
-import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
-import type { ShownIntervention } from "../../src/protocol/inspection.ts";
+import type { FeatureName, ShownIntervention } from "../../src/protocol/inspection.ts";
 import { controls, palette } from "../components/style.ts";
 import "../components/token.ts";
 
@@ -15,18 +14,18 @@ const kinds: Readonly<Record<ShownIntervention["kind"], string>> = {
 export class SaeInterventionList extends LitElement {
   static override properties = {
     list: { attribute: false },
-    rows: { attribute: false },
+    names: { attribute: false },
     flagged: { attribute: false },
   };
   declare list: readonly ShownIntervention[];
-  declare rows: ReadonlyMap<number, FeatureRow>;
+  declare names: ReadonlyMap<number, FeatureName>;
   /** How many features are flagged, once that is known. */
   declare flagged: number | undefined;
 
   constructor() {
     super();
     this.list = [];
-    this.rows = new Map();
+    this.names = new Map();
   }
 
   static override styles = [
@@ -54,6 +53,9 @@ export class SaeInterventionList extends LitElement {
         min-width: 0;
         overflow: hidden;
         text-overflow: ellipsis;
+      }
+      .flag {
+        color: var(--flag);
       }
       .id {
         font-family: var(--mono);
@@ -118,7 +120,7 @@ export class SaeInterventionList extends LitElement {
         .checked=${one.on}
         @change=${(event: Event) => this.#change(at, { on: (event.target as HTMLInputElement).checked })}
       />
-      <span class="what">${one.flagged ? html`<b>⚑ all flagged features</b>${this.flagged === 0 ? html` <span class="dim">nothing is flagged</span>` : nothing}` : one.features.map((feature) => this.#feature(feature))}</span>
+      <span class="what">${one.flagged ? html`<b><span class="flag">⚑</span> all flagged features</b>${this.flagged === 0 ? html` <span class="dim">nothing is flagged</span>` : nothing}` : one.features.map((feature) => this.#feature(feature))}</span>
       <select aria-label=${`${name}: what to do`} @change=${(event: Event) => this.#change(at, { kind: (event.target as HTMLSelectElement).value as ShownIntervention["kind"] })}>
         ${Object.entries(kinds).map(([kind, words]) => html`<option value=${kind} ?selected=${kind === one.kind}>${words}</option>`)}
       </select>
@@ -150,12 +152,12 @@ export class SaeInterventionList extends LitElement {
   }
 
   #id(feature: number): string {
-    const row = this.rows.get(feature);
+    const row = this.names.get(feature);
     return row ? `${row.member}/${row.index}` : `feature ${feature}`;
   }
 
   #feature(feature: number) {
-    const row = this.rows.get(feature);
+    const row = this.names.get(feature);
     return html`<button class="plain link id" title="Show this feature" @click=${() => this.dispatchEvent(new CustomEvent("open", { detail: { feature } }))}>${this.#id(feature)}</button>${
       row?.label || row?.tokens.slice(0, 3).map(({ text }) => html`<sae-token .text=${text}></sae-token> `)
     } `;

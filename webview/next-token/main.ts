@@ -1,8 +1,8 @@
 // The next-token panel: what the model says at the cursor, as it is and under interventions; what pushes a token; text generated both ways.
 import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { css, html, LitElement, nothing } from "lit";
-import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
 import {
+  type FeatureName,
   type Generated,
   type NextTokens,
   nextTokenHost,
@@ -11,7 +11,7 @@ import {
   type ShownIntervention,
   type ShownToken,
 } from "../../src/protocol/inspection.ts";
-import { onNotification, type Params, request } from "../../src/protocol/rpc.ts";
+import { onNotification, type Params, type Result, request } from "../../src/protocol/rpc.ts";
 import { connectToHost } from "../components/host.ts";
 import { significant } from "../components/numbers.ts";
 import { controls, page, palette } from "../components/style.ts";
@@ -24,8 +24,12 @@ const line = connectToHost();
 /** A model that is opened for the first time may take its time. */
 const patience = 10 * 60_000;
 const shownBefore = 120;
+/** Characters by which a place is named that generated text began at. */
+const shownStart = 30;
 
 type Requests = typeof nextTokenHost;
+/** The list as it is kept, with the names of its features. */
+type Kept = Pick<Result<Requests, "ready">, "interventions" | "names">;
 
 export class SaeNextToken extends LitElement {
   static override properties = {
@@ -33,7 +37,7 @@ export class SaeNextToken extends LitElement {
     reason: { state: true },
     ensemble: { state: true },
     list: { state: true },
-    rows: { state: true },
+    names: { state: true },
     result: { state: true },
     busy: { state: true },
     error: { state: true },
@@ -48,13 +52,13 @@ export class SaeNextToken extends LitElement {
   declare reason: string;
   declare ensemble: string;
   declare list: readonly ShownIntervention[];
-  declare rows: ReadonlyMap<number, FeatureRow>;
+  declare names: ReadonlyMap<number, FeatureName>;
   declare result: NextTokens | undefined;
   declare busy: boolean;
   declare error: string;
   declare chosen: ShownToken | undefined;
   declare pushing: Pushing | undefined;
-  declare said: { original: string; changed: string | null } | undefined;
+  declare said: { original: string; changed: string | null; after: string; under: string } | undefined;
   declare generating: boolean;
   declare temperature: number;
   declare seed: number;
@@ -68,7 +72,7 @@ export class SaeNextToken extends LitElement {
     this.reason = "";
     this.ensemble = "";
     this.list = [];
-    this.rows = new Map();
+    this.names = new Map();
     this.busy = false;
     this.error = "";
     this.generating = false;
@@ -78,9 +82,10 @@ export class SaeNextToken extends LitElement {
     onNotification(line, nextTokenView, "ensemble", (ensemble) => this.#change(ensemble));
     onNotification(line, nextTokenView, "generated", (generated) => this.#hear(generated));
     onNotification(line, nextTokenView, "annotationsChanged", () => void this.#ask());
-    onNotification(line, nextTokenView, "add", ({ features, kind, value }) =>
-      this.#setList([...this.list, { features, flagged: false, kind, value, from: "everywhere", on: true }]),
-    );
+    onNotification(line, nextTokenView, "add", ({ features, names, kind, value }) => {
+      this.#learn(names);
+      this.#setList([...this.list, { features, flagged: false, kind, value, from: "everywhere", on: true }]);
+    });
     void this.#begin();
   }
 
@@ -178,8 +183,9 @@ export class SaeNextToken extends LitElement {
 
   async #begin(): Promise<void> {
     try {
-      const { interventions, ...cursor } = await this.#host("ready", {});
+      const { interventions, names, ...cursor } = await this.#host("ready", {});
       this.list = interventions;
+      this.#learn(names);
       this.#moved(cursor);
     } catch (error) {
       this.error = (error as Error).message;
@@ -202,11 +208,12 @@ export class SaeNextToken extends LitElement {
   }
 
   /** Nothing that was said of the ensemble before holds for another one. */
-  #change({ title, interventions }: { title: string; interventions: readonly ShownIntervention[] }): void {
+  #change({ title, interventions, names }: Kept & { title: string }): void {
     this.#generating.abort();
     this.#pushing.abort();
     this.list = interventions;
-    this.rows = new Map();
+    this.names = new Map();
+    this.#learn(names);
     this.result = undefined;
     this.said = undefined;
     this.chosen = undefined;
@@ -219,6 +226,11 @@ export class SaeNextToken extends LitElement {
     this.list = list;
     void this.#host("keep", { interventions: [...list] }).catch(() => {});
     void this.#ask();
+  }
+
+  /** Features that are switched off, or that nobody can be asked about, keep the names that are known of them. */
+  #learn(names: readonly FeatureName[]): void {
+    this.names = new Map([...this.names, ...names.map((name) => [name.feature, name] as const)]);
   }
 
   get #active() {
@@ -244,8 +256,8 @@ export class SaeNextToken extends LitElement {
     this.busy = true;
     try {
       const result = await this.#host("nextToken", { interventions: this.#active }, signal);
-      // Features that are switched off keep the names that are known of them.
-      this.rows = new Map([...this.rows, ...result.rows.map((row) => [row.feature, row] as const)]);
+      if (signal.aborted) return;
+      this.#learn(result.rows);
       this.result = result;
     } catch (error) {
       if (signal.aborted) return;
@@ -276,7 +288,12 @@ export class SaeNextToken extends LitElement {
     this.generating = true;
     this.error = "";
     const interventions = this.#active;
-    this.said = { original: "", changed: this.#changes ? "" : null };
+    this.said = {
+      original: "",
+      changed: this.#changes ? "" : null,
+      after: this.text ?? "",
+      under: JSON.stringify(interventions),
+    };
     try {
       const options = { tokens: 50, temperature: this.temperature, seed: this.seed };
       await this.#host("generate", { interventions, options }, signal);
@@ -305,7 +322,7 @@ export class SaeNextToken extends LitElement {
       <h2>Interventions</h2>
       <sae-intervention-list
         .list=${this.list}
-        .rows=${this.rows}
+        .names=${this.names}
         .flagged=${this.result?.flagged}
         @changed=${(event: CustomEvent) => this.#setList(event.detail.list)}
         @open=${(event: CustomEvent) => void this.#host("show", { feature: event.detail.feature })}
@@ -381,14 +398,22 @@ export class SaeNextToken extends LitElement {
           this.seed = Math.round(value);
         })}
       </div>
+      ${this.said && this.#outdated(this.said) ? html`<p class="dim outdated">${this.#outdated(this.said)}</p>` : nothing}
       ${
         this.said
-          ? html`<div class="sides" aria-live="polite">
+          ? html`<div class=${`sides ${this.#outdated(this.said) ? "stale" : ""}`} aria-live="polite">
               <div class="side"><span class="dim">original</span><p>${this.said.original}</p></div>
               ${this.said.changed === null ? nothing : html`<div class="side changed"><span class="dim">with the interventions</span><p>${this.said.changed}</p></div>`}
             </div>`
           : nothing
       }`;
+  }
+
+  /** Why what was generated isn't what would be now; empty where it is. */
+  #outdated({ after, under }: NonNullable<typeof this.said>): string {
+    if (after !== this.text)
+      return `From another place: it goes on after “${after.length > shownStart ? "…" : ""}${after.slice(-shownStart)}”`;
+    return under === JSON.stringify(this.#active) ? "" : "With the interventions as they were then";
   }
 
   #ablate(feature: number): void {
@@ -404,7 +429,8 @@ export class SaeNextToken extends LitElement {
       return null;
     });
     if (!picked) return;
-    const { features } = picked;
+    const features = picked.names.map(({ feature }) => feature);
+    this.#learn(picked.names);
     this.#setList([...this.list, { features, flagged: false, kind: "ablate", value: 0, from: "everywhere", on: true }]);
   }
 }

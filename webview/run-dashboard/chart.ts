@@ -1,13 +1,23 @@
-// One chart of a training quantity over tokens (uPlot): a line a member, the mean thicker, in the theme's colours, the last value written beside the title.
-import { css, html, LitElement, type PropertyValues, unsafeCSS } from "lit";
+// One chart of a training quantity over tokens (uPlot): a line a member, the mean thicker, in the theme's colours; above it what every line has at the pointer, or at its end.
+import { css, html, LitElement, nothing, type PropertyValues, unsafeCSS } from "lit";
 import uPlot from "uplot";
 import uPlotCss from "uplot/dist/uPlot.min.css";
-import { significant } from "../components/numbers.ts";
+import { count, percent, significant } from "../components/numbers.ts";
 import { palette } from "../components/style.ts";
 import { memberMean, type Quantity, type Training } from "./series.ts";
 
 const sync = uPlot.sync("run");
 const hues = ["blue", "purple", "green", "yellow", "red", "orange"] as const;
+const hueOf = (i: number) => `--vscode-charts-${hues[i % hues.length]!}`;
+
+/** A value of a quantity as people read it: shares in percent. */
+const shown = (quantity: Quantity, value: number | null) => (quantity === "dead" ? percent(value) : significant(value));
+
+/** The same for marks on the axis, which have few digits by themselves. */
+const mark = (quantity: Quantity, value: number) =>
+  quantity === "dead"
+    ? `${Number((100 * value).toPrecision(3))}%`
+    : Number(value.toPrecision(3)).toLocaleString("en-US");
 
 export class SaeChart extends LitElement {
   static override properties = {
@@ -15,12 +25,15 @@ export class SaeChart extends LitElement {
     quantity: { type: String },
     title: { type: String },
     version: { type: Number },
+    at: { state: true },
   };
   declare training: Training | undefined;
   declare quantity: Quantity;
   declare title: string;
   /** Counts up with every change of the training. */
   declare version: number;
+  /** The point that is under the pointer, in this chart or another of the run. */
+  declare at: number | null;
   #plot: uPlot | undefined;
   #members = "";
   readonly #observer = new ResizeObserver(() => this.#resize());
@@ -29,6 +42,11 @@ export class SaeChart extends LitElement {
     this.#members = "";
     this.requestUpdate();
   });
+
+  constructor() {
+    super();
+    this.at = null;
+  }
 
   static override styles = [
     unsafeCSS(uPlotCss),
@@ -49,6 +67,25 @@ export class SaeChart extends LitElement {
         font-weight: normal;
         font-variant-numeric: tabular-nums;
         color: var(--dim);
+      }
+      .values {
+        height: 1.5em;
+        overflow: hidden;
+        white-space: nowrap;
+        text-overflow: ellipsis;
+        font-size: 11px;
+        font-variant-numeric: tabular-nums;
+        color: var(--dim);
+      }
+      .values span {
+        margin-right: 12px;
+      }
+      .values i {
+        display: inline-block;
+        width: 9px;
+        height: 2px;
+        margin-right: 4px;
+        vertical-align: middle;
       }
       .plot {
         height: 170px;
@@ -79,22 +116,18 @@ export class SaeChart extends LitElement {
     const members = [...training.values.keys()].sort((a, b) => a - b);
     const key = `${training.stage}:${members.join()}`;
     const columns = members.map((member) => training.values.get(member)![this.quantity]);
-    const single = members.length === 1;
-    const data = [
-      training.tokens,
-      ...columns,
-      ...(single ? [] : [memberMean(training, this.quantity)]),
-    ] as uPlot.AlignedData;
+    const mean = training.together ? [memberMean(training, this.quantity)] : [];
+    const data = [training.tokens, ...columns, ...mean] as uPlot.AlignedData;
     if (key !== this.#members || changed.has("quantity") || !this.#plot) {
       this.#members = key;
-      this.#make(members, single, data);
-    } else this.#plot.setData(data);
+      this.#make(members, training.together, data);
+    } else if (changed.has("version") || changed.has("training")) this.#plot.setData(data);
   }
 
-  #make(members: number[], single: boolean, data: uPlot.AlignedData): void {
+  #make(members: number[], together: boolean, data: uPlot.AlignedData): void {
     this.#plot?.destroy();
     const style = getComputedStyle(this);
-    const color = (name: string) => style.getPropertyValue(`--vscode-charts-${name}`).trim() || "gray";
+    const color = (name: string) => style.getPropertyValue(name).trim() || "gray";
     const text = style.getPropertyValue("--vscode-descriptionForeground").trim() || "gray";
     const foreground = style.getPropertyValue("--vscode-foreground").trim() || "gray";
     const grid = { stroke: `color-mix(in srgb, ${foreground} 14%, transparent)`, width: 1 };
@@ -115,35 +148,26 @@ export class SaeChart extends LitElement {
                 value >= 1e6 ? `${value / 1e6}M` : value >= 1e3 ? `${value / 1e3}k` : String(value),
               ),
           },
-          { ...axis, size: 58, values: (_, values) => values.map((value) => significant(value)) },
+          { ...axis, size: 58, values: (_, values) => values.map((value) => mark(this.quantity, value)) },
         ],
         series: [
           { label: "tokens" },
           ...members.map((member, i) => ({
             label: `member ${member}`,
-            stroke: color(hues[i % hues.length]!),
-            width: single ? 2 : 1,
+            stroke: color(hueOf(i)),
+            width: members.length === 1 ? 2 : 1,
             points: { show: false },
             spanGaps: true,
           })),
-          ...(single
-            ? []
-            : [
-                {
-                  label: "mean",
-                  stroke: foreground,
-                  width: 2.5,
-                  points: { show: false },
-                  spanGaps: true,
-                },
-              ]),
+          ...(together
+            ? [{ label: "mean", stroke: foreground, width: 2.5, points: { show: false }, spanGaps: true }]
+            : []),
         ],
         hooks: {
           setCursor: [
-            (plot) =>
-              this.dispatchEvent(
-                new CustomEvent("hover", { detail: plot.cursor.idx ?? null, bubbles: true, composed: true }),
-              ),
+            (plot) => {
+              this.at = plot.cursor.idx ?? null;
+            },
           ],
         },
       },
@@ -157,16 +181,30 @@ export class SaeChart extends LitElement {
     if (this.#plot && place && place.clientWidth > 0) this.#plot.setSize({ width: place.clientWidth, height: 170 });
   }
 
-  /** The drawn chart, for the PNG. */
-  get canvas(): HTMLCanvasElement | null {
-    return this.renderRoot.querySelector("canvas");
-  }
-
   override render() {
-    const values = this.training ? memberMean(this.training, this.quantity) : [];
-    const last = values.findLast((value) => value !== null) ?? null;
-    return html`<h3><span>${this.title}</span><span class="last">${significant(last)}</span></h3>
-      <div class="plot" role="img" aria-label=${`${this.title} over tokens; last value ${significant(last)}`}></div>`;
+    const { training, quantity, title, at } = this;
+    const members = [...(training?.values ?? [])].sort(([a], [b]) => a - b);
+    const lines = members.map(([member, columns], i) => ({
+      name: `member ${member}`,
+      color: hueOf(i),
+      values: columns[quantity],
+    }));
+    if (training?.together)
+      lines.push({ name: "mean", color: "--vscode-foreground", values: memberMean(training, quantity) });
+    const valueHere = (values: (number | null)[]) =>
+      shown(quantity, (at === null ? values.findLast((value) => value !== null) : values[at]) ?? null);
+    const main = lines.at(-1);
+    const last = main ? valueHere(main.values) : "–";
+    const place = at === null ? undefined : training?.tokens[at];
+    return html`<h3>
+        <span>${title}</span><span class="last">${place === undefined ? last : html`at ${count(place)} tokens${lines.length > 1 ? "" : `: ${last}`}`}</span>
+      </h3>
+      ${
+        lines.length > 1
+          ? html`<div class="values">${lines.map(({ name, color, values }) => html`<span><i style=${`background: var(${color})`}></i>${name} ${valueHere(values)}</span>`)}</div>`
+          : nothing
+      }
+      <div class="plot" role="img" aria-label=${`${title} over tokens; last value ${last}`}></div>`;
   }
 }
 customElements.define("sae-chart", SaeChart);

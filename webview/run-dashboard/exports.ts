@@ -1,7 +1,7 @@
 // The charts and the table as files: CSV and Markdown of the numbers, SVG and PNG of the charts.
 import type { ReportTable } from "../../src/protocol/reportTable.ts";
 import { significant } from "../components/numbers.ts";
-import { memberMean, type Quantity, quantities, type Training } from "./series.ts";
+import { memberMean, type Quantity, quantities, type Training, trainingName } from "./series.ts";
 
 /** Every point of a training: tokens, member, and the four quantities. */
 export function trainingCsv(training: Training): string {
@@ -36,15 +36,24 @@ export function chartsSvg(training: Training, name: string): string {
   const charts = quantities.map(({ key, title }, i) =>
     oneChart(training, key, title, (i % 2) * (width + 20), 30 + Math.floor(i / 2) * (height + 40)),
   );
+  const names = [...training.values.keys()].map((member) => ({
+    name: `member ${member}`,
+    color: colors[member % colors.length],
+  }));
+  if (training.together) names.push({ name: "mean", color: "black" });
+  const legend = names.map(
+    ({ name, color }, i) =>
+      `<rect x="${50 + 80 * i}" y="${2 * height + 100}" width="10" height="3" fill="${color}"/><text x="${64 + 80 * i}" y="${2 * height + 106}">${name}</text>`,
+  );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * width + 40} ${2 * height + 120}" font-family="sans-serif" font-size="11">
-<rect width="100%" height="100%" fill="white"/><text x="10" y="18" font-size="13">${escapeXml(name)} · ${escapeXml(training.stage)}</text>
-${charts.join("\n")}</svg>\n`;
+<rect width="100%" height="100%" fill="white"/><text x="10" y="18" font-size="13">${escapeXml(name)} · ${escapeXml(trainingName(training.stage))}</text>
+${charts.join("\n")}${names.length > 1 ? legend.join("") : ""}</svg>\n`;
 }
 
 function oneChart(training: Training, quantity: Quantity, title: string, left: number, top: number): string {
   const members = [...training.values];
   const lines = members.map(([, columns]) => columns[quantity]);
-  if (lines.length > 1) lines.push(memberMean(training, quantity));
+  if (training.together) lines.push(memberMean(training, quantity));
   const values = lines.flat().filter((value) => value !== null);
   const [low, high] = values.length
     ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
@@ -56,7 +65,7 @@ function oneChart(training: Training, quantity: Quantity, title: string, left: n
     const points = line.flatMap((value, at) =>
       value === null ? [] : [`${x(training.tokens[at]!).toFixed(1)},${y(value).toFixed(1)}`],
     );
-    const mean = members.length > 1 && i === lines.length - 1;
+    const mean = i === members.length;
     return `<polyline fill="none" stroke="${mean ? "black" : colors[i % colors.length]}" stroke-width="${mean ? 2 : 1}" points="${points.join(" ")}"/>`;
   });
   return `<g><text x="${left + 50}" y="${top + 10}" font-weight="bold">${title}</text>

@@ -12,7 +12,7 @@ import { controls, page, palette } from "../components/style.ts";
 import "./chart.ts";
 import { chartsSvg, svgToPng, tableMarkdown, trainingCsv } from "./exports.ts";
 import "./reportTable.ts";
-import { quantities, TrainingSeries } from "./series.ts";
+import { quantities, TrainingSeries, trainingName } from "./series.ts";
 
 const connection = connectToHost();
 
@@ -30,10 +30,11 @@ class SaeRunDashboard extends LitElement {
   declare run: RunEntry | undefined;
   declare report: ReportTable | null;
   declare version: number;
-  /** The training whose charts are shown; empty: the newest. */
+  /** The training whose charts are shown; empty: the newest of a run at work, else the first. */
   declare chosen: string;
   declare fatal: string;
   readonly #series = new TrainingSeries();
+  #device = "";
   readonly #messages: { level: string; message: string }[] = [];
 
   constructor() {
@@ -123,7 +124,7 @@ class SaeRunDashboard extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    onNotification(connection, dashboardView, "events", ({ lines }) => this.#take(lines));
+    onNotification(connection, dashboardView, "events", ({ events }) => this.#take(events));
     onNotification(connection, dashboardView, "runChanged", ({ run, report }) => {
       this.run = run;
       this.report = report;
@@ -140,15 +141,11 @@ class SaeRunDashboard extends LitElement {
     );
   }
 
-  #take(lines: readonly string[]): void {
-    for (const line of lines) {
-      let event: RunEvent;
-      try {
-        event = JSON.parse(line) as RunEvent;
-      } catch {
-        continue; // a line that a crash left torn
-      }
+  #take(events: readonly RunEvent[]): void {
+    for (const event of events) {
       this.#series.add(event);
+      // The run's log says which device was taken, and why: "device cpu (2 threads, …): …".
+      if (event.type === "log" && event.message.startsWith("device ")) this.#device = event.message;
       if (event.type === "log" && event.level !== "info")
         this.#messages.push({ level: event.level, message: event.message });
     }
@@ -168,7 +165,8 @@ class SaeRunDashboard extends LitElement {
     if (this.fatal) return html`<main>${untitled}<p class="error" role="alert">${this.fatal}</p></main>`;
     if (!run) return html`<main>${untitled}<p class="notice" role="status">Opening the run…</p></main>`;
     const stages = [...this.#series.trainings.keys()];
-    const stage = this.#series.trainings.has(this.chosen) ? this.chosen : stages.at(-1);
+    const latest = run.state === "running" ? stages.at(-1) : stages[0];
+    const stage = this.#series.trainings.has(this.chosen) ? this.chosen : latest;
     const training = stage === undefined ? undefined : this.#series.trainings.get(stage);
     const { progress } = run;
     const indexed = run.ensembles.find((ensemble) => ensemble.indexed);
@@ -177,6 +175,7 @@ class SaeRunDashboard extends LitElement {
       <header>
         <h1>${run.name}</h1>
         <span class="dim">${run.state}</span>
+        ${this.#device ? html`<span class="dim" title=${this.#device}>on ${this.#device.split(" ")[1]}</span>` : nothing}
         <span class="right">
           ${run.state === "running" ? html`<vscode-button secondary @click=${() => ask("stop")}>Stop</vscode-button>` : nothing}
           ${run.state === "queued" ? html`<vscode-button secondary @click=${() => ask("stop")}>Leave the Queue</vscode-button>` : nothing}
@@ -198,7 +197,7 @@ class SaeRunDashboard extends LitElement {
                       (name) =>
                         html`<button class="plain outlined" aria-pressed=${name === stage ? "true" : "false"} @click=${() => {
                           this.chosen = name;
-                        }}>${name}</button>`,
+                        }}>${trainingName(name)}</button>`,
                     )}
                   </div>`
                 : nothing
@@ -206,11 +205,11 @@ class SaeRunDashboard extends LitElement {
             <div class="charts">
               ${quantities.map(({ key, title }) => html`<sae-chart .training=${training} .quantity=${key} .title=${title} .version=${this.version}></sae-chart>`)}
             </div>
-            <p class="dim">One line a member${training.values.size > 1 ? ", their mean thicker" : ""}; x: tokens.
+            <p class="dim">${training.penalised ? "The loss is the squared error and what the architecture adds to it; for TopK the auxiliary loss of dead latents, so it rises when latents are first counted as dead. " : ""}The charts run over tokens.
               Export:
-              <button class="plain link" @click=${() => void this.#save(`${stage}.csv`, trainingCsv(training))}>CSV</button>
-              <button class="plain link" @click=${() => void this.#save(`${stage}.svg`, chartsSvg(training, run.name))}>SVG</button>
-              <button class="plain link" @click=${async () => void this.#save(`${stage}.png`, await svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
+              <button class="plain link" @click=${() => void this.#save(`${trainingName(stage)}.csv`, trainingCsv(training))}>CSV</button>
+              <button class="plain link" @click=${() => void this.#save(`${trainingName(stage)}.svg`, chartsSvg(training, run.name))}>SVG</button>
+              <button class="plain link" @click=${async () => void this.#save(`${trainingName(stage)}.png`, await svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
             </p>`
           : html`<p class="notice">The charts begin with the first training step.</p>`
       }
@@ -230,7 +229,7 @@ class SaeRunDashboard extends LitElement {
     const numbers = [
       `${done.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} ${unit}`,
       rate === null ? "" : `${Math.round(rate).toLocaleString("en-US")} ${unit}/s`,
-      eta === null ? "" : `${eta < 90 ? `${Math.ceil(eta)} s` : `${Math.round(eta / 60)} min`} left`,
+      eta === null ? "" : `${eta < 90 ? `${Math.max(1, Math.round(eta))} s` : `${Math.round(eta / 60)} min`} left`,
     ].filter(Boolean);
     return html`<div class="progress">
       <div class="line"><span>${stage} · ${Math.floor(share * 100)}%</span><span class="dim">${numbers.join(" · ")}</span></div>

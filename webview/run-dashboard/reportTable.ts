@@ -82,7 +82,7 @@ export class SaeReportTable extends LitElement {
         <thead>
           <tr>
             <th scope="col">${this.first}</th>
-            ${shown.map(({ title, better }) => html`<th scope="col" title=${better ? `${better} is better` : "neither end is better as such"}>${title}${better === "higher" ? " ↑" : better === "lower" ? " ↓" : ""}</th>`)}
+            ${shown.map(({ title, better, about }) => html`<th scope="col" title=${`${about} ${better ? `${better === "higher" ? "Higher" : "Lower"} is better.` : "Neither end is better as such."}`}>${title}${better === "higher" ? " ↑" : better === "lower" ? " ↓" : ""}</th>`)}
           </tr>
         </thead>
         <tbody>

@@ -13,7 +13,11 @@ export type Quantity = (typeof quantities)[number]["key"];
 export interface Training {
   readonly stage: string;
   readonly tokens: number[];
-  /** By member, then by point. Members of a boosting run come one after the other and have their own tokens. */
+  /** Whether members learn the same at the same time. Boosting's come one after the other, each with a target of its own, so that a mean over them means nothing. */
+  readonly together: boolean;
+  /** Whether the loss is more than the squared error: penalties, or the auxiliary loss of dead latents. */
+  penalised: boolean;
+  /** By member, then by point. */
   readonly values: Map<number, Record<Quantity, (number | null)[]>>;
 }
 
@@ -30,7 +34,13 @@ export class TrainingSeries {
     if (event.type !== "train") return false;
     let training = this.trainings.get(event.stage);
     if (!training) {
-      training = { stage: event.stage, tokens: [], values: new Map() };
+      training = {
+        stage: event.stage,
+        tokens: [],
+        together: event.members.length > 1,
+        penalised: false,
+        values: new Map(),
+      };
       this.trainings.set(event.stage, training);
     }
     const { tokens, values } = training;
@@ -43,6 +53,8 @@ export class TrainingSeries {
       for (const columns of values.values()) for (const { key } of quantities) columns[key].splice(at, 0, null);
     }
     for (const numbers of event.members) {
+      if (numbers.loss !== null && numbers.mse !== null && numbers.loss > 1.001 * numbers.mse)
+        training.penalised = true;
       let columns = values.get(numbers.member);
       if (!columns) {
         const empty = () => new Array<number | null>(tokens.length).fill(null);
@@ -62,17 +74,21 @@ function thin({ tokens, values }: Training): void {
   for (const columns of values.values()) for (const { key } of quantities) columns[key] = columns[key].filter(keep);
 }
 
-/** Mean over the members that have a value at each point. */
+/** Mean over the members at each point; null where one of them has no value. */
 export function memberMean(training: Training, quantity: Quantity): (number | null)[] {
+  const columns = [...training.values.values()].map((values) => values[quantity]);
   return training.tokens.map((_, i) => {
     let sum = 0;
-    let n = 0;
-    for (const columns of training.values.values()) {
-      const value = columns[quantity][i];
-      if (value === null || value === undefined) continue;
+    for (const column of columns) {
+      const value = column[i] ?? null;
+      if (value === null) return null;
       sum += value;
-      n++;
     }
-    return n === 0 ? null : sum / n;
+    return sum / columns.length;
   });
+}
+
+/** A stage's name without what all of them share: "bagging", and "bagging-1" from the second set of seeds, as their ensembles are called. */
+export function trainingName(stage: string): string {
+  return stage.replace(/^train /, "");
 }

@@ -17,6 +17,7 @@ interface ConceptsOptions extends ProbingOptions {
   readonly perClass: number;
   readonly tpp: number[];
   readonly report?: string;
+  readonly saebenchCompatible?: boolean;
 }
 
 export function conceptsCommand(): Command {
@@ -52,6 +53,10 @@ export function conceptsCommand(): Command {
         .default([2, 5, 10, 20, 50, 100]),
     )
     .option("--report <path>", "where the report goes, without ending; default concepts in the run folder")
+    .option(
+      "--saebench-compatible",
+      "SAEBench's choices for all features at once and for perturbation; the report lists them",
+    )
     .option("--json", "the report as JSON on standard output, and nothing else there")
     .action(run);
 }
@@ -69,6 +74,7 @@ async function run(folder: string, options: ConceptsOptions): Promise<void> {
     tpp: options.tpp,
     seeds: options.seeds,
     ...(options.report !== undefined && { report: resolve(options.report) }),
+    saebench_compatible: options.saebenchCompatible === true,
   };
   const experiment = { ...before, settings: { ...before.settings, concepts: section } };
   await runProbing(experiment, "concepts", conceptsReportPath(experiment), options);

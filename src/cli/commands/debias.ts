@@ -78,7 +78,10 @@ export function debiasCommand(): Command {
       "--probe <folder>",
       "also write the debiased probe of the flagged features (first seed, retrained), with code that applies it",
     )
-    .option("--saebench-compatible", "SAEBench's choices: probes selected on test rows, its padding encoded")
+    .option(
+      "--saebench-compatible",
+      "SAEBench's choices: probes selected on test rows, its padding encoded; the report lists them",
+    )
     .option("--json", "the report as JSON on standard output, and nothing else there")
     .action(run);
 }

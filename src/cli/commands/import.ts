@@ -1,7 +1,7 @@
 // `import`: SAEs that exist already, in any layout, as one ensemble.
 import { basename, dirname, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { type ImportOutcome, importSaes } from "../../jobs/importSaes.ts";
+import { type ImportOutcome, importSaes, whatItIs } from "../../jobs/importSaes.ts";
 import type { EnsembleMethod } from "../../sae/ensemble.ts";
 import { shortPath } from "../foreground.ts";
 import { positive } from "../labelledOptions.ts";
@@ -86,7 +86,7 @@ export function importCommand(): Command {
 function nameOf(path: string): string {
   const absolute = resolve(path);
   const isFixed = /^(ae|autoencoder|params|sae|sae_weights|cfg|config|ensemble)\.\w+$/.test(basename(absolute));
-  return basename(isFixed ? dirname(absolute) : absolute).replace(/\.\w+$/, "");
+  return basename(isFixed ? dirname(absolute) : absolute).replace(/\.(safetensors|npz|pt|pth|bin|ckpt|json)$/, "");
 }
 
 function described({ folder, method, hook, members, experiment }: ImportOutcome): string {
@@ -94,7 +94,7 @@ function described({ folder, method, hook, members, experiment }: ImportOutcome)
     const numbers =
       explained_variance === null ? "" : `, explained variance ${metric(explained_variance)}, L0 ${metric(l0!)}`;
     return [
-      `${j}  ${shortPath(path)}: ${layout}, ${architecture}, ${integer(d_in)} → ${integer(d_sae)}${numbers}`,
+      `${j}  ${shortPath(path)}: ${whatItIs({ layout, architecture })}, ${integer(d_in)} → ${integer(d_sae)}${numbers}`,
       ...warnings.map((warning) => `   warning: ${warning}`),
     ];
   });

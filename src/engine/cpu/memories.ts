@@ -2,6 +2,7 @@
 
 import { freemem, totalmem } from "node:os";
 import { constrainedMemory } from "node:process";
+import { normalisation, normalisesTokens } from "../../sae/normalise.ts";
 import {
   innerWidths,
   type NormalizeActivations,
@@ -145,7 +146,7 @@ export class Memories {
 
   /** The batch, with each row's normalisation, into every memory. */
   putBatch(x: Float32Array, rows: number, d_in: number, how: NormalizeActivations): void {
-    const norms = normalisation(x, rows, d_in, how);
+    const norms = normalisationOfRows(x, rows, d_in, how);
     for (let bank = 0; bank < this.description.memories.length; bank++) {
       const plan = this.#scratch[bank]!;
       const d = Math.ceil(d_in / TILE) * TILE;
@@ -288,26 +289,16 @@ interface Normalisation {
 }
 
 /** SAELens' run-time normalisation of each row: x̃ = (x − inShift)·inScale, x̂ = decoded·outScale + outShift. */
-function normalisation(x: Float32Array, rows: number, d: number, how: NormalizeActivations): Normalisation {
+function normalisationOfRows(x: Float32Array, rows: number, d: number, how: NormalizeActivations): Normalisation {
   const make = (value: number): Float32Array => new Float32Array(rows).fill(value);
   const result = { inScale: make(1), inShift: make(0), outScale: make(1), outShift: make(0) };
-  if (how !== "constant_norm_rescale" && how !== "layer_norm") return result;
+  if (!normalisesTokens(how)) return result;
   for (let t = 0; t < rows; t++) {
-    const row = x.subarray(t * d, (t + 1) * d);
-    let mean = 0;
-    if (how === "layer_norm") for (const value of row) mean += value / d;
-    let squares = 0;
-    for (const value of row) squares += (value - mean) ** 2;
-    if (how === "layer_norm") {
-      const deviation = Math.sqrt(squares / (d - 1));
-      result.inShift[t] = mean;
-      result.inScale[t] = 1 / (deviation + 1e-5);
-      result.outScale[t] = deviation;
-      result.outShift[t] = mean;
-    } else {
-      result.inScale[t] = squares > 0 ? Math.sqrt(d / squares) : 0;
-      result.outScale[t] = Math.sqrt(squares / d);
-    }
+    const { factor, scale, shift } = normalisation(x.subarray(t * d, (t + 1) * d), how);
+    result.inShift[t] = shift;
+    result.inScale[t] = factor;
+    result.outScale[t] = scale;
+    result.outShift[t] = shift;
   }
   return result;
 }

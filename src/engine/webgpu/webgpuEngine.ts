@@ -1,5 +1,6 @@
 // The WebGPU engine: SAEs on any vendor's GPU by Dawn, in a process of its own.
 import type { Ensemble } from "../../sae/ensemble.ts";
+import { normalisesTokens } from "../../sae/normalise.ts";
 import { withCurrentMoments } from "../currentMoments.ts";
 import {
   checkEncodable,
@@ -181,10 +182,7 @@ function checkConfig({ sae, aux_loss_coefficient }: TrainerConfig): void {
   const family = architecture === "topk" || architecture === "batchtopk";
   if (!family) return;
   if (!(k! > 0 && k! <= d_sae)) throw new EngineError(`k is ${k}, and has to be in 1..d_sae (${d_sae})`);
-  if (
-    aux_loss_coefficient !== 0 &&
-    (normalize_activations === "layer_norm" || normalize_activations === "constant_norm_rescale")
-  ) {
+  if (aux_loss_coefficient !== 0 && normalisesTokens(normalize_activations)) {
     throw new EngineError(`aux_loss_coefficient has to be 0 with normalize_activations "${normalize_activations}"`);
   }
 }

@@ -3,17 +3,24 @@ import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { SaidOfSaes } from "../../protocol/service.ts";
 import { commands } from "../ids.ts";
-import { askHubName, chooseModel, chooseText } from "./newExperiment.ts";
+import { askHubNames, chooseModel, chooseText } from "./newExperiment.ts";
 import type { Parts } from "./register.ts";
 
 /** Milliseconds: SAEs are large, and may have to be fetched. */
 const IMPORTING = 3_600_000;
 
-/** `dropped`: what was dropped on the view; without it the person is asked. */
-export async function importSaes({ service, output }: Parts, dropped?: readonly vscode.Uri[]): Promise<void> {
+/**
+ * `one`: what was dropped on the view, or the file whose editor or row it was asked from, and `all` that are selected beside
+ * it; without them the person is asked.
+ */
+export async function importSaes(
+  { service, output }: Parts,
+  one?: vscode.Uri | readonly vscode.Uri[],
+  all?: unknown,
+): Promise<void> {
   const workspace = vscode.workspace.workspaceFolders?.[0];
   if (!workspace) throw new Error("Open a folder first: the imported ensemble goes there.");
-  const paths = dropped?.map(({ fsPath }) => fsPath) ?? (await pick());
+  const paths = given(one, all) ?? (await pick());
   if (!paths || paths.length === 0) return;
   const title = `Import ${paths.length === 1 ? basename(paths[0]!) : `${paths.length} SAEs`}`;
   let said: SaidOfSaes = {};
@@ -60,19 +67,22 @@ export async function importSaes({ service, output }: Parts, dropped?: readonly 
   });
 }
 
+/** VS Code's menus give a file and, the Explorer's, all that are selected; the editor's a group in that place. */
+function given(one: vscode.Uri | readonly vscode.Uri[] | undefined, all: unknown): string[] | undefined {
+  const uris: unknown = Array.isArray(all) && all.length > 0 ? all : one instanceof vscode.Uri ? [one] : one;
+  return Array.isArray(uris) ? uris.map(({ fsPath }: vscode.Uri) => fsPath) : undefined;
+}
+
 async function pick(): Promise<string[] | undefined> {
   const title = "Import SAEs";
   const files = "Files or folders\u2026";
   const description = "of SAELens, dictionary_learning, sparsify, Gemma Scope, OpenAI; or an ensemble";
-  const hub = { label: "SAEs of the Hugging Face hub\u2026", description: "by their name" };
+  const hub = { label: "SAEs of the Hugging Face hub\u2026", description: "by their names" };
   const kind = await vscode.window.showQuickPick([{ label: files, description }, hub], { title, ignoreFocusOut: true });
   if (!kind) return undefined;
   if (kind.label !== files) {
-    const name = await askHubName(
-      title,
-      "owner/name/folder, e.g. google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82",
-    );
-    return name === undefined ? undefined : [name];
+    const example = "google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82";
+    return askHubNames(title, `owner/name/folder, e.g. ${example}; several, with spaces between, become one bag`);
   }
   const chosen = await vscode.window.showOpenDialog({
     title,
@@ -119,5 +129,5 @@ function askHook(title: string): Thenable<string | undefined> {
 /** A file of a layout's fixed name says less than its folder. */
 function suggestedName(path: string): string {
   const isFixed = /^(ae|autoencoder|params|sae|sae_weights|cfg|config|ensemble)\.\w+$/.test(basename(path));
-  return basename(isFixed ? dirname(path) : path).replace(/\.\w+$/, "");
+  return basename(isFixed ? dirname(path) : path).replace(/\.(safetensors|npz|pt|pth|bin|ckpt|json)$/, "");
 }

@@ -1,28 +1,37 @@
-// Commands on inspected text: turn it on and off, choose the ensemble, tint, pin, flag, label, intervene, compare.
+// Commands on inspected text: turn it on and off, choose the ensemble, tint, pin, flag, label, intervene.
 import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
+import { partOf, showFile, showPart } from "../editor/fileParts.ts";
+import { Hint } from "../hint.ts";
 import { commands } from "../ids.ts";
 import { rankings } from "../trees/featuresHereTree.ts";
 import type { FeatureNode } from "../trees/featuresTree.ts";
-import { featureWords } from "../words.ts";
-import { bigFile } from "./bigFile.ts";
 import type { Parts } from "./register.ts";
 
 /** Schemes whose editors show no text of a person's. */
-const notTexts = new Set(["output", "vscode-terminal", "debug"]);
-const comparisonPatience = 10 * 60_000;
-const compared = 100;
+export const notTexts = new Set(["output", "vscode-terminal", "debug"]);
 
-/** The active text, or the notebook cell whose button was pressed; that button also turns it off again. */
-export async function inspectText(parts: Parts, target?: vscode.NotebookCell | vscode.Uri): Promise<void> {
+/** The active text; files chosen in the Explorer (`chosen`); or the notebook cell whose button was pressed, which also turns it off again. */
+export async function inspectText(
+  parts: Parts,
+  target?: vscode.NotebookCell | vscode.Uri,
+  chosen?: unknown,
+): Promise<void> {
   const cell = target && "document" in target ? target.document : undefined;
   if (cell && parts.inspector.isOn(cell)) {
     parts.inspector.turnOff(cell);
     return;
   }
-  const documents = cell ? [cell] : await documentsToInspect();
+  const files = target instanceof vscode.Uri && Array.isArray(chosen) ? (chosen as vscode.Uri[]) : undefined;
+  const documents = cell ? [cell] : files ? await shown(files) : await documentsToInspect();
   if (documents.length === 0 || !(await requireEnsemble(parts))) return;
   for (const document of documents) parts.inspector.turnOn(document);
+}
+
+async function shown(files: readonly vscode.Uri[]): Promise<vscode.TextDocument[]> {
+  const documents: vscode.TextDocument[] = [];
+  for (const file of files) documents.push(await showFile(file));
+  return documents;
 }
 
 export function stopInspecting({ inspector }: Parts): void {
@@ -44,16 +53,42 @@ async function documentsToInspect(): Promise<vscode.TextDocument[]> {
   const input = tabGroups.activeTabGroup.activeTab?.input;
   const sides = sidesOfDiff();
   if (sides) return sides;
-  if (editor && notTexts.has(editor.document.uri.scheme)) throw new Error("Output can't be inspected. Open a text.");
+  if (editor && notTexts.has(editor.document.uri.scheme)) throw new Hint("Output can't be inspected. Open a text.");
   if (editor) return [editor.document];
   if (input instanceof vscode.TabInputNotebook)
-    throw new Error("Put the cursor into a cell: cells are inspected one by one.");
-  if (input instanceof vscode.TabInputText) return bigFile(input.uri);
-  throw new Error("Open a text first, then inspect it.");
+    throw new Hint("Put the cursor into a cell: cells are inspected one by one.");
+  // An editor whose text extensions don't get: the file is too large for that.
+  if (input instanceof vscode.TabInputText) return [await showPart(input.uri, 1)];
+  const picked = await vscode.window.showOpenDialog({ title: "Inspect which text?", openLabel: "Inspect" });
+  return picked ? shown(picked) : [];
+}
+
+/** Another part of a file that is shown in parts, inspected if the one before was. `part`, from 1, is asked for where none is given. */
+export async function showFilePart({ inspector }: Parts, part?: unknown): Promise<void> {
+  const document = vscode.window.activeTextEditor?.document;
+  const open = document && partOf(document.uri);
+  if (!open) throw new Hint("This is no part of a file.");
+  const { parts } = open;
+  const wanted = typeof part === "number" ? part : await askForPart(open.part, parts);
+  if (wanted === undefined) return;
+  const inspected = inspector.isOn(document);
+  const shown = await showPart(open.file, wanted);
+  if (inspected) inspector.turnOn(shown);
+}
+
+async function askForPart(now: number, parts: number): Promise<number | undefined> {
+  const answer = await vscode.window.showInputBox({
+    title: `Part ${now} of ${parts} is shown`,
+    prompt: `Which part of the file? 1 to ${parts}`,
+    value: String(now < parts ? now + 1 : 1),
+    validateInput: (typed) =>
+      Number(typed) >= 1 && Number(typed) <= parts && Number.isInteger(Number(typed)) ? undefined : `1 to ${parts}`,
+  });
+  return answer === undefined ? undefined : Number(answer);
 }
 
 /** The chosen ensemble; asks where there are several and none is chosen yet. */
-async function requireEnsemble(parts: Parts): Promise<string | undefined> {
+export async function requireEnsemble(parts: Parts): Promise<string | undefined> {
   const { inspector, store } = parts;
   await store.listed();
   const { ensemble } = inspector;
@@ -99,6 +134,9 @@ export async function inspectionMenu(parts: Parts): Promise<void> {
   const document = parts.inspector.editor?.document;
   const phase = document && parts.inspector.phase(document);
   const items: (vscode.QuickPickItem & { run(): unknown })[] = [
+    ...(document && partOf(document.uri)
+      ? [{ label: "$(files) Show Another Part of This File…", run: () => showFilePart(parts) }]
+      : []),
     { label: "$(eye-closed) Stop Inspecting This Text", run: () => stopInspecting(parts) },
     { label: "$(layers) Choose Another Ensemble…", run: () => chooseEnsemble(parts) },
     { label: "$(symbol-color) Tint by Strongest Feature", run: () => parts.inspector.pin([]) },
@@ -197,97 +235,4 @@ export async function steerFeature(
 ): Promise<void> {
   const [id, most] = typeof target === "string" ? [feature!, max] : [target.row.feature, target.row.max];
   await parts.nextToken.add([id], "add", most ?? 1);
-}
-
-/** Two files chosen in the Explorer, two selections of an editor, or the texts of two editors side by side: the features that differ most. */
-export async function compareTexts(parts: Parts, _?: vscode.Uri, chosenFiles?: vscode.Uri[]): Promise<void> {
-  const texts = chosenFiles?.length === 2 ? await twoFiles(chosenFiles) : twoTexts();
-  const ensemble = await requireEnsemble(parts);
-  if (!ensemble) return;
-  const { features, total } = await vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Notification, title: "Comparing two texts…", cancellable: true },
-    (_, token) => {
-      const abort = new AbortController();
-      token.onCancellationRequested(() => abort.abort());
-      const question = { ensemble, a: texts.a.text, b: texts.b.text, limit: compared };
-      return parts.service.request("compare", question, { timeout: comparisonPatience, signal: abort.signal });
-    },
-  );
-  const open = { iconPath: new vscode.ThemeIcon("list-flat"), tooltip: "Show This Feature" };
-  const items = features.map(({ row, a, b }) => ({
-    label: `${row.flagged ? "$(flag) " : ""}${row.member}/${row.index}`,
-    description: featureWords(row),
-    detail: `${a > b ? texts.a.name : texts.b.name} more: mean ${a.toPrecision(3)} in ${texts.a.name}, ${b.toPrecision(3)} in ${texts.b.name}`,
-    buttons: [open],
-    feature: row.feature,
-  }));
-  const pick = vscode.window.createQuickPick<(typeof items)[number]>();
-  pick.items = items;
-  pick.title = `${texts.a.name} and ${texts.b.name}: ${features.length} of ${total.toLocaleString("en-US")} features, by the difference of their means`;
-  pick.placeholder = features.length === 0 ? "No feature fires in either text" : "Tint by…";
-  pick.matchOnDescription = true;
-  pick.matchOnDetail = true;
-  pick.ignoreFocusOut = true; // what took seconds to compute stays while its texts are looked at
-  pick.onDidTriggerItemButton(({ item }) => parts.browsers.show(ensemble, item.feature));
-  pick.onDidAccept(() => {
-    const [chosen] = pick.selectedItems;
-    pick.hide();
-    if (!chosen) return;
-    for (const document of texts.documents) parts.inspector.turnOn(document);
-    parts.inspector.pin([chosen.feature]);
-  });
-  pick.onDidHide(() => pick.dispose());
-  pick.show();
-}
-
-interface NamedText {
-  readonly name: string;
-  readonly text: string;
-}
-
-interface TwoTexts {
-  readonly a: NamedText;
-  readonly b: NamedText;
-  readonly documents: readonly vscode.TextDocument[];
-}
-
-/** Characters of each file that are compared. */
-const comparedCharacters = 20_000;
-
-function twoTexts(): TwoTexts {
-  const { activeTextEditor: active, visibleTextEditors: visible } = vscode.window;
-  const selections = active?.selections.filter((selection) => !selection.isEmpty) ?? [];
-  if (active && selections.length === 2) {
-    const [a, b] = selections
-      .toSorted((x, y) => x.start.compareTo(y.start))
-      .map((range) => active.document.getText(range));
-    return { a: { name: "selection 1", text: a! }, b: { name: "selection 2", text: b! }, documents: [active.document] };
-  }
-  const documents = [...new Set(visible.map(({ document }) => document))].filter(
-    ({ uri }) => !notTexts.has(uri.scheme),
-  );
-  const [first, second, ...others] = documents;
-  if (first && second && others.length === 0) return wholeTexts(first, second);
-  throw new Error(
-    "Select two pieces of a text (hold Alt for the second), put two editors side by side, or choose two files in the Explorer, then compare.",
-  );
-}
-
-/** Opened side by side, so that a feature can tint both. */
-async function twoFiles(files: readonly vscode.Uri[]): Promise<TwoTexts> {
-  const [a, b] = [
-    await vscode.workspace.openTextDocument(files[0]!),
-    await vscode.workspace.openTextDocument(files[1]!),
-  ];
-  await vscode.window.showTextDocument(a, { preview: false });
-  await vscode.window.showTextDocument(b, { preview: false, viewColumn: vscode.ViewColumn.Beside });
-  return wholeTexts(a, b);
-}
-
-function wholeTexts(first: vscode.TextDocument, second: vscode.TextDocument): TwoTexts {
-  const named = (document: vscode.TextDocument): NamedText => ({
-    name: vscode.workspace.asRelativePath(document.uri, false),
-    text: document.getText(new vscode.Range(new vscode.Position(0, 0), document.positionAt(comparedCharacters))),
-  });
-  return { a: named(first), b: named(second), documents: [first, second] };
 }

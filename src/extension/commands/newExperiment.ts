@@ -13,7 +13,7 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   const folder = vscode.workspace.workspaceFolders?.[0];
   if (!folder) throw new Error("Open a folder first: the experiment file and its run go there.");
   const stepByStep = { label: "Step by step", description: "model, text, hook, method, architecture, size", value: "" };
-  const preset = await choose("New experiment", [
+  const preset = await choose("New experiment: what to begin with", [
     stepByStep,
     { label: "From a preset", kind: vscode.QuickPickItemKind.Separator, value: "" },
     ...(await presets(context.extensionUri)),
@@ -22,7 +22,7 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   if (preset !== "") {
     const uri = await freeName(folder.uri, basename(preset, ".sae.jsonc"));
     await vscode.workspace.fs.copy(vscode.Uri.file(preset), uri);
-    await vscode.window.showTextDocument(uri);
+    await vscode.window.showTextDocument(uri, { preview: false });
     return;
   }
   const model = await chooseModel("Language model (1/6)");
@@ -69,7 +69,7 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   const uri = await freeName(folder.uri, "experiment");
   const problem = await service.request("check", { file: uri.fsPath, text });
   await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
-  await vscode.window.showTextDocument(uri);
+  await vscode.window.showTextDocument(uri, { preview: false });
   if (problem) void vscode.window.showWarningMessage(problem.message);
 }
 
@@ -121,9 +121,22 @@ export async function chooseText(title: string): Promise<string | undefined> {
 }
 
 /** owner/name, perhaps with more behind it. */
-export function askHubName(title: string, prompt: string): Thenable<string | undefined> {
-  const validateInput = (value: string) => (/^[\w.-]+\/[\w./@-]+$/.test(value) ? undefined : "owner/name");
+export async function askHubName(title: string, prompt: string): Promise<string | undefined> {
+  const validateInput = (value: string) => (isHubName(value) ? undefined : "owner/name");
   return vscode.window.showInputBox({ title, prompt, validateInput, ignoreFocusOut: true });
+}
+
+/** One or several, with spaces or commas between. */
+export async function askHubNames(title: string, prompt: string): Promise<string[] | undefined> {
+  const parts = (value: string) => value.split(/[\s,]+/).filter((part) => part !== "");
+  const areNames = (names: readonly string[]) => names.length > 0 && names.every(isHubName);
+  const validateInput = (value: string) => (areNames(parts(value)) ? undefined : "owner/name/folder");
+  const value = await vscode.window.showInputBox({ title, prompt, validateInput, ignoreFocusOut: true });
+  return value === undefined ? undefined : parts(value);
+}
+
+function isHubName(value: string): boolean {
+  return /^[\w.-]+\/[\w./@-]+$/.test(value);
 }
 
 /** Every layer's residual stream, the middle one first; any other hook by name. */

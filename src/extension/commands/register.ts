@@ -1,6 +1,7 @@
 // The table of commands: every command of package.json and what it calls.
 import * as vscode from "vscode";
 import type { TextInspector } from "../editor/textInspector.ts";
+import { Hint } from "../hint.ts";
 import { commands } from "../ids.ts";
 import type { EnsemblePanels } from "../panels/ensemblePanels.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
@@ -11,6 +12,7 @@ import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
 import type { FeaturesHereTree } from "../trees/featuresHereTree.ts";
 import type { FeaturesTree } from "../trees/featuresTree.ts";
+import { compareTexts } from "./comparingTexts.ts";
 import { doctor } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
@@ -18,7 +20,6 @@ import { importSaes } from "./importSaes.ts";
 import {
   ablateFeature,
   chooseEnsemble,
-  compareTexts,
   flagFeature,
   inspectionMenu,
   inspectText,
@@ -26,6 +27,7 @@ import {
   nextToken,
   pinFeature,
   rankFeaturesHere,
+  showFilePart,
   steerFeature,
   stopInspecting,
   tintByFeature,
@@ -93,6 +95,7 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.setHubToken]: setHubToken,
   [commands.inspectText]: inspectText,
   [commands.stopInspecting]: stopInspecting,
+  [commands.showFilePart]: showFilePart,
   [commands.chooseEnsemble]: chooseEnsemble,
   [commands.inspectionMenu]: inspectionMenu,
   [commands.rankFeaturesHere]: rankFeaturesHere,
@@ -111,10 +114,15 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
   return Object.entries(table).map(([id, command]) =>
     vscode.commands.registerCommand(id, async (...args: unknown[]) => {
       try {
-        await (command as (parts: Parts, ...args: unknown[]) => unknown)(parts, ...args);
+        return await (command as (parts: Parts, ...args: unknown[]) => unknown)(parts, ...args);
       } catch (error) {
+        if (error instanceof Hint) {
+          void vscode.window.showInformationMessage(error.message);
+          return undefined;
+        }
         parts.output.error(error instanceof Error ? error : String(error));
         void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+        return undefined;
       }
     }),
   );

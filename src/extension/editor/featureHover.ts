@@ -1,6 +1,7 @@
 // The hover on an inspected token: its strongest features with what one can do with them, then the token itself and how likely the model held it.
 import * as vscode from "vscode";
 import type { InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
+import { withSigns } from "../../protocol/whiteSpace.ts";
 import { commands } from "../ids.ts";
 import { featureWords, strengthBar } from "../words.ts";
 import type { Inspected, TextInspector } from "./textInspector.ts";
@@ -29,11 +30,14 @@ export class FeatureHovers implements vscode.HoverProvider {
     if (!inspected || !ensemble || tokens.length === 0) return undefined;
     const text = new vscode.MarkdownString("", true);
     text.isTrusted = { enabledCommands: linked };
+    text.supportHtml = true; // for the flag's colour alone: what is data is escaped
     for (const token of tokens) text.appendMarkdown(tokenMarkdown(token, inspected, ensemble));
     const at = (offset: number) => document.positionAt(inspected.base + offset);
     return new vscode.Hover(text, new vscode.Range(at(tokens[0]!.start), at(tokens[0]!.end)));
   }
 }
+
+const flag = '<span style="color:var(--vscode-editorWarning-foreground);">⚑</span> ';
 
 function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: string): string {
   const lines = token.features.map(({ feature, value }) => {
@@ -51,7 +55,7 @@ function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: st
       link("steer", commands.steerFeature, ensemble, feature, row.max),
     ].join(" · ");
     const open = link(`**${row.member}/${row.index}**`, commands.showFeature, ensemble, feature);
-    return `${row.flagged ? "⚑ " : ""}${open} ${named(row)} — ${strengthBar(value, row.max)} ${value.toPrecision(3)}${found} · ${links}  \n`;
+    return `${row.flagged ? flag : ""}${open} ${named(row)} — ${strengthBar(value, row.max)} ${value.toPrecision(3)}${found} · ${links}  \n`;
   });
   const likely =
     token.logprob === null
@@ -60,7 +64,7 @@ function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: st
         : "its probability is being read…"
       : `p ${percent(Math.exp(token.logprob))} (log p ${token.logprob.toFixed(2).replace("-", "−")}), rank ${(token.rank! + 1).toLocaleString("en-US")}`;
   const none = token.special ? "_A special token: no feature is trained on it._  \n" : "_No feature fires here._  \n";
-  return `${lines.join("") || none}\n\n\`${token.text.replaceAll("`", "ˋ").replaceAll("\n", "↵") || "␀"}\` id ${token.id} · ${likely}\n\n`;
+  return `${lines.join("") || none}\n\n\`${withSigns(token.text).replaceAll("`", "ˋ") || "␀"}\` id ${token.id} · ${likely}\n\n`;
 }
 
 /** Its label, if it has one, and the tokens that fire it most. */

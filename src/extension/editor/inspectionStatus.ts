@@ -3,6 +3,7 @@ import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { commands } from "../ids.ts";
 import { featureWords } from "../words.ts";
+import { partOf, partSize } from "./fileParts.ts";
 import type { TextInspector } from "./textInspector.ts";
 
 /** Share of unknown characters from which the numbers mean little. */
@@ -33,8 +34,8 @@ export class InspectionStatus implements vscode.Disposable {
     const inspected = inspector.of(document);
     const name = ensemble ? `${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}` : "no ensemble";
     const pinned = inspector.pinned.map((feature) => {
-      const row = inspected?.rows.get(feature);
-      return row ? `${row.member}/${row.index} ${featureWords(row)}` : String(feature);
+      const row = inspector.named(feature);
+      return row ? `${row.member}/${row.index} ${featureWords(row)}` : `feature ${feature}`;
     });
     const unknown = (inspected?.result.unknown ?? 0) > mostUnknown;
     this.#item.backgroundColor =
@@ -52,7 +53,12 @@ export class InspectionStatus implements vscode.Disposable {
             ? "$(warning)"
             : "$(eye)";
     const partly = inspected?.result.wholeScreen === false;
-    const subject = `${pinned.at(-1) ?? name}${partly ? " (part of the screen)" : ""}`;
+    const part = partOf(document.uri);
+    const notes = [
+      ...(part ? [`part ${part.part} of ${part.parts} of the file`] : []),
+      ...(partly ? ["part of the screen"] : []),
+    ];
+    const subject = `${pinned.at(-1) ?? name}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
     this.#item.text = `${icon} ${phase.state === "failed" ? `${name}: failed` : subject}`;
     const lines = [`Inspecting through ${name}`];
     if (phase.state === "failed") lines.push(phase.reason);
@@ -69,6 +75,10 @@ export class InspectionStatus implements vscode.Disposable {
         `${inspected.result.tokens.length.toLocaleString("en-US")} tokens read, characters ${(inspected.base + read.start).toLocaleString("en-US")} to ${(inspected.base + read.end).toLocaleString("en-US")}`,
       );
     }
+    if (part)
+      lines.push(
+        `VS Code doesn't show all of so large a file to extensions: this is part ${part.part} of ${part.parts}, ${partSize} each, of ${part.file.fsPath}. A click offers the others.`,
+      );
     if (partly)
       lines.push("The screen shows more than is read at a time: its end is not read. Scroll there to read it.");
     this.#item.tooltip = lines.join("\n");

@@ -31,7 +31,7 @@ export class StrengthMarks implements vscode.InlayHintsProvider, vscode.Disposab
     const wanted = vscode.workspace.getConfiguration(settings.section).get<boolean>(settings.marks);
     if (!wanted || !inspected || inspected.version !== document.version) return [];
     const hints: vscode.InlayHint[] = [];
-    for (const [t, { strength }] of strengths(inspected, this.#inspector.pinned).entries()) {
+    for (const [t, { strength }] of strengths(inspected).entries()) {
       if (strength < least) continue;
       const position = document.positionAt(inspected.base + inspected.result.tokens[t]!.end);
       if (!range.contains(position)) continue;

@@ -19,6 +19,8 @@ export interface Inspected {
   readonly version: number;
   /** Offset of what was sent. */
   readonly base: number;
+  /** Features of `result.pinned`. */
+  readonly pinned: readonly number[];
   readonly result: InspectedDocument;
   readonly rows: ReadonlyMap<number, NamedFeature>;
 }
@@ -47,6 +49,8 @@ export class TextInspector implements vscode.Disposable {
   readonly #subscriptions: vscode.Disposable[];
   #pinned: number[] = [];
   #last: vscode.TextEditor | undefined;
+  /** Features of the ensemble that answers have told of. */
+  #named = new Map<number, NamedFeature>();
 
   constructor(service: ServiceClient, memory: vscode.Memento) {
     this.#service = service;
@@ -77,6 +81,7 @@ export class TextInspector implements vscode.Disposable {
     if (ensemble === this.ensemble) return;
     await this.#memory.update("inspection.ensemble", ensemble);
     this.#pinned = [];
+    this.#named = new Map();
     for (const entry of this.#entries.values()) entry.inspected = undefined;
     this.#again();
   }
@@ -98,16 +103,18 @@ export class TextInspector implements vscode.Disposable {
     return this.#entries.has(document.uri.toString());
   }
 
+  /** What is on already is read again. */
   turnOn(document: vscode.TextDocument): void {
-    if (this.isOn(document)) return;
-    this.#entries.set(document.uri.toString(), {
+    const key = document.uri.toString();
+    const entry = this.#entries.get(key) ?? {
       document,
       inspected: undefined,
       phase: { state: "waiting" },
       timer: undefined,
       abort: undefined,
-    });
-    void this.#read(this.#entries.get(document.uri.toString())!);
+    };
+    this.#entries.set(key, entry);
+    void this.#read(entry);
   }
 
   turnOff(document: vscode.TextDocument): void {
@@ -126,6 +133,11 @@ export class TextInspector implements vscode.Disposable {
   /** What is known of a document, perhaps of an older version of it. */
   of(document: vscode.TextDocument): Inspected | undefined {
     return this.#entries.get(document.uri.toString())?.inspected;
+  }
+
+  /** A feature of the ensemble, if any answer has told of it. */
+  named(feature: number): NamedFeature | undefined {
+    return this.#named.get(feature);
   }
 
   /** The tokens at a place of the document as it is now: several where they share a character. */
@@ -181,10 +193,11 @@ export class TextInspector implements vscode.Disposable {
     const { version } = document;
     const { text, base, visible } = sentPart(document);
     const question = { ensemble, document: document.uri.toString(), kind: kindOf(document), text, visible };
+    const pinned = this.#pinned;
     const ask = (likelihoods: boolean) =>
       this.#service.request(
         "inspect",
-        { ...question, pinned: this.#pinned, likelihoods },
+        { ...question, pinned, likelihoods },
         { timeout: patience, signal: abort.signal },
       );
     try {
@@ -193,7 +206,8 @@ export class TextInspector implements vscode.Disposable {
         const result = await ask(likelihoods);
         if (entry.abort !== abort) return;
         const rows = new Map(result.rows.map((row) => [row.feature, row]));
-        entry.inspected = { document, version, base, result, rows };
+        for (const row of result.rows) this.#named.set(row.feature, row);
+        entry.inspected = { document, version, base, pinned, result, rows };
         if (result.likelihoods) break;
         this.#tell();
       }

@@ -1,27 +1,32 @@
-// Tints behind the tokens: eight steps of one hue a feature, borders that widen in high contrast; only what is seen, and never more than a thousand.
+// Tints behind the tokens: five steps of one hue a feature, lines that widen in high contrast; only what is seen with some lines around it, never more than a thousand, and set anew only where they differ.
 import * as vscode from "vscode";
+import { type Color, css, hues, lineWidth, opacity, steps } from "./palette.ts";
 import type { Inspected, TextInspector } from "./textInspector.ts";
-import { mostPinned } from "./textInspector.ts";
 
-const steps = 8;
-/** Lines beyond what is seen that are tinted as well, so that scrolling shows no gap. */
+/** Lines beyond what is seen that are tinted as well, so that scrolling shows no gap; the next ones are tinted when half of them are used up. */
 const margin = 40;
 const mostRanges = 1000;
-/** Red, green, blue of a hue in dark and in light themes: the first tints by the strongest feature, the others pinned ones. */
-const hues: readonly { dark: string; light: string }[] = [
-  { dark: "55, 148, 255", light: "0, 102, 210" },
-  { dark: "137, 209, 133", light: "56, 138, 52" },
-  { dark: "210, 130, 240", light: "130, 60, 180" },
-  { dark: "240, 170, 60", light: "190, 100, 0" },
-];
+/** Milliseconds in which scrolling is painted once. */
+const pause = 40;
+
+/** What an editor was given. */
+interface Painted {
+  readonly inspected: Inspected;
+  /** Lines that have their tints. */
+  readonly first: number;
+  readonly last: number;
+  /** By type: where its tints are. */
+  readonly places: ReadonlyMap<vscode.TextEditorDecorationType, string>;
+}
 
 export class Tints implements vscode.Disposable {
   readonly #inspector: TextInspector;
   readonly #subscriptions: vscode.Disposable[];
   /** [hue][step] */
   #types: vscode.TextEditorDecorationType[][] = [];
-  /** Editors that have tints: others need none taken away. */
-  readonly #painted = new WeakSet<vscode.TextEditor>();
+  #painted = new WeakMap<vscode.TextEditor, Painted>();
+  #scrolled = new Set<vscode.TextEditor>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(inspector: TextInspector) {
     this.#inspector = inspector;
@@ -29,7 +34,7 @@ export class Tints implements vscode.Disposable {
     this.#subscriptions = [
       inspector.onChanged(() => this.#paintAll()),
       vscode.window.onDidChangeVisibleTextEditors(() => this.#paintAll()),
-      vscode.window.onDidChangeTextEditorVisibleRanges(({ textEditor }) => this.#paint(textEditor)),
+      vscode.window.onDidChangeTextEditorVisibleRanges(({ textEditor }) => this.#soon(textEditor)),
       vscode.window.onDidChangeActiveColorTheme(() => {
         this.#makeTypes();
         this.#paintAll();
@@ -38,25 +43,33 @@ export class Tints implements vscode.Disposable {
   }
 
   dispose(): void {
+    clearTimeout(this.#timer);
     for (const type of this.#types.flat()) type.dispose();
     vscode.Disposable.from(...this.#subscriptions).dispose();
   }
 
   #makeTypes(): void {
+    // With the types go their tints.
     for (const type of this.#types.flat()) type.dispose();
+    this.#painted = new WeakMap();
     const { kind } = vscode.window.activeColorTheme;
     const highContrast =
       kind === vscode.ColorThemeKind.HighContrast || kind === vscode.ColorThemeKind.HighContrastLight;
-    this.#types = hues.slice(0, mostPinned).map(({ dark, light }) =>
+    this.#types = hues.map(({ dark, light, darkLine, lightLine }) =>
       Array.from({ length: steps }, (_, step) => {
-        const tint = (color: string): vscode.ThemableDecorationRenderOptions =>
-          highContrast
-            ? { borderStyle: "solid", borderColor: `rgb(${color})`, borderWidth: `0 0 ${1 + step / 2}px 0` }
-            : { backgroundColor: `rgba(${color}, ${0.07 + 0.055 * step})` };
+        const line = (color: Color) => ({
+          borderStyle: "solid",
+          borderColor: css(color),
+          borderWidth: `0 0 ${lineWidth(step)}px 0`,
+        });
         return vscode.window.createTextEditorDecorationType({
-          dark: tint(dark),
-          light: tint(light),
-          borderRadius: highContrast ? "0" : "2px",
+          ...(highContrast
+            ? { dark: line(darkLine), light: line(lightLine) }
+            : {
+                dark: { backgroundColor: css(dark, opacity("dark", step)) },
+                light: { backgroundColor: css(light, opacity("light", step)) },
+                borderRadius: "2px",
+              }),
           rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
         });
       }),
@@ -67,25 +80,63 @@ export class Tints implements vscode.Disposable {
     for (const editor of vscode.window.visibleTextEditors) this.#paint(editor);
   }
 
-  #paint(editor: vscode.TextEditor): void {
-    const inspected = this.#inspector.of(editor.document);
-    // Between an edit and its answer VS Code moves the old tints along with the text.
-    if (inspected && inspected.version !== editor.document.version) return;
-    if (!inspected && !this.#painted.has(editor)) return;
-    if (inspected) this.#painted.add(editor);
-    else this.#painted.delete(editor);
-    const ranges = inspected ? bucketed(editor, inspected, this.#inspector.pinned) : undefined;
-    for (const [hue, types] of this.#types.entries())
-      for (const [step, type] of types.entries()) editor.setDecorations(type, ranges?.[hue]?.[step] ?? []);
+  #soon(editor: vscode.TextEditor): void {
+    this.#scrolled.add(editor);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      const editors = this.#scrolled;
+      this.#scrolled = new Set();
+      for (const editor of editors) this.#paint(editor);
+    }, pause);
   }
+
+  #paint(editor: vscode.TextEditor): void {
+    const { document } = editor;
+    const inspected = this.#inspector.of(document);
+    const before = this.#painted.get(editor);
+    // Between an edit and its answer VS Code moves the old tints along with the text.
+    if (inspected && inspected.version !== document.version) return;
+    if (before && before.inspected === inspected && covers(before, editor)) return;
+    const { first, last } = lines(editor, margin);
+    const ranges = inspected && bucketed(document, inspected, first, last);
+    const places = new Map<vscode.TextEditorDecorationType, string>();
+    // Tints that an edit moved along aren't where they were set.
+    const unmoved = before?.inspected.version === inspected?.version;
+    for (const [hue, types] of this.#types.entries())
+      for (const [step, type] of types.entries()) {
+        const own = ranges?.[hue]?.[step] ?? [];
+        const written = own
+          .map(({ start, end }) => `${start.line}:${start.character}-${end.line}:${end.character}`)
+          .join();
+        if (own.length > 0) places.set(type, written);
+        const had = before?.places.get(type) ?? "";
+        if (had === "" ? written !== "" : !(unmoved && written === had)) editor.setDecorations(type, own);
+      }
+    if (inspected) this.#painted.set(editor, { inspected, first, last, places });
+    else this.#painted.delete(editor);
+  }
+}
+
+/** Lines that are seen, and so many around them. */
+function lines({ visibleRanges }: vscode.TextEditor, around: number): { first: number; last: number } {
+  return {
+    first: (visibleRanges[0]?.start.line ?? 0) - around,
+    last: (visibleRanges.at(-1)?.end.line ?? 0) + around,
+  };
+}
+
+function covers(painted: Painted, editor: vscode.TextEditor): boolean {
+  const { first, last } = lines(editor, margin / 2);
+  return painted.first <= Math.max(0, first) && painted.last >= Math.min(editor.document.lineCount - 1, last);
 }
 
 /** The theme's own colour that is nearest to a pinned feature's tint, for icons. */
 export const pinColors = ["charts.blue", "charts.green", "charts.purple", "charts.orange"] as const;
 
 /** A token's strength, 0…1, and the pinned feature that it is of. */
-export function strengths(inspected: Inspected, pinned: readonly number[]): { strength: number; hue: number }[] {
+export function strengths(inspected: Inspected): { strength: number; hue: number }[] {
   const { tokens, pinned: values } = inspected.result;
+  const { pinned } = inspected;
   const most = (feature: number) => inspected.rows.get(feature)?.max || Number.POSITIVE_INFINITY;
   return tokens.map(({ features }, t) => {
     let best = { strength: 0, hue: 0 };
@@ -99,13 +150,16 @@ export function strengths(inspected: Inspected, pinned: readonly number[]): { st
   });
 }
 
-function bucketed(editor: vscode.TextEditor, inspected: Inspected, pinned: readonly number[]): vscode.Range[][][] {
-  const { document, visibleRanges } = editor;
-  const first = (visibleRanges[0]?.start.line ?? 0) - margin;
-  const last = (visibleRanges.at(-1)?.end.line ?? 0) + margin;
+/** [hue][step]: tokens of some lines. */
+function bucketed(
+  document: vscode.TextDocument,
+  inspected: Inspected,
+  first: number,
+  last: number,
+): vscode.Range[][][] {
   const shown: { range: vscode.Range; strength: number; hue: number }[] = [];
   const places = new Map<string, number>();
-  for (const [t, { strength, hue }] of strengths(inspected, pinned).entries()) {
+  for (const [t, { strength, hue }] of strengths(inspected).entries()) {
     if (strength <= 0) continue;
     const { start, end } = inspected.result.tokens[t]!;
     if (end <= start) continue;
@@ -122,7 +176,7 @@ function bucketed(editor: vscode.TextEditor, inspected: Inspected, pinned: reado
     shown[same ?? shown.length] = { range, strength, hue };
   }
   // Every token has a strongest feature; what stands out is the one that is near its own maximum.
-  const ramp = pinned.length === 0 ? 1.6 : 0.8;
+  const ramp = inspected.pinned.length === 0 ? 2.2 : 0.8;
   shown.sort((a, b) => b.strength - a.strength);
   const buckets = hues.map(() => Array.from({ length: steps }, () => [] as vscode.Range[]));
   for (const { range, strength, hue } of shown.slice(0, mostRanges))

@@ -1,7 +1,7 @@
 // The next-token panel's host: follows the cursor of the editor used last, passes questions on to the service, keeps the list of interventions.
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
-import type { Intervention, ShownIntervention } from "../../protocol/inspection.ts";
+import type { FeatureName, Intervention, ShownIntervention } from "../../protocol/inspection.ts";
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
@@ -17,6 +17,15 @@ const shownTokens = 12;
 const shownFeatures = 8;
 
 type Line = Teller<"next-token">;
+
+/** What a row of the service says of a feature's name. */
+type NamedRow = Omit<FeatureName, "tokens"> & { readonly tokens: readonly { readonly text: string }[] };
+
+/** The list of an ensemble, as it is kept. */
+interface Kept {
+  readonly interventions: ShownIntervention[];
+  readonly names: FeatureName[];
+}
 
 export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #extension: vscode.ExtensionContext;
@@ -53,7 +62,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
         if (inspector.ensemble === this.#told) return;
         this.#told = inspector.ensemble;
         // Features of the one before are others in this one.
-        this.#open?.line.notify("ensemble", { title: this.#title(), interventions: this.#kept() });
+        this.#open?.line.notify("ensemble", { title: this.#title(), ...this.#kept() });
       }),
       service.on("annotationsChanged", ({ ensemble }) => {
         if (this.#open && ensemble === inspector.ensemble) this.#open.line.notify("annotationsChanged", {});
@@ -78,8 +87,12 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
 
   /** Opens it with one more intervention. */
   async add(features: readonly number[], kind: Intervention["kind"], value: number): Promise<void> {
+    const ensemble = this.#ensemble();
+    const known = features.map((feature) => this.#inspector.named(feature)).filter((row) => row !== undefined);
+    await this.#learn(ensemble, known);
     if (this.#open) {
-      this.#open.line.notify("add", { features: [...features], kind, value });
+      const names = this.#kept().names.filter(({ feature }) => features.includes(feature));
+      this.#open.line.notify("add", { features: [...features], names, kind, value });
     } else {
       const added: ShownIntervention = {
         features: [...features],
@@ -89,7 +102,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
         from: "everywhere",
         on: true,
       };
-      await this.#keep([...this.#kept(), added]);
+      await this.#keep([...this.#kept().interventions, added]);
     }
     this.show();
   }
@@ -98,13 +111,28 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     this.#fill(panel);
   }
 
-  #kept(): ShownIntervention[] {
+  #kept(): Kept {
     const { ensemble } = this.#inspector;
-    return this.#extension.workspaceState.get(`interventions ${ensemble}`, []);
+    const { workspaceState } = this.#extension;
+    return {
+      interventions: workspaceState.get(`interventions ${ensemble}`, []),
+      names: workspaceState.get(`intervention names ${ensemble}`, []),
+    };
   }
 
   async #keep(interventions: readonly ShownIntervention[]): Promise<void> {
     await this.#extension.workspaceState.update(`interventions ${this.#inspector.ensemble}`, interventions);
+  }
+
+  /** Names are kept beside the list, for when nobody can be asked. */
+  async #learn(ensemble: string, rows: readonly NamedRow[]): Promise<void> {
+    const key = `intervention names ${ensemble}`;
+    const kept = this.#extension.workspaceState.get<FeatureName[]>(key, []);
+    const names = new Map(kept.map((name) => [name.feature, name]));
+    for (const { feature, member, index, label, tokens } of rows)
+      names.set(feature, { feature, member, index, label, tokens: tokens.slice(0, 3).map(({ text }) => ({ text })) });
+    const learnt = [...names.values()];
+    if (JSON.stringify(learnt) !== JSON.stringify(kept)) await this.#extension.workspaceState.update(key, learnt);
   }
 
   #ensemble(): string {
@@ -150,13 +178,14 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const service = this.#service;
     const page = { bundle: "next-token" as const, element: "sae-next-token", title: "Next Token" };
     const line = fillPanel(panel, this.#extension.extensionUri, page, {
-      ready: async () => ({ ...(await this.#cursor()), interventions: this.#kept() }),
-      nextToken: async ({ interventions }, signal) =>
-        service.request(
-          "nextToken",
-          { ensemble: this.#ensemble(), text: await this.#text(), interventions, count: shownTokens },
-          { signal, timeout: patience },
-        ),
+      ready: async () => ({ ...(await this.#cursor()), ...this.#kept() }),
+      nextToken: async ({ interventions }, signal) => {
+        const ensemble = this.#ensemble();
+        const question = { ensemble, text: await this.#text(), interventions, count: shownTokens };
+        const answer = await service.request("nextToken", question, { signal, timeout: patience });
+        await this.#learn(ensemble, answer.rows);
+        return answer;
+      },
       pushing: async ({ token }, signal) =>
         service.request(
           "pushing",
@@ -196,13 +225,13 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   }
 
   /** Features by their name or their tokens, those that are flagged first. */
-  async #choose(): Promise<{ features: number[] } | null> {
+  async #choose(): Promise<{ names: FeatureName[] } | null> {
     const ensemble = this.#ensemble();
     const { rows } = await this.#service.request("outline", { ensemble, filter: "", limit: 500 });
     const items = rows.map((row) => ({
       label: `${row.flagged ? "$(flag) " : ""}${row.member}/${row.index}`,
       description: featureWords(row),
-      feature: row.feature,
+      row,
     }));
     const chosen = await vscode.window.showQuickPick(items, {
       title: "Intervene on which features?",
@@ -210,7 +239,10 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
       matchOnDescription: true,
       canPickMany: true,
     });
-    return chosen && chosen.length > 0 ? { features: chosen.map(({ feature }) => feature) } : null;
+    if (!chosen || chosen.length === 0) return null;
+    const names = chosen.map(({ row }) => row);
+    await this.#learn(ensemble, names);
+    return { names };
   }
 }
 

@@ -21,7 +21,6 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
       suggestions: (params) => service.request("debiasSuggestions", { ...params, ensemble }),
       detail: (params) => service.request("detail", { ...params, ensemble }),
       annotate: (params) => service.request("annotate", { ...params, ensemble }),
-      undo: () => service.request("undo", { ensemble }),
       retrain: (_, signal) => service.request("debiasRetrain", { ensemble }, { timeout, signal: until(signal) }),
       compare: (_, signal) => service.request("debiasCompare", { ensemble }, { timeout, signal: until(signal) }),
       saveReport: async (_, signal) => {

@@ -1,6 +1,7 @@
 // The run dashboard's host: one panel a run, fed from the run's events file, the report and the store; restored after a reload.
 import { basename } from "node:path";
 import * as vscode from "vscode";
+import type { RunEvent } from "../../protocol/runEvents.ts";
 import type { RunEntry } from "../../protocol/service.ts";
 import { commands } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
@@ -48,7 +49,7 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
       ready: async () => {
         void this.#pump(
           folder,
-          (lines) => line.notify("events", { lines }),
+          (events) => line.notify("events", { events }),
           () => gone,
         );
         return snapshot();
@@ -106,16 +107,16 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
   }
 
   /** Sends the events file, then what is appended to it, until the panel is gone. */
-  async #pump(folder: string, send: (lines: string[]) => void, gone: () => boolean): Promise<void> {
+  async #pump(folder: string, send: (events: RunEvent[]) => void, gone: () => boolean): Promise<void> {
     let from = 0;
     while (!gone()) {
       const answered = await this.#service.request("events", { folder, from }).catch(() => undefined);
       if (gone()) return;
       if (answered) {
-        if (answered.lines.length > 0) send(answered.lines);
+        if (answered.events.length > 0) send(answered.events);
         const more = answered.next > from;
         from = answered.next;
-        if (more && answered.lines.length > 0) continue;
+        if (more && answered.events.length > 0) continue;
       }
       await new Promise((resolve) => setTimeout(resolve, 700));
     }

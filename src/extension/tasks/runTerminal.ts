@@ -1,9 +1,10 @@
 // A task's terminal: starts (or joins) a run, draws its progress as it is written to the run folder, and stops it on Ctrl-C or when the task is ended.
 import * as vscode from "vscode";
-import type { RunEvent, TrainMemberNumbers } from "../../protocol/runEvents.ts";
+import { ProgressText } from "../../cli/progressText.ts";
+import type { RunEvent } from "../../protocol/runEvents.ts";
 import type { RunEntry } from "../../protocol/service.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { duration, isAtWork } from "../words.ts";
+import { isAtWork } from "../words.ts";
 
 const dim = (text: string) => `\x1b[2m${text}\x1b[0m`;
 const clearLine = "\r\x1b[2K";
@@ -17,7 +18,9 @@ export class RunTerminal implements vscode.Pseudoterminal {
   readonly #start: () => Promise<{ folder: string; from: number }>;
   #folder: string | undefined;
   #closed = false;
-  #numbers = "";
+  readonly #text = new ProgressText();
+  /** Width of the terminal: a longer line would wrap, and could not be written over. */
+  #columns = 80;
 
   /** `start` begins or resumes the run, and says where it is and from which byte its events are new. */
   constructor(service: ServiceClient, start: () => Promise<{ folder: string; from: number }>) {
@@ -25,8 +28,13 @@ export class RunTerminal implements vscode.Pseudoterminal {
     this.#start = start;
   }
 
-  open(): void {
+  open(dimensions: vscode.TerminalDimensions | undefined): void {
+    if (dimensions) this.setDimensions(dimensions);
     void this.#follow();
+  }
+
+  setDimensions({ columns }: vscode.TerminalDimensions): void {
+    this.#columns = columns;
   }
 
   /** The terminal was closed or the task ended: the run goes on, since it belongs to no window. */
@@ -44,10 +52,11 @@ export class RunTerminal implements vscode.Pseudoterminal {
     try {
       const { folder, from: begin } = await this.#start();
       this.#folder = folder;
-      this.#line(dim(`Run folder ${folder}. Ctrl-C stops it and keeps a checkpoint; closing this terminal does not.`));
+      this.#line(dim(`Run folder ${folder}`));
+      this.#line(dim("Ctrl-C stops the run and keeps a checkpoint. Closing this terminal does not stop it."));
       for (let from = begin; ; ) {
-        const { lines, next, state, reason } = await this.#service.request("events", { folder, from });
-        for (const line of lines) this.#show(JSON.parse(line) as RunEvent);
+        const { events, next, state, reason } = await this.#service.request("events", { folder, from });
+        for (const event of events) this.#show(event);
         const more = next > from;
         from = next;
         if (!more && !isAtWork(state)) return this.#end(state, reason);
@@ -61,25 +70,12 @@ export class RunTerminal implements vscode.Pseudoterminal {
   }
 
   #show(event: RunEvent): void {
+    this.#text.take(event);
     switch (event.type) {
-      case "train":
-        this.#numbers = summary(event.members);
+      case "progress":
+        if (event.done >= event.total) this.#line(this.#text.ended(event));
+        else this.#write.fire(clearLine + this.#text.moving(this.#columns));
         return;
-      case "progress": {
-        const { stage, done, total, unit } = event;
-        const share = total > 0 ? done / total : 0;
-        const bar = "█".repeat(Math.floor(share * 20)).padEnd(20, "░");
-        const counts = `${count(done)} / ${count(total)} ${unit}`;
-        const rate = event.rate === null ? "" : ` · ${count(event.rate)}/s`;
-        const left = event.eta === null ? "" : ` · ${duration(event.eta)} left`;
-        const line = `${stage.padEnd(24)} ${bar} ${Math.floor(share * 100)}% ${dim(`${counts}${rate}${left}${this.#numbers}`)}`;
-        this.#write.fire(clearLine + line);
-        if (done >= total) {
-          this.#write.fire("\r\n");
-          this.#numbers = "";
-        }
-        return;
-      }
       case "log":
         this.#line(event.level === "info" ? event.message : `\x1b[33m${event.message}\x1b[0m`);
         return;
@@ -98,16 +94,4 @@ export class RunTerminal implements vscode.Pseudoterminal {
     if (!this.#closed) this.#close.fire(state === "done" ? 0 : state === "stopped" ? 130 : 1);
     this.#closed = true;
   }
-}
-
-const count = (value: number) => Math.round(value).toLocaleString("en-US");
-
-function summary(members: readonly TrainMemberNumbers[]): string {
-  const mean = (pick: (member: TrainMemberNumbers) => number) =>
-    members.reduce((sum, member) => sum + pick(member), 0) / members.length;
-  const loss = mean((member) => member.loss).toPrecision(4);
-  const explained = mean((member) => member.explained_variance).toFixed(3);
-  const l0 = mean((member) => member.l0).toFixed(1);
-  const dead = (100 * mean((member) => member.dead)).toFixed(1);
-  return ` · loss ${loss} · EV ${explained} · L0 ${l0} · dead ${dead}%`;
 }

@@ -54,15 +54,19 @@ function ensembleItem({ run, ensemble }: EnsembleNode): vscode.TreeItem {
     return item;
   }
   const size = ensemble.members > 1 ? `${ensemble.method} ×${ensemble.members}` : ensemble.method;
-  const quality = ensemble.explainedVariance === null ? "" : ` · EV ${ensemble.explainedVariance.toFixed(3)}`;
-  item.description = `${size}${quality}`;
-  if (ensemble.replaced) item.description = `${size} · replaced ${ensemble.replaced}`;
+  const quality = ensemble.explainedVariance === null ? "" : `EV ${ensemble.explainedVariance.toFixed(3)}`;
+  // Most are called as their method is: said once, the number that matters has room.
+  const named = ensemble.name.startsWith(ensemble.method);
+  const short = !named ? size : ensemble.members > 1 ? `×${ensemble.members}` : "";
+  item.description = [short, quality].filter(Boolean).join(" · ");
+  if (ensemble.replaced) item.description = [short, `replaced ${ensemble.replaced}`].filter(Boolean).join(" · ");
+  item.accessibilityInformation = { label: `${run.name}, ${ensemble.name}, ${size}, ${quality}` };
   item.iconPath = new vscode.ThemeIcon(
     ensemble.replaced ? "history" : ensemble.members > 1 ? "layers" : "circle-outline",
   );
   item.contextValue = `ensemble:${ensemble.replaced ? "replaced" : "current"}${ensemble.indexed ? ":indexed" : ensemble.indexable && run.state === "done" ? ":indexable" : ""}`;
   if (ensemble.indexDamage) {
-    item.description = `${size} · index damaged`;
+    item.description = [short, "index damaged"].filter(Boolean).join(" · ");
     item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"));
   }
   item.tooltip = new vscode.MarkdownString(

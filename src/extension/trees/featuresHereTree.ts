@@ -1,4 +1,4 @@
-// The view "Features Here": features that fire in the selection of the active editor, or in all that was read of it; a click tints by one.
+// The view "Features Here": features that fire in the selection of the active editor, or in all that was read of it; a click tints by one. Where nothing could be read: why, and ways on.
 import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import type { TextInspector } from "../editor/textInspector.ts";
@@ -17,12 +17,25 @@ export const rankings: Readonly<Record<Ranking, string>> = {
   max: "largest activation",
 };
 
-export class FeaturesHereTree implements vscode.TreeDataProvider<FeatureHere>, vscode.Disposable {
+/** Instead of features, where reading failed. */
+interface WayOn {
+  readonly label: string;
+  readonly icon: string;
+  readonly command: string;
+}
+type Node = FeatureHere | WayOn;
+
+const waysOn: readonly WayOn[] = [
+  { label: "Try Again", icon: "refresh", command: commands.inspectText },
+  { label: "Choose Another Ensemble…", icon: "layers", command: commands.chooseEnsemble },
+];
+
+export class FeaturesHereTree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   readonly #inspector: TextInspector;
   readonly #service: ServiceClient;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly onDidChangeTreeData = this.#changed.event;
-  readonly #view: vscode.TreeView<FeatureHere>;
+  readonly #view: vscode.TreeView<Node>;
   readonly #subscriptions: vscode.Disposable[];
   #ranking: Ranking = "specificity";
   #timer: NodeJS.Timeout | undefined;
@@ -54,15 +67,27 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<FeatureHere>, v
     vscode.Disposable.from(this.#changed, ...this.#subscriptions).dispose();
   }
 
-  async getChildren(node?: FeatureHere): Promise<FeatureHere[]> {
+  async getChildren(node?: Node): Promise<Node[]> {
     const { editor } = this.#inspector;
-    const inspected = editor && this.#inspector.of(editor.document);
+    if (!node && !editor) this.#view.message = "";
+    if (node || !editor) return [];
+    const phase = this.#inspector.phase(editor.document);
+    if (phase?.state === "failed") return this.#failed(phase.reason);
+    return this.#features(editor).catch((error: Error) => this.#failed(error.message));
+  }
+
+  #failed(reason: string): Node[] {
+    this.#view.message = `This text could not be read: ${reason}`;
+    return [...waysOn];
+  }
+
+  async #features({ document, selection }: vscode.TextEditor): Promise<Node[]> {
+    const inspected = this.#inspector.of(document);
     const { ensemble } = this.#inspector;
-    if (node || !editor || !inspected || !ensemble) {
-      if (!node) this.#view.message = "";
+    if (!inspected || !ensemble) {
+      this.#view.message = "";
       return [];
     }
-    const { document, selection } = editor;
     const at = (position: vscode.Position) => Math.max(0, document.offsetAt(position) - inspected.base);
     const { features, total, tokens } = await this.#service.request("featuresHere", {
       ensemble,
@@ -76,7 +101,14 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<FeatureHere>, v
     return features;
   }
 
-  getTreeItem({ row, count, sum, max, specificity }: FeatureHere): vscode.TreeItem {
+  getTreeItem(node: Node): vscode.TreeItem {
+    if ("label" in node) {
+      const item = new vscode.TreeItem(node.label);
+      item.iconPath = new vscode.ThemeIcon(node.icon);
+      item.command = { command: node.command, title: node.label };
+      return item;
+    }
+    const { row, count, sum, max, specificity } = node;
     const item = new vscode.TreeItem(`${row.member}/${row.index}`);
     const number = { sum, max, specificity }[this.#ranking];
     const place = this.#inspector.pinned.indexOf(row.feature);

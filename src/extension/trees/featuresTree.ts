@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import type { FeatureRow } from "../../protocol/featureBrowser.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { featureWords } from "../words.ts";
+import { featureWords, tokenWords } from "../words.ts";
 
 /** A row of the view; a feature names its ensemble for the commands on it. */
 export type FeatureNode =
@@ -73,7 +73,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
     const flagged = rows.filter((row) => row.flagged);
     const groups = Map.groupBy(
       rows.filter((row) => !row.flagged),
-      (row) => row.tokens[0]?.text.trim() || row.tokens[0]?.text || "—",
+      (row) => tokenWords(row.tokens[0]?.text ?? "—"),
     );
     const nodes: FeatureNode[] = flagged.length > 0 ? [{ kind: "group", title: "flagged", rows: flagged }] : [];
     for (const [title, members] of groups) nodes.push({ kind: "group", title, rows: members });
@@ -84,10 +84,13 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
     if (node.kind === "group") {
       const flagged = node.title === "flagged" && node.rows[0]?.flagged;
       const item = new vscode.TreeItem(
-        JSON.stringify(node.title).slice(1, -1),
+        node.title,
         flagged ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.Collapsed,
       );
       item.description = String(node.rows.length);
+      item.tooltip = flagged
+        ? "Flagged for removal"
+        : `Features that ${node.title} fires most, among those that are shown`;
       if (flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
       return item;
     }
@@ -96,6 +99,13 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
     const dots = row.foundIn.length > 1 ? ` ${row.foundIn.map((there) => (there ? "●" : "○")).join("")}` : "";
     item.description = `${featureWords(row)}${dots}`;
     if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
+    const members = row.foundIn.length;
+    const found = members > 1 ? `found in ${row.foundIn.filter(Boolean).length} of ${members} members` : "";
+    const rate = row.density === null ? "" : `fires on ${(100 * row.density).toPrecision(2)}% of tokens`;
+    const details = [rate, found, row.note].filter(Boolean);
+    item.tooltip = [`${item.label} · ${featureWords(row)}`, ...details].join("\n");
+    const flag = row.flagged ? "flagged" : "";
+    item.accessibilityInformation = { label: [item.label, featureWords(row), flag, found].filter(Boolean).join(", ") };
     item.contextValue = row.flagged ? "feature:flagged" : "feature";
     item.command = { command: commands.showFeature, title: "Show Feature", arguments: [this.#ensemble, row.feature] };
     return item;

@@ -8,6 +8,9 @@ import { lengthOf, readMatrices, readVector } from "./matrices.ts";
 import { metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";
 import type { StateDict } from "./stateDict.ts";
 
+/** Gemma Scope 2's skip connections, [d_in, d_out]. */
+const SKIP = "affine_skip_connection";
+
 /** Their names are written in both cases. */
 function nameIn(file: StateDict, name: string): string {
   const found = [name, name.toLowerCase()].find((candidate) => file.tensors.has(candidate));
@@ -37,11 +40,10 @@ export async function readGemmaScope(
   const W_enc = nameIn(file, "W_enc");
   const F = lengthOf(file, b_enc);
   const d_out = lengthOf(file, b_dec);
-  const isTranscoder =
-    config?.["type"] === "transcoder" || config?.["type"] === "crosscoder" || otherWidth(file, W_enc, F, d_out);
   if (config?.["type"] === "crosscoder") {
     throw new InputError({ file: file.path, where: "type", found: "crosscoder", expected: "an SAE or a transcoder" });
   }
+  const isTranscoder = saysTranscoder(file.path, config) || otherWidth(file, W_enc, F, d_out);
   const d_in = isTranscoder ? (file.tensors.get(W_enc)!.shape.find((n) => n !== F) ?? F) : d_out;
   const matrices = await readMatrices(
     file,
@@ -49,10 +51,13 @@ export async function readGemmaScope(
     { name: nameIn(file, "W_dec"), orientation: "rows" },
     { F, d_in, d_out },
   );
-  const skip = file.tensors.has("affine_skip_connection")
-    ? await tensorOf(file, "affine_skip_connection", [d_in, d_out])
-    : undefined;
-  if (skip) checkFinite(file.path, "affine_skip_connection", skip);
+  const hasSkip = file.tensors.has(SKIP);
+  if (config?.["affine_connection"] === true && !hasSkip) {
+    const expected = `${SKIP}, as affine_connection says: without it the reconstruction is another`;
+    throw new InputError({ file: file.path, found: `no tensor ${SKIP}`, expected });
+  }
+  const skip = hasSkip ? await tensorOf(file, SKIP, [d_in, d_out]) : undefined;
+  if (skip) checkFinite(file.path, SKIP, skip);
   const sae: SaeConfig = {
     architecture: "jumprelu",
     d_in,
@@ -61,7 +66,11 @@ export async function readGemmaScope(
     apply_b_dec_to_input: false,
     normalize_activations: "none",
     dtype: "float32",
-    metadata: metadataWith(metadataOf(config), options, hintOf(file.path)),
+    metadata: metadataWith(
+      isTranscoder ? modelOf(config) : metadataOf(config),
+      options,
+      hintOf(file.path, isTranscoder),
+    ),
   };
   return {
     sae: {
@@ -86,26 +95,50 @@ function otherWidth(file: StateDict, name: string, F: number, d: number): boolea
   return shape.length === 2 && shape.includes(F) && !shape.includes(d);
 }
 
-/** "model.layers.12.output" in config.json. */
-function metadataOf(config: Record<string, unknown> | null): SaeMetadata {
-  const model_name = typeof config?.["model_name"] === "string" ? config["model_name"] : undefined;
-  const [, moduleLayer, part] =
-    /^model\.layers\.(\d+)\.(output|mlp|self_attn|post_feedforward_layernorm)/.exec(
-      String(config?.["hf_hook_point_in"] ?? ""),
-    ) ?? [];
-  const isResidual = moduleLayer !== undefined && part === "output";
-  return {
-    ...(model_name && { model_name }),
-    ...(isResidual && { hook_name: `blocks.${moduleLayer}.hook_resid_post` }),
-  };
+/** Both read and write the model's width, so a transcoder's shapes are those of an SAE: what its files say of it decides. */
+function saysTranscoder(path: string, config: Record<string, unknown> | null): boolean {
+  const { type, hf_hook_point_in: read, hf_hook_point_out: written } = config ?? {};
+  if (type === "transcoder") return true;
+  if (typeof read === "string" && typeof written === "string") return read !== written;
+  return /gemma-scope-[^\\/]*-transcoders?(?=[\\/-]|$)|(^|[\\/])transcoders?[^\\/]*[\\/]layer_\d+/.test(path);
 }
 
-/** …-res/layer_12/… in the path. */
-function hintOf(path: string): SaeMetadata {
-  const [, layer] = /(?:^|[\\/])layer_(\d+)(?:[\\/]|$)/.exec(path) ?? [];
-  const [, kind] = /gemma-scope-[^\\/]*-(res|mlp|att)(?:[\\/-]|$)/.exec(path) ?? [];
-  const hooks: Readonly<Record<string, string>> = { res: "hook_resid_post", mlp: "hook_mlp_out" };
-  // -att SAEs read hook_z, which is no hook of a width d_model.
-  const hook = kind === undefined ? undefined : hooks[kind];
-  return layer !== undefined && hook ? { hook_name: `blocks.${layer}.${hook}` } : {};
+function modelOf(config: Record<string, unknown> | null): SaeMetadata {
+  const name = config?.["model_name"];
+  // Some of their files say gemma-v3-1b-pt.
+  return typeof name === "string" ? { model_name: name.replace("gemma-v3-", "gemma-3-") } : {};
+}
+
+/** "model.layers.12.output" in config.json. */
+function metadataOf(config: Record<string, unknown> | null): SaeMetadata {
+  const [, layer, part] =
+    /^model\.layers\.(\d+)\.(output|post_feedforward_layernorm\.output)$/.exec(
+      String(config?.["hf_hook_point_in"] ?? ""),
+    ) ?? [];
+  const hook = part === "output" ? "hook_resid_post" : "hook_mlp_out";
+  return { ...modelOf(config), ...(layer !== undefined && { hook_name: `blocks.${layer}.${hook}` }) };
+}
+
+/** What stands in the path: gemma-scope-2b-pt-res/layer_12/…, gemma-scope-2-1b-pt/resid_post/layer_12_width_16k_l0_medium. */
+function hintOf(path: string, isTranscoder: boolean): SaeMetadata {
+  const [, repository] = /(?:^|[\\/]|--)(gemma-scope-[^\\/]+)/.exec(path) ?? [];
+  const [, second, size, tuned] = /^gemma-scope-(2-)?(\d+[mb])-(pt|it)/.exec(repository ?? "") ?? [];
+  // Gemma 2's models have no "-pt" in their names, and neither has the smallest of Gemma 3.
+  const suffix = tuned === "it" ? "-it" : second && size !== "270m" ? "-pt" : "";
+  const model_name = size && `google/gemma-${second ? 3 : 2}-${size}${suffix}`;
+  const [, layer] = /(?:^|[\\/])layer_(\d+)(?=[\\/_]|$)/.exec(path) ?? [];
+  const [, first] = /^gemma-scope-.*-(res|mlp|att)(?:-|$)/.exec(repository ?? "") ?? [];
+  const [, kind = first] = second ? (/[\\/](resid_post|mlp_out)[^\\/]*[\\/]layer_/.exec(path) ?? []) : [];
+  const hooks: Readonly<Record<string, string>> = {
+    res: "hook_resid_post",
+    resid_post: "hook_resid_post",
+    mlp: "hook_mlp_out",
+    mlp_out: "hook_mlp_out",
+  };
+  // -att SAEs read hook_z, which is no hook of a width d_model; a transcoder reads another hook than it writes.
+  const hook = isTranscoder || kind === undefined ? undefined : hooks[kind];
+  return {
+    ...(model_name && { model_name }),
+    ...(layer !== undefined && hook && { hook_name: `blocks.${layer}.${hook}` }),
+  };
 }

@@ -51,6 +51,9 @@ export async function readSparsify(
     { name: "W_dec", orientation: "rows" },
     { F, d_in, d_out },
   );
+  if (!skip_connection && file.tensors.has("W_skip")) {
+    refuse("skip_connection", "false, beside a tensor W_skip", "true: without it the reconstruction is another");
+  }
   const W_skip = skip_connection ? await tensorOf(file, "W_skip", [d_out, d_in]) : undefined;
   if (W_skip) checkFinite(file.path, "W_skip", W_skip);
   const hook = hookOf(basename(dirname(file.path)));

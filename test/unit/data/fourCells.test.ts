@@ -7,6 +7,7 @@ import {
   countCells,
   drawFourCells,
   type FourCellSets,
+  leastTexts,
   onlyPair,
   splitRows,
 } from "../../../src/data/fourCells.ts";
@@ -124,6 +125,29 @@ test("too few in a cell is said with the counts; few is a warning", () => {
   );
   assert.throws(() => draw([20, 100, 100, 100]), /too few texts for training: writers, men 14/);
   assert.match(draw([100, 60, 60, 100]).warnings[0]!, /only 35 texts a cell for training .*under 100/);
+});
+
+test("the least that a cell must have, held out or with a file to test on: one text fewer and nothing is drawn", () => {
+  const least = (hold: boolean) => [true, false, false, true].map((agree) => leastTexts(agree, hold));
+  const drawn = (counts: readonly { train: number; test: number }[], hold: boolean): boolean => {
+    const [train, held] = [cells(counts.map((one) => one.train)), cells(counts.map((one) => one.test))];
+    const rows = (own: Int8Array, from: number) => new Map(Array.from(own, (cell, at) => [from + at, cell]));
+    const parts = hold ? splitRows(train, 1) : { train: rows(train, 0), test: rows(held, 1000) };
+    try {
+      drawFourCells(parts.train, parts.test, { seed: 1 });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  for (const hold of [true, false]) {
+    assert.equal(drawn(least(hold), hold), true);
+    for (const short of [0, 1, 2, 3])
+      for (const part of hold ? (["train"] as const) : (["train", "test"] as const)) {
+        const counts = least(hold).map((one, cell) => (cell === short ? { ...one, [part]: one[part] - 1 } : one));
+        assert.equal(drawn(counts, hold), false, `${hold} ${short} ${part}`);
+      }
+  }
 });
 
 test("a row in training and test is refused", () => {

@@ -121,31 +121,37 @@ export function engineContract(
         });
       }
 
-      test("boosting: the target is what the frozen members leave over, along their chain", async () => {
-        const shape: Shape = { what: "", architecture: "topk", d: 12, F: 33, k: 3, rows: 17, members: 3, window: 2 };
-        const { config, states, batch } = setUp(shape);
-        const frozenMembers = states
-          .slice(0, 2)
-          .map((state) => inferenceSae({ config: config.sae, weights: state.weights }));
-        const frozen = ensembleOf("boosting", frozenMembers);
-        const withFrozen = await engine.createTrainer(config, [copyMemberState(states[2]!)], frozen);
-        const onResiduals = await engine.createTrainer(config, [copyMemberState(states[2]!)]);
-        for (let s = 0; s < 6; s++) {
-          const x = batch(s);
-          const { reconstruction } = encodeEnsemble(frozen, x, shape.rows);
-          const residual = x.map((value, at) => value - reconstruction[at]!);
-          const [a] = await withFrozen.step(x, shape.rows, stepInput(s));
-          const [b] = await onResiduals.step(residual, shape.rows, stepInput(s));
-          assertRelative(a!.loss, b!.loss, 1e-4, `loss of step ${s}`);
-          assertRelative(a!.explained_variance, b!.explained_variance, 1e-3, `explained variance of step ${s}`);
-        }
-        const [[a], [b]] = [await withFrozen.state(), await onResiduals.state()];
-        for (const [parameterName, values] of entries(a!.weights)) {
-          const distance = relativeDistance(values, b!.weights[parameterName]!);
-          assert.ok(distance < 1e-3, `${parameterName}: ${distance}`);
-        }
-        await Promise.all([withFrozen.close(), onResiduals.close()]);
-      });
+      // A matryoshka's frozen form is a jumprelu with one threshold.
+      for (const architecture of ["topk", "matryoshka_batchtopk"] as const) {
+        test(`boosting: ${architecture}: the target is what the frozen members leave over, along their chain`, async () => {
+          const shape: Shape = { what: "", architecture, d: 12, F: 33, k: 3, rows: 17, members: 3, window: 2 };
+          const { config, states, batch } = setUp(shape);
+          const isBatch = config.sae.architecture === "batchtopk";
+          const frozenMembers = states
+            .slice(0, 2)
+            .map(({ weights }) =>
+              inferenceSae({ config: config.sae, weights, ...(isBatch && { topk_threshold: 0.6 }) }),
+            );
+          const frozen = ensembleOf("boosting", frozenMembers);
+          const withFrozen = await engine.createTrainer(config, [copyMemberState(states[2]!)], frozen);
+          const onResiduals = await engine.createTrainer(config, [copyMemberState(states[2]!)]);
+          for (let s = 0; s < 6; s++) {
+            const x = batch(s);
+            const { reconstruction } = encodeEnsemble(frozen, x, shape.rows);
+            const residual = x.map((value, at) => value - reconstruction[at]!);
+            const [a] = await withFrozen.step(x, shape.rows, stepInput(s));
+            const [b] = await onResiduals.step(residual, shape.rows, stepInput(s));
+            assertRelative(a!.loss, b!.loss, 1e-4, `loss of step ${s}`);
+            assertRelative(a!.explained_variance, b!.explained_variance, 1e-3, `explained variance of step ${s}`);
+          }
+          const [[a], [b]] = [await withFrozen.state(), await onResiduals.state()];
+          for (const [parameterName, values] of entries(a!.weights)) {
+            const distance = relativeDistance(values, b!.weights[parameterName]!);
+            assert.ok(distance < 1e-3, `${parameterName}: ${distance}`);
+          }
+          await Promise.all([withFrozen.close(), onResiduals.close()]);
+        });
+      }
     });
   });
 }

@@ -22,7 +22,7 @@ test("every command has the product's category and a title", () => {
 });
 
 test("menus, welcome texts and walkthrough steps name only contributed commands", () => {
-  const known = new Set<string>([...Object.values(commands), ...Object.values(panels)]);
+  const known = new Set<string>([...Object.values(commands), ...Object.values(panels), ...Object.values(editors)]);
   const text = JSON.stringify([contributes.menus, contributes.viewsWelcome, contributes.walkthroughs]);
   const named = [...text.matchAll(/saeEnsembles\.[A-Za-z]+/g)].map(([name]) => name!);
   assert.ok(named.length > 10);

@@ -1,11 +1,14 @@
 // Matrices turned whole and in parts, and tensors given piece by piece: every size that doesn't divide, every dtype.
 import assert from "node:assert/strict";
+import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorFloat32, writeSafetensors } from "../../../src/formats/safetensors.ts";
 import { eachPiece } from "../../../src/formats/tensorPieces.ts";
 import { transposed, turnRows } from "../../../src/formats/transpose.ts";
+import { turnedTensor } from "../../../src/formats/turnedTensor.ts";
 import { temporaryFolder } from "../fixtures.ts";
 
 const counting = (n: number) => Float32Array.from({ length: n }, (_, at) => at);
@@ -29,6 +32,28 @@ test("a matrix is turned, whatever its sides", () => {
       turnRows(values.subarray(row * columns, Math.min(rows, row + 5) * columns), columns, result, rows, row);
     assert.deepEqual(result, wanted, `${rows} × ${columns}, five rows at a time`);
   }
+});
+
+test("a large matrix is turned in a thread of its own: the same numbers, and what is wrong is said as elsewhere", async () => {
+  const file = join(temporaryFolder(), "large.safetensors");
+  const shape = [1031, 17_000] as const;
+  const data = counting(shape[0] * shape[1]);
+  await writeSafetensors(file, { large: { shape, data }, small: { shape: [3, 2], data: counting(6) } });
+  const opened = await readSafetensors(file);
+  const { values, finite } = await turnedTensor(opened, "large");
+  assert.ok(finite);
+  assert.equal(Buffer.compare(bytesOf(values), bytesOf(transposed(data, ...shape))), 0);
+  assert.deepEqual((await turnedTensor(opened, "small")).values, Float32Array.of(0, 2, 4, 1, 3, 5));
+
+  data[data.length - 3] = Number.NaN;
+  await writeSafetensors(file, { large: { shape, data } });
+  const damaged = await readSafetensors(file);
+  assert.equal((await turnedTensor(damaged, "large")).finite, false);
+  truncateSync(file, 40_000_000);
+  await assert.rejects(
+    turnedTensor(damaged, "large"),
+    (error) => error instanceof InputError && /large\.safetensors: found the end at byte 40000000/.test(error.message),
+  );
 });
 
 test("a tensor of many pieces comes in order, in place or not, from every float type", async () => {

@@ -5,12 +5,40 @@ import { compareFeatures, featuresHere } from "../../../src/inspection/featuresH
 import { type InspectedText, Inspection, strongest } from "../../../src/inspection/inspection.ts";
 import { MOST_CHARACTERS, MOST_SEEN, piecesOf, textBefore } from "../../../src/inspection/pieces.ts";
 import { textTokens, unknownShare } from "../../../src/inspection/textTokens.ts";
+import { type HookContinuation, type HookReader, SEQUENCE_STEP } from "../../../src/model/hookedSequence.ts";
+import type { LanguageModel } from "../../../src/model/languageModel.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import { oneRow } from "../model/references.ts";
 import { hook, openWorld } from "./world.ts";
 
 const words = "the nurse said that she was happy and the doctor saw the river near the old house ".split(" ");
 const prose = (n: number) => Array.from({ length: n }, (_, i) => words[(i * 7) % (words.length - 1)]).join(" ");
+
+/** The model, counting the tokens that each half is given. */
+function counted(model: LanguageModel, counts: { lower: number; upper: number }): LanguageModel {
+  const halfOf = <H extends HookReader | HookContinuation>(half: H, which: keyof typeof counts): H =>
+    new Proxy(half, {
+      get: (target, name) => {
+        if (name === "fork") return () => halfOf(target.fork() as H, which);
+        if (name === "append") {
+          return (ids: Int32Array, ...rest: unknown[]) => {
+            counts[which] += ids.length;
+            return (target.append as (...args: unknown[]) => unknown).call(target, ids, ...rest);
+          };
+        }
+        const value = Reflect.get(target, name, target) as unknown;
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  return new Proxy(model, {
+    get: (target, name) => {
+      if (name === "readTo") return (hook: string) => halfOf(target.readTo(hook), "lower");
+      if (name === "goOnFrom") return (hook: string) => halfOf(target.goOnFrom(hook), "upper");
+      const value = Reflect.get(target, name, target) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
 
 function assertSame(got: InspectedText, expected: InspectedText): void {
   assert.deepEqual(
@@ -89,6 +117,26 @@ describe("reading", async () => {
       assertSame(await typed.read(next), await fresh().read(next));
       assert.equal(await typed.readFeatures(next), await typed.read(next));
     }
+  });
+
+  test("an edit at the end reads its own tokens and two before them; one at the beginning everything", async () => {
+    const counts = { lower: 0, upper: 0 };
+    const counting = counted(model, counts);
+    const reader = new Inspection({ model: counting, ensemble, encoder, prependBos: true });
+    const text = prose(150);
+    const { length } = (await reader.read(text)).tokens;
+    assert.ok(length > 3 * SEQUENCE_STEP);
+    assert.deepEqual(counts, { lower: length + 1, upper: length + 1 });
+    const after = async (next: string) => {
+      Object.assign(counts, { lower: 0, upper: 0 });
+      await reader.read(next);
+      return { ...counts };
+    };
+    const { lower, upper } = await after(`${text} more`);
+    const own = (await reader.read(`${text} more`)).tokens.length - length;
+    assert.ok(own > 0 && lower <= own + 2 && upper <= own + 2, `${lower} and ${upper} tokens for ${own}`);
+    assert.deepEqual(await after(text), { lower: 0, upper: 0 }, "what was undone is known");
+    assert.ok((await after(`A${text}`)).lower >= length);
   });
 
   test("a cancelled reading leaves what was read before as it was", async () => {

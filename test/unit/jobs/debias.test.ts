@@ -5,11 +5,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { cellsOf } from "../../../src/data/fourCells.ts";
 import { Annotations } from "../../../src/features/annotations.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorData } from "../../../src/formats/safetensors.ts";
 import { concepts, readConceptTexts } from "../../../src/jobs/concepts.ts";
 import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
+import { drawDebiasSets, readDebiasData } from "../../../src/jobs/debiasData.ts";
 import { openEngine } from "../../../src/jobs/device.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { pooledTexts } from "../../../src/jobs/pooledTexts.ts";
@@ -17,8 +19,15 @@ import { textsAtTheContext } from "../../../src/jobs/probeRun.ts";
 import { openExperimentModel } from "../../../src/jobs/resources.ts";
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { cellScores } from "../../../src/probing/cells.ts";
+import { classTasks } from "../../../src/probing/classTasks.ts";
+import { fullWidthProbeSettings } from "../../../src/probing/conceptDetection.ts";
+import { trainDebiasProbes } from "../../../src/probing/debias.ts";
 import { codesTable } from "../../../src/probing/featureTable.ts";
+import { codesOfZero } from "../../../src/probing/pool.ts";
 import { loadPooled } from "../../../src/probing/pooledFile.ts";
+import type { Probe } from "../../../src/probing/probe.ts";
+import { testSelectedPlan } from "../../../src/probing/probePlan.ts";
+import { trainProbe } from "../../../src/probing/trainProbe.ts";
 import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { temporaryFolder } from "../fixtures.ts";
@@ -112,7 +121,14 @@ test("every ensemble, both directions, every seed; the second time from what is 
 test("a person's flags are scored; flags that aren't features are refused", async () => {
   const flagged = { ...options, ensembles: ["bagging"], flags: ["0/3", "1/47"] };
   const report = await debias(run, join(folder, "flagged"), flagged);
-  assert.deepEqual(report.ensembles[0]!.runs[0]![0]!.shift_flagged!.flags, [3, 95]);
+  for (const one of report.ensembles[0]!.runs.flat()) {
+    assert.deepEqual(one.shift_flagged!.flags, [3, 95]);
+    // The controls are as many: of the two flags, and of the four suggestions.
+    assert.equal(one.shift_flagged_random!.flags.length, 2);
+    assert.equal(one.shift_random.flags.length, 4);
+  }
+  const markdown = readFileSync(join(folder, "flagged.md"), "utf8");
+  assert.match(markdown, /2 flagged features ablated.*\n.*retrained.*\n\| bagging: 2 random features ablated/);
   await assert.rejects(
     debias(run, join(folder, "none"), { ...flagged, flags: ["2/0"] }),
     /--flags: found "2\/0", expected member\/index, from 0\/0 on/,
@@ -155,19 +171,32 @@ test("the debiased probe that is taken away gives what the job showed, in TypeSc
   const report = await debias(run, join(folder, "taken"), {
     ...options,
     ensembles: ["bagging"],
+    seeds: [1, 0],
     flags: ["0/3", "1/47", "0/11"],
     probeFolder: probes,
   });
   const away = join(probes, "bagging");
   const description = JSON.parse(readFileSync(join(away, "probe.json"), "utf8"));
-  const shown = report.ensembles[0]!.runs[0]![0]!.shift_flagged!.retrained;
+  const [shown, other] = report.ensembles[0]!.runs[0]!.map(({ shift_flagged }) => shift_flagged!.retrained);
+  assert.ok(shown && other);
   assert.equal(description.scores.accuracy, shown.accuracy);
   assert.equal(description.scores.worst_group, shown.worst_group);
   assert.deepEqual(description.ablated_features, ["0/3", "0/11", "1/47"]);
   assert.equal(description.scores.cells.y1a1.name, "king · f");
   assert.deepEqual(
     [description.seed, description.command, description.hook_name],
-    [0, "test", "blocks.1.hook_resid_post"],
+    [1, "test", "blocks.1.hook_resid_post"],
+  );
+  // One seed's own scores, and beside them what the report shows.
+  assert.match(description.scores_are, /^those of this probe, of seed 1, .* show means over seeds 1, 0$/);
+  assert.deepEqual(description.over_seeds.seeds, [1, 0]);
+  assert.deepEqual(description.over_seeds.accuracy.values, [shown.accuracy, other.accuracy]);
+  assert.equal(description.over_seeds.worst_group.mean, (shown.worst_group + other.worst_group) / 2);
+  assert.match(
+    readFileSync(join(folder, "taken.md"), "utf8"),
+    new RegExp(
+      `that of seed 1, with ${shown.accuracy.toFixed(3)} right and ${shown.worst_group.toFixed(3)} in its worst`,
+    ),
   );
   const { logit, readDebiasedProbe } = (await import(
     pathToFileURL(join(away, "debiasedProbe.ts")).href
@@ -207,15 +236,69 @@ test("the debiased probe that is taken away gives what the job showed, in TypeSc
   assert.equal(inPython.worst_group, shown.worst_group);
 });
 
-test("saebench_compatible runs with its padding and its probes", async () => {
-  const report = await debias(run, join(folder, "saebench"), {
-    ...options,
-    ensembles: ["single"],
-    saebenchCompatible: true,
-  });
-  const plain = await debias(run, join(folder, "plain"), { ...options, ensembles: ["single"] });
-  assert.equal(report.saebench_compatible, true);
-  assert.notDeepEqual(report.ensembles[0]!.runs, plain.ensembles[0]!.runs);
+/** Of texts as they were pooled for the single SAE: codes one by one, and accuracies after an ablation by SAEBench's formula in plain loops. */
+async function byHand(file: string) {
+  const ensemble = await loadEnsemble(join(run, "ensembles", "single"));
+  const engine = await openEngine(readExperiment(join(folder, "tiny.sae.jsonc")).settings);
+  const encoder = await engine.createEncoder(ensemble);
+  const pooled = (await loadPooled(file, (await readSafetensors(file)).metadata["made_from"]!))!;
+  const { d, values } = pooled.activations;
+  const ofZero = await codesOfZero(encoder, d, 48);
+  await encoder.close();
+  await engine.close();
+  const { W_dec } = ensemble.members[0]!.weights;
+  const code = (text: number, feature: number): number => {
+    for (let at = pooled.codes.offsets[text]!; at < pooled.codes.offsets[text + 1]!; at++)
+      if (pooled.codes.indices[at] === feature) return pooled.codes.values[at]!;
+    return 0;
+  };
+  const right = (
+    { rows, labels }: { rows: Uint32Array; labels: Uint8Array },
+    features: Iterable<number>,
+    { w, b }: Probe,
+  ): number =>
+    Array.from(rows).filter((row, t) => {
+      const n = pooled.tokens[row]!;
+      const x = values.slice(row * d, (row + 1) * d);
+      for (const i of features)
+        for (let j = 0; j < d; j++) x[j]! -= (code(row, i) + ((128 - n) / n) * ofZero[i]!) * W_dec[i * d + j]!;
+      return x.reduce((sum, value, j) => sum + value * w[j]!, b) > 0 === (labels[t] === 1);
+    }).length / rows.length;
+  return { activations: pooled.activations, code, right, W_dec };
+}
+
+test("saebench_compatible: probes and every ablation by SAEBench's formula, worked out here from the pooled texts", async () => {
+  const chosen = { ...options, ensembles: ["single"], seeds: [0], saebenchCompatible: true, flags: ["0/7", "0/20"] };
+  const report = await debias(run, join(folder, "saebench"), chosen);
+  const hand = await byHand(join(run, "ensembles", "single", "pooled", pooledFiles("single")[0]!));
+  const texts = await readDebiasData(chosen);
+  const cells = cellsOf(
+    texts.texts.map(({ text }) => text),
+    texts.pairs,
+  );
+  const sets = drawDebiasSets(texts, texts.pairs, cells, 0, chosen);
+  const probes = trainDebiasProbes(hand.activations, sets, true);
+  // All rows are learnt from, and the epoch is the first that is best on the probe's own, biased test rows.
+  assert.deepEqual(probes.biasedPlan.train.rows, sets.biased.train.rows);
+  assert.deepEqual(probes.biasedPlan.selection.rows, sets.biased.test.rows);
+  assert.equal(probes.biased.epoch, probes.biased.accuracies.indexOf(Math.max(...probes.biased.accuracies)));
+  const right = (features: Iterable<number>, probe: Probe): number => hand.right(sets.balanced.test, features, probe);
+  const found = report.ensembles[0]!.runs[0]![0]!;
+  const biased = probes.biased.probe;
+  const room = right([], probes.desired.probe) - right([], biased);
+  for (const { n, features, A_ablated_dir1, dir1 } of found.scr.points) {
+    assert.equal(features.length, n);
+    assert.equal(A_ablated_dir1, right(features, biased));
+    assert.ok(Math.abs(dir1 - (room < 0.001 ? 0 : (right(features, biased) - right([], biased)) / room)) < 1e-9);
+  }
+  for (const shift of [found.shift_suggested, found.shift_random, found.shift_flagged!, found.shift_flagged_random!]) {
+    assert.equal(shift.ablated.accuracy, right(shift.flags, biased));
+    assert.equal(shift.retrained.accuracy, right(shift.flags, shift.retrained_probe));
+  }
+  const json = JSON.parse(readFileSync(join(folder, "saebench.json"), "utf8"));
+  assert.match(json.saebench_compatible.as_saebench.join(), /padding to 128 zero vectors.*random control, SHIFT/);
+  assert.match(json.saebench_compatible.not_saebench.join(), /no part of SAEBench/);
+  assert.match(readFileSync(join(folder, "saebench.md"), "utf8"), /Not SAEBench's:\n\n- texts, their draws/);
 });
 
 test("pooling: BOS in front and out of the mean, long texts cut to the context", async () => {
@@ -280,6 +363,34 @@ test("too little is refused by name, and nothing is written", async () => {
     /no trained ensemble "bagging-7", expected one of single, bagging/,
   );
   assert.ok(!readdirSync(folder).some((name) => name.startsWith("refused")));
+});
+
+test("a section that names an ensemble that is not trained, or a probe with SAEBench's padding, is refused before anything is done", async () => {
+  const labelled = { dataset_path: data, seeds: [0] };
+  const columns = { ...labelled, label_column: "job" };
+  const cases: [object, RegExp][] = [
+    [
+      { debias: { ...columns, ensembles: ["bagging", "boosting-3"] } },
+      /debias\.ensembles\.1: found "boosting-3", expected an ensemble that is trained: bagging$/,
+    ],
+    [{ concepts: { ...columns, ensembles: ["single"] } }, /concepts\.ensembles\.0: found "single"/],
+    [
+      { debias: { ...columns, probe: "out", saebench_compatible: true } },
+      /debias\.probe: found a debiased probe to save with saebench_compatible/,
+    ],
+  ];
+  for (const [at, [sections, message]] of cases.entries()) {
+    const own = join(folder, `wrong-${at}`);
+    mkdirSync(own);
+    const file = writeTinyExperiment(own, { ensembles: { methods: ["bagging"], n_members: 2 }, ...sections });
+    const experiment = readExperiment(file);
+    await assert.rejects(runJobs(experiment, jobsOf(experiment)), (error: Error) => {
+      assert.ok(error instanceof InputError);
+      assert.match(error.message, message);
+      return true;
+    });
+    assert.equal(existsSync(experiment.paths.runFolder), false);
+  }
 });
 
 test("data whose label no attribute can stand in for: the report says that there is no room", async () => {
@@ -349,6 +460,73 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
   }
   assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| TPP \| n = 1 \| n = 20 \|/);
   assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| k = 1 \| k = 2 \| k = 5 \| all features \|/);
+});
+
+test("concepts, saebench_compatible: an AdamW probe over all features, TPP padded; what is not SAEBench's is said", async () => {
+  const wanted = {
+    trainFile: join(folder, "a.jsonl"),
+    testFile: join(folder, "b.jsonl"),
+    columns: { text: "text", label: "gender" },
+    ensembles: ["single"],
+    perClass: { train: 50, test: 25 },
+    tpp_n: [20],
+    seeds: [1],
+    command: "test",
+  };
+  const kept = pooledFiles("single");
+  const report = await concepts(run, join(folder, "as-saebench"), { ...wanted, saebenchCompatible: true });
+  const plain = await concepts(run, join(folder, "as-default"), wanted);
+  const accuracies = (of: typeof report, at: number) => of.detections[at]!.accuracy.map(({ mean }) => mean.mean);
+  for (const at of [0, 1]) assert.deepEqual(accuracies(report, at).slice(0, 3), accuracies(plain, at).slice(0, 3));
+  // Two classes of as many texts: all of them are in both tasks, the other way round.
+  const texts = await readConceptTexts(wanted);
+  const before = new Set(kept);
+  const hand = await byHand(
+    join(run, "ensembles", "single", "pooled", pooledFiles("single").find((name) => !before.has(name))!),
+  );
+  const classOf = texts.texts.map(({ text }) => texts.classes.indexOf(text.label));
+  const rows = (from: number, to: number) => Uint32Array.from({ length: to - from }, (_, at) => from + at);
+  const tasks = (part: Uint32Array) =>
+    classTasks(
+      part,
+      Array.from(part, (row) => classOf[row]!),
+      2,
+      1,
+    );
+  const [train, held] = [tasks(rows(0, texts.learnt)), tasks(rows(texts.learnt, texts.texts.length))];
+  const x = hand.activations;
+  const probes = train.map((own, at) =>
+    trainProbe(testSelectedPlan({ x, ...own }, { x, ...held[at]! }, 1, `class ${at}`)),
+  );
+  const chosen = probes.map(({ probe: { w } }, at) => {
+    const effects = Array.from({ length: 48 }, (_, i) => {
+      const mean = (label: number) => {
+        const own = Array.from(train[at]!.rows).filter((_, t) => train[at]!.labels[t] === label);
+        return own.reduce((sum, row) => sum + hand.code(row, i), 0) / own.length;
+      };
+      return (
+        Math.max(mean(1) - mean(0), 0) * w.reduce((sum, value, j) => sum + value * hand.W_dec[i * w.length + j]!, 0)
+      );
+    });
+    const order = effects.map((_, i) => i).sort((a, b) => effects[b]! - effects[a]! || a - b);
+    return order.slice(0, Math.min(20, effects.filter((effect) => effect !== 0).length));
+  });
+  const loss = (ablated: number, probe: number) => {
+    const after = hand.right(held[probe]!, chosen[ablated]!, probes[probe]!.probe);
+    return hand.right(held[probe]!, [], probes[probe]!.probe) - after;
+  };
+  const total = (loss(0, 0) - loss(0, 1) + loss(1, 1) - loss(1, 0)) / 2;
+  assert.ok(Math.abs(report.detections[1]!.tpp[0]!.total.mean - total) < 1e-9);
+  // All features at once: AdamW, the epoch that is best on the test rows.
+  const full = train.map((own, at) => {
+    const plan = testSelectedPlan({ x, ...own }, { x, ...held[at]! }, 1, `full width ${at}`, fullWidthProbeSettings);
+    return Math.max(...trainProbe(plan, fullWidthProbeSettings).accuracies);
+  });
+  assert.ok(Math.abs(accuracies(report, 0)[3]! - (full[0]! + full[1]!) / 2) < 1e-9);
+  const json = JSON.parse(readFileSync(join(folder, "as-saebench.json"), "utf8"));
+  assert.match(json.saebench_compatible.as_saebench.join(), /AdamW, batch 250/);
+  assert.match(readFileSync(join(folder, "as-saebench.md"), "utf8"), /Not SAEBench's:/);
+  assert.equal(plain.saebench_compatible, false);
 });
 
 test("concepts of one file: three tenths of each class are held out, the same ones again", async () => {

@@ -19,6 +19,20 @@ test("what is appended is read back, in order, each with its time", async () => 
   assert.ok(events.every((event) => Math.abs(event.time - Date.now()) < 60_000));
 });
 
+test("a line that is no event is passed over; a number that was none is null", async () => {
+  const file = join(folder, "strange.jsonl");
+  const log = new EventLog(file);
+  appendFileSync(
+    file,
+    '{"time":1,"type":"train","stage":"train single","tokens":"many"}\n{"time":1,"type":"applause"}\n',
+  );
+  const numbers = { member: 0, loss: Number.NaN, mse: 2, l0: 16, explained_variance: 0.5, dead: 0, lr: 0.001 };
+  log.append({ type: "train", stage: "train single", step: 1, tokens: 1024, members: [numbers] });
+  const [event, ...others] = await readEvents(file);
+  assert.deepEqual(others, []);
+  assert.deepEqual(event?.type === "train" && event.members, [{ ...numbers, loss: null }]);
+});
+
 test("a line torn by a crash costs that line and no other", async () => {
   const file = join(folder, "torn.jsonl");
   new EventLog(file).append(info("before"));

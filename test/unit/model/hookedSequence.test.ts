@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { tensorFloat32 } from "../../../src/formats/safetensors.ts";
-import { SEQUENCE_STEP } from "../../../src/model/hookedSequence.ts";
+import { restartAt, SEQUENCE_STEP } from "../../../src/model/hookedSequence.ts";
 import type { LanguageModel } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
 import { RecomputedContinuation, RecomputedReader } from "../../../src/model/recomputedHalves.ts";
@@ -154,4 +154,46 @@ test("a row longer than one step has the bits of its pieces, whichever way it ca
   const rest = await grown.append(ids.slice(SEQUENCE_STEP));
   assert.deepEqual(rest, whole.slice(SEQUENCE_STEP * model.info.dModel));
   await model.close();
+});
+
+test("gone on with from any token, a row has the numbers of one that was read at once", async () => {
+  const model = await openLanguageModel(golden("models", "llama3_rope"), { threads: 1 });
+  const hook = model.hookNames[4]!;
+  const { dModel: d, dVocab } = model.info;
+  const n = SEQUENCE_STEP + 30;
+  const ids = Int32Array.from({ length: n }, (_, t) => (t * 37) % dVocab);
+  const targets = ids.map((_, t) => ids[t + 1] ?? -1);
+  const whole = await model.readTo(hook).append(ids);
+  const wanted = await model.goOnFrom(hook).append(ids, whole, { targets, logits: true });
+  for (const at of [1, 40, SEQUENCE_STEP - 1, SEQUENCE_STEP, SEQUENCE_STEP + 1, n - 2, n - 1]) {
+    // Before, the row went on with other tokens.
+    const other = ids.map((id, t) => (t < at ? id : (id + 1) % dVocab)).slice(0, at + 3);
+    const [reader, continuation] = [model.readTo(hook), model.goOnFrom(hook)];
+    await continuation.append(other, await reader.append(other), { logits: false });
+    const from = restartAt(at, n);
+    reader.truncate(from);
+    continuation.truncate(from);
+    const values = await reader.append(ids.slice(from));
+    const options = { targets: targets.slice(from), logits: true };
+    const { logits, logprobs, ranks } = await continuation.append(ids.slice(from), values, options);
+    const near = (got: Float32Array, expected: Float32Array) => {
+      assert.equal(got.length, expected.length);
+      for (const [i, value] of got.entries())
+        assert.ok(Object.is(value, expected[i]) || Math.abs(value - expected[i]!) < 1e-5, `${at}: ${value}`);
+    };
+    near(values, whole.subarray(from * d));
+    near(logits, wanted.logits);
+    near(logprobs, wanted.logprobs.subarray(from));
+    near(ranks, wanted.ranks.subarray(from));
+  }
+  await model.close();
+});
+
+test("a piece is gone on with by two tokens or more, unless it has no more than one", () => {
+  assert.equal(restartAt(10, 30), 10);
+  assert.equal(restartAt(29, 30), 28);
+  assert.equal(restartAt(SEQUENCE_STEP - 1, SEQUENCE_STEP + 9), SEQUENCE_STEP - 2);
+  assert.equal(restartAt(SEQUENCE_STEP, SEQUENCE_STEP + 1), SEQUENCE_STEP);
+  assert.equal(restartAt(SEQUENCE_STEP + 1, SEQUENCE_STEP + 2), SEQUENCE_STEP);
+  assert.equal(restartAt(0, 1), 0);
 });

@@ -1,8 +1,11 @@
 // Effects, chosen features, SCR in both directions, cells and worst group against golden values, for one SAE, bagging and boosting; SAEBench's padding; the formula at its edges.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { FourCellSets } from "../../../src/data/fourCells.ts";
 import { ablatedLogits, ablatedRows, encodedPadding } from "../../../src/probing/ablation.ts";
+import { randomFeatures } from "../../../src/probing/baselines.ts";
 import { codeColumns } from "../../../src/probing/codeColumns.ts";
+import { type DebiasProbes, debiasCurve } from "../../../src/probing/debias.ts";
 import {
   classDifference,
   decoderProjection,
@@ -11,8 +14,10 @@ import {
   topFeaturesSaeBench,
 } from "../../../src/probing/effects.ts";
 import type { Examples } from "../../../src/probing/examples.ts";
+import type { PooledTexts } from "../../../src/probing/pool.ts";
 import { accuracyOf, logits } from "../../../src/probing/probe.ts";
 import { headlineDirection, type ScrInput, scr, scrScore } from "../../../src/probing/scr.ts";
+import type { TrainedProbe } from "../../../src/probing/trainProbe.ts";
 import {
   distance,
   type GoldenModel,
@@ -178,6 +183,81 @@ const SAEBENCH_KEYS: Record<string, readonly [string, string]> = {
   "male / female probe on male_professor / female_nurse data": ["spurious", "biased"],
   "professor / nurse probe on male_professor / female_nurse data": ["desired", "biased"],
 };
+
+for (const name of ["relu", "topk"] as const) {
+  test(`${name}: a debiasing with saebench_compatible, given SAEBench's probes, has SAEBench's scores; flags are scored with its padding as well`, async () => {
+    const model = await goldenModel(name);
+    const stored = goldenJson("scr_saebench.json").sae[`sae_${name}`];
+    const file = await probeFile("scr_probes.safetensors");
+    const { label, attribute } = await goldenPart("train");
+    const x = model.train.activations;
+    // Test rows come behind the training rows: a debiasing has all texts in one.
+    const texts = joined(model.train, model.test);
+    const input = await scrInput(model, "scr_probes.safetensors");
+    const rows = await file.rows("desired.train_rows");
+    const trained = async (which: string): Promise<TrainedProbe> => {
+      const probe = await file.probe(which);
+      return { probe, last: probe, epoch: 0, accuracies: [], steps: 0 };
+    };
+    const by = (of: Uint8Array): Examples => ({
+      x: texts.activations,
+      rows,
+      labels: Uint8Array.from(rows, (row) => of[row]!),
+    });
+    const held = { ...input.test, x: texts.activations, rows: input.test.rows.map((row) => row + x.rows) };
+    const sets = { seed: 1 } as FourCellSets;
+    const plan = { train: by(label), selection: by(label), orders: [] };
+    const probes: DebiasProbes = {
+      sets,
+      x: texts.activations,
+      biased: await trained("biased"),
+      desired: await trained("desired"),
+      spurious: await trained("spurious"),
+      biasedPlan: plan,
+      byAttribute: by(attribute),
+      byLabel: by(label),
+      test: held,
+      saebenchCompatible: true,
+    };
+    const curve = debiasCurve(probes, texts, model.W_dec, {
+      n_values: [2, 5, 10, 20, 50, 100],
+      padding: { length: goldenPaddedLength, codesOfZero: model.codesOfZero },
+    });
+    for (const [at, { n, dir1, dir2, features }] of curve.scr.points.entries()) {
+      assert.ok(Math.abs(dir1 - stored.scr[`scr_dir1_threshold_${n}`]) < 1e-5);
+      assert.ok(Math.abs(dir2 - stored.scr[`scr_dir2_threshold_${n}`]) < 1e-5);
+      // The same features as a person's flags: what is taken out is the same.
+      const expected =
+        stored.ablated_accuracies.spurious[n]["male_professor / female_nurse probe on professor / nurse data"];
+      assert.ok(Math.abs(curve.scorer.ablated(features).accuracy - expected) < 1e-6);
+      const control = curve.scorer.ablated(randomFeatures(texts.codes, features.length, 1)).accuracy;
+      assert.equal(curve.scr_random[at], scrScore({ ...curve.scr.dir1, A_ablated: control }));
+    }
+  });
+}
+
+function joined(first: PooledTexts, second: PooledTexts): PooledTexts {
+  const { d } = first.activations;
+  const offset = first.codes.indices.length;
+  return {
+    activations: {
+      rows: first.activations.rows + second.activations.rows,
+      d,
+      values: Float64Array.from([...first.activations.values, ...second.activations.values]),
+    },
+    tokens: Uint32Array.from([...first.tokens, ...second.tokens]),
+    codes: {
+      ...first.codes,
+      rows: first.codes.rows + second.codes.rows,
+      offsets: Uint32Array.from([
+        ...first.codes.offsets,
+        ...Array.from(second.codes.offsets.subarray(1), (at) => at + offset),
+      ]),
+      indices: Uint32Array.from([...first.codes.indices, ...second.codes.indices]),
+      values: Float32Array.from([...first.codes.values, ...second.codes.values]),
+    },
+  };
+}
 
 test("the score at its edges, as SAEBench computes it", () => {
   for (const { result, ...given } of goldenJson("edge_cases.json").scr) {

@@ -1,6 +1,6 @@
 // SAEs in every layout that the field has: each package's own files to that package's own codes and reconstructions; what can't be known is asked for, never guessed in silence.
 import assert from "node:assert/strict";
-import { globSync, mkdirSync, readdirSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, readdirSync } from "node:fs";
 import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -476,6 +476,19 @@ test("configurations that contradict the weights are refused", async () => {
   await refused(folder, /dict_size 128 by the weights, 64 by the configuration/);
   await writeFile(join(folder, "config.json"), "{");
   await refused(folder, /config\.json: found .*JSON/);
+});
+
+test("a skip connection of sparsify's that its configuration doesn't speak of, or that is missing, is refused", async () => {
+  const folder = join(temporaryFolder(), "sae");
+  const change = async (name: string, skip_connection: boolean) => {
+    cpSync(saes("sparsify", name), folder, { recursive: true });
+    const config = JSON.parse(await readFile(join(folder, "cfg.json"), "utf8"));
+    await writeFile(join(folder, "cfg.json"), JSON.stringify({ ...config, skip_connection }));
+  };
+  await change("topk_skip", false);
+  await refused(folder, /cfg\.json, skip_connection: found false, beside a tensor W_skip/);
+  await change("topk", true);
+  await refused(folder, /no tensor W_skip/);
 });
 
 const strangers = sharedData("saes");

@@ -199,6 +199,21 @@ test("what is wrong in a folder is said with its file and place", async () => {
   await assert.rejects(loadSae(join(temporaryFolder(), "nowhere")), /nowhere.*ENOENT/);
 });
 
+test("a transcoder's b_dec is never subtracted from what it reads: not where nothing says so, and not by a word", async () => {
+  const folder = temporaryFolder();
+  await saveSae(folder, await loadSae(golden("saes", "sae_lens", "transcoder")));
+  const path = join(folder, "cfg.json");
+  const { apply_b_dec_to_input, ...config } = JSON.parse(await readFile(path, "utf8"));
+  assert.equal(apply_b_dec_to_input, false);
+  await writeFile(path, JSON.stringify(config));
+  assert.equal((await loadSae(folder)).config.apply_b_dec_to_input, false);
+  await writeFile(path, JSON.stringify({ ...config, apply_b_dec_to_input: true }));
+  await assert.rejects(
+    loadSae(folder),
+    (error) => error instanceof InputError && /cfg\.json, apply_b_dec_to_input: found true/.test(error.message),
+  );
+});
+
 test("a tensor that the architecture doesn't use is refused by name, not dropped", async () => {
   const jumprelu = golden("saes", "sae_lens", "jumprelu");
   const folder = temporaryFolder();

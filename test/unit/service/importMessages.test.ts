@@ -30,6 +30,15 @@ test("each line and each warning begins with the SAE's folder and file", () => {
   ]);
 });
 
+test("an architecture that the layout says already is not said twice", () => {
+  const { lines } = importMessages([
+    { ...member("/a/sae.safetensors"), layout: "sparsify, topk SAE" },
+    { ...member("/b/ae.pt"), layout: "dictionary_learning, AutoEncoderTopK" },
+  ]);
+  assert.match(lines[0]!, /: sparsify, topk SAE, 8 → 32,/);
+  assert.match(lines[1]!, /: dictionary_learning, AutoEncoderTopK, topk, 8 → 32,/);
+});
+
 test("where folder and file are the same, as many folders more as tell them apart", () => {
   const paths = ["/scope/width_16k/l0_40/params.npz", "/scope/width_65k/l0_40/params.npz"];
   const { lines } = importMessages(paths.map((path) => member(path)));

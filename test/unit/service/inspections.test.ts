@@ -184,10 +184,15 @@ describe("what the model goes on with", () => {
   });
 
   test("two texts: the features whose means differ; line ends don't count", async () => {
-    const same = await inspections.compare({ ensemble, a: "she saw\nhim", b: "she saw\r\nhim", limit: 10 }, never);
+    const compare = (a: string, b: string, kind: DocumentKind = "text") =>
+      inspections.compare({ ensemble, a: { text: a, kind: "text" }, b: { text: b, kind }, limit: 10 }, never);
+    const same = await compare("she saw\nhim", "she saw\r\nhim");
     assert.ok(same.features.every(({ a, b }) => a === b));
-    const { features } = await inspections.compare({ ensemble, a: "she was", b: "the king ran", limit: 10 }, never);
+    const { features } = await compare("she was", "the king ran");
     assert.ok(features[0]!.a !== features[0]!.b);
+    // Of jsonl the cells: keys and numbers are no part of the text.
+    const cells = await compare("she saw him", '{"id": 1, "text": "she saw him"}\n', "jsonl");
+    assert.ok(cells.features.every(({ a, b }) => a === b));
   });
 });
 

@@ -1,6 +1,6 @@
 // The service's answers to the debias and the concept view on a real tiny run: the numbers are the job's, flags come from annotations.json, cancelling and wrong data change nothing.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { debias } from "../../../src/jobs/debias.ts";
@@ -29,10 +29,16 @@ let run = "";
 let ensemble = "";
 let open: Promise<OpenEnsemble>;
 const told: ProbingProgress[] = [];
-const probing = new Probing(
-  () => open,
-  (_, progress) => told.push(progress),
-);
+/** What a save waits for, let go when someone waits for the save. */
+let held = "";
+const probing = new Probing({
+  opened: () => open,
+  saved: async () => {
+    if (held !== "") rmSync(held);
+    await (await open).saved();
+  },
+  tell: (_, progress) => told.push(progress),
+});
 const { answers } = probing;
 const never = new AbortController().signal;
 
@@ -173,6 +179,18 @@ test("the debiased probe is saved with its report; what was saved before stays",
   assert.equal(again.file, join(run, "reports", "bagging", "debiased-probe-2", "bagging", "probe.json"));
   assert.match(readFileSync(join(run, "reports", "bagging", "debiased-probe", "debias.md"), "utf8"), /0\/5/);
   assert.equal(readFileSync(join(run, "reports", "bagging", "debias.json"), "utf8"), before);
+});
+
+test("a report has the flags that were set just before, though they are not on disk yet", async () => {
+  // Whoever saves waits for this file to go.
+  held = join(ensemble, `${annotationFile}.lock`);
+  writeFileSync(held, "");
+  const saving = (await open).annotate({ features: [7], flagged: true });
+  const { file } = await answers.debiasReport({ ensemble }, never);
+  held = "";
+  assert.match(readFileSync(file, "utf8"), /Flagged features of bagging.*0\/5, 0\/7\./);
+  await saving;
+  await (await open).undo();
 });
 
 test("too few texts in a cell are refused by name, and what was prepared stays", async () => {

@@ -5,7 +5,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readSafetensors, tensorFloat32, writeSafetensors } from "../../../src/formats/safetensors.ts";
+import { saveEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { loadSae } from "../../../src/sae/saeLensFolder.ts";
 import { describeTensorFile, statisticsOf } from "../../../src/service/tensorFiles.ts";
+import { ensembleOf } from "../engine/randomCases.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 
 const signal = new AbortController().signal;
@@ -54,6 +57,35 @@ test("an ensemble.json shows its members and their tensors", async () => {
     numbers.histogram.reduce((sum, n) => sum + n, 0),
     values.length,
   );
+});
+
+test("of unlike members every value is said, not the first one's", async () => {
+  const folder = join(temporaryFolder(), "bag");
+  const [first, second] = await Promise.all(
+    ["topk_layer_norm", "jumprelu_no_b_dec_to_input"].map((name) => loadSae(golden("saes", "sae_lens", name))),
+  );
+  const hook = first!.config.metadata.hook_name!;
+  await saveEnsemble(folder, { ...ensembleOf("bagging", [first!, second!]), hook });
+  const { facts } = await describeTensorFile(join(folder, "ensemble.json"));
+  const fact = Object.fromEntries(facts);
+  assert.equal(fact["architecture"], "topk, jumprelu");
+  assert.equal(fact["k"], "8");
+  assert.equal(fact["b_dec"], "subtracted from the input, added to the output only");
+  assert.equal(fact["normalize_activations"], "layer_norm, none");
+});
+
+test("a state dict that doesn't say how it selects is said to be one, which is no error", async () => {
+  const file = join(temporaryFolder(), "stranger.safetensors");
+  const matrix = { shape: [3, 2], data: new Float32Array(6).fill(1) };
+  await writeSafetensors(file, {
+    encoder_weights: matrix,
+    decoder_weights: matrix,
+    encoder_bias: { shape: [3], data: new Float32Array(3) },
+    decoder_bias: { shape: [2], data: new Float32Array(2) },
+  });
+  const { facts, problem } = await describeTensorFile(file);
+  assert.equal(problem, "");
+  assert.match(Object.fromEntries(facts)["layout"]!, /doesn't say how its features fire/);
 });
 
 test("any other file of tensors is shown as it is; what is broken is said", async () => {

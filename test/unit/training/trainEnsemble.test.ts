@@ -89,7 +89,9 @@ const architectures = [
 for (const sae of architectures) {
   test(`a ${sae.architecture} SAE learns: the loss falls and held-out variance is explained`, async () => {
     const losses: number[] = [];
-    const ensemble = await trained(plan("single", sae, 300), { onStep: (event) => losses.push(event.members[0]!.mse) });
+    const ensemble = await trained(plan("single", sae, 300), {
+      onStep: (event) => losses.push(event.members[0]!.mse!),
+    });
     assert.equal(losses.length, 300);
     assert.ok(losses.at(-1)! < 0.5 * losses[0]!, `${losses[0]} → ${losses.at(-1)}`);
     const share = await explained(ensemble);
