@@ -38,15 +38,13 @@ try {
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600))); // tooltips and scroll bars fade
     await page.screenshot({ path: join(folder, `${name}.png`) });
   };
-  /** The top of something for a step of the walkthrough, which shows it about 450 pixels wide: in a narrow window, so that nothing is cut at its side. */
+  /** The top of something for a step of the walkthrough, which shows it about 450 pixels wide. */
   const step = async (name: string, what: Locator) => {
-    await page.setViewportSize({ width: 1000, height: 800 });
     await page.mouse.move(500, 790);
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
     const { x, y, width, height } = (await what.first().boundingBox())!;
     const clip = { x, y, width: Math.min(640, width), height: Math.min(400, height) };
     await page.screenshot({ path: join(walkthrough, `${name}.png`), clip });
-    await page.setViewportSize({ width: 1280, height: 800 });
   };
   const editor = page.locator(".part.editor .editor-container");
   await workbench.icon.click();
@@ -59,7 +57,10 @@ try {
   await dashboard.getByRole("button", { name: "bagging", exact: true }).click();
   if (!done) await workbench.command("View: Toggle Panel Visibility");
   await picture("dashboard");
+  // In a narrow window, so that no chart is cut at its side.
+  await page.setViewportSize({ width: 1000, height: 800 });
   await step("demo", editor);
+  await page.setViewportSize({ width: 1280, height: 800 });
   await dashboard.getByRole("button", { name: "Browse Features" }).click();
   const features = await workbench.webview("sae-feature-browser");
   await features.locator(".row .id").nth(3).waitFor();

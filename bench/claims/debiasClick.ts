@@ -1,19 +1,16 @@
 // click-to-screen: what a person waits for after a click on a flag in the debias view, in a real VS Code, over a real run of 100,000 features.
 import { execFileSync } from "node:child_process";
-import { globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Frame } from "playwright-core";
 import { prepareRealVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
-import { readExperiment } from "../../src/jobs/experiment.ts";
-import { runJobs } from "../../src/jobs/runJobs.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
+import { MANY, manyFeatures } from "../manyFeatures.ts";
 import { median } from "../median.ts";
-import { buildSyntheticIndex } from "../syntheticIndex.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const SIZE = { members: 8, d_sae: 12_500, k: 16, context: 32 };
 /** Of the suggestions on the first page; each is flagged, then unflagged. */
 const CLICKED = 20;
 /** Milliseconds. */
@@ -21,7 +18,7 @@ const GOAL = 100;
 
 export const clickToScreenClaim: Claim = {
   name: "click-to-screen",
-  measures: `milliseconds from a click on a flag in the debias view of a real VS Code to the frame with the new numbers: ${SIZE.members * SIZE.d_sae} features, 6,240 texts, three seeds (median of ${2 * CLICKED} clicks)`,
+  measures: `milliseconds from a click on a flag in the debias view of a real VS Code to the frame with the new numbers: ${MANY.members * MANY.d_sae} features, 6,240 texts, three seeds (median of ${2 * CLICKED} clicks)`,
   against: `the limit of ${GOAL} ms; no peer`,
   unit: "ms",
   goal: 1,
@@ -42,7 +39,7 @@ async function clickToScreen(bench: Bench): Promise<Measured> {
   mkdirSync(workspace);
   process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
   bench.log("a run of the demo's model with as many features");
-  await trainBriefly(workspace);
+  await manyFeatures(workspace);
   bench.log("packaging");
   execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root });
   const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
@@ -96,30 +93,6 @@ async function clickToScreen(bench: Bench): Promise<Measured> {
     await server.stop();
     rmSync(state, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
-}
-
-/** Features that have seen a few steps: how well they fit changes nothing of what a click costs. */
-async function trainBriefly(workspace: string): Promise<void> {
-  const file = join(workspace, "many.sae.jsonc");
-  const settings = {
-    model_name: "demo",
-    hook_name: "blocks.2.hook_resid_post",
-    dataset_path: "demo",
-    context_size: SIZE.context,
-    exclude_special_tokens: true,
-    training_tokens: 4096,
-    train_batch_size_tokens: 1024,
-    sae: { architecture: "topk", d_sae: SIZE.d_sae, k: SIZE.k },
-    ensembles: { methods: ["bagging"], n_members: SIZE.members },
-    evaluation: { test_tokens: 1000 },
-  };
-  writeFileSync(file, JSON.stringify(settings));
-  const experiment = readExperiment(file);
-  await runJobs(experiment, ["harvest", "train"]);
-  // Nearest features of so many would take longer than all the rest, and no click asks for them.
-  const { members, d_sae, k } = SIZE;
-  const index = join(experiment.paths.runFolder, "ensembles", "bagging", "index.sqlite");
-  await buildSyntheticIndex(index, { members, d_sae, k, tokens: 20_000, seed: 1 });
 }
 
 /** In the page: clicks the flag of a suggestion, and waits for the frames that show it and its numbers. */

@@ -3,7 +3,13 @@ import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
 import { clickToScreenClaim } from "./debiasClick.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
-import { activationClaim, browserOpenClaim, browserScrollClaim, vsixSizeClaim } from "./editor.ts";
+import {
+  activationClaim,
+  browserOpenClaim,
+  browserOpenPanelClaim,
+  browserScrollClaim,
+  vsixSizeClaim,
+} from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
@@ -34,6 +40,7 @@ export const claims: readonly Claim[] = [
   generateClaim,
   activationClaim,
   browserOpenClaim,
+  browserOpenPanelClaim,
   browserScrollClaim,
   vsixSizeClaim,
 ];

@@ -54,7 +54,10 @@ try {
   unzipped(demoPath("bios"), bios.train);
   unzipped(demoPath("testBios"), bios.test);
   writeFileSync(join(folder, "task.json"), JSON.stringify({ ...task, ensembles, texts: join(folder, "texts"), bios }));
-  const { status } = spawnSync(python, [join(import.meta.dirname, "saeBench.py"), folder], { stdio: "inherit" });
+  const script = join(import.meta.dirname, "saeBench.py");
+  // One thread: the tensors are small, and where other work holds the cores, several wait for each other far longer.
+  const env = { ...process.env, OMP_NUM_THREADS: "1" };
+  const { status } = spawnSync(python, [script, folder], { stdio: "inherit", env });
   if (status !== 0) throw new Error(`saeBench.py ended with ${status}`);
 
   const answers = JSON.parse(readFileSync(join(folder, "answers.json"), "utf8"));

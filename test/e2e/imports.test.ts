@@ -143,6 +143,8 @@ describe("SAEs of others in the editor", {
     await choose("SAEs of the Hugging Face hub…");
     await answer("someone/layers.2/layers.2 someone/another/another");
     // The first says its hook by its folder's name.
+    await input().getByText("What to call the ensemble").waitFor();
+    assert.equal(await input().locator("input.input").inputValue(), "layers.2");
     await answer("found");
     await choose("Demo model");
     await choose("Demo text");

@@ -86,7 +86,7 @@ export function importCommand(): Command {
 function nameOf(path: string): string {
   const absolute = resolve(path);
   const isFixed = /^(ae|autoencoder|params|sae|sae_weights|cfg|config|ensemble)\.\w+$/.test(basename(absolute));
-  return basename(isFixed ? dirname(absolute) : absolute).replace(/\.\w+$/, "");
+  return basename(isFixed ? dirname(absolute) : absolute).replace(/\.(safetensors|npz|pt|pth|bin|ckpt|json)$/, "");
 }
 
 function described({ folder, method, hook, members, experiment }: ImportOutcome): string {

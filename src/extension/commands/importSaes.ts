@@ -129,5 +129,5 @@ function askHook(title: string): Thenable<string | undefined> {
 /** A file of a layout's fixed name says less than its folder. */
 function suggestedName(path: string): string {
   const isFixed = /^(ae|autoencoder|params|sae|sae_weights|cfg|config|ensemble)\.\w+$/.test(basename(path));
-  return basename(isFixed ? dirname(path) : path).replace(/\.\w+$/, "");
+  return basename(isFixed ? dirname(path) : path).replace(/\.(safetensors|npz|pt|pth|bin|ckpt|json)$/, "");
 }

@@ -15,16 +15,19 @@ import { tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import { OnnxFileGraphs } from "../../../src/model/onnxFileGraphs.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
 import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
+import { placeDerivedWeights } from "./derivedWeights.ts";
 import { expectClose, largestDifference, oneRow, reference, referenceBatch } from "./references.ts";
 import { externalTensor, splitOnnx } from "./splitOnnx.ts";
 
 const temporary = temporaryFolder();
 /** onnxruntime's sums and the exporters' own ways of writing norms. */
 const TOLERANCE = 1e-4;
+/** Of a file whose weights and values are float16, with logits of up to 15. */
+const HALF_TOLERANCE = 0.05;
 
 /** The file (and its weights) beside the tokenizer and the configuration of the model that it was made from. */
-function placed(file: string, place: string, to = file): { path: string; model: string } {
-  const model = /^(?:.*\/)?(gpt_neox|gpt2|llama)\./.exec(file)![1]!;
+async function placed(file: string, place: string, to = file): Promise<{ path: string; model: string }> {
+  const model = /^(?:.*\/)?(gpt_neox|gpt2|llama|qwen3|gemma2)\./.exec(file)![1]!;
   const folder = join(temporary, to.replaceAll("/", "-"));
   mkdirSync(folder);
   for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json"])
@@ -32,6 +35,7 @@ function placed(file: string, place: string, to = file): { path: string; model: 
   const source = join(place, file);
   const beside = file.includes("/") ? globSync("*", { cwd: dirname(source) }) : [basename(source)];
   for (const name of beside) cpSync(join(dirname(source), name), join(folder, name));
+  await placeDerivedWeights(golden("models", model), folder);
   return { path: join(folder, basename(source)), model };
 }
 
@@ -43,7 +47,8 @@ test("exports beside those of the repository", { skip: more.skip }, () => assert
 
 for (const [file, place] of files) {
   describe(file, async () => {
-    const { path, model: name } = placed(file, place);
+    const { path, model: name } = await placed(file, place);
+    const tolerance = file.includes("-f16") ? HALF_TOLERANCE : TOLERANCE;
     const model = await openLanguageModel(path, { threads: 1 });
     after(() => model.close());
     const values = await reference(name);
@@ -60,25 +65,25 @@ for (const [file, place] of files) {
 
     test("every hook", async () => {
       for (const hook of model.hookNames)
-        await expectClose(await model.capture(batch, hook), values, hook, batch, TOLERANCE);
+        await expectClose(await model.capture(batch, hook), values, hook, batch, tolerance);
     });
 
     test("logits, with a delta at the residual stream, with an MLP's output taken out", async () => {
-      await expectClose(await model.logits(batch), values, "logits", batch, TOLERANCE);
+      await expectClose(await model.logits(batch), values, "logits", batch, tolerance);
       const delta = await tensorFloat32(values, "delta");
       const hookName = "blocks.1.hook_resid_post";
-      await expectClose(await model.logits(batch, { hookName, delta }), values, "logits.add_delta", batch, TOLERANCE);
+      await expectClose(await model.logits(batch, { hookName, delta }), values, "logits.add_delta", batch, tolerance);
       const first = oneRow(batch.ids.subarray(0, 12));
       const mlp = await model.capture(first, "blocks.1.hook_mlp_out");
       const without = await model.logits(first, { hookName: "blocks.1.hook_mlp_out", delta: mlp.map((x) => -x) });
-      await expectClose(without, values, "logits.zero_mlp_out", first, TOLERANCE);
+      await expectClose(without, values, "logits.zero_mlp_out", first, tolerance);
     });
 
     test("unembedding is the model's own", async () => {
       const directions = Float32Array.from({ length: 3 * model.info.dModel }, (_, i) => Math.sin(i * 1.7));
       const expected = await native.unembed(directions, 3);
       const rows = { rows: 3, length: 1, ids: new Int32Array(3), lengths: Int32Array.of(1, 1, 1) };
-      assert.ok(largestDifference(await model.unembed(directions, 3), expected, rows) <= TOLERANCE);
+      assert.ok(largestDifference(await model.unembed(directions, 3), expected, rows) <= tolerance);
     });
 
     test("a row read and continued piece by piece", async () => {
@@ -202,7 +207,7 @@ describe("what can't be used is an InputError", () => {
 
   /** The dynamo export with one of its tensors' bytes said to lie in model.onnx_data. */
   async function external(folder: string, place: Record<string, string>): Promise<string> {
-    const { path } = placed("llama.torch-dynamo.onnx", golden("models", "onnx"), folder);
+    const { path } = await placed("llama.torch-dynamo.onnx", golden("models", "onnx"), folder);
     const file = await readOnnx(path);
     const moved = file.graph.tensors.find((tensor) => tensor.shape.length === 2 && tensor.dataType === 1)!;
     const raw = externalTensor(moved, place);
@@ -244,7 +249,7 @@ describe("what can't be used is an InputError", () => {
   });
 
   test("a configuration and a tokenizer of another model", async () => {
-    const { path } = placed("llama.torch-dynamo.onnx", golden("models", "onnx"), "contradicted");
+    const { path } = await placed("llama.torch-dynamo.onnx", golden("models", "onnx"), "contradicted");
     const folder = dirname(path);
     const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
     writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, num_hidden_layers: 4 }));
