@@ -94,15 +94,15 @@ check(
     const editor = vscode.window.activeTextEditor!;
     const end = () => document.positionAt(document.getText().length);
     const edits = 40;
-  // A machine that is busy pauses by itself; after 150 ms without an edit the text is asked about.
-  const times: number[] = [];
-  const listening = vscode.workspace.onDidChangeTextDocument(() => times.push(performance.now()));
-  for (let typed = 0; typed < edits; typed++) await editor.edit((edit) => edit.insert(end(), typed % 5 ? "e" : " h"));
-  await editor.edit((edit) => edit.insert(end(), " doctor"));
-  listening.dispose();
-  const pauses = times.filter((time, i) => i > 0 && time - times[i - 1]! > 140).length;
-  await hoverOn(document, "doctor");
-  const { questions } = askedOf(document);
+    // A machine that is busy pauses by itself; after 150 ms without an edit the text is asked about.
+    const times: number[] = [];
+    const listening = vscode.workspace.onDidChangeTextDocument(() => times.push(performance.now()));
+    for (let typed = 0; typed < edits; typed++) await editor.edit((edit) => edit.insert(end(), typed % 5 ? "e" : " h"));
+    await editor.edit((edit) => edit.insert(end(), " doctor"));
+    listening.dispose();
+    const pauses = times.filter((time, i) => i > 0 && time - times[i - 1]! > 140).length;
+    await hoverOn(document, "doctor");
+    const { questions } = askedOf(document);
     const texts = new Set(questions.slice(before).map(({ text }) => text));
     assert.equal([...texts].at(-1), document.getText());
     assert.ok(texts.size <= 1 + pauses, `${texts.size} texts were asked about for ${edits} edits, ${pauses} pauses`);
