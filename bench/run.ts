@@ -43,9 +43,18 @@ function list(json: boolean): void {
     }
     return;
   }
-  const table = new Table({ head: ["claim", "measures", "against", "goal"], style: { head: [], border: [] } });
+  const width = Math.max(80, Math.min(process.stdout.columns ?? 120, 160));
+  const claimWidth = Math.max(...claims.map(({ name }) => name.length)) + 2;
+  const [measures, against] = [0.6, 0.4].map((share) => Math.floor(share * (width - claimWidth - 12)));
+  const table = new Table({
+    head: ["claim", "measures", "against", "goal"],
+    colWidths: [claimWidth, measures!, against!, 7],
+    wordWrap: true,
+    style: { head: [], border: [] },
+  });
   for (const claim of claims) table.push([claim.name, claim.measures, claim.against, `${claim.goal}×`]);
   console.log(table.toString());
+  console.log("Goals are ratios to the peer; where that is a limit (50 ms, 100 MB), how far below it we are.");
 }
 
 /** False if the claim could not be measured. A goal that is missed is a result, not a failure. */

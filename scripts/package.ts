@@ -1,5 +1,5 @@
 // Makes the VSIX for one platform: bundles, the language model of the demo, the binaries of onnxruntime and Dawn, and the Node 24 that runs jobs, each for that platform alone.
-// Usage: node scripts/package.ts [--target linux-x64|linux-arm64|darwin-arm64|win32-x64|win32-arm64]: the platforms for which onnxruntime-node has a library.
+// Usage: node scripts/package.ts [--target linux-x64|linux-arm64|darwin-arm64|win32-x64]: the platforms for which npm has onnxruntime, Dawn and Node 24. For win32-arm64 it lacks Node 24, for darwin-x64 onnxruntime.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,

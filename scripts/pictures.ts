@@ -41,9 +41,17 @@ try {
   /** The top of something for a step of the walkthrough, which shows it about 450 pixels wide. */
   const step = async (name: string, what: Locator) => {
     await page.mouse.move(500, 790);
+    await what.first().scrollIntoViewIfNeeded();
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
     const { x, y, width, height } = (await what.first().boundingBox())!;
-    const clip = { x, y, width: Math.min(640, width), height: Math.min(400, height) };
+    const window = page.viewportSize()!;
+    const clip = {
+      x,
+      y,
+      width: Math.min(640, width, window.width - x),
+      height: Math.min(400, height, window.height - y),
+    };
+    if (clip.width < 300 || clip.height < 150) throw new Error(`${name}: only ${JSON.stringify(clip)} of it shows`);
     await page.screenshot({ path: join(walkthrough, `${name}.png`), clip });
   };
   const editor = page.locator(".part.editor .editor-container");

@@ -64,10 +64,25 @@ Ctrl-C saves a checkpoint; the same command, or resume, goes on from there.`,
   }
 }
 
+/** Where the disk is at fault, what to do stands beside what the system calls it. */
+function inWords({ code, message, path }: NodeJS.ErrnoException): string {
+  const advice = "What was done is kept: make room, and the same command goes on from there";
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return `the disk is full${path ? ` (${path})` : ""}: ${message}. ${advice}`;
+  if (code === "EFBIG")
+    return `a file is larger than this system allows${path ? ` (${path})` : ""}: ${message}. ${advice}`;
+  return message;
+}
+
 /** Says what went wrong, once and in one line, and returns the exit code. */
 function report(error: unknown, json: boolean): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.input;
-  const { message } = error as Error;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exitCodes.done;
+    // Commander has said it in words already.
+    if (json) console.log(JSON.stringify({ type: "error", message: error.message.replace(/^error: /, "") }));
+    return exitCodes.input;
+  }
+  const message = inWords(error as NodeJS.ErrnoException);
   if (json) {
     const { file, where, found, expected } = error instanceof InputError ? error : ({} as Partial<InputError>);
     console.log(JSON.stringify({ type: "error", message, file, where, found, expected }));

@@ -43,8 +43,8 @@ export interface FeatureIndexBuild {
    * a build that was interrupted goes on behind the last of them, to the same index.
    */
   readonly identity?: unknown;
-  /** Told once, where a build goes on: tokens whose codes were there. */
-  readonly onResumed?: (tokens: number) => void;
+  /** Told once, before the first codes are computed: tokens whose codes were there already, 0 in a new build. */
+  readonly onBegun?: (tokens: number) => void;
   readonly onProgress?: (progress: FeatureIndexProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -157,10 +157,13 @@ async function runCorpus(
   const excluded = build.excludedIds ?? build.model.tokenizer.specialIds;
   let batch: IndexRow[] = [];
   let tokens = 0;
-  let resuming = journal !== undefined;
+  let begun = false;
+  const begin = (): void => {
+    if (!begun) build.onBegun?.(pass.counted);
+    begun = true;
+  };
   const compute = async (): Promise<SparseCodes> => {
-    if (resuming && pass.counted > 0) build.onResumed?.(pass.counted);
-    resuming = false;
+    begin();
     const tokenBatch = padded(batch);
     const captured = await build.model.capture(tokenBatch, build.ensemble.hook);
     const { x, rows } = withoutExcluded(captured, tokenBatch, excluded);
@@ -186,7 +189,7 @@ async function runCorpus(
     if (tokens >= options.batchTokens) await run();
   }
   if (batch.length > 0) await run();
-  if (resuming && pass.counted > 0) build.onResumed?.(pass.counted);
+  begin();
   build.signal?.throwIfAborted();
   pass.flush();
 }

@@ -1,6 +1,7 @@
 // The feature indexes of an experiment: one for each indexed ensemble of the first seed set, beside the ensemble. An index that is there and up to date is kept.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { Annotations } from "../features/annotations.ts";
 import { buildFeatureIndex } from "../features/buildFeatureIndex.ts";
 import type { FeatureIndex } from "../features/featureIndex.ts";
 import type { IndexRow } from "../features/indexWindows.ts";
@@ -53,22 +54,32 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
   const engine = await context.engine();
   const encoder = await engine.createEncoder(ensemble);
   const tokens = index.tokens;
+  // Tokens given to the build, and of those the ones in batches that are done.
+  let [seen, computed] = [0, 0];
+  let begun = false;
+  const progress = () => context.progress(stage, Math.min(computed, tokens), tokens, "tokens");
   try {
     await buildFeatureIndex({
       path,
       ensemble,
       encoder,
       model,
-      rows: upTo(experimentWindows(experiment, "index", model), tokens, (seen) =>
-        context.progress(stage, Math.min(seen, tokens), tokens, "tokens"),
-      ),
+      rows: upTo(experimentWindows(experiment, "index", model), tokens, (given) => (seen = given)),
       source: { dataset_path: index.dataset_path ?? settings.dataset_path, run: run.record.name, ensemble: task.name },
       options: { seed: settings.seed },
       identity: { ...done, model: settings.model_name, engine: engine.name },
       signal,
-      onResumed: (seen) => context.log("info", `${stage}: goes on after ${seen.toLocaleString("en")} tokens`),
+      // What was read from the journal has no part in the rate.
+      onBegun: (there) => {
+        if (there > 0) context.log("info", `${stage}: goes on after ${there.toLocaleString("en")} tokens`);
+        begun = true;
+        progress();
+      },
       onProgress: ({ stage: part, done, total, unit }) => {
-        if (part !== "activations") context.progress(`${stage}: ${part}`, done, Math.max(done, total ?? done), unit);
+        if (part === "activations") {
+          computed = seen;
+          if (begun) progress();
+        } else context.progress(`${stage}: ${part}`, done, Math.max(done, total ?? done), unit);
       },
     });
   } finally {
@@ -112,8 +123,11 @@ export function indexedEnsembles(runFolder: string): string[] {
   return [...tasks, ...aside.sort().reverse()].filter((name) => existsSync(paths.index(name)));
 }
 
-/** Opens an index of a run: of `ensemble`, or the first there is. Throws InputError where there is none. */
-export function openRunIndex(runFolder: string, ensemble?: string): { name: string; index: FeatureIndex } {
+/** Opens an index of a run, with the flags and labels beside it: of `ensemble`, or the first there is. Throws InputError where there is none. */
+export async function openRunIndex(
+  runFolder: string,
+  ensemble?: string,
+): Promise<{ name: string; index: FeatureIndex }> {
   const names = indexedEnsembles(runFolder);
   const name = ensemble ?? names[0];
   if (name === undefined)
@@ -128,5 +142,9 @@ export function openRunIndex(runFolder: string, ensemble?: string): { name: stri
       found: `no index of "${name}"`,
       expected: `one of ${names.join(", ")}`,
     });
-  return { name, index: openFeatureIndex(runPaths(runFolder).index(name)) };
+  const paths = runPaths(runFolder);
+  const annotations = await Annotations.open(paths.annotations(name));
+  const index = openFeatureIndex(paths.index(name));
+  index.setAnnotations(annotations.byId(index.info.members));
+  return { name, index };
 }

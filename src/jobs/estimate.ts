@@ -12,6 +12,7 @@ import { modelDownloadSize } from "../model/hubModel.ts";
 import { type ModelSize, modelSize } from "../model/modelSize.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
 import { type EnsembleTask, type Experiment, ensembleTasks, saeConfig } from "./experiment.ts";
+import { checkTexts } from "./experimentTexts.ts";
 import type { Finding } from "./machine.ts";
 import { examineModel } from "./modelFinding.ts";
 
@@ -155,6 +156,7 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
       state: "ok",
       value: `${settings.dataset_path}: its shards come from the hub as they are read`,
     });
+  else findings.push(await examineTexts(experiment));
   const size = await modelSize(paths.model).catch((error: unknown) => {
     if (!(error instanceof InputError)) throw error;
     findings.push({ name: "Model", state: "problem", value: error.message });
@@ -194,6 +196,17 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   return findings.map(({ advice, ...finding }) =>
     advice && finding.state !== "ok" ? { ...finding, advice } : finding,
   );
+}
+
+/** As much of the texts as a run looks at before it begins. */
+async function examineTexts(experiment: Experiment): Promise<Finding> {
+  try {
+    for (const part of ["train", "test", "index"] as const) await checkTexts(experiment, part);
+    return { name: "Text", state: "ok", value: `${experiment.settings.dataset_path}: its beginning can be read` };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return { name: "Text", state: "problem", value: error.message };
+  }
 }
 
 async function download(name: string, size: () => Promise<number>): Promise<Finding> {

@@ -111,8 +111,13 @@ export function saeConfig({ settings, file }: Experiment, d_in: number): Trainin
   try {
     return completeTrainingSaeConfig(settings.sae, d_in);
   } catch (error) {
-    const expected = `widths that fit the hook's ${d_in}`;
-    throw new InputError({ file: shownPath(file), where: "sae", found: (error as Error).message, expected });
+    const expected = `sizes that fit each other, with activations of width ${d_in}`;
+    throw new InputError({
+      file: shownPath(file),
+      where: "sae",
+      found: `what can't be: ${(error as Error).message}`,
+      expected,
+    });
   }
 }
 

@@ -13,9 +13,11 @@ const fraction = z.number().min(0).lt(1);
 /** The ways to spend J members. "expanded" is the baseline: one SAE with J times the features (and J times k). */
 export const trainingMethods = ["single", "bagging", "boosting", "expanded"] as const satisfies TrainingMethod[];
 
+const isSet = (names: readonly string[]): boolean => new Set(names).size === names.length;
+
 const ensemblesSchema = z
   .strictObject({
-    methods: z.array(z.enum(trainingMethods)).nonempty().default(["bagging"]).meta({
+    methods: z.array(z.enum(trainingMethods)).nonempty().refine(isSet, "each method once").default(["bagging"]).meta({
       description:
         "What to train: a single SAE, a bagging ensemble, a boosting ensemble, one expanded SAE of the ensemble's width.",
     }),
@@ -69,7 +71,7 @@ const evaluationSchema = z
 
 const indexSchema = z
   .strictObject({
-    methods: z.array(z.enum(trainingMethods)).optional().meta({
+    methods: z.array(z.enum(trainingMethods)).refine(isSet, "each method once").optional().meta({
       description:
         "Which ensembles get a feature index; default the first of bagging, boosting, expanded, single that is trained.",
     }),
@@ -181,7 +183,7 @@ export const experimentSchema = z
       .default("auto")
       .meta({
         description:
-          "Where onnxruntime runs the language model for harvest and evaluation. auto: the GPU (webgpu) where there is a real one that agrees with the processor and is quicker over the first batches, unless device is cpu. cuda where your onnxruntime has it, dml on Windows, coreml on macOS. One that differs or fails is left with a warning, and the processor goes on.",
+          "Where onnxruntime runs the language model for harvest and evaluation. auto: the GPU (webgpu) where there is a real one that agrees with the processor and is quicker over the first batches, unless device is cpu. coreml on macOS. cuda and dml are not in the extension's package: they need a checkout whose node_modules/onnxruntime-node has their libraries. One that differs at first or fails is left with a warning, and the processor goes on; one that differs later ends the run.",
       }),
     engine: z.enum(["cpu", "reference", "tensorflow"]).optional().meta({
       description:
@@ -241,7 +243,7 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   n_eval_batches: "evaluation.test_tokens says how many tokens are evaluated on",
   eval_batch_size_prompts: "evaluation.test_tokens says how many tokens are evaluated on",
   hook_eval: "metrics are always computed at hook_name",
-  hook_head_index: "heads are not taken apart; hook_z is read whole",
+  hook_head_index: "heads are not taken apart: activations come from residual streams and MLPs",
   seqpos_slice: "every position of a window is used",
   sequence_separator_token: "packed documents are separated by the tokenizer's BOS",
   model_class_name: "the model's own files say what it is",
@@ -269,7 +271,7 @@ export const foreignSaeKeys: Readonly<Record<string, string>> = {
   d_in: "the width is read from the model",
   device: 'the experiment\'s "device" says where SAEs are trained',
   metadata: "it is filled in when the SAE is saved",
-  reshape_activations: "hook_z is read as one vector by itself",
+  reshape_activations: "no hook_z is harvested here",
   jumprelu_sparsity_loss_mode: 'always "step", the L0 loss',
   jumprelu_ste_to_input: "always false: the straight-through estimator reaches the threshold alone",
   jumprelu_tanh_scale: "only of the tanh loss, which is not here",

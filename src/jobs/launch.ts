@@ -1,6 +1,6 @@
 // Starts a run in a process of its own that outlives this one, and asks a run to stop, from any process. The process is the command line.
 import { spawn } from "node:child_process";
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JobKind } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
@@ -13,7 +13,7 @@ export interface DetachedRun {
   readonly runFolder: string;
 }
 
-/** The run ended before it began, over wrong input. Nothing was written. */
+/** The run ended before it began, over wrong input. It has left nothing that was not there before. */
 export class RunRefusedError extends Error {
   override name = "RunRefusedError";
 }
@@ -45,6 +45,7 @@ export async function launchDetached(
   const { output } = runPaths(runFolder);
   const made = makeFolders(runFolder);
   const log = openSync(output, "a");
+  const { size } = fstatSync(log);
   const child = spawn(process.execPath, [entry, ...commandArguments, "--plain"], {
     detached: true,
     stdio: ["ignore", log, log],
@@ -61,9 +62,11 @@ export async function launchDetached(
     () => (exit = -1),
   );
   while (exit === undefined && !(isRunLocked(runFolder) && processOf(runFolder) === child.pid)) await sleep(50);
-  if (exit === WRONG_INPUT && made.length > 0) {
+  if (exit === WRONG_INPUT) {
     const message = lastWords(runFolder).replace(/^error: /, "");
-    removeFolders(made);
+    if (made.length > 0) removeFolders(made);
+    else if (size > 0) truncateSync(output, size);
+    else rmSync(output);
     throw new RunRefusedError(message);
   }
   if (exit !== undefined && exit !== 0)

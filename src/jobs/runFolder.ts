@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { MANIFEST_FILE } from "../data/activationManifest.ts";
 import { hubReferenceOf } from "../data/hub/reference.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
@@ -166,8 +166,21 @@ export class RunFolder {
 /** Makes a folder and those above it that are missing; which those were, outermost first. */
 export function makeFolders(folder: string): string[] {
   const made: string[] = [];
-  for (let at = folder; !existsSync(at); at = dirname(at)) made.unshift(at);
-  mkdirSync(folder, { recursive: true });
+  let above = resolve(folder);
+  for (; !existsSync(above); above = dirname(above)) made.unshift(above);
+  const expected = "a place for a folder (output_path, --run-folder or --folder)";
+  if (!statSync(above).isDirectory()) throw new InputError({ file: above, found: "a file", expected });
+  // One by one: where a file system refuses, mkdir's own recursion may try for ever.
+  for (const [i, one] of made.entries()) {
+    try {
+      mkdirSync(one);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EEXIST" && statSync(one).isDirectory()) continue;
+      if (i > 0) removeFolders(made.slice(0, i));
+      throw new InputError({ file: one, found: `nothing, and no folder can be made there (${code})`, expected });
+    }
+  }
   return made;
 }
 
@@ -203,15 +216,33 @@ export function identity(settings: ExperimentSettings): Record<string, unknown> 
   return { ...kept, ensembles: { n_members: ensembles.n_members }, evaluation: { test_share } };
 }
 
+/** What a run may leave in a folder before its records are written. */
+const leftBehind = /^(run\.lock|output\.log|stop|\..*\.tmp.*|\.DS_Store)$/;
+
+/** Refuses a folder in which others keep their files: a run writes over names of its own. */
+function checkOwner(folder: string): void {
+  if (["experiment.json", "run.json"].some((file) => existsSync(join(folder, file)))) return;
+  const others = readdirSync(folder).filter((name) => !leftBehind.test(name));
+  if (others.length === 0) return;
+  const named = others.slice(0, 3).join(", ");
+  throw new InputError({
+    file: folder,
+    where: "output_path",
+    found: `other files (${named}${others.length > 3 ? `, and ${others.length - 3} more` : ""})`,
+    expected: "the folder of a run, an empty one, or none yet",
+  });
+}
+
 /** Refuses to go on with other settings or other texts than the run began with. */
 function checkReopening(experiment: Experiment): void {
   const folder = experiment.paths.runFolder;
   if (!existsSync(folder)) return;
   if (!statSync(folder).isDirectory())
     throw new InputError({ file: folder, found: "a file", expected: "the run folder, or nothing yet" });
+  checkOwner(folder);
   if (!existsSync(join(folder, "experiment.json"))) return;
-  if (!hasBegun(folder)) return;
   const before = readExperimentRecord(folder);
+  if (!hasBegun(folder)) return;
   const now = experimentRecord(experiment);
   const advice = "(or another output_path, or no run folder yet)";
   // What is still to be fetched has no place yet; its name is among the settings.

@@ -74,6 +74,10 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
     before = undefined;
   };
 
+  // The rate is taken from here on, not from the end of the first step.
+  const started = loaded ? loaded.state.finished.length * totalSteps(plan.settings) + loaded.state.step : 0;
+  const begin = () => context.progress(stage, started * batch, steps * batch, "tokens");
+  begin();
   const outcome = await trainEnsemble(
     engine,
     plan,
@@ -86,7 +90,10 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
         if (step % eventEvery === 0 || step === event.totalSteps) context.train({ stage, step, tokens, members });
         context.progress(stage, stepsDone * batch, stepsInAll * batch, "tokens");
       },
-      onEstimate: (batches, of) => context.progress(`${stage}: scale of activations`, batches, of, "batches"),
+      onEstimate: (batches, of) => {
+        context.progress(`${stage}: scale of activations`, batches, of, "batches");
+        if (batches >= of) begin();
+      },
       onWarning: (message) => context.log("warning", `${stage}: ${message}`),
       checkpoint: {
         due: (stepsDone) =>

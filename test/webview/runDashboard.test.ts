@@ -169,6 +169,25 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     await page.close();
   });
 
+  test("a narrow chart names every line whole", async () => {
+    const { page, tell } = await open(running, null);
+    await page.setViewportSize({ width: 460, height: 900 });
+    tell(trainEvents);
+    const values = page.locator("sae-chart").first().locator(".values");
+    await values.getByText("mean").waitFor();
+    const cut = await values.evaluate((legend) => {
+      const { bottom, right } = legend.getBoundingClientRect();
+      return [...legend.querySelectorAll("span")]
+        .filter((line) => {
+          const box = line.getBoundingClientRect();
+          return line.scrollWidth > line.clientWidth || box.right > right + 0.5 || box.bottom > bottom + 0.5;
+        })
+        .map((line) => line.textContent);
+    });
+    assert.deepEqual(cut, []);
+    await page.close();
+  });
+
   test("boosting's members learn different targets: no mean is drawn of them", async () => {
     const { page, tell } = await open(running, null);
     const boosting = trainEvents.slice(0, 20).map((event, i) => {

@@ -68,17 +68,19 @@ export class SaeChart extends LitElement {
         font-variant-numeric: tabular-nums;
         color: var(--dim);
       }
+      /* Columns, whose number hangs on the width alone: a value that grows moves no other. */
       .values {
-        height: 1.5em;
-        overflow: hidden;
-        white-space: nowrap;
-        text-overflow: ellipsis;
+        display: grid;
+        grid-template-columns: repeat(auto-fill, minmax(110px, 1fr));
+        line-height: 1.5;
         font-size: 11px;
         font-variant-numeric: tabular-nums;
         color: var(--dim);
       }
       .values span {
-        margin-right: 12px;
+        overflow: hidden;
+        white-space: nowrap;
+        text-overflow: ellipsis;
       }
       .values i {
         display: inline-block;

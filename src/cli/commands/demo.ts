@@ -1,5 +1,5 @@
 // `demo`: everything once, on the small model that comes with the product, in ./demo-run.
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
@@ -7,6 +7,7 @@ import { readDebiasSummary } from "../../jobs/debiasSummary.ts";
 import { demoPath } from "../../jobs/demoData.ts";
 import { readReportTable } from "../../jobs/evaluate.ts";
 import { type Experiment, readExperiment } from "../../jobs/experiment.ts";
+import { makeFolders } from "../../jobs/runFolder.ts";
 import { jobsOf } from "../../jobs/runJobs.ts";
 import { addRunOptions } from "../experimentCommand.ts";
 import { featureName, sequenceLine } from "../featureText.ts";
@@ -28,7 +29,7 @@ export function demoCommand(): Command {
 async function demo(options: ForegroundOptions & { folder: string }): Promise<void> {
   const file = join(options.folder, "demo.sae.jsonc");
   if (!existsSync(file)) {
-    mkdirSync(options.folder, { recursive: true });
+    makeFolders(options.folder);
     copyFileSync(demoPath("experiment"), file);
   }
   const experiment = readExperiment(file);
@@ -38,7 +39,7 @@ async function demo(options: ForegroundOptions & { folder: string }): Promise<vo
   if (outcome === "stopped" || options.json) return;
   const { runFolder } = experiment.paths;
   console.log(`\n${readReportTable(runFolder)}\n`);
-  console.log(clearest(runFolder));
+  console.log(await clearest(runFolder));
   console.log(downstream(runFolder));
   console.log(next(runFolder, file));
 }
@@ -52,8 +53,8 @@ Ctrl-C saves a checkpoint; the same command goes on.
 }
 
 /** The ten clearest features with their tokens and two contexts each. */
-function clearest(runFolder: string): string {
-  const { name, index } = openRunIndex(runFolder);
+async function clearest(runFolder: string): Promise<string> {
+  const { name, index } = await openRunIndex(runFolder);
   try {
     const color = process.stdout.isTTY === true;
     const width = Math.min(100, process.stdout.columns ?? 100);

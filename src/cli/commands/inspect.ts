@@ -55,7 +55,7 @@ export async function withInspection(
   ensemble: string | undefined,
   work: (inspection: Inspection, index: FeatureIndex) => Promise<void>,
 ): Promise<void> {
-  const { name, index } = openRunIndex(run, ensemble);
+  const { name, index } = await openRunIndex(run, ensemble);
   try {
     const opened = await openInspection(runPaths(run).ensemble(name));
     try {

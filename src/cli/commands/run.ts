@@ -1,9 +1,15 @@
 // `run`: all jobs that an experiment asks for, one after the other.
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { Option } from "commander";
+import { indexedEnsembles } from "../../jobs/buildIndex.ts";
+import { readReportTable } from "../../jobs/evaluate.ts";
+import { readExperiment } from "../../jobs/experiment.ts";
+import { runPaths } from "../../jobs/runFolder.ts";
 import { allJobs, jobsOf } from "../../jobs/runJobs.ts";
 import type { JobKind } from "../../protocol/runEvents.ts";
 import { type ExperimentCommandOptions, experimentCommand, parseJobs, runExperiment } from "../experimentCommand.ts";
+import { shortPath } from "../foreground.ts";
 
 export function runCommand(): Command {
   return experimentCommand("run", jobsOf)
@@ -15,6 +21,13 @@ export function runCommand(): Command {
       new Option("--jobs <list>", `only these, e.g. harvest,train (of ${allJobs.join(", ")})`).argParser(parseJobs),
     )
     .action(async (file: string, options: ExperimentCommandOptions & { jobs?: JobKind[] }) => {
-      await runExperiment(file, options.jobs ?? jobsOf, options);
+      const outcome = await runExperiment(file, options.jobs ?? jobsOf, options);
+      if (outcome !== "done" || options.json) return;
+      const { runFolder } = readExperiment(file, options).paths;
+      const { report } = runPaths(runFolder);
+      if (existsSync(report("json"))) console.log(`\n${readReportTable(runFolder)}`);
+      console.log(`\nEverything is in ${shortPath(runFolder)}`);
+      if (indexedEnsembles(runFolder).length > 0)
+        console.log(`Its features: sae-ensembles features ${shortPath(runFolder)}`);
     });
 }

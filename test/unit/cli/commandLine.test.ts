@@ -1,6 +1,6 @@
 // The command line as a person and as a script meet it: exit codes, one line for what is wrong, and a whole tiny run. Real child processes.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
@@ -37,6 +37,13 @@ describe("wrong input: one line, exit code 2, nothing written", () => {
       .replace('"tokens": 4000', '"tokens": 400000')
       .replace('"lr"', '"output_path": "runs/a/broken",\n"lr"'),
   );
+  for (const [name, file] of [
+    ["others", "report.md"],
+    ["foreign", "experiment.json"],
+  ] as const) {
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, file), '{ "my": "file" }');
+  }
   const listing = readdirSync(folder);
   for (const [args, message] of [
     [["run", "none.sae.jsonc"], /^error: none\.sae\.jsonc: found no such file, expected an experiment file/],
@@ -52,6 +59,16 @@ describe("wrong input: one line, exit code 2, nothing written", () => {
     [["run", "hook.sae.jsonc", "--detach"], /^error: .*hook_name: found "blocks\.7\.hook_resid_post"/],
     [["evaluate", "tiny.sae.jsonc"], /^error: .*tiny: found no run, expected one: run train first/],
     [["features", "."], /^error: .*found no experiment\.json in it, expected a run folder/],
+    [
+      ["run", "tiny.sae.jsonc", "--run-folder", "others"],
+      /^error: .*others, output_path: found other files \(report\.md\)/,
+    ],
+    [["run", "tiny.sae.jsonc", "--run-folder", "foreign"], /^error: .*foreign.experiment\.json, format_version: found/],
+    [
+      ["run", "tiny.sae.jsonc", "--run-folder", "broken.jsonl/x"],
+      /^error: .*broken\.jsonl: found a file, expected a place/,
+    ],
+    [["demo", "--folder", "broken.jsonl"], /^error: .*broken\.jsonl: found a file, expected a place/],
     [["resume", "nowhere"], /^error: .*nowhere: found no such folder, expected a run folder/],
   ] as const) {
     test(args.join(" "), async () => {
@@ -93,6 +110,9 @@ describe("usage", () => {
     ["run", "a", "--nope"],
     ["run", "a", "--jobs", "dance"],
     ["features", "a", "--limit", "x"],
+    ["features", "a", "--limit", "0"],
+    ["features", "a", "--clearest", "--token", "x"],
+    ["features", "a", "--show", "0/1", "--token", "x"],
   ])
     test(`${args.join(" ")}: exit code 2`, async () => {
       const { code, stdout, stderr } = await runCommand(args, root);
@@ -100,6 +120,13 @@ describe("usage", () => {
       assert.equal(stdout, "");
       assert.match(stderr, /^error: /);
     });
+
+  test("wrong usage with --json is an object on standard output too", async () => {
+    const { code, stdout } = await runCommand(["run", "--json"], root);
+    assert.equal(code, 2);
+    const { type, message } = JSON.parse(stdout) as { type: string; message: string };
+    assert.deepEqual([type, /missing required argument/.test(message)], ["error", true]);
+  });
 
   test("schema prints JSON", async () => {
     const { code, stdout } = await runCommand(["schema"], root);
@@ -222,8 +249,32 @@ describe("a whole run", () => {
     assert.deepEqual([none.code, none.stdout], [0, "No feature of bagging matches.\n"]);
   });
 
+  test("features: flags and labels are shown and searched; no answer is no line of JSON", async () => {
+    const flags = join(run, "ensembles", "bagging", "annotations.json");
+    const annotation = { flagged: true, label: "nurses and doctors" };
+    writeFileSync(flags, JSON.stringify({ format_version: 1, features: { "0/1": annotation } }));
+    for (const args of [["--flagged"], ["--label", "nurses"]]) {
+      const { stdout } = await runCommand(["features", run, ...args], folder);
+      assert.match(stdout, /^0\/1 .*⚑ nurses and doctors/m);
+      assert.match(stdout, /1 to 1 of 1 that match/);
+    }
+    const shown = await runCommand(["features", run, "--show", "0/1"], folder);
+    assert.match(shown.stdout, /^Feature 0\/1 {2}nurses and doctors {2}⚑/);
+    writeFileSync(flags, "<<<<<<< ours");
+    const broken = await runCommand(["features", run], folder);
+    assert.deepEqual([broken.code, /annotations\.json/.test(broken.stderr)], [2, true]);
+    rmSync(flags);
+    const none = await runCommand(["features", run, "--text", "no such words anywhere", "--json"], folder);
+    assert.deepEqual([none.code, none.stdout], [0, ""]);
+    const beyond = await runCommand(["features", run, "--offset", "5000"], folder);
+    assert.match(beyond.stdout, /^\d+ match, and --offset 5,000 passes over all of them/);
+  });
+
   test("features: what does not exist is one line and exit code 2", async () => {
     for (const [args, message] of [
+      [["--member", "7"], /--member: found 7, expected 0 to 1/],
+      [["--found", "99"], /--found: found 99, expected at most 2/],
+      [["--pattern", "["], /--pattern: found "\[" \(.*\), expected a regular expression/],
       [["--show", "9/9"], /--show: found "9\/9", expected member\/index from 0\/0 to 1\/47/],
       [["--ensemble", "single"], /found no index of "single", expected one of bagging/],
       [["--sort", "relevance"], /relevance/],
@@ -241,6 +292,10 @@ describe("a whole run", () => {
     const { code, stderr } = await runCommand(["run", file, "--run-folder", run], folder);
     assert.equal(code, 2);
     assert.match(stderr, /lr: found 0\.002, expected 0\.001, with which the run in .* began/);
+    const files = readdirSync(run);
+    const detached = await runCommand(["run", file, "--run-folder", run, "--detach"], folder);
+    assert.deepEqual([detached.code, detached.stderr], [2, stderr]);
+    assert.deepEqual(readdirSync(run), files);
   });
 
   test("another evaluation of the same ensembles is made anew", async () => {

@@ -304,7 +304,7 @@ async function buildResumably(name: string, identity: unknown, stopAfter = Numbe
         return model.capture(batch, hook);
       },
     },
-    onResumed: (tokens) => (resumed = tokens),
+    onBegun: (tokens) => (resumed = tokens),
   });
   if (Number.isFinite(stopAfter)) await assert.rejects(built, /stopped/);
   else await built;

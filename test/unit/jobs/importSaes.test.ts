@@ -70,7 +70,7 @@ test("a bag of two layouts is looked at, written, and evaluated and indexed like
   const report = JSON.parse(readFileSync(join(run, "report.json"), "utf8"));
   assert.ok(JSON.stringify(report).includes("bagging"));
   assert.equal(existsSync(join(run, "activations", "train")), false, "nothing was harvested to train on");
-  const { index } = openRunIndex(run);
+  const { index } = await openRunIndex(run);
   assert.equal(index.info.features, 96);
   assert.ok(index.count({ alive: true }) > 0);
   index.close();

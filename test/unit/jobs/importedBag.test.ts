@@ -116,7 +116,7 @@ test("evaluated, indexed, flagged and debiased: ablation is exact for every memb
   const experiment = readExperiment(outcome.experiment!);
   assert.equal(await runJobs(experiment, jobsOf(experiment)), "done");
   const run = experiment.paths.runFolder;
-  const { index } = openRunIndex(run);
+  const { index } = await openRunIndex(run);
   const { rows } = index.page({ filter: { alive: true }, sort: "density", descending: true, limit: 500 });
   index.close();
   const found = [0, 1, 2, 3].map((member) => rows.find((row) => row.member === member));

@@ -174,7 +174,7 @@ describe("smollm2-135m", { skip: smollm2.skip || smollm2Reference.skip }, () => 
     };
     for (const [i, ids] of texts.entries()) batch.ids.set(ids, i * length);
     const d = model.info.dModel;
-    for (const l of [0, 15, 29]) {
+    for (const l of [0, 8, 15, 22, 29]) {
       const hook = `blocks.${l}.hook_resid_post`;
       const values = await model.capture(batch, hook);
       for (const [i, ids] of texts.entries()) {
