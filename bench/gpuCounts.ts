@@ -2,8 +2,8 @@
 import { pathToFileURL } from "node:url";
 import Table from "cli-table3";
 import type { TrainerConfig } from "../src/engine/engine.ts";
-import { vec4s } from "../src/engine/webgpu/kernels.ts";
-import { WIDTH } from "../src/engine/webgpu/layouts.ts";
+import { constantsFor, vec4s } from "../src/engine/webgpu/kernels.ts";
+import { type Layout, layoutConstants, WIDTH } from "../src/engine/webgpu/layouts.ts";
 import {
   type BatchPlan,
   HEADER_BYTES,
@@ -13,9 +13,10 @@ import {
   saeSizes,
 } from "../src/engine/webgpu/memoryPlan.ts";
 import { NUMBERS_BYTES } from "../src/engine/webgpu/numbers.ts";
-import { PLAIN, workgroupBytes } from "../src/engine/webgpu/products.ts";
+import { constantsOf, PLAIN } from "../src/engine/webgpu/products.ts";
 import type { Architecture } from "../src/sae/sae.ts";
 import { stepConfig } from "./trainStep.ts";
+import { workgroupMemory } from "./workgroupMemory.ts";
 
 export interface GpuShape {
   readonly architecture: Architecture;
@@ -53,6 +54,9 @@ export const goalShapes: readonly GpuShape[] = [4096, 10_000].flatMap((rows) => 
   { architecture: "topk", d_in: 768, d_sae: 16_128, active: 128, rows },
   { architecture: "jumprelu", d_in: 2304, d_sae: 16_128, active: 64, rows },
 ]);
+
+/** What a GPU gets without trials; subgroups make reductions no larger. */
+export const gpuLayout: Layout = { width: WIDTH, product: PLAIN, plain: PLAIN, subgroups: false };
 
 /** begin, centre, gemm, decode, four of the counting sort, gradient, bias, clip, Adam, Adam of the bias. */
 const COMMON = 13;
@@ -146,7 +150,15 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     ]);
   }
   console.log(table.toString());
-  console.log(
-    `Workgroup memory: product ${workgroupBytes(PLAIN)} bytes for ${PLAIN.side ** 2} threads, decode ${4 * (WIDTH / 4) + 8 * WIDTH * 8 + 16 * WIDTH}, for ${WIDTH}.`,
-  );
+  for (const shape of [goalShapes[0]!, goalShapes[2]!]) {
+    const config = configOf(shape);
+    const layout = layoutConstants(gpuLayout, shape.d_in);
+    const constants = { ...constantsFor(config.sae, { training: config }), ...layout, ...constantsOf(PLAIN) };
+    const bytes = (["gemm", "selectRows", "decode", "latentGradient", "adam"] as const).map(
+      (name) => `${name} ${workgroupMemory(name, constants)}`,
+    );
+    console.log(
+      `Bytes of workgroup memory, ${shape.architecture}, ${WIDTH} threads (the product ${PLAIN.side ** 2}): ${bytes.join(", ")}`,
+    );
+  }
 }

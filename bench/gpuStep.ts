@@ -4,6 +4,7 @@ import { SeededRandom } from "../src/data/seededRandom.ts";
 import type { MemberState } from "../src/engine/engine.ts";
 import { newMemberState } from "../src/engine/memberState.ts";
 import { createWebgpuEngine, type WebgpuEngine, webgpuAdapters } from "../src/engine/webgpu/webgpuEngine.ts";
+import { productsFile } from "../src/jobs/device.ts";
 import { NotMeasurable } from "./claim.ts";
 import { configOf, type GpuShape } from "./gpuCounts.ts";
 
@@ -19,34 +20,37 @@ export interface GpuTiming {
   readonly dispatches: number;
 }
 
-/** The engine on a real GPU, or with `software` on one that the processor plays. Throws NotMeasurable where there is none. */
+/** The engine as runs have it, its products tuned (the warm-up takes the trials): on a real GPU, or with `software` on one that the processor plays. Throws NotMeasurable where there is none. */
 export async function gpuEngine(software: boolean): Promise<WebgpuEngine> {
+  const tuningFile = productsFile();
   if (software) {
     await prepareBrowser();
-    return createWebgpuEngine({ software: true, environment: softwareGpuEnvironment, patience: 900_000 });
+    const environment = softwareGpuEnvironment;
+    return createWebgpuEngine({ software: true, tunesSoftware: true, tuningFile, environment, patience: 900_000 });
   }
   const adapters = await webgpuAdapters().catch((error: Error) => {
     throw new NotMeasurable(error.message);
   });
-  if (adapters.some((one) => !one.software)) return createWebgpuEngine();
+  if (adapters.some((one) => !one.software)) return createWebgpuEngine({ tuningFile });
   const there = adapters.map(({ name }) => name).join("; ");
   throw new NotMeasurable(
     `${there ? `only a software adapter is here (${there})` : "no GPU is here"}; --software runs this on one at tiny sizes, to see that it runs`,
   );
 }
 
-/** Random normal rows and SAELens' default optimiser settings, no dead latents. */
+/** Random normal rows and SAELens' default optimiser settings, no dead latents. `seed`: of the first member's weights. */
 export async function measureGpuStep(
   engine: WebgpuEngine,
   shape: GpuShape,
   steps: number,
   warmUp: number,
+  seed = 0,
 ): Promise<GpuTiming> {
   const { d_in: d, d_sae: F, rows, members = 1, architecture } = shape;
   const config = configOf(shape);
   const trainer = await engine.createTrainer(
     config,
-    Array.from({ length: members }, (_, m) => startOf(shape, m)),
+    Array.from({ length: members }, (_, m) => startOf(shape, seed + m)),
   );
   try {
     const batches = [0, 1, 2].map((seed) => normal(rows * d, 1, 100 + seed));

@@ -2,11 +2,12 @@
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
 import { type GpuShape, goalShapes } from "../gpuCounts.ts";
 import { gpuEngine, measureGpuStep } from "../gpuStep.ts";
-import { median } from "../median.ts";
 
 const STEPS = 30;
 const WARM_UP = 5;
 const MEMBERS = 8;
+/** The peer whose operands are rounded. */
+const TF32 = "dense_tf32";
 /** What a software GPU gets through. */
 const TINY: readonly GpuShape[] = [{ architecture: "topk", d_in: 16, d_sae: 64, active: 4, rows: 32 }];
 const TINY_STEPS = 2;
@@ -18,7 +19,7 @@ export const gpuTrainStepClaim: Claim = {
   measures:
     "one training step by WebGPU at d=512 F=16384 k=32, d=768 F=16128 k=128 and d=2304 F=16128 JumpReLU, B=4096 and 10000",
   against:
-    "the best of dense PyTorch (float32, TF32), SAELens' trainer and sparsify's fused kernels, on CUDA; the least ratio counts",
+    "the best of dense PyTorch in float32, SAELens' trainer and sparsify's fused kernels, on CUDA; the least ratio counts. Dense PyTorch in TF32 beside it, whose goal is 1",
   unit: "ms",
   goal: 2,
   run: trainSteps,
@@ -27,7 +28,7 @@ export const gpuTrainStepClaim: Claim = {
 export const gpuBaggingClaim: Claim = {
   name: "gpu-bagging-8",
   measures: "one step of eight members trained together by WebGPU, and how it grows with F, J and B",
-  against: "eight times one member's step: how many are had for the price of five is 8/5",
+  against: "eight members, each trained by itself, one after the other: eight for the price of five is 8/5",
   unit: "ms",
   goal: MEMBERS / 5,
   run: bagging,
@@ -53,6 +54,7 @@ async function trainSteps(bench: Bench): Promise<Measured> {
       features: engine.adapter.features.join(" "),
     };
     let worst: { ours: number; peer: number; ratio: number } | undefined;
+    let worstOfTf32 = Number.POSITIVE_INFINITY;
     let first: number | undefined;
     for (const shape of shapes) {
       const key = keyOf(shape);
@@ -77,13 +79,15 @@ async function trainSteps(bench: Bench): Promise<Measured> {
       for (const which of peers?.can ?? []) {
         // sparsify trains topk alone.
         if (which === "sparsify" && shape.architecture !== "topk") continue;
-        const { ms } = await peers!.step(which, shape, steps);
-        const peer = median(ms);
+        const { ms: peer } = await peers!.step(which, shape, steps);
         details[`${key}_${which}_ms`] = peer;
         const ratio = peer / own.step_ms;
-        if (!worst || ratio < worst.ratio) worst = { ours: own.step_ms, peer, ratio };
+        // Ten bits of an operand are left out there: another goal (1), so another ratio.
+        if (which === TF32) worstOfTf32 = Math.min(worstOfTf32, ratio);
+        else if (!worst || ratio < worst.ratio) worst = { ours: own.step_ms, peer, ratio };
       }
     }
+    if (Number.isFinite(worstOfTf32)) details["tf32_ratio"] = worstOfTf32;
     return {
       ours: worst?.ours ?? first!,
       peer: worst?.peer ?? null,
@@ -92,6 +96,7 @@ async function trainSteps(bench: Bench): Promise<Measured> {
       notes: [
         ...(bench.software ? [SOFTWARE_NOTE] : []),
         ...(peers ? [peers.words] : []),
+        "All are timed over their steps together, given without waiting for the one before. tf32_ratio is the least against dense PyTorch in TF32; its goal is 1.",
         `The product's share is its time alone over the whole step's. With ${PEAK_VARIABLE} set, step_peak_share is the product's operations over the step's time and the card's peak.`,
       ],
     };
@@ -117,7 +122,7 @@ async function cudaPeers(bench: Bench) {
       can,
       words: `Peers on ${name}, PyTorch ${torch}${missing.length > 0 ? `; not measured: ${missing.join("; ")}` : ""}.`,
       step: (which: string, { architecture, d_in, d_sae, active, rows }: GpuShape, steps: number) =>
-        peer.ask<{ ms: number[] }>("step", {
+        peer.ask<{ ms: number }>("step", {
           which,
           architecture,
           d: d_in,
@@ -134,7 +139,7 @@ async function cudaPeers(bench: Bench) {
   }
 }
 
-async function notHere(): Promise<{ ms: number[] }> {
+async function notHere(): Promise<{ ms: number }> {
   throw new NotMeasurable("no peer is here");
 }
 
@@ -149,15 +154,17 @@ async function bagging(bench: Bench): Promise<Measured> {
       adapter: engine.adapter.name,
       features: engine.adapter.features.join(" "),
     };
-    const measure = async (shape: GpuShape) => {
-      const key = keyOf(shape);
+    const measure = async (shape: GpuShape, seed = 0) => {
+      const key = `${keyOf(shape)}${seed === 0 ? "" : `_seed${seed}`}`;
       bench.log(key);
-      const own = await measureGpuStep(engine, shape, steps, WARM_UP);
+      const own = await measureGpuStep(engine, shape, steps, WARM_UP, seed);
       details[`${key}_ms`] = own.step_ms;
       return own;
     };
     const one = await measure(base);
     const eight = await measure({ ...base, members: MEMBERS });
+    let alone = one.step_ms;
+    for (let seed = 1; seed < MEMBERS; seed++) alone += (await measure(base, seed)).step_ms;
     Object.assign(details, {
       price_of: eight.step_ms / one.step_ms,
       dispatches_1: one.dispatches,
@@ -172,12 +179,12 @@ async function bagging(bench: Bench): Promise<Measured> {
     for (const part of [4, 2]) await measure({ ...base, rows: base.rows / part });
     return {
       ours: eight.step_ms,
-      peer: MEMBERS * one.step_ms,
-      ratio: bench.software ? null : (MEMBERS * one.step_ms) / eight.step_ms,
+      peer: alone,
+      ratio: bench.software ? null : alone / eight.step_ms,
       details,
       notes: [
         ...(bench.software ? [SOFTWARE_NOTE] : []),
-        "price_of: what eight members together cost, in steps of one member. The other lines are the scaling with J, F and B.",
+        "price_of: what eight members together cost, in steps of the first member alone. The peer is the sum over the eight, each trained alone. The other lines are the scaling with J, F and B.",
       ],
     };
   } finally {

@@ -93,8 +93,8 @@ export interface Trainer {
    * Order as SAELens: dead mask, forward, counters, backward, clip, Adam. Returns one report a member.
    */
   step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]>;
-  /** A copy of the members' states; a trainer made from it continues with the same bits. */
-  state(): Promise<MemberState[]>;
+  /** A copy of the members' states, or of one member's alone; a trainer made from it continues with the same bits. */
+  state(member?: number): Promise<MemberState[]>;
   close(): Promise<void>;
 }
 

@@ -22,7 +22,7 @@ export interface EvaluationOptions {
 }
 
 const BATCH_TOKENS = 2048;
-const CONNECTIVITY_MEMORY = 2 ** 30;
+export const CONNECTIVITY_MEMORY = 2 ** 30;
 
 export interface CodeMetrics {
   /** Mean number of active features a token. */

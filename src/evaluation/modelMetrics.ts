@@ -20,7 +20,7 @@ export interface ModelMetricsOptions {
   readonly onProgress?: (tokens: number) => void;
 }
 
-const LOGITS_MEMORY = 2 ** 28;
+export const LOGITS_MEMORY = 2 ** 28;
 
 export interface ModelMetrics {
   readonly counted: CountedTokens;
@@ -65,7 +65,9 @@ export async function modelMetrics(
       options.signal?.throwIfAborted();
       const positions = countedPositions(batch, specialIds, counted);
       const acts = await model.capture(batch, hookName);
-      const reference = new Reference(await model.logits(batch), dVocab, positions);
+      // By the graph that takes a delta: one without would be another session, with all of the model's weights once more.
+      const unchanged = { hookName, delta: new Float32Array(acts.length) };
+      const reference = new Reference(await model.logits(batch, unchanged), dVocab, positions);
       original.add(reference, reference.logits);
       const zero = acts.map((value) => -value);
       ablated.add(reference, await model.logits(batch, { hookName, delta: zero }));

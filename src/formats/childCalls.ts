@@ -20,8 +20,8 @@ export interface ChildWords {
   readonly process: string;
   /** "the GPU" */
   readonly device: string;
-  /** What to do once it is gone. */
-  readonly advice: string;
+  /** What to do once it is gone, by the kinds of calls that it has been sent. */
+  readonly advice: (asked: ReadonlySet<string>) => string;
   readonly error: (message: string) => Error;
 }
 
@@ -53,6 +53,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
   readonly #waiting = new Map<number, Waiting>();
   readonly #patience: number;
   readonly #onWarning: (message: string) => void;
+  readonly #asked = new Set<string>();
   #calls = 0;
   #sending: Promise<unknown> = Promise.resolve();
   #end: Error | undefined;
@@ -88,6 +89,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
   call<T>(call: Call): Promise<T> {
     if (this.#end) return Promise.reject(this.#end);
     const id = this.#calls++;
+    this.#asked.add(call.kind);
     const reply = new Promise<unknown>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject, kind: call.kind, timer: this.#timer(call.kind) });
     });
@@ -145,7 +147,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
 
   /** The process' end: every call fails with it, those to come as well. */
   #finish(reason: string): void {
-    this.#end ??= this.#says.error(`${reason}. ${this.#says.advice}`);
+    this.#end ??= this.#says.error(`${reason}. ${this.#says.advice(this.#asked)}`);
     for (const { reject, timer } of this.#waiting.values()) {
       clearTimeout(timer);
       reject(this.#end);
@@ -155,7 +157,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
   }
 
   #said(): string {
-    const line = this.#words.trim().split("\n").filter(Boolean).at(-1);
+    const line = reasonIn(this.#words);
     return line ? `: ${line}` : "";
   }
 
@@ -165,4 +167,11 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     this.#child.unref();
     this.#child.channel?.unref();
   }
+}
+
+/** Of what a process said at its end: the error that Node names, or else its last line that is neither of the trace below such an error nor Node's version. */
+function reasonIn(words: string): string | undefined {
+  const lines = words.split("\n").map((line) => line.trim());
+  const named = lines.findLast((line) => /^(Uncaught )?\w*Error( \[\w+\])?: /.test(line));
+  return named ?? lines.findLast((line) => line !== "" && !/^(Node\.js v|at |[{}^]|\w+: .*,$)/.test(line));
 }

@@ -1,4 +1,4 @@
-// The queue of a device: one run at a time works on it, the others wait in the order in which they came. Where a run waits is runJobs.ts.
+// The queue of the devices: one run at a time works on each, the others wait in the order in which they came. Where a run waits is runJobs.ts.
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -8,9 +8,9 @@ import type { ExperimentSettings } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
 import { stateFolder } from "./stateFolder.ts";
 
-/** What an experiment's arithmetic occupies. "auto" begins on the processor, which the trial of a GPU needs as well. */
+/** What an experiment's arithmetic occupies: "auto" both, since its trial needs both and either may be what it goes on with. */
 export function deviceOf(settings: ExperimentSettings): string {
-  return deviceFor(settings) === "webgpu" ? "webgpu" : "cpu";
+  return deviceFor(settings);
 }
 
 export interface QueuePlace {
@@ -64,8 +64,10 @@ export class QueueTicket {
   /** Where the run stands now. */
   place(): QueuePlace {
     const before = this.#database
-      .prepare("SELECT number, run FROM line WHERE device = ? AND number < ? ORDER BY number")
-      .all(this.#device, this.#number) as { number: number; run: string }[];
+      .prepare(
+        "SELECT number, run FROM line WHERE (device = ? OR device = 'auto' OR ? = 'auto') AND number < ? ORDER BY number",
+      )
+      .all(this.#device, this.#device, this.#number) as { number: number; run: string }[];
     const alive = before.filter(({ run }) => isRunLocked(run));
     const remove = this.#database.prepare("DELETE FROM line WHERE number = ?");
     for (const dead of before) if (!alive.includes(dead)) remove.run(dead.number);

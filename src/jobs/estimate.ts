@@ -4,19 +4,25 @@ import { statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { dirname } from "node:path";
 import { hubReferenceOf } from "../data/hub/reference.ts";
+import { CONNECTIVITY_MEMORY } from "../evaluation/evaluateEnsemble.ts";
+import { FiringPairs } from "../evaluation/firingPairs.ts";
+import { LOGITS_MEMORY } from "../evaluation/modelMetrics.ts";
 import { InputError } from "../formats/inputError.ts";
 import { modelDownloadSize } from "../model/hubModel.ts";
 import { type ModelSize, modelSize } from "../model/modelSize.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
-import { type Experiment, ensembleTasks, saeConfig } from "./experiment.ts";
+import { type EnsembleTask, type Experiment, ensembleTasks, saeConfig } from "./experiment.ts";
 import { checkTexts } from "./experimentTexts.ts";
 import type { Finding } from "./machine.ts";
 import { examineModel } from "./modelFinding.ts";
 
 /** Bytes, and seconds on a machine of the given rate. */
 export interface Estimate {
-  /** Activations and SAEs in the run folder. */
+  /** Of the run folder, when it is largest: activations, SAEs, checkpoints, codes. */
   readonly disk: number;
+  /** Of the user's cache: a GGUF model's weights as float32, once for all runs. */
+  readonly cache: number;
+  /** Of the job that takes most. */
   readonly memory: number;
   readonly harvestSeconds: number;
   readonly trainSeconds: number;
@@ -26,37 +32,24 @@ export interface Estimate {
 const STEP_OVER_PRODUCT = 1.6;
 /** A model's run over its products with weights: attention, norms, the tokenizer. */
 const MODEL_OVER_PRODUCT = 1.3;
-/** Weights as they lie in the file and as a session lays them out. */
-const MODEL_COPIES = 2;
 /** What the process itself takes. */
 const BASE = 300 * 2 ** 20;
-/** Values of a parameter while it is trained: itself and Adam's two moments. */
-const TRAINED = 3;
+/** Two checkpoints are kept while the next one is written (training/checkpoint.ts). */
+const CHECKPOINTS = 3;
+/** Of what is trained: in the engine, as the state that is saved, and the state saved before, which is not yet collected. */
+const STATES = 3;
+/** Of a model's logits: the model's own, those with the reconstruction, and those before, not yet collected. */
+const LOGITS = 3;
 
 /** `gflops`: the machine's rate of matrix products. Throws InputError where the SAE doesn't fit the model's width. */
 export function estimate(experiment: Experiment, size: ModelSize, gflops: number): Estimate {
   const { settings } = experiment;
-  const { ensembles, activations, evaluation, index, training_tokens } = settings;
-  const sae = saeConfig(experiment, size.dModel);
-  const parameters = 2 * sae.d_in * sae.d_sae;
-  const wide = 2 * sae.d_in * expandedConfig(sae, ensembles.n_members).d_sae;
-  const J = ensembles.n_members;
+  const { activations, evaluation, index, training_tokens } = settings;
+  const J = settings.ensembles.n_members;
   const tasks = ensembleTasks(settings);
-  const saes = tasks.map(({ method }) =>
-    method === "single" ? parameters : method === "expanded" ? wide : J * parameters,
-  );
-  // Boosting trains one member after the other; bagging all at once.
-  const atOnce = tasks.map(({ method }) =>
-    method === "bagging" ? J * parameters : method === "expanded" ? wide : parameters,
-  );
+  const trainings = tasks.map(({ method }) => trainingSizes(experiment, size, method));
+  const saes = trainings.map(({ finished }) => finished);
   const stored = activations.store === "disk" ? (activations.tokens ?? training_tokens) : 0;
-  const valueBytes = activations.dtype === "float16" ? 2 : 4;
-  const disk =
-    (stored + evaluation.test_tokens) * sae.d_in * valueBytes +
-    // Finished SAEs, and the newest checkpoint of the one that is trained.
-    4 * (saes.reduce((sum, n) => sum + n, 0) + TRAINED * Math.max(...atOnce)) +
-    // Codes of the indexed text, while an index is built: 8 bytes each. How many a ReLU SAE will have is not known.
-    8 * index.tokens * J * ("k" in sae ? sae.k : 0);
   const layer = Number(/^blocks\.(\d+)\./.exec(settings.hook_name)?.[1] ?? size.nLayers - 1);
   const toHook = size.perLayer * (layer + 1);
   const rate = gflops * 1e9;
@@ -66,14 +59,88 @@ export function estimate(experiment: Experiment, size: ModelSize, gflops: number
   const seen = stored + evaluation.test_tokens + index.tokens + passes * training_tokens;
   const whole =
     3 * evaluation.model_metrics_tokens * tasks.length * (size.perLayer * size.nLayers + size.dVocab * size.dModel);
-  const trained = saes.reduce((sum, n) => sum + n, 0) * training_tokens;
   return {
-    disk,
-    memory: BASE + 4 * (MODEL_COPIES * (toHook + size.dVocab * size.dModel) + TRAINED * Math.max(...atOnce)),
+    disk: diskNeeded(experiment, size, trainings, stored),
+    cache: size.converted,
+    memory: memoryNeeded(experiment, size, trainings, toHook),
     harvestSeconds: (MODEL_OVER_PRODUCT * 2 * (seen * toHook + whole)) / rate,
     // Of a parameter pair (encoder, decoder) the dense product takes the encoder's half.
-    trainSeconds: (STEP_OVER_PRODUCT * trained) / rate,
+    trainSeconds: (STEP_OVER_PRODUCT * sum(saes) * training_tokens) / rate,
   };
+}
+
+/** Numbers of float32 of one ensemble. */
+interface TrainingSizes {
+  /** All members. */
+  readonly finished: number;
+  /** Parameters and Adam's moments of those that are trained together. */
+  readonly trained: number;
+  /** Of boosting, the members that the last one is trained behind. */
+  readonly behind: number;
+  /** The widest of its SAEs. */
+  readonly widest: number;
+}
+
+function trainingSizes(experiment: Experiment, size: ModelSize, method: EnsembleTask["method"]): TrainingSizes {
+  const { ensembles, adam_beta1 } = experiment.settings;
+  const J = ensembles.n_members;
+  const sae = saeConfig(experiment, size.dModel);
+  const widest = 2 * sae.d_in * (method === "expanded" ? expandedConfig(sae, J).d_sae : sae.d_sae);
+  const members = method === "bagging" || method === "boosting" ? J : 1;
+  // Boosting trains one member after the other; bagging all at once.
+  const atOnce = method === "bagging" ? J : 1;
+  return {
+    finished: members * widest,
+    trained: (adam_beta1 > 0 ? 3 : 2) * atOnce * widest,
+    behind: (members - atOnce) * widest,
+    widest,
+  };
+}
+
+/** Ensembles stay; an ensemble's checkpoints lie beside those before it, and go when it is finished. */
+function diskNeeded(experiment: Experiment, size: ModelSize, trainings: readonly TrainingSizes[], stored: number) {
+  const { settings } = experiment;
+  const { activations, evaluation, index, ensembles, store_batch_size_prompts, n_batches_in_buffer } = settings;
+  const sae = saeConfig(experiment, size.dModel);
+  const kept = (stored + evaluation.test_tokens) * sae.d_in * (activations.dtype === "float16" ? 2 : 4);
+  const buffer =
+    activations.store === "disk" ? 0 : store_batch_size_prompts * n_batches_in_buffer * settings.context_size;
+  let [before, most] = [0, 0];
+  for (const { finished, trained, behind } of trainings) {
+    most = Math.max(most, before + CHECKPOINTS * (trained + behind + buffer * sae.d_in));
+    before += finished;
+  }
+  // Codes of the indexed text, while an index is built: 8 bytes each, kept and sorted. How many a ReLU SAE will have is not known.
+  const codes = "k" in sae ? index.tokens * ensembles.n_members * sae.k : 0;
+  return kept + Math.max(4 * most, 4 * before + 2 * 8 * codes);
+}
+
+/** The largest of training each ensemble, and evaluating all through the model. */
+function memoryNeeded(experiment: Experiment, size: ModelSize, trainings: readonly TrainingSizes[], toHook: number) {
+  const { evaluation, ensembles, train_batch_size_tokens, ...settings } = experiment.settings;
+  const { dModel, dVocab, nLayers, perLayer } = size;
+  // A session lays its weights out anew; the pages that it read them from stay mapped, once for all sessions.
+  const capture = toHook + dVocab * dModel;
+  const model = perLayer * nLayers + 2 * dVocab * dModel;
+  const training = trainings.map(({ trained, behind, widest }) => {
+    // Beside the weights: gradients of one SAE's matrices; batches; in AuxK's lists up to d/2 latents a row, five numbers each.
+    const engine = widest + train_batch_size_tokens * (6 * dModel + 5 * (dModel / 2));
+    // Finished members: as they were trained, as the engine takes them, and in its memory.
+    return 2 * capture + STATES * trained + 3 * behind + engine;
+  });
+  const saes = sum(trainings.map(({ finished }) => finished));
+  // The ensembles themselves, and one of them in the engine; through the model all of them.
+  const intrinsic = 2 * capture + saes + Math.max(...trainings.map(({ finished }) => finished));
+  const rows = Math.min(settings.store_batch_size_prompts * settings.context_size * dVocab, LOGITS_MEMORY / 4);
+  const metrics = evaluation.model_metrics_tokens > 0 ? capture + 2 * model + LOGITS * rows + 2 * saes : 0;
+  // A bit for every pair of features, as far as evaluation goes.
+  const widths = trainings.map(({ finished }) => finished / (2 * dModel));
+  const pairs = Math.max(...widths.map(FiringPairs.bytes).filter((bytes) => bytes <= CONNECTIVITY_MEMORY), 0);
+  return BASE + 4 * Math.max(...training, intrinsic + pairs / 4, metrics);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
 }
 
 /** The estimate beside what this machine has; downloads only asked about. `gflops` null: nothing is said about time. */
@@ -102,6 +169,7 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   if (wrong?.state === "problem") return findings;
   const needs = estimate(experiment, size, gflops ?? 1);
   const { bavail, bsize } = await statfs(existingFolder(paths.runFolder));
+  const cache = needs.cache > 0 ? ` and ${bytes(needs.cache)} in the cache for the model's weights as float32` : "";
   const limit = process.constrainedMemory();
   const total = limit > 0 && limit < totalmem() ? limit : totalmem();
   findings.push(
@@ -110,7 +178,7 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
       ...enough(
         needs.disk,
         bavail * bsize,
-        `about ${bytes(needs.disk)} in the run folder, ${bytes(bavail * bsize)} free`,
+        `about ${bytes(needs.disk)} in the run folder${cache}, ${bytes(bavail * bsize)} free`,
       ),
       advice: "activations.tokens, activations.dtype float16 or activations.store on_the_fly keep less",
     },

@@ -183,7 +183,7 @@ export const experimentSchema = z
       .default("auto")
       .meta({
         description:
-          "Where onnxruntime runs the language model for harvest and evaluation. auto: the GPU (webgpu) where there is a real one that agrees with the processor and is quicker over the first batches, unless device is cpu. cuda where your onnxruntime has it, dml on Windows, coreml on macOS. One that differs or fails is left with a warning, and the processor goes on.",
+          "Where onnxruntime runs the language model for harvest and evaluation. auto: the GPU (webgpu) where there is a real one that agrees with the processor and is quicker over the first batches, unless device is cpu. coreml on macOS. cuda and dml are not in the extension's package: they need a checkout whose node_modules/onnxruntime-node has their libraries. One that differs at first or fails is left with a warning, and the processor goes on; one that differs later ends the run.",
       }),
     engine: z.enum(["cpu", "reference", "tensorflow"]).optional().meta({
       description:

@@ -17,6 +17,8 @@ const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 /** Read where they are there. */
 const OPTIONAL = ["tokenizer_config.json"];
+/** Largest .onnx file that is fetched only to learn where its weights lie. */
+const MOST_ASKED = 2 ** 25;
 
 const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
 
@@ -123,10 +125,10 @@ async function obtainTokenizer(reference: HubReference, options: HubOptions): Pr
   await fetchHubFiles(reference, commit, wanted, options);
 }
 
-/** Bytes that obtaining the model would still bring. Asks the hub. */
+/** Bytes that obtaining the model would still bring. Asks the hub, and may fetch the small graph of an .onnx file to know its weights by. */
 export async function modelDownloadSize(reference: HubReference, options: HubOptions = {}): Promise<number> {
   if (cachedModel(reference, options) !== null) return 0;
-  const { files } = await openHubRepository(reference, `${CONFIG}, ${TOKENIZER} and the weights`, options);
+  const { commit, files } = await openHubRepository(reference, `${CONFIG}, ${TOKENIZER} and the weights`, options);
   const ours = files.filter(({ path }) => posix.dirname(path) === (reference.path || "."));
   const single = ours.filter(({ path }) => posix.basename(path) === SINGLE);
   const lens = ours.filter(({ path }) => posix.basename(path) === TRANSFORMER_LENS_WEIGHTS);
@@ -135,10 +137,23 @@ export async function modelDownloadSize(reference: HubReference, options: HubOpt
   const oneFile = isOneFile(reference)
     ? reference.path
     : place.find((path) => files.some((file) => file.path === path));
-  const exported = files.filter(({ path }) => path === oneFile).flatMap((file) => [...besides(file, files), file]);
+  const graph = files.find(({ path }) => path === oneFile);
+  const exported = graph ? [...besides(graph, files), graph] : [];
   const kinds = isOneFile(reference) ? [] : [single, sharded, lens];
-  const chosen = [...kinds, exported].find(({ length }) => length > 0) ?? [];
-  return chosen.reduce((sum, { size }) => sum + size, 0);
+  const chosen = new Set([...kinds, exported].find(({ length }) => length > 0));
+  if (graph && chosen.has(graph) && graph.path.endsWith(".onnx") && !hasNamedWeights(graph, chosen)) {
+    // Only the graph tells which files its weights are in; one that may hold them itself isn't fetched to be asked.
+    if (graph.size <= MOST_ASKED) {
+      const path = join(await fetchHubFiles(reference, commit, [graph], options), graph.path);
+      const needed = lacks(path).map((name) => posix.join(posix.dirname(graph.path), name));
+      for (const file of files) if (needed.includes(file.path)) chosen.add(file);
+    }
+  }
+  return [...chosen].reduce((sum, { size }) => sum + size, 0);
+}
+
+function hasNamedWeights({ path }: HubFile, files: ReadonlySet<HubFile>): boolean {
+  return [...files].some((file) => file.path.startsWith(`${path}_data`) || file.path.startsWith(`${path}.data`));
 }
 
 function isOneFile({ path }: HubReference): boolean {

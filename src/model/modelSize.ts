@@ -13,6 +13,8 @@ export interface ModelSize {
   readonly dVocab: number;
   /** Weights of one layer's matrices. */
   readonly perLayer: number;
+  /** Bytes of the float32 copy of its weights that a GGUF file is run from; 0 for a model that is run as it is. */
+  readonly converted: number;
 }
 
 /** So that an experiment can be weighed without a network: [layers, width, vocabulary, weights a layer]. */
@@ -33,7 +35,7 @@ export async function modelSize(path: string): Promise<ModelSize> {
     return stats.isDirectory() ? ofConfig(join(path, "config.json")) : ofFile(path);
   }
   const known = KNOWN[reference.repo];
-  if (known) return { nLayers: known[0], dModel: known[1], dVocab: known[2], perLayer: known[3] };
+  if (known) return { nLayers: known[0], dModel: known[1], dVocab: known[2], perLayer: known[3], converted: 0 };
   const { commit, files } = await openHubRepository(reference, "config.json");
   const name = reference.path === "" ? "config.json" : `${reference.path}/config.json`;
   const file = files.find((each) => each.path === name);
@@ -47,14 +49,18 @@ async function ofFile(path: string): Promise<ModelSize> {
     if (config) return ofConfig(config);
     throw new InputError({ file: path, found: "no config.json beside it", expected: "one, to know its size by" });
   }
-  const { metadata } = await readGguf(path);
+  const { metadata, tensors } = await readGguf(path);
   const architecture = metadata.get("general.architecture");
   const of = (key: string) => {
     const value = metadata.get(`${architecture}.${key}`);
     return typeof value === "bigint" ? Number(value) : value;
   };
   const tokens = metadata.get("tokenizer.ggml.tokens");
-  return sizeOf(path, {
+  const numbers = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
+  // Tables of rotary frequencies are read and not kept.
+  const kept = [...tensors].filter(([name]) => name !== "rope_freqs.weight");
+  const converted = kept.reduce((sum, [, { shape }]) => sum + 4 * numbers(shape), 0);
+  const size = sizeOf(path, {
     num_hidden_layers: of("block_count"),
     hidden_size: of("embedding_length"),
     intermediate_size: of("feed_forward_length"),
@@ -64,6 +70,7 @@ async function ofFile(path: string): Promise<ModelSize> {
     vocab_size: Array.isArray(tokens) ? tokens.length : undefined,
     hidden_act: architecture === "gpt2" || architecture === "gptneox" ? "gelu" : "silu",
   });
+  return { ...size, converted };
 }
 
 async function ofConfig(path: string): Promise<ModelSize> {
@@ -99,5 +106,6 @@ function sizeOf(file: string, config: Readonly<Record<string, unknown>>): ModelS
     dModel: d,
     dVocab: need("vocab_size", "d_vocab"),
     perLayer: 2 * d * heads * width + 2 * d * kv + (gated ? 3 : 2) * d * inner,
+    converted: 0,
   };
 }

@@ -11,10 +11,11 @@ import type {
   TrainerConfig,
 } from "../engine.ts";
 import { copyMemberState } from "../memberState.ts";
+import { type Difference, encodedDifferences, reportDifferences, stateDifferences, worst } from "./agreement.ts";
 
 /** Steps that both take. The first of each isn't timed: it compiles, allocates and warms up. */
 const TRIAL_STEPS = 4;
-/** Relative, for losses of the first steps and for reconstructions: float32 summed in another order is far nearer. */
+/** Relative, for losses of the first steps, codes and reconstructions (agreement.ts has what the rest may differ by): float32 summed in another order is far nearer. */
 const AGREEMENT = 1e-3;
 /** Where the GPU may round the operands of products to float16. */
 const AGREEMENT_OF_HALVES = 2e-2;
@@ -54,8 +55,10 @@ export class AutoEngine implements Engine {
       this.#choose(this.#cpu, `the GPU cannot train this (${(error as Error).message})`, "warning");
       return this.#cpu.createTrainer(config, members, frozen);
     }
+    // Taken before the processor's engine owns the states.
+    const start = copyMemberState(members[0]!);
     const onCpu = await this.#cpu.createTrainer(config, members, frozen);
-    return new TrialTrainer(onCpu, onGpu, (outcome) => this.#decide(outcome), this.#agreement);
+    return new TrialTrainer(onCpu, onGpu, { config, start }, (outcome) => this.#decide(outcome), this.#agreement);
   }
 
   async createEncoder(ensemble: Ensemble): Promise<Encoder> {
@@ -77,13 +80,15 @@ export class AutoEngine implements Engine {
   }
 
   /** True where the GPU has won. */
-  #decide({ cpuMs, gpuMs, apart, failure }: Outcome): boolean {
+  #decide({ cpuMs, gpuMs, difference, failure }: Outcome): boolean {
+    const { what, apart, allowed } = difference;
+    const most = allowed * this.#agreement;
     const times = `${gpuMs.toFixed(0)} ms against the processor's ${cpuMs.toFixed(0)}`;
     if (failure !== undefined) this.#choose(this.#cpu, `the GPU failed in its first batches (${failure})`, "warning");
-    else if (!(apart <= this.#agreement))
+    else if (!(apart <= most))
       this.#choose(
         this.#cpu,
-        `the GPU's results differ from the processor's by ${apart.toExponential(1)} (allowed ${this.#agreement})`,
+        `the GPU's results differ from the processor's by ${apart.toExponential(1)} (${what}; allowed ${most})`,
         "warning",
       );
     else if (gpuMs >= cpuMs) this.#choose(this.#cpu, `the GPU agrees and takes ${times} a batch`);
@@ -102,25 +107,36 @@ interface Outcome {
   /** Of a batch, at the quickest. */
   readonly cpuMs: number;
   readonly gpuMs: number;
-  /** Largest relative difference. */
-  readonly apart: number;
+  /** The largest, for what is allowed of it. */
+  readonly difference: Difference;
   readonly failure?: string;
 }
+
+const NONE: Difference = { what: "nothing", apart: 0, allowed: 1 };
 
 class TrialTrainer implements Trainer {
   #onCpu: Trainer | undefined;
   #onGpu: Trainer | undefined;
+  /** How they train, and the first member before its first step; not kept once the trial is over. */
+  #given: { readonly config: TrainerConfig; readonly start: MemberState } | undefined;
   readonly #decide: (outcome: Outcome) => boolean;
   readonly #agreement: number;
   readonly #cpuMs: number[] = [];
   readonly #gpuMs: number[] = [];
-  #apart = 0;
+  #difference = NONE;
   /** Steps are taken one after the other, also where a caller doesn't wait. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(onCpu: Trainer, onGpu: Trainer, decide: (outcome: Outcome) => boolean, agreement: number) {
+  constructor(
+    onCpu: Trainer,
+    onGpu: Trainer,
+    given: { readonly config: TrainerConfig; readonly start: MemberState },
+    decide: (outcome: Outcome) => boolean,
+    agreement: number,
+  ) {
     this.#onCpu = onCpu;
     this.#onGpu = onGpu;
+    this.#given = given;
     this.#decide = decide;
     this.#agreement = agreement;
   }
@@ -135,8 +151,8 @@ class TrialTrainer implements Trainer {
     return this.#next(() => this.#try(x, rows, input));
   }
 
-  state(): Promise<MemberState[]> {
-    return this.#next(() => (this.#onCpu ?? this.#onGpu)!.state());
+  state(member?: number): Promise<MemberState[]> {
+    return this.#next(() => (this.#onCpu ?? this.#onGpu)!.state(member));
   }
 
   async close(): Promise<void> {
@@ -161,19 +177,40 @@ class TrialTrainer implements Trainer {
       theirs = own;
       this.#gpuMs.push(gpuMs);
     } catch (error) {
-      await this.#end({ cpuMs, gpuMs: 0, apart: 0, failure: (error as Error).message });
+      await this.#end({ cpuMs, gpuMs: 0, difference: NONE, failure: (error as Error).message });
       return reports;
     }
     this.#cpuMs.push(cpuMs);
-    for (const [m, { loss }] of reports.entries()) this.#apart = larger(this.#apart, apart(theirs[m]!.loss, loss));
-    if (!(this.#apart <= this.#agreement) || this.#cpuMs.length === TRIAL_STEPS) {
-      const quickest = (times: number[]) => Math.min(...(times.length > 1 ? times.slice(1) : times));
-      await this.#end({ cpuMs: quickest(this.#cpuMs), gpuMs: quickest(this.#gpuMs), apart: this.#apart });
-    }
+    this.#difference = worst([
+      this.#difference,
+      ...reports.flatMap((report, m) => reportDifferences(theirs[m]!, report, rows)),
+    ]);
+    if (!this.#agrees() || this.#cpuMs.length === TRIAL_STEPS) await this.#judge();
     return reports;
   }
 
+  #agrees(): boolean {
+    return this.#difference.apart <= this.#difference.allowed * this.#agreement;
+  }
+
+  /** Reports say nothing of what a step did to the weights: at the end of a warm-up's first steps they hardly moved. So the first member's state is compared too. */
+  async #judge(): Promise<void> {
+    const quickest = (times: number[]) => Math.min(...(times.length > 1 ? times.slice(1) : times));
+    const [cpuMs, gpuMs] = [quickest(this.#cpuMs), quickest(this.#gpuMs)];
+    if (this.#agrees() && gpuMs < cpuMs) {
+      const { config, start } = this.#given!;
+      try {
+        const [[found], [expected]] = [await this.#onGpu!.state(0), await this.#onCpu!.state(0)];
+        this.#difference = worst([this.#difference, ...stateDifferences(found!, expected!, start, config)]);
+      } catch (error) {
+        return this.#end({ cpuMs, gpuMs, difference: NONE, failure: (error as Error).message });
+      }
+    }
+    await this.#end({ cpuMs, gpuMs, difference: this.#difference });
+  }
+
   async #end(outcome: Outcome): Promise<void> {
+    this.#given = undefined;
     if (this.#decide(outcome)) {
       await this.#onCpu?.close();
       this.#onCpu = undefined;
@@ -223,9 +260,9 @@ class TrialEncoder implements Encoder {
     try {
       await this.#onGpu.encode(x, rows);
       const [theirs, gpuMs] = await timed(() => this.#onGpu!.encode(x, rows));
-      outcome = { cpuMs, gpuMs, apart: distance(theirs.reconstruction, ours.reconstruction) };
+      outcome = { cpuMs, gpuMs, difference: worst(encodedDifferences(theirs, ours)) };
     } catch (error) {
-      outcome = { cpuMs, gpuMs: 0, apart: 0, failure: (error as Error).message };
+      outcome = { cpuMs, gpuMs: 0, difference: NONE, failure: (error as Error).message };
     }
     if (this.#decide(outcome)) {
       await this.#onCpu.close();
@@ -242,24 +279,4 @@ async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
   const start = performance.now();
   const result = await work();
   return [result, performance.now() - start];
-}
-
-function apart(a: number, b: number): number {
-  return a === b ? 0 : Math.abs(a - b) / Math.max(Math.abs(b), 1e-12);
-}
-
-/** ‖a − b‖ / ‖b‖ */
-function distance(a: Float32Array, b: Float32Array): number {
-  let squares = 0;
-  let scale = 0;
-  for (let at = 0; at < b.length; at++) {
-    squares += (a[at]! - b[at]!) ** 2;
-    scale += b[at]! ** 2;
-  }
-  return squares === 0 ? 0 : Math.sqrt(squares / scale);
-}
-
-/** NaN wins: a result that is no number does not agree. */
-function larger(a: number, b: number): number {
-  return Number.isNaN(b) || b > a ? b : a;
 }

@@ -69,8 +69,9 @@ export class CpuTrainer implements Trainer {
     return this.#next(() => this.#step(x, rows, input));
   }
 
-  state(): Promise<MemberState[]> {
-    return this.#next(async () => this.#steps.map((step, m) => getState(this.#memories, m, step, this.#config)));
+  state(member?: number): Promise<MemberState[]> {
+    const own = (m: number) => getState(this.#memories, m, this.#steps[m]!, this.#config);
+    return this.#next(async () => (member === undefined ? this.#steps.map((_, m) => own(m)) : [own(member)]));
   }
 
   async close(): Promise<void> {

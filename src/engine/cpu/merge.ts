@@ -103,8 +103,9 @@ function keepLargestOfBatch(
 ): void {
   const lists = places.map((place) => ({ place, list: place.scratch.a }));
   let least = limit;
-  if (total > keep && keep > 0) {
-    least = kthOfAll(job, lists, keep, total);
+  if (total > keep) {
+    // Less than one in the whole batch: nothing is above this bound.
+    least = keep > 0 ? kthOfAll(job, lists, keep, total) : Number.POSITIVE_INFINITY;
     let ties = keep;
     for (const { place, list } of lists) {
       ties -= place.kernels.countKeys(list.val, list.starts, list.counts, job.rows, least, 0) >>> 0;

@@ -40,8 +40,8 @@ export class ReferenceTrainer implements Trainer {
     return this.#members.map((state) => stepMember(this.#config, state, target, rows, input, this.#gradients));
   }
 
-  async state(): Promise<MemberState[]> {
-    return this.#members.map(copyMemberState);
+  async state(member?: number): Promise<MemberState[]> {
+    return (member === undefined ? this.#members : [this.#members[member]!]).map(copyMemberState);
   }
 
   async close(): Promise<void> {}

@@ -8,7 +8,10 @@ export type DeviceProcessOptions = ChildCallsOptions;
 const WORDS = {
   process: "the GPU's process",
   device: "the GPU",
-  advice: `The run's checkpoint is intact: resume it, or set "device": "cpu" to go on without the GPU`,
+  advice: (asked: ReadonlySet<string>) =>
+    asked.has("trainer")
+      ? `The run's checkpoint is intact: resume it, or set "device": "cpu" to go on without the GPU`
+      : 'Set "device": "cpu" to go without the GPU',
   error: (message: string) => new EngineError(message),
 };
 

@@ -205,14 +205,25 @@ export class DeviceTrainer {
       const pass = new MemberPass(this.#gpu, buffers, batch, constants, layout, this.#config, range);
       this.#together.push({ first, count, pass });
     }
+    this.#batch = batch;
+    await this.#layFrozen(rows, batch, first);
+    if (isPlain) return;
+    for (const { pass } of this.#together) {
+      if (await provesItself(this.#gpu, this.#layouts, layout, pass, batch.buffers, first)) continue;
+      return this.#lay(rows, first, true);
+    }
+  }
+
+  /** What the finished members leave over is what evaluation will see of them: their products are never rounded to float16, and each one proves itself. */
+  async #layFrozen(rows: number, batch: BatchBuffers, first: Float32Array): Promise<void> {
     for (const one of this.#frozen) {
       const chain = constantsFor(one.sae.config, { chain: true });
+      const layout = await this.#layouts.for(one.sae.config, rows, false);
       one.pass = new MemberPass(this.#gpu, one.sae, batch, chain, layout);
+      if (await provesItself(this.#gpu, this.#layouts, layout, one.pass, batch.buffers, first)) continue;
+      one.pass.destroy();
+      one.pass = new MemberPass(this.#gpu, one.sae, batch, chain, withPlainProduct(layout));
     }
-    this.#batch = batch;
-    const { pass } = this.#together[0]!;
-    const isRight = await provesItself(this.#gpu, this.#layouts, layout, pass, batch.buffers, first);
-    if (!isRight) await this.#lay(rows, first, true);
   }
 
   /** Neighbours in the same buffers that have taken the same number of steps, at most so many. */

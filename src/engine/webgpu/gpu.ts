@@ -1,9 +1,10 @@
 // One WebGPU device of Dawn, inside the device's own process: adapters, buffers, pipelines, runs of kernels, readback, and what went wrong in the driver.
 import { create, globals } from "webgpu";
 import { EngineError } from "../engine.ts";
+import { describeAdapter, requestDevice } from "./adapters.ts";
 import { type Constants, type KernelName, kernels, sourceOf } from "./kernels.ts";
 import { NUMBERS_BYTES } from "./numbers.ts";
-import type { AdapterDescription, MatrixShape } from "./protocol.ts";
+import type { AdapterDescription } from "./protocol.ts";
 
 /** Dawn's instance has to be kept for as long as anything made from it lives. Its unsafe interfaces are the matrix units; nothing else here asks for one. */
 const instance = create(["enable-dawn-features=allow_unsafe_apis"]);
@@ -26,7 +27,12 @@ export interface Run {
   readonly x: number;
   readonly y: number;
   readonly z: number;
+  /** Ends its submission. */
+  readonly isHeavy: boolean;
 }
+
+/** What takes long: each goes out by itself, since a system may reset a device that works on one submission for seconds. */
+const HEAVY: ReadonlySet<KernelName> = new Set(["gemm", "matrixGemm", "decode", "latentGradient", "adam"]);
 
 /** The adapters that there are: the one preferred for speed, the one for battery, and software's, each once. */
 export async function findAdapters(): Promise<{ adapter: GPUAdapter; description: AdapterDescription }[]> {
@@ -38,59 +44,10 @@ export async function findAdapters(): Promise<{ adapter: GPUAdapter; description
   ] as const) {
     const adapter = await instance.requestAdapter(options).catch(() => null);
     if (!adapter) continue;
-    const description = describe(adapter);
+    const description = describeAdapter(adapter);
     if (!found.some((other) => other.description.key === description.key)) found.push({ adapter, description });
   }
   return found;
-}
-
-/** Whose names a software rasteriser goes by where the flag says nothing. */
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
-
-function describe(adapter: GPUAdapter): AdapterDescription {
-  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
-  const name = [description || device, vendor, architecture].filter(Boolean).join(", ");
-  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
-  const { subgroupMinSize: least = 0, subgroupMaxSize: most = 0 } = adapter.info;
-  return {
-    key: [vendor, architecture, device, description].join("|"),
-    name: name || "a GPU without a name",
-    software: isFallbackAdapter === true || SOFTWARE.test(name),
-    features: [...adapter.features]
-      .filter((feature) => /shader-f16|^subgroups$|subgroup-matrix|timestamp/.test(feature))
-      .sort(),
-    maxBufferSize,
-    maxStorageBufferBindingSize,
-    maxComputeWorkgroupStorageSize,
-    largestWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
-    subgroups: adapter.features.has("subgroups"),
-    // Apple's driver says 4 to 64 and has 32.
-    lanes: /apple/i.test(vendor) ? 32 : least > 0 && least === most ? least : null,
-    matrices: adapter.features.has(MATRICES) ? matrixShapes(adapter.info) : [],
-  };
-}
-
-/** The feature's name, which no standard has yet. */
-const MATRICES = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
-
-interface MatrixConfig {
-  readonly componentType: string;
-  readonly resultComponentType: string;
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
-}
-
-function matrixShapes(
-  info: GPUAdapterInfo & { readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> },
-): MatrixShape[] {
-  return [...(info.subgroupMatrixConfigs ?? [])].map(({ componentType, resultComponentType, M, N, K }) => ({
-    operand: componentType,
-    result: resultComponentType,
-    M,
-    N,
-    K,
-  }));
 }
 
 export class Gpu {
@@ -117,16 +74,9 @@ export class Gpu {
 
   /** Opens an adapter with all that it allows. An adapter serves once: find it anew for another device. */
   static async open({ adapter, description }: Awaited<ReturnType<typeof findAdapters>>[number]): Promise<Gpu> {
-    const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
-    const device = await adapter.requestDevice({
-      requiredFeatures: (["shader-f16", "subgroups", MATRICES] as GPUFeatureName[]).filter((one) =>
-        adapter.features.has(one),
-      ),
-      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize },
-    });
-    const gpu = new Gpu(device, description);
-    if (description.subgroups && !(await gpu.#subgroupsFollow()))
-      gpu.description = { ...description, subgroups: false };
+    const { device, has } = await requestDevice(adapter, description);
+    const gpu = new Gpu(device, has);
+    if (has.subgroups && !(await gpu.#subgroupsFollow())) gpu.description = { ...has, subgroups: false };
     return gpu;
   }
 
@@ -199,7 +149,8 @@ export class Gpu {
     this.#device.pushErrorScope("validation");
     this.#device.pushErrorScope("internal");
     const pipeline = this.pipeline(name, constants);
-    const errors = [await this.#device.popErrorScope(), await this.#device.popErrorScope()];
+    // Both at once: what another call does meanwhile is not to fall into the second.
+    const errors = await Promise.all([this.#device.popErrorScope(), this.#device.popErrorScope()]);
     if (errors.every((error) => error === null)) return true;
     for (const [key, made] of this.#pipelines) if (made === pipeline) this.#pipelines.delete(key);
     return false;
@@ -222,14 +173,20 @@ export class Gpu {
       x,
       y,
       z: members,
+      isHeavy: HEAVY.has(name),
     };
   }
 
-  /** One after the other in one submission; what stands between them is copied or cleared in its place. */
+  /** One after the other, in a submission up to each heavy one; what stands between them is copied or cleared in its place. */
   submit(work: readonly (Run | ((encoder: GPUCommandEncoder) => void))[]): void {
     this.check();
-    const encoder = this.#device.createCommandEncoder();
+    let encoder = this.#device.createCommandEncoder();
     let pass: GPUComputePassEncoder | undefined;
+    const send = (): void => {
+      pass?.end();
+      pass = undefined;
+      this.#device.queue.submit([encoder.finish()]);
+    };
     for (const item of work) {
       if (typeof item === "function") {
         pass?.end();
@@ -243,9 +200,11 @@ export class Gpu {
       pass.setBindGroup(0, item.group);
       pass.dispatchWorkgroups(item.x, item.y, item.z);
       this.counts.dispatches += 1;
+      if (!item.isHeavy) continue;
+      send();
+      encoder = this.#device.createCommandEncoder();
     }
-    pass?.end();
-    this.#device.queue.submit([encoder.finish()]);
+    send();
   }
 
   /** The bytes of a staging buffer once all that was submitted is done. */

@@ -25,10 +25,10 @@ export const WIDTH = 128;
 /** Software runs threads one after the other, and few of them quicker. */
 const SOFTWARE_WIDTH = 32;
 
-/** Without trials: what is good everywhere, or on a processor. */
-export function plainLayout({ software, subgroups }: AdapterDescription): Layout {
+/** Without trials: what is good everywhere, or on a processor. `width`: another than the adapter's. */
+export function plainLayout({ software, subgroups }: AdapterDescription, width?: number): Layout {
   const plain = software ? SOFTWARE_PLAIN : PLAIN;
-  return { width: software ? SOFTWARE_WIDTH : WIDTH, product: plain, plain, subgroups };
+  return { width: width ?? (software ? SOFTWARE_WIDTH : WIDTH), product: plain, plain, subgroups };
 }
 
 /** The same with the plain product. */

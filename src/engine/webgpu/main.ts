@@ -64,10 +64,10 @@ async function answer(call: Call): Promise<unknown> {
   }
 }
 
-function layoutsFor(gpu: Gpu, { tuningFile, product, subgroups, tunesSoftware }: DeviceOptions): Layouts {
-  if (product === undefined && subgroups === undefined && tuningFile !== undefined)
+function layoutsFor(gpu: Gpu, { tuningFile, product, subgroups, width, tunesSoftware }: DeviceOptions): Layouts {
+  if (product === undefined && subgroups === undefined && width === undefined && tuningFile !== undefined)
     return tunedLayouts(gpu, tuningFile, tunesSoftware);
-  const plain = plainLayout(gpu.description);
+  const plain = plainLayout(gpu.description, width);
   const own = { ...plain, subgroups: subgroups ?? plain.subgroups };
   const avoided = new Set<string>();
   return {

@@ -84,14 +84,26 @@ export class MemberPass {
     return this.#batch.plan.microBatches;
   }
 
-  /** The product of the first micro-batch as it will be computed, and as the plain kernel does. They change nothing that is kept. */
-  products(): { own: Work[]; plain: Work[] } {
-    return { own: [this.#first("centre"), this.#first("gemm")], plain: [this.#first("plainGemm")] };
+  /** The product of the first micro-batch as it will be computed, and as the plain kernel does, once its input is centred. They change nothing that is kept. */
+  products(): { centre: Work[]; own: Work[]; plain: Work[] } {
+    return { centre: [this.#first("centre")], own: [this.#first("gemm")], plain: [this.#first("plainGemm")] };
   }
 
-  /** Bytes of pre-activations of one member's first micro-batch. */
+  /** Bytes of pre-activations of the first micro-batch, of all members. */
   get productBytes(): number {
-    return this.microBatches[0]!.count * this.#sae.config.d_sae * 4;
+    return this.#members.count * this.microBatches[0]!.count * this.#sae.config.d_sae * 4;
+  }
+
+  /** Where what the encoder multiplies lies: the first member's centred input, and its weights. */
+  get centred(): { buffer: GPUBuffer; offset: number; bytes: number } {
+    const bytes = this.#batch.rows * vec4s(this.#sae.config.d_in) * 16;
+    return { buffer: this.#batch.buffers["activations"]!, offset: bytes, bytes };
+  }
+
+  get encoder(): { buffer: GPUBuffer; offset: number; bytes: number } {
+    const { d_in, d_sae } = this.#sae.config;
+    const offset = this.#sae.startOf(this.#members.first, "parameters");
+    return { buffer: this.#sae.buffers["parameters"]!, offset, bytes: d_sae * vec4s(d_in) * 16 };
   }
 
   /** Before the micro-batches of an encoding. */
@@ -295,6 +307,8 @@ function adamNumbers(config: TrainerConfig, input: StepInput, count: number, row
     eps: config.adam_eps * root,
     beta1: config.adam_beta1,
     beta2: config.adam_beta2,
+    rest1: 1 - config.adam_beta1,
+    rest2: 1 - config.adam_beta2,
     lambda: input.sparsity_coefficient / rows,
     lpNorm: config.lp_norm,
     bandwidth: config.jumprelu_bandwidth,

@@ -68,8 +68,11 @@ export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
   const { rows, members, largestBuffer } = needs;
   const tooLarge = (sizes: Readonly<Record<string, number>>) =>
     Object.entries(sizes).filter(([, bytes]) => bytes > largestBuffer);
-  for (let passes = 1; Math.ceil(members / passes) > 1; passes++) {
-    const plan = planOf(needs, Math.ceil(members / passes), rows, false);
+  for (let passes = 1, before = 0; Math.ceil(members / passes) > 1; passes++) {
+    const together = Math.ceil(members / passes);
+    if (together === before) continue;
+    before = together;
+    const plan = planOf(needs, together, rows, false);
     if (tooLarge(plan.sizes).length === 0) yield plan;
   }
   for (let parts = 1; ; parts *= 2) {
@@ -77,8 +80,8 @@ export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
     const plan = planOf(needs, 1, count, parts > 1);
     const beyond = tooLarge(plan.sizes);
     if (beyond.length === 0) yield plan;
+    if (count === 1 && beyond.length === 0) return undefined;
     if (count > 1 && beyond.every(([name]) => ["pre", "pairs", "codes"].includes(name))) continue;
-    if (beyond.length === 0) return undefined;
     const [name, bytes] = beyond[0]!;
     throw new EngineError(
       `${name} of this SAE needs a buffer of ${gib(bytes)} GiB and this GPU allows ${gib(largestBuffer)}: use a smaller train_batch_size_tokens or d_sae, or the device cpu`,

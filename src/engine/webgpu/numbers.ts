@@ -19,6 +19,8 @@ const FIELDS = {
   eps: true,
   beta1: true,
   beta2: true,
+  rest1: true,
+  rest2: true,
   lambda: true,
   lpNorm: true,
   bandwidth: true,

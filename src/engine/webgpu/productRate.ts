@@ -12,13 +12,26 @@ export interface ProductShape {
 }
 
 const ROUNDS = 3;
-/** Products in one submission, so that the way there and back counts little. */
+/** Products in one submission, so that the way there and back counts little: as many as take this long, for Windows resets a device that works for two seconds without a break. */
 const REPEATS = 5;
+const MOST_MS = 200;
+/** A first product of so many rows shows what a larger one may take. */
+const FEW_ROWS = 64;
 /** Values of the product that are checked. */
 const CHECKED = 256;
 
-/** Milliseconds of the product at its quickest, or null where there is no memory for it or the result is not that of plain sums. */
-export async function measureProduct(gpu: Gpu, { rows, d, F }: ProductShape, product: Product): Promise<number | null> {
+/** Milliseconds of the product at its quickest, or null where there is no memory for it, it would take too long in one piece, or the result is not that of plain sums. */
+export async function measureProduct(gpu: Gpu, shape: ProductShape, product: Product): Promise<number | null> {
+  if (gpu.description.software || shape.rows <= FEW_ROWS) return measure(gpu, shape, product, REPEATS);
+  const few = await measure(gpu, { ...shape, rows: FEW_ROWS }, product, 1);
+  if (few === null) return null;
+  const expected = (few * shape.rows) / FEW_ROWS;
+  // Few rows leave much of a GPU idle, so a large product takes less than it looks; ten times too long is too long.
+  if (expected > 10 * MOST_MS) return null;
+  return measure(gpu, shape, product, Math.max(1, Math.min(REPEATS, Math.floor(MOST_MS / expected))));
+}
+
+async function measure(gpu: Gpu, { rows, d, F }: ProductShape, product: Product, most: number): Promise<number | null> {
   const V = vec4s(d);
   const constants = withProduct(constantsFor(plainSae(d, F), {}), product);
   if (!(await gpu.takes(kernelOf(product), constants))) return null;
@@ -39,7 +52,7 @@ export async function measureProduct(gpu: Gpu, { rows, d, F }: ProductShape, pro
     gpu.write(parameters!, w);
     const bound = [numbers, activations!, parameters!, vectors!, pre!];
     const run = gpu.bind(kernelOf(product), constants, bound, groupsOf(product, F, rows));
-    const repeats = gpu.description.software ? 1 : REPEATS;
+    const repeats = gpu.description.software ? 1 : most;
     let best = Number.POSITIVE_INFINITY;
     for (let round = 0; round < ROUNDS; round++) {
       const start = performance.now();

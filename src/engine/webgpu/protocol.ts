@@ -4,7 +4,7 @@ import type { MemberState, StepInput, TrainerConfig } from "../engine.ts";
 import type { ProductShape } from "./productRate.ts";
 
 export interface AdapterDescription {
-  /** The same for the same hardware and driver. */
+  /** The same for the same hardware and driver, so two equal cards are one adapter here: Dawn gives at most one for speed and one for battery, and no way to tell equal ones apart. */
   readonly key: string;
   readonly name: string;
   /** Computed on the processor: for checks, never for speed. */
@@ -69,6 +69,8 @@ export interface DeviceOptions {
   /** Name of the product to use (products.ts), and whether sums go by subgroups, in place of what the adapter would get. For tests. */
   readonly product?: string;
   readonly subgroups?: boolean;
+  /** Threads of a workgroup in place of the adapter's: software has fewer than a GPU, whose layout tests are to see as well. */
+  readonly width?: number;
   /** Trials on software as well, which has nothing to gain by them. For tests. */
   readonly tunesSoftware?: boolean;
 }

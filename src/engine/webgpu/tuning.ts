@@ -1,9 +1,8 @@
 // Finds the quickest way to compute the matrix product on an adapter and for a shape by trying what the adapter offers, and remembers it in a file.
-import { existsSync, readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { writeFileAtomic } from "../../formats/atomicWrite.ts";
 import type { Gpu } from "./gpu.ts";
 import { type Layouts, plainLayout } from "./layouts.ts";
 import { measureProduct, type ProductShape } from "./productRate.ts";
@@ -14,10 +13,14 @@ const WORTH = 0.97;
 /** Operations that a trial may take at most: a part of the batch tells as much as the whole. */
 const MOST_OPERATIONS = 2e10;
 
-/** By adapter and shape the name of the product; by adapter those that are not to be used. */
+/** Trials of a product that may have begun and never ended. One may have been cancelled; after the second, it is taken to be what ended them. */
+const MOST_UNENDED = 2;
+
+/** By adapter and shape the name of the product; by adapter those that are not to be used, and trials that have begun and not ended. */
 const fileSchema = z.object({
   products: z.record(z.string(), z.string()),
   avoided: z.record(z.string(), z.array(z.string())),
+  unended: z.record(z.string(), z.record(z.string(), z.number())).default({}),
 });
 type File = z.infer<typeof fileSchema>;
 
@@ -29,21 +32,35 @@ export function tunedLayouts(gpu: Gpu, file: string, tunesSoftware = false): Lay
     for: async ({ d_in: d, d_sae: F }, rows, autocast) => {
       // Software has nothing worth the trials.
       if (software && !tunesSoftware) return plain;
-      const { products, avoided } = read(file);
-      const offered = offeredBy(gpu, autocast).filter((one) => !avoided[key]?.includes(nameOf(one)));
+      const { products, avoided, unended } = read(file);
+      const [plainOne, ...others] = offeredBy(gpu, autocast);
+      const offered = [
+        plainOne!,
+        ...others.filter(
+          (one) => !avoided[key]?.includes(nameOf(one)) && (unended[key]?.[nameOf(one)] ?? 0) < MOST_UNENDED,
+        ),
+      ];
       const tried = Math.max(64, Math.min(rows, Math.floor(MOST_OPERATIONS / (2 * d * F))));
       const shape = `${key} d${d} F${F} rows${2 ** Math.round(Math.log2(tried))}${autocast ? " autocast" : ""}`;
       const known = offered.find((one) => nameOf(one) === products[shape]);
       if (known) return { ...plain, product: known };
       const product = await quickest(gpu, { rows: tried, d, F }, offered, (name, isTried) =>
-        avoid(file, key, name, isTried),
+        change(file, ({ unended }) => {
+          const own = unended[key] ?? {};
+          unended[key] = own;
+          if (isTried) own[name] = (own[name] ?? 0) + 1;
+          else delete own[name];
+        }),
       );
-      await change(file, (before) => {
+      change(file, (before) => {
         before.products[shape] = nameOf(product);
       });
       return { ...plain, product };
     },
-    avoid: (product) => avoid(file, key, nameOf(product), true),
+    avoid: async (product) =>
+      change(file, ({ avoided }) => {
+        avoided[key] = [...(avoided[key] ?? []).filter((one) => one !== nameOf(product)), nameOf(product)];
+      }),
   };
 }
 
@@ -54,21 +71,21 @@ export function offeredBy({ description }: Gpu, autocast: boolean): readonly Pro
   );
 }
 
-/** `mark` is told of a trial's begin and end: one that the driver doesn't survive is not tried again. */
+/** `mark` is told of a trial's begin and end: one that the driver doesn't survive is not tried for ever. */
 export async function quickest(
   gpu: Gpu,
   shape: ProductShape,
   offered: readonly Product[],
-  mark: (name: string, isTried: boolean) => Promise<void>,
+  mark: (name: string, isTried: boolean) => void,
 ): Promise<Product> {
   const [plain, ...others] = offered;
   let best = plain!;
   let least = ((await measureProduct(gpu, shape, plain!)) ?? Number.POSITIVE_INFINITY) * WORTH;
   for (const product of others) {
     const name = nameOf(product);
-    await mark(name, true);
+    mark(name, true);
     const ms = await measureProduct(gpu, shape, product);
-    await mark(name, false);
+    mark(name, false);
     if (ms === null || ms >= least) continue;
     best = product;
     least = ms;
@@ -76,22 +93,25 @@ export async function quickest(
   return best;
 }
 
-function avoid(file: string, key: string, name: string, isAvoided: boolean): Promise<void> {
-  return change(file, ({ avoided }) => {
-    const others = (avoided[key] ?? []).filter((one) => one !== name);
-    avoided[key] = isAvoided ? [...others, name] : others;
-  });
-}
-
-async function change(file: string, how: (content: File) => void): Promise<void> {
-  const content = read(file);
-  how(content);
-  await mkdir(dirname(file), { recursive: true });
-  await writeFileAtomic(file, `${JSON.stringify(content, null, 1)}\n`);
+/** Other processes wait meanwhile, so none loses what another has found. */
+function change(file: string, how: (content: File) => void): void {
+  mkdirSync(dirname(file), { recursive: true });
+  // A lock of the operating system, which a process that dies gives back.
+  const lock = new DatabaseSync(`${file}.lock`, { timeout: 10_000 });
+  try {
+    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    const content = read(file);
+    how(content);
+    const next = `${file}.${process.pid}.tmp`;
+    writeFileSync(next, `${JSON.stringify(content, null, 1)}\n`);
+    renameSync(next, file);
+  } finally {
+    lock.close();
+  }
 }
 
 function read(file: string): File {
-  const none = { products: {}, avoided: {} };
+  const none = { products: {}, avoided: {}, unended: {} };
   if (!existsSync(file)) return none;
   try {
     return fileSchema.parse(JSON.parse(readFileSync(file, "utf8")));

@@ -145,9 +145,9 @@ class WebgpuTrainer implements Trainer {
     return this.#device.call({ kind: "step", trainer: this.#id, x, rows, input });
   }
 
-  async state(): Promise<MemberState[]> {
+  async state(only?: number): Promise<MemberState[]> {
     const states: MemberState[] = [];
-    for (let member = 0; member < this.#members; member++) {
+    for (let member = only ?? 0; member < (only === undefined ? this.#members : only + 1); member++) {
       states.push(await this.#device.call<MemberState>({ kind: "state", trainer: this.#id, member }));
     }
     return states;

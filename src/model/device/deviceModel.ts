@@ -25,7 +25,7 @@ export type ModelCall =
 const WORDS = {
   process: "the language model's process",
   device: "the language model's device",
-  advice: "The processor goes on",
+  advice: () => "The processor goes on",
   error: (message: string) => new Error(message),
 };
 
@@ -44,7 +44,9 @@ export class DeviceModel implements BatchModel {
   /** The model of that path, which has been opened on the processor before. Throws what onnxruntime says where it has no such device. */
   static async open(path: string, device: ModelDevice, options: DeviceModelOptions = {}): Promise<DeviceModel> {
     const file = import.meta.url.endsWith(".ts") ? "main.ts" : "model-device.js";
-    const calls = new ChildCalls<ModelCall>(new URL(`./${file}`, import.meta.url), WORDS, options);
+    // The self-check is made for float32, and by default NVIDIA's libraries round a product's operands to TF32.
+    const environment = { NVIDIA_TF32_OVERRIDE: "0", ...options.environment };
+    const calls = new ChildCalls<ModelCall>(new URL(`./${file}`, import.meta.url), WORDS, { ...options, environment });
     try {
       const { threads, cacheFolder } = options;
       await calls.call({ kind: "open", path, device, threads, cacheFolder });

@@ -1,13 +1,19 @@
 // The bench's own promises, not its numbers: every claim is listed, a wrong name is refused, turns alternate, medians are medians.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { median, takeTurns } from "../../../bench/median.ts";
 import { unavailable } from "../../../scripts/realVsCode.ts";
+import { STATE_VARIABLE } from "../../../src/jobs/stateFolder.ts";
 
 const bench = join(import.meta.dirname, "..", "..", "..", "bench", "run.ts");
-const run = (...args: string[]) => spawnSync(process.execPath, [bench, ...args], { encoding: "utf8" });
+const state = mkdtempSync(join(tmpdir(), "sae-bench-"));
+after(() => rmSync(state, { recursive: true, force: true }));
+const run = (...args: string[]) =>
+  spawnSync(process.execPath, [bench, ...args], { encoding: "utf8", env: { ...process.env, [STATE_VARIABLE]: state } });
 
 test("--list names every claim with its unit and goal", () => {
   const { stdout, status } = run("--list", "--json");
@@ -89,6 +95,9 @@ test("gpu-train-step and gpu-bagging-8 run anywhere: without a GPU they say so, 
     assert.match(JSON.stringify(measured["notes"]), /A software GPU at a tiny size/);
     if (name === "gpu-bagging-8") assert.equal(measured["dispatches_8"], measured["dispatches_1"]);
   }
+  // Products are tuned as for a run: the shape's is in the user's file.
+  const { products } = JSON.parse(readFileSync(join(state, "gpu-products.json"), "utf8")) as { products: object };
+  assert.match(Object.keys(products).join(), /d16 F64/);
   const { stderr, status, stdout } = run("gpu-bagging-8");
   // A machine with a GPU measures; ours have none.
   if (status === 0) return assert.match(stdout, /ratio/);

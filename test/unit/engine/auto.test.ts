@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AutoEngine } from "../../../src/engine/auto/autoEngine.ts";
-import { type Engine, EngineError, type StepReport } from "../../../src/engine/engine.ts";
+import {
+  type Encoded,
+  type Engine,
+  EngineError,
+  type MemberState,
+  type StepReport,
+} from "../../../src/engine/engine.ts";
 import { copyMemberState } from "../../../src/engine/memberState.ts";
 import { createReferenceEngine } from "../../../src/engine/reference/referenceEngine.ts";
 import { ensembleOf, randomSae, type Shape, setUp, stepInput } from "./randomCases.ts";
@@ -10,7 +16,11 @@ import { ensembleOf, randomSae, type Shape, setUp, stepInput } from "./randomCas
 const shape: Shape = { what: "", architecture: "topk", d: 12, F: 40, k: 3, rows: 16, members: 1, window: 2 };
 
 /** The reference engine under another name, with its steps and reports changed. */
-function standIn(name: string, change: (report: StepReport, step: number) => Promise<StepReport>): Engine {
+function standIn(
+  name: string,
+  change: (report: StepReport, step: number) => Promise<StepReport>,
+  changeState: (state: MemberState) => MemberState = (state) => state,
+): Engine {
   const engine = createReferenceEngine();
   return {
     ...engine,
@@ -19,7 +29,7 @@ function standIn(name: string, change: (report: StepReport, step: number) => Pro
       const trainer = await engine.createTrainer(...given);
       let step = 0;
       return {
-        state: () => trainer.state(),
+        state: async (member) => (await trainer.state(member)).map(changeState),
         close: () => trainer.close(),
         step: async (...batch) => {
           const reports = await trainer.step(...batch);
@@ -75,6 +85,75 @@ test("a GPU that computes something else is left at once, with a warning that sa
   assert.match(said.join(), /^warning: device cpu .*differ from the processor's by 1.0e-2/);
   const nan = standIn("webgpu", async (report) => ({ ...report, loss: Number.NaN }));
   assert.equal((await trained(standIn("cpu", asIs), nan)).name, "cpu");
+});
+
+for (const [what, change] of [
+  ["L0", (report) => ({ ...report, l0: report.l0 * 1.5 })],
+  ["number of dead latents", (report) => ({ ...report, n_dead: report.n_dead + 9 })],
+  ["explained variance", (report) => ({ ...report, explained_variance: report.explained_variance - 0.1 })],
+  ["gradient norm", (report) => ({ ...report, grad_norm: report.grad_norm * 0.9 })],
+  ["mse_loss", (report) => ({ ...report, losses: { ...report.losses, mse_loss: report.losses["mse_loss"]! * 1.1 } })],
+] as [string, (report: StepReport) => StepReport][]) {
+  test(`a GPU whose loss agrees and whose ${what} doesn't is left, and that is said`, async () => {
+    const wrong = standIn("webgpu", async (report) => change(report));
+    const { said, name } = await trained(standIn("cpu", slowly), wrong);
+    assert.equal(name, "cpu");
+    assert.match(
+      said.join(),
+      new RegExp(`^warning: device cpu .*differ from the processor's by .*\\(${what}; allowed`),
+    );
+  });
+}
+
+for (const [what, change] of [
+  ["second moments of W_enc", ({ exp_avg_sq }) => exp_avg_sq.W_enc.set(exp_avg_sq.W_enc.map((v) => 1.5 * v))],
+  ["step of W_dec", ({ weights }) => weights.W_dec.set(weights.W_dec.map((v) => 1.001 * v))],
+  ["steps since latents fired", (state) => state.n_forward_passes_since_fired.fill(3)],
+] as [string, (state: MemberState) => unknown][]) {
+  test(`a GPU whose reports agree and whose ${what} don't is left, and that is said`, async () => {
+    const wrong = standIn("webgpu", asIs, (state) => {
+      change(state);
+      return state;
+    });
+    const { said, name } = await trained(standIn("cpu", slowly), wrong);
+    assert.equal(name, "cpu");
+    assert.match(
+      said.join(),
+      new RegExp(`^warning: device cpu .*differ from the processor's by .*\\(${what}; allowed`),
+    );
+  });
+}
+
+test("a GPU whose reconstruction agrees and whose codes are another's is left, and that is said", async () => {
+  const said: string[] = [];
+  const engine = createReferenceEngine();
+  const encoding = async (change: (encoded: Encoded) => void): Promise<Encoded> => {
+    const wrong: Engine = {
+      ...engine,
+      name: "webgpu",
+      createEncoder: async (ensemble) => {
+        const encoder = await engine.createEncoder(ensemble);
+        return {
+          close: () => encoder.close(),
+          encode: async (...batch) => {
+            const encoded = await encoder.encode(...batch);
+            change(encoded);
+            return encoded;
+          },
+        };
+      },
+    };
+    const auto = new AutoEngine(engine, wrong, (level, message) => said.push(`${level}: ${message}`));
+    const encoder = await auto.createEncoder(ensembleOf("single", [randomSae({ architecture: "topk" }, 1)]));
+    const encoded = await encoder.encode(new Float32Array(14 * 5).fill(0.5), 5);
+    await encoder.close();
+    return encoded;
+  };
+  const { codes } = await encoding(({ codes }) => {
+    codes.indices[0]! -= 1;
+  });
+  assert.ok(codes.indices.length > 0);
+  assert.match(said.join(), /^warning: device .*differ from the processor's by .*\(codes; allowed 0.001\)/);
 });
 
 test("a GPU that fails in its first batches costs nothing but a warning", async () => {

@@ -59,7 +59,13 @@ export function encodingContract(engine: () => Engine, encodeTolerance: number):
   });
 }
 
-async function compareEncoding(engine: Engine, ensemble: Ensemble, tolerance: number, sizes = [29]): Promise<void> {
+/** Codes and reconstructions of batches of these sizes against their definition. */
+export async function compareEncoding(
+  engine: Engine,
+  ensemble: Ensemble,
+  tolerance: number,
+  sizes = [29],
+): Promise<void> {
   const encoder = await engine.createEncoder(ensemble);
   const d = ensemble.members[0]!.config.d_in;
   for (const rows of sizes) {

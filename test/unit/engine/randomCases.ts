@@ -186,6 +186,17 @@ export const randomShapes: Shape[] = [
     window: 2,
   },
   {
+    what: "batchtopk: less than one kept in the whole batch",
+    architecture: "batchtopk",
+    d: 12,
+    F: 40,
+    k: 0.1,
+    rows: 7,
+    members: 1,
+    window: 1,
+    steps: 4,
+  },
+  {
     what: "matryoshka as dictionary_learning: unit rows, its AuxK",
     architecture: "matryoshka_batchtopk",
     d: 12,

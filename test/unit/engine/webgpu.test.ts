@@ -17,6 +17,7 @@ import {
   type WebgpuEngineOptions,
   webgpuAdapters,
 } from "../../../src/engine/webgpu/webgpuEngine.ts";
+import type { SaeWeights } from "../../../src/sae/sae.ts";
 import { completeTrainingSaeConfig, trainingSaeSchema } from "../../../src/sae/trainingConfig.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../../src/training/checkpoint.ts";
 import { trainEnsemble } from "../../../src/training/trainEnsemble.ts";
@@ -201,6 +202,25 @@ describe("the webgpu engine on a software GPU", { skip: missing }, () => {
           await Promise.all([together, ...alone].map((trainer) => trainer.close()));
           if (own !== engine) await own.close();
         });
+      }
+    }
+  });
+
+  test("Adam's 1 − β is float64's, as torch's is: one step's moments are the reference's to float32's digits", async () => {
+    const shape: Shape = { what: "", architecture: "standard", d: 12, F: 40, k: 3, rows: 16, members: 1, window: 2 };
+    const { config, states, batch } = setUp(shape);
+    const found: SaeWeights[][] = [];
+    for (const own of [engine, createReferenceEngine()]) {
+      const trainer = await own.createTrainer(config, states.map(copyMemberState));
+      await trainer.step(batch(0), shape.rows, stepInput(0));
+      const [state] = await trainer.state();
+      found.push([state!.exp_avg!, state!.exp_avg_sq]);
+      await trainer.close();
+    }
+    for (const [at, moments] of found[1]!.entries()) {
+      for (const name of ["W_enc", "W_dec"] as const) {
+        const apart = relativeDistance(found[0]![at]![name]!, moments[name]!);
+        assert.ok(apart < 3e-6, `${name}, moments ${at + 1}: ${apart}`);
       }
     }
   });

@@ -52,6 +52,14 @@ describe("the plan of a batch", () => {
     assert.deepEqual(first(8, pre - 1), [1, 2]);
   });
 
+  test("is never the same twice", () => {
+    const plans = [...planBatch(needs(8, 8 * pre))].map(
+      ({ together, microBatches }) => `${together} ${microBatches.length}`,
+    );
+    assert.deepEqual(plans.slice(0, 5), ["8 1", "4 1", "3 1", "2 1", "1 1"]);
+    assert.equal(new Set(plans).size, plans.length, plans.join(", "));
+  });
+
   test("micro-batches cover every row once", () => {
     const plans = planBatch(needs(1, pre));
     for (let n = 0; n < 3; n++) plans.next();

@@ -35,14 +35,44 @@ test("disk, memory and time of a small experiment, summed by hand", async () => 
   );
   const size = await modelSize(experiment.paths.model);
   // Llama: queries and outputs 32², keys and values 32·16, an MLP of 72.
-  assert.deepEqual(size, { nLayers: 3, dModel: 32, dVocab: 431, perLayer: 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 72 });
-  const { disk, memory, harvestSeconds, trainSeconds } = estimate(experiment, size, 1);
+  const perLayer = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 72;
+  assert.deepEqual(size, { nLayers: 3, dModel: 32, dVocab: 431, perLayer, converted: 0 });
+  const { disk, cache, memory, harvestSeconds, trainSeconds } = estimate(experiment, size, 1);
   const sae = 2 * 32 * 48;
-  const codes = 8 * 1500 * 2 * 4;
-  assert.equal(disk, (4000 + 500) * 32 * 4 + 4 * (sae + 2 * sae + 3 * 2 * sae) + codes);
-  assert.equal(memory, 300 * 2 ** 20 + 4 * (2 * (2 * size.perLayer + 431 * 32) + 3 * 2 * sae));
+  // Largest while the second ensemble writes its third checkpoint, of two members with two moments each, beside the first.
+  assert.equal(disk, (4000 + 500) * 32 * 4 + 4 * (sae + 3 * 3 * 2 * sae));
+  assert.equal(cache, 0);
+  // The model up to layer 1, laid out and in its file's pages; both members three times with their moments; gradients; a batch of 128.
+  const capture = 2 * perLayer + 431 * 32;
+  assert.equal(memory, 300 * 2 ** 20 + 4 * (2 * capture + 3 * 3 * 2 * sae + sae + 128 * (6 * 32 + 5 * 16)));
   assert.ok(Math.abs(harvestSeconds - (1.3 * 2 * (4000 + 500 + 1500) * 2 * size.perLayer) / 1e9) < 1e-9);
   assert.ok(Math.abs(trainSeconds - (1.6 * 3 * sae * 6400) / 1e9) < 1e-9);
+});
+
+test("boosting, a long index and metrics through the model, summed by hand", async () => {
+  const folder = join(temporary, "through-model");
+  mkdirSync(folder);
+  const change = { activations: { dtype: "float16", tokens: 4000 }, index: { tokens: 100_000 } };
+  const experiment = readExperiment(
+    writeTinyExperiment(folder, { ...change, ensembles: { methods: ["boosting"], n_members: 3 } }),
+  );
+  const size = await modelSize(experiment.paths.model);
+  const { disk, memory } = estimate(experiment, size, 1);
+  const sae = 2 * 32 * 48;
+  assert.equal(disk, (4000 + 500) * 32 * 2 + 4 * 3 * sae + 16 * 100_000 * 3 * 4);
+  // Sessions to the hook and to the logits, the file's pages, three batches of logits, the ensemble here and in the engine.
+  const [capture, model] = [2 * size.perLayer + 431 * 32, 3 * size.perLayer + 2 * 431 * 32];
+  assert.equal(memory, 300 * 2 ** 20 + 4 * (capture + 2 * model + 3 * 4 * 32 * 431 + 2 * 3 * sae));
+});
+
+test("a GGUF model's copy in float32 is counted as the conversion writes it", async () => {
+  const path = golden("models", "gguf", "llama", "model.gguf");
+  const cacheFolder = join(temporary, "converted");
+  await (await openLanguageModel(path, { threads: 1, cacheFolder })).close();
+  const [file] = globSync("gguf/*.safetensors", { cwd: cacheFolder });
+  const { tensors } = await readSafetensors(join(cacheFolder, file!));
+  const written = [...tensors.values()].reduce((sum, { length }) => sum + length, 0);
+  assert.equal((await modelSize(path)).converted, written);
 });
 
 test("sizes are those of the opened model, for every family", async () => {

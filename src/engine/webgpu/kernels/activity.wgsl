@@ -6,9 +6,10 @@ fn positiveKey(s: f32) -> u32 {
   return select(0u, bitcast<u32>(s), s > 0.0);
 }
 
-// Order-preserving bits of any value.
+// Order-preserving bits of any value; −0 as 0, by its bits, since a compiler may take `s == 0 ? 0 : s` for s.
 fn signedKey(s: f32) -> u32 {
-  let bits = bitcast<u32>(select(s, 0.0, s == 0.0));
+  let own = bitcast<u32>(s);
+  let bits = select(own, 0u, own == 0x80000000u);
   return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
 }
 

@@ -3,8 +3,8 @@ fn adamStep(value: vec4f, m: vec4f, v: vec4f) -> vec4f {
   return value - numbers.lr * m / (sqrt(v) + numbers.eps);
 }
 fn firstMoment(before: vec4f, g: vec4f) -> vec4f {
-  return numbers.beta1 * before + (1.0 - numbers.beta1) * g;
+  return numbers.beta1 * before + numbers.rest1 * g;
 }
 fn secondMoment(before: vec4f, g: vec4f) -> vec4f {
-  return numbers.beta2 * before + (1.0 - numbers.beta2) * g * g;
+  return numbers.beta2 * before + numbers.rest2 * g * g;
 }

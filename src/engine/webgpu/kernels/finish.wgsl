@@ -14,8 +14,11 @@ fn auxFactor(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_inde
     for (var c = me; c < numbers.V; c += WIDTH) { sum += dot(bias[own.bias + HEADER + 5u * numbers.V + c], vec4f(1.0)); }
   }
   let variance = totalOf(sum, me) / f32(numbers.rows);
+  // Counted anew: the header's count is a whole number, which this kernel, for which the header is floats, might read as 0.
+  var silent = 0.0;
+  for (var i = me; i < numbers.F; i += WIDTH) { silent += f32(latents[own.latents + i].dead); }
+  let dead = totalOf(silent, me);
   if (me != 0u) { return; }
-  let dead = f32(bitcast<u32>(bias[own.bias + DEAD_COUNT / 4u][DEAD_COUNT % 4u]));
   var factor = numbers.auxCoefficient;
   if (AUX_POSITIVE) {
     // A residual without variance gives 0/0; dictionary_learning takes the loss as 0 there.

@@ -3,7 +3,8 @@
 @group(0) @binding(1) var<storage, read> pre: array<f32>;
 @group(0) @binding(2) var<storage, read> latents: array<Latent>;
 @group(0) @binding(3) var<storage, read_write> rowsKnown: array<Row>;
-@group(0) @binding(4) var<storage, read> bias: array<vec4f>;
+// Of the bias' buffer the header alone, whose counts and cut are whole numbers: read as floats they would be subnormal, which a GPU may take for 0.
+@group(0) @binding(4) var<storage, read> header: array<u32>;
 
 const BINS = 256u;
 const THREADS = WIDTH;
@@ -90,13 +91,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if (me == 0u) { chosen = rowsKnown[own.rows + t].limit; remaining = rowsKnown[own.rows + t].ties; }
     let share = workgroupUniformLoad(&chosen);
     let ties = workgroupUniformLoad(&remaining);
-    let cut = bitcast<u32>(bias[own.bias + CUT / 4u][CUT % 4u]);
-    var limit = select(0u, numbers.F, share == ties);
-    if (share > 0u && share < ties) { limit = selectLargest(own, row, false, share, me, 4u, cut).y; }
+    // Less than one in the whole batch: nothing is kept, and nothing is above the highest cut.
+    let cut = select(header[4u * own.bias + CUT], 0xffffffffu, numbers.keep == 0u);
+    var limit = select(0u, numbers.F, share == ties && numbers.keep > 0u);
+    if (numbers.keep > 0u && share > 0u && share < ties) { limit = selectLargest(own, row, false, share, me, 4u, cut).y; }
     if (me == 0u) { rowsKnown[own.rows + t].cut = cut; rowsKnown[own.rows + t].limit = limit; }
   }
   if (AUX) {
-    let dead = bitcast<u32>(bias[own.bias + DEAD_COUNT / 4u][DEAD_COUNT % 4u]);
+    let dead = header[4u * own.bias + DEAD_COUNT];
     if (dead > numbers.d / 2u) {
       let bounds = selectLargest(own, row, true, numbers.d / 2u, me, 0u, 0u);
       if (me == 0u) { rowsKnown[own.rows + t].auxCut = bounds.x; rowsKnown[own.rows + t].auxLimit = bounds.y; }

@@ -16,6 +16,8 @@ struct Numbers {
   isFirst: u32, isLast: u32,
   // Adam, bias corrections folded into lr and eps
   lr: f32, eps: f32, beta1: f32, beta2: f32,
+  // 1 − β, which float32's β doesn't give
+  rest1: f32, rest2: f32,
   // λ over the rows of the batch
   lambda: f32,
   lpNorm: f32, bandwidth: f32, maxNorm: f32, auxCoefficient: f32,
