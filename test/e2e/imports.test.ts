@@ -120,9 +120,12 @@ describe("SAEs of others in the editor", {
     await choose("Files or folders…");
     await answer(join(workspace, "stranger.safetensors"), "Import");
     await choose("TopK");
+    await asked("Active features a token");
     await inBothThemes("import-asks");
     await answer("16");
+    await asked("The hook that they were trained at");
     await answer(hook);
+    await asked("What to call the ensemble");
     await answer("stranger");
     await choose("Demo model");
     await choose("Demo text");
@@ -143,7 +146,7 @@ describe("SAEs of others in the editor", {
     await choose("SAEs of the Hugging Face hub…");
     await answer("someone/layers.2/layers.2 someone/another/another");
     // The first says its hook by its folder's name.
-    await input().getByText("What to call the ensemble").waitFor();
+    await asked("What to call the ensemble");
     assert.equal(await input().locator("input.input").inputValue(), "layers.2");
     await answer("found");
     await choose("Demo model");
@@ -164,6 +167,7 @@ describe("SAEs of others in the editor", {
     await empty.waitFor();
     await inBothThemes("ensembles-empty");
     await drop(empty, join(workspace, "theirs", "layers.2"));
+    await asked("What to call the ensemble");
     await answer("bag of one");
     await choose("Demo model");
     await choose("Demo text");
@@ -227,6 +231,11 @@ describe("SAEs of others in the editor", {
 
   async function choose(label: string): Promise<void> {
     await input().locator(".monaco-list-row", { hasText: label }).first().click();
+  }
+
+  /** One box follows the other: what is typed too early goes into the one before. */
+  async function asked(prompt: string): Promise<void> {
+    await input().getByText(prompt).waitFor();
   }
 
   /** Types into a box, and clicks the button of VS Code's own file dialog where there is one. */

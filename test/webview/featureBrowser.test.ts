@@ -221,6 +221,20 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.close();
   });
 
+  test("after a search f turns the flag of what the detail shows, not of the first row", async () => {
+    const { page, host } = await open();
+    await page.locator("#row-5").click();
+    await page.keyboard.press("f");
+    await page.locator('#row-5 .flag[aria-pressed="true"]').waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("nothing");
+    await page.getByText("Nothing matches among 100,000 features.").waitFor();
+    await page.locator("sae-feature-detail h2").click();
+    await page.keyboard.press("f");
+    while (host.flags.size > 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await page.close();
+  });
+
   test("a range of rows is flagged together", async () => {
     const { page, host } = await open();
     await page.keyboard.press("Shift+ArrowDown");

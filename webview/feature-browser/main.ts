@@ -348,8 +348,9 @@ class SaeFeatureBrowser extends LitElement {
     await this.#selecting;
     const features = [...this.selection];
     if (features.length === 0) return;
-    const flagged = !this.#pages.at(this.cursor)?.flagged;
-    await this.#annotate({ features, flagged });
+    // After a search the cursor is on its first row, and what is selected is still what the detail shows.
+    const row = [this.#pages.at(this.cursor), this.detail?.row].find((one) => one && this.selection.has(one.feature));
+    await this.#annotate({ features, flagged: !row?.flagged });
   }
 
   async #try(text: string): Promise<void> {

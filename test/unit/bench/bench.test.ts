@@ -56,6 +56,7 @@ test("--list names every claim with its unit and goal", () => {
       "generate",
       "activation",
       "browser-open",
+      "browser-open-panel",
       "browser-scroll",
       "vsix-size",
     ],
