@@ -84,6 +84,31 @@ export class Workbench {
     await this.#pick("Control+p", name, name);
   }
 
+  /**
+   * Chooses from a row's context menu until what it brings is there: VS Code takes no click on a menu that has only just
+   * opened, and a row that moves takes the menu with it.
+   */
+  async fromMenu(row: Locator, title: string, brings: Locator): Promise<void> {
+    const end = Date.now() + this.#patience;
+    while (Date.now() < end) {
+      try {
+        await row.click({ button: "right" });
+        const item = this.page.locator(".monaco-menu .action-item", { hasText: title });
+        await item.waitFor({ timeout: 4000 });
+        while (await item.isVisible()) {
+          await item.click({ timeout: 4000 });
+          await item.waitFor({ state: "hidden", timeout: 1000 }).catch(() => {});
+        }
+        await brings.first().waitFor({ timeout: 20_000 });
+        return;
+      } catch (error) {
+        if (!(error instanceof errors.TimeoutError)) throw error;
+        await this.page.keyboard.press("Escape");
+      }
+    }
+    throw new Error(`“${title}” in the menu never brought what it should`);
+  }
+
   async #pick(key: string, typed: string, title: string): Promise<void> {
     const { keyboard } = this.page;
     const end = Date.now() + this.#patience;
