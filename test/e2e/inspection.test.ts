@@ -385,6 +385,8 @@ describe("debugging a model in the editor", {
       );
     }
     await workbench.statusBarItem(/part 1 of 50 of the file/).waitFor();
+    // What was chosen in the comparison may fire nowhere here.
+    await workbench.command("SAE Ensembles: Tint by Strongest Feature");
     await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 8);
     await picture("inspect-part-light");
     await workbench.command("SAE Ensembles: Show Another Part of This File…");
