@@ -1,7 +1,7 @@
 // Shows the events of a run: one moving bar in a terminal, plain lines elsewhere, JSON lines for machines.
 import { SingleBar } from "cli-progress";
-import type { ProgressEvent, RunEvent, TrainEvent } from "../protocol/runEvents.ts";
-import { ProgressText, trainingNumbers } from "./progressText.ts";
+import type { ProgressEvent, RunEvent } from "../protocol/runEvents.ts";
+import { ProgressText } from "./progressText.ts";
 import { duration, integer, rate } from "./words.ts";
 
 export interface Display {
@@ -29,11 +29,11 @@ function counts({ done, total, unit }: ProgressEvent): string {
 
 /** One line a stage when it ends, and one every ten seconds before. */
 class PlainDisplay implements Display {
+  readonly #text = new ProgressText();
   #time = Date.now();
-  #train: TrainEvent | undefined;
 
   show(event: RunEvent): void {
-    if (event.type === "train") this.#train = event;
+    this.#text.take(event);
     if (event.type === "log" && event.level !== "error")
       console.error(`${event.level === "warning" ? "warning: " : ""}${event.message}`);
     if (event.type === "state" && event.state === "queued") console.error(`queued: ${event.reason}`);
@@ -44,7 +44,7 @@ class PlainDisplay implements Display {
       counts(event),
       event.rate === null ? "" : rate(event.rate, event.unit),
       event.done < event.total && event.eta !== null ? `${duration(event.eta)} left` : "",
-      trainingNumbers(this.#train?.stage === event.stage ? this.#train : undefined).join("  "),
+      this.#text.numbers.join("  "),
     ];
     console.error(`${event.stage}: ${parts.filter((part) => part !== "").join(", ")}`);
   }

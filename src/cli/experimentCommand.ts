@@ -40,11 +40,14 @@ export async function runExperiment(
   file: string,
   jobs: readonly JobKind[] | ((experiment: Experiment) => JobKind[]),
   options: ExperimentCommandOptions,
-): Promise<"done" | "stopped" | "started"> {
+): Promise<{ outcome: "done" | "stopped" | "started"; runFolder: string }> {
   const experiment = readExperiment(file, options);
+  const { runFolder } = experiment.paths;
   const kinds = typeof jobs === "function" ? jobs(experiment) : jobs;
-  if (!options.detach) return runInForeground(experiment, kinds, options);
-  return startDetached(experiment.paths.runFolder, runArguments(experiment, kinds), options);
+  const outcome = options.detach
+    ? await startDetached(runFolder, runArguments(experiment, kinds), options)
+    : await runInForeground(experiment, kinds, options);
+  return { outcome, runFolder };
 }
 
 /** Starts a process of its own for `commandArguments` and says how to watch it. */

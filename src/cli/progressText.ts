@@ -3,7 +3,7 @@ import type { ProgressEvent, RunEvent, TrainEvent, TrainMemberNumbers } from "..
 import { bar, duration, integer, metric, rate, share } from "./words.ts";
 
 /** "EV 0.712", "L0 16.0", "dead 2%", "loss 4.31": the members' means, the most telling first. */
-export function trainingNumbers(event: TrainEvent | undefined): string[] {
+function trainingNumbers(event: TrainEvent | undefined): string[] {
   if (!event) return [];
   const mean = (value: (member: TrainMemberNumbers) => number | null): number =>
     event.members.reduce((sum, member) => sum + (value(member) ?? Number.NaN), 0) / event.members.length;

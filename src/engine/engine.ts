@@ -1,5 +1,6 @@
 // The contract of an engine: where the arithmetic of SAEs runs. reference/ is the slow oracle; cpu/ is the fast one. Every engine passes test/unit/engine/contract.ts.
 import type { Ensemble } from "../sae/ensemble.ts";
+import { normalisesTokens } from "../sae/normalise.ts";
 import { notForEnsembles, type ParameterName, type SaeConfig, type SaeWeights } from "../sae/sae.ts";
 
 export interface Engine {
@@ -121,6 +122,15 @@ export interface Encoder {
   /** Encodes x [rows, d] with every member (boosting: along the residual chain). */
   encode(x: Float32Array, rows: number): Promise<Encoded>;
   close(): Promise<void>;
+}
+
+/** What an engine with kernels of its own asks first in createTrainer. */
+export function checkTrainable({ sae, aux_loss_coefficient }: TrainerConfig): void {
+  const { architecture, k, d_sae, normalize_activations } = sae;
+  if (architecture !== "topk" && architecture !== "batchtopk") return;
+  if (!(k! > 0 && k! <= d_sae)) throw new EngineError(`k is ${k}, and has to be in 1..d_sae (${d_sae})`);
+  if (aux_loss_coefficient !== 0 && normalisesTokens(normalize_activations))
+    throw new EngineError(`aux_loss_coefficient has to be 0 with normalize_activations "${normalize_activations}"`);
 }
 
 /** What every engine's createEncoder asks first. */

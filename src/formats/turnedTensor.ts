@@ -22,14 +22,7 @@ export interface TurningTask {
 }
 export type TurningAnswer =
   | { readonly turned: TurnedTensor }
-  | {
-      readonly problem: {
-        readonly file: string;
-        readonly where: string;
-        readonly found: string;
-        readonly expected: string;
-      };
-    };
+  | { readonly problem: ConstructorParameters<typeof InputError>[0] };
 
 /** A tensor [rows, columns] as float32, turned. Throws InputError where it can't be read. */
 export function turnedTensor(file: Safetensors, name: string): Promise<TurnedTensor> {

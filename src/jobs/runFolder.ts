@@ -6,13 +6,14 @@ import { dirname, join, resolve } from "node:path";
 import { MANIFEST_FILE } from "../data/activationManifest.ts";
 import { hubReferenceOf } from "../data/hub/reference.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import type { FileLock } from "../formats/fileLock.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
 import { EventLog } from "./eventLog.ts";
 import { type Experiment, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 import { contentState, modelStates } from "./fileStates.ts";
-import { acquireRunLock, type RunLock } from "./runLock.ts";
+import { acquireRunLock } from "./runLock.ts";
 import { type ExperimentRecord, type RunRecord, readExperimentRecord, readRunRecord } from "./runRecord.ts";
 import { versions } from "./versions.ts";
 
@@ -47,13 +48,13 @@ export class RunFolder {
   readonly folder: string;
   readonly paths: ReturnType<typeof runPaths>;
   readonly events: EventLog;
-  readonly #lock: RunLock;
+  readonly #lock: FileLock;
   /** Folders that were made for this run, the run's own last; empty where it was there before. */
   readonly #made: readonly string[];
   #record: RunRecord;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(folder: string, record: RunRecord, lock: RunLock, made: readonly string[]) {
+  private constructor(folder: string, record: RunRecord, lock: FileLock, made: readonly string[]) {
     this.folder = folder;
     this.paths = runPaths(folder);
     this.events = new EventLog(this.paths.events);

@@ -5,7 +5,7 @@ import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { vocabularyDoubt } from "../model/vocabulary.ts";
-import { type JobKind, jobKinds, type RunEvent } from "../protocol/runEvents.ts";
+import { type JobKind, jobKinds, type ProgressEvent, type RunEvent } from "../protocol/runEvents.ts";
 import { buildIndexes } from "./buildIndex.ts";
 import { checkConcepts, conceptsJob } from "./conceptsJob.ts";
 import { checkDebias, debiasJob } from "./debiasJob.ts";
@@ -222,14 +222,6 @@ function partsRead({ settings }: Experiment, kinds: readonly JobKind[]): Set<Tex
   ]);
 }
 
-function progressOf(event: {
-  stage: string;
-  done: number;
-  total: number;
-  unit: string;
-  rate: number | null;
-  eta: number | null;
-}) {
-  const { stage, done, total, unit, rate, eta } = event;
+function progressOf({ stage, done, total, unit, rate, eta }: ProgressEvent) {
   return { stage, done, total, unit, rate, eta };
 }

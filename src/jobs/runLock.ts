@@ -1,33 +1,20 @@
-// The lock of a run folder: one process at a time works on it. The operating system holds it (a SQLite file lock), so the lock of a dead process is gone with it; there are no stale locks to guess about.
+// The lock of a run folder: one process at a time works on it.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { acquireFileLock, type FileLock, SQLITE_BUSY } from "../formats/fileLock.ts";
 
-/** SQLite's result code for a lock that someone else has. */
-const SQLITE_BUSY = 5;
-
-export interface RunLock {
-  release(): void;
-}
+const lockFile = (folder: string): string => join(folder, "run.lock");
 
 /** Takes the lock of an existing folder, or null where another process (or another part of this one) has it. */
-export function acquireRunLock(folder: string): RunLock | null {
+export function acquireRunLock(folder: string): FileLock | null {
   // A watcher that looks (`isRunLocked`) holds it for an instant: wait that out.
-  const database = new DatabaseSync(join(folder, "run.lock"), { timeout: 1000 });
-  try {
-    // Nothing is ever written, so no journal need lie about.
-    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
-  } catch (error) {
-    database.close();
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return null;
-    throw error;
-  }
-  return { release: () => database.close() };
+  return acquireFileLock(lockFile(folder), 1000);
 }
 
 /** Whether a process is at work on the folder right now. */
 export function isRunLocked(folder: string): boolean {
-  const file = join(folder, "run.lock");
+  const file = lockFile(folder);
   if (!existsSync(file)) return false;
   const database = new DatabaseSync(file, { timeout: 0 });
   try {

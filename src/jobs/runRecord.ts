@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
-import { jobKinds, type RunState } from "../protocol/runEvents.ts";
+import { jobKinds, progress, type RunState, runStates } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
 import { experimentSchema } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
@@ -14,7 +14,7 @@ const jobKind = z.enum(jobKinds);
 const runRecordSchema = z.object({
   format_version: z.literal(1),
   name: z.string(),
-  state: z.enum(["queued", "running", "stopped", "failed", "done"]),
+  state: z.enum(runStates),
   /** Why it stopped or failed. */
   reason: z.string().nullable(),
   /** What was asked for, in order. */
@@ -30,16 +30,7 @@ const runRecordSchema = z.object({
   ended: milliseconds.nullable(),
   /** While it is queued: runs before it on its device. */
   ahead: z.int().nullable().default(null),
-  progress: z
-    .object({
-      stage: z.string(),
-      done: z.number(),
-      total: z.number(),
-      unit: z.string(),
-      rate: z.number().nullable(),
-      eta: z.number().nullable(),
-    })
-    .nullable(),
+  progress: progress.nullable(),
   /** Stages that are over: which settings they were done with, and when. */
   stages: z.record(z.string(), z.object({ fingerprint: z.string(), finished: milliseconds })),
 });

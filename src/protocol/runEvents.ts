@@ -7,9 +7,8 @@ export type JobKind = (typeof jobKinds)[number];
 export const runStates = ["queued", "running", "stopped", "failed", "done"] as const;
 export type RunState = (typeof runStates)[number];
 
-/** Progress of one stage of a job. */
-const progressEvent = z.object({
-  type: z.literal("progress"),
+/** How far one stage of a job is. */
+export const progress = z.object({
   /** What is going on, for people: "harvest", "train bagging", … */
   stage: z.string(),
   done: z.number(),
@@ -21,6 +20,7 @@ const progressEvent = z.object({
   /** Seconds left; null while unknown. */
   eta: z.number().nullable(),
 });
+const progressEvent = progress.extend({ type: z.literal("progress") });
 export type ProgressEvent = z.infer<typeof progressEvent>;
 
 /** A number of a training: null where it was no number any more, which JSON can't say otherwise. */

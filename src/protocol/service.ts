@@ -8,17 +8,8 @@ import { generated, inspectionRequests } from "./inspection.ts";
 import { probingProgress, savedFile } from "./labelledData.ts";
 import { reportTable } from "./reportTable.ts";
 import type { Contract } from "./rpc.ts";
-import { jobKinds, runEvent } from "./runEvents.ts";
+import { jobKinds, progress, runEvent, runStates } from "./runEvents.ts";
 import { tensorFile, tensorStatistics } from "./tensorFile.ts";
-
-const progress = z.object({
-  stage: z.string(),
-  done: z.number(),
-  total: z.number(),
-  unit: z.string(),
-  rate: z.number().nullable(),
-  eta: z.number().nullable(),
-});
 
 /** What a person said of SAEs whose files don't: how a bare state dict selects. */
 const saidOfSaes = z.object({
@@ -32,7 +23,7 @@ export const runEntry = z.object({
   folder: z.string(),
   name: z.string(),
   /** "damaged": the folder can't be read; `reason` says why. */
-  state: z.enum(["queued", "running", "stopped", "failed", "done", "damaged"]),
+  state: z.enum([...runStates, "damaged"]),
   reason: z.string().nullable(),
   experiment: z.string().nullable(),
   started: z.number().nullable(),

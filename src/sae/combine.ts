@@ -17,15 +17,19 @@ export function normalisingMember({ members }: Ensemble): { member: number; how:
   return member < 0 ? null : { member, how: members[member]!.config.normalize_activations };
 }
 
+/** Throws RangeError where a member normalises each token. */
+export function requireOneDecoder(ensemble: Ensemble): void {
+  const normalising = normalisingMember(ensemble);
+  if (normalising)
+    throw new RangeError(`member ${normalising.member} normalises each token (${normalising.how}): no one decoder`);
+}
+
 /**
  * x̂ = codes · W_dec + b_dec, with codes that carry α_j.
  * Throws RangeError where a member normalises each token (normalisingMember).
  */
 export function combinedDecoder(ensemble: Ensemble): CombinedDecoder {
-  const normalising = normalisingMember(ensemble);
-  if (normalising) {
-    throw new RangeError(`member ${normalising.member} normalises each token (${normalising.how}): no one decoder`);
-  }
+  requireOneDecoder(ensemble);
   const d = ensemble.members[0]!.config.d_in;
   const b_dec = new Float64Array(d);
   ensemble.members.forEach(({ weights }, member) => {

@@ -1,6 +1,7 @@
 // An ensemble as one SAE with the features of all its members, where that is exact; and the reason where it is not.
 import { type Ensemble, ensembleWidth } from "./ensemble.ts";
 import { inferenceSae } from "./fold.ts";
+import { normalisesTokens } from "./normalise.ts";
 import type { Sae, SaeConfig, SaeWeights } from "./sae.ts";
 
 /** Why an ensemble has no flat form, or null where it has one. */
@@ -11,9 +12,8 @@ export function whyNotFlat({ method, members }: Ensemble): string | null {
   for (const { config } of members) {
     if (config.architecture === "topk")
       return "topk selects within each member, and one SAE would select among all features";
-    if (config.normalize_activations === "layer_norm" || config.normalize_activations === "constant_norm_rescale") {
+    if (normalisesTokens(config.normalize_activations))
       return `its members normalise each token (${config.normalize_activations}), which undoes itself member by member`;
-    }
   }
   const gated = members.filter(({ config }) => config.architecture === "gated").length;
   if (gated > 0 && gated < members.length) return "some of its members are gated and some are not";

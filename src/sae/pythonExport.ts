@@ -1,6 +1,7 @@
 // An ensemble as a folder that Python uses as one SAE: the ensemble's own files, and a short module with SAEBench's contract (encode, decode, forward, W_enc, W_dec, b_enc, b_dec, cfg, dtype, device) that reads them.
 import { join } from "node:path";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { requireOneDecoder } from "./combine.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { saveEnsemble } from "./ensembleFolder.ts";
 
@@ -8,12 +9,7 @@ export const PYTHON_FILE = "ensemble_sae.py";
 
 /** Writes the folder. Throws RangeError where a member normalises each token: then the ensemble has no one decoder. */
 export async function savePythonEnsemble(folder: string, ensemble: Ensemble): Promise<void> {
-  for (const [j, { config }] of ensemble.members.entries()) {
-    const how = config.normalize_activations;
-    if (how === "layer_norm" || how === "constant_norm_rescale") {
-      throw new RangeError(`member ${j} normalises each token (${how}): no one decoder`);
-    }
-  }
+  requireOneDecoder(ensemble);
   await saveEnsemble(folder, ensemble);
   await writeFileAtomic(join(folder, PYTHON_FILE), MODULE);
 }

@@ -1,7 +1,6 @@
 // `evaluate`: the metrics of every trained ensemble, as a table and as files.
 import type { Command } from "commander";
 import { readReportTable } from "../../jobs/evaluate.ts";
-import { readExperiment } from "../../jobs/experiment.ts";
 import { type ExperimentCommandOptions, experimentCommand, runExperiment } from "../experimentCommand.ts";
 import { shortPath } from "../foreground.ts";
 
@@ -12,9 +11,8 @@ export function evaluateCommand(): Command {
       "Computes every metric over held-out text for each trained ensemble, prints them side by side and writes report.json, report.csv and report.md.",
     )
     .action(async (file: string, options: ExperimentCommandOptions) => {
-      const outcome = await runExperiment(file, ["evaluate"], options);
+      const { outcome, runFolder } = await runExperiment(file, ["evaluate"], options);
       if (outcome !== "done" || options.json) return;
-      const { runFolder } = readExperiment(file, options).paths;
       console.log(`\n${readReportTable(runFolder)}`);
       console.log(`\nreport.json, report.csv and report.md are in ${shortPath(runFolder)}`);
     });

@@ -4,7 +4,6 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import { indexedEnsembles } from "../../jobs/buildIndex.ts";
 import { readReportTable } from "../../jobs/evaluate.ts";
-import { readExperiment } from "../../jobs/experiment.ts";
 import { runPaths } from "../../jobs/runFolder.ts";
 import { allJobs, jobsOf } from "../../jobs/runJobs.ts";
 import type { JobKind } from "../../protocol/runEvents.ts";
@@ -21,9 +20,8 @@ export function runCommand(): Command {
       new Option("--jobs <list>", `only these, e.g. harvest,train (of ${allJobs.join(", ")})`).argParser(parseJobs),
     )
     .action(async (file: string, options: ExperimentCommandOptions & { jobs?: JobKind[] }) => {
-      const outcome = await runExperiment(file, options.jobs ?? jobsOf, options);
+      const { outcome, runFolder } = await runExperiment(file, options.jobs ?? jobsOf, options);
       if (outcome !== "done" || options.json) return;
-      const { runFolder } = readExperiment(file, options).paths;
       const { report } = runPaths(runFolder);
       if (existsSync(report("json"))) console.log(`\n${readReportTable(runFolder)}`);
       console.log(`\nEverything is in ${shortPath(runFolder)}`);

@@ -4,9 +4,9 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Ensemble } from "../../sae/ensemble.ts";
-import { normalisesTokens } from "../../sae/normalise.ts";
 import {
   checkEncodable,
+  checkTrainable,
   type Encoder,
   type Engine,
   EngineError,
@@ -65,12 +65,7 @@ export class CpuEngine implements Engine {
   }
 
   async createTrainer(config: TrainerConfig, members: MemberState[], frozen?: Ensemble): Promise<Trainer> {
-    const { architecture, k, d_sae, normalize_activations } = config.sae;
-    const family = architecture === "topk" || architecture === "batchtopk";
-    if (family && !(k! > 0 && k! <= d_sae)) throw new EngineError(`k is ${k}, and has to be in 1..d_sae (${d_sae})`);
-    if (family && config.aux_loss_coefficient !== 0 && normalisesTokens(normalize_activations)) {
-      throw new EngineError(`aux_loss_coefficient has to be 0 with normalize_activations "${normalize_activations}"`);
-    }
+    checkTrainable(config);
     const memories = this.#memories(
       members.map(() => config.sae),
       config,

@@ -1,8 +1,8 @@
 // Finds the quickest way to compute the matrix product on an adapter and for a shape by trying what the adapter offers, and remembers it in a file.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
+import { acquireFileLock } from "../../formats/fileLock.ts";
 import type { Gpu } from "./gpu.ts";
 import { type Layouts, plainLayout } from "./layouts.ts";
 import { measureProduct, type ProductShape } from "./productRate.ts";
@@ -96,17 +96,16 @@ export async function quickest(
 /** Other processes wait meanwhile, so none loses what another has found. */
 function change(file: string, how: (content: File) => void): void {
   mkdirSync(dirname(file), { recursive: true });
-  // A lock of the operating system, which a process that dies gives back.
-  const lock = new DatabaseSync(`${file}.lock`, { timeout: 10_000 });
+  const lock = acquireFileLock(`${file}.lock`, 10_000);
+  if (!lock) throw new Error(`${file}: another process has had its lock for ten seconds`);
   try {
-    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     const content = read(file);
     how(content);
     const next = `${file}.${process.pid}.tmp`;
     writeFileSync(next, `${JSON.stringify(content, null, 1)}\n`);
     renameSync(next, file);
   } finally {
-    lock.close();
+    lock.release();
   }
 }
 

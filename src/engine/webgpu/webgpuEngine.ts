@@ -1,9 +1,9 @@
 // The WebGPU engine: SAEs on any vendor's GPU by Dawn, in a process of its own.
 import type { Ensemble } from "../../sae/ensemble.ts";
-import { normalisesTokens } from "../../sae/normalise.ts";
 import { withCurrentMoments } from "../currentMoments.ts";
 import {
   checkEncodable,
+  checkTrainable,
   type Encoded,
   type Encoder,
   type Engine,
@@ -75,7 +75,7 @@ export class WebgpuEngine implements Engine {
   }
 
   async createTrainer(config: TrainerConfig, members: MemberState[], frozen?: Ensemble): Promise<Trainer> {
-    checkConfig(config);
+    checkTrainable(config);
     const trainer = await this.#device.call<number>({
       kind: "trainer",
       config,
@@ -174,16 +174,6 @@ class WebgpuEncoder implements Encoder {
 
   async close(): Promise<void> {
     await this.#device.call({ kind: "close", object: this.#id }).catch(() => {});
-  }
-}
-
-function checkConfig({ sae, aux_loss_coefficient }: TrainerConfig): void {
-  const { architecture, k, d_sae, normalize_activations } = sae;
-  const family = architecture === "topk" || architecture === "batchtopk";
-  if (!family) return;
-  if (!(k! > 0 && k! <= d_sae)) throw new EngineError(`k is ${k}, and has to be in 1..d_sae (${d_sae})`);
-  if (aux_loss_coefficient !== 0 && normalisesTokens(normalize_activations)) {
-    throw new EngineError(`aux_loss_coefficient has to be 0 with normalize_activations "${normalize_activations}"`);
   }
 }
 
