@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a command with Mesa's lavapipe as its GPU: computed on the processor, but with float16, subgroups of eight and matrix units, which SwiftShader lacks.
 # Debian's unstable lies in a folder of its own (about 900 MB, made once) and is entered by chroot, so it needs root and debootstrap:
-#   sudo scripts/lavapipe.sh /var/tmp/lavapipe node --test test/unit/engine/webgpu.test.ts test/unit/engine/webgpuProducts.test.ts
+#   sudo scripts/lavapipe.sh FOLDER node --test test/unit/engine/webgpu.test.ts test/unit/engine/webgpuProducts.test.ts
 set -eu
 root=$1
 shift

@@ -89,45 +89,48 @@ export class Workbench {
    * opened, and a row that moves takes the menu with it.
    */
   async fromMenu(row: Locator, title: string, brings: Locator): Promise<void> {
-    const end = Date.now() + this.#patience;
+    await this.insist(`“${title}” in the menu never brought what it should`, async () => {
+      await row.click({ button: "right" });
+      const item = this.page.locator(".monaco-menu .action-item", { hasText: title });
+      await item.waitFor({ timeout: 4000 });
+      while (await item.isVisible()) {
+        await item.click({ timeout: 4000 });
+        await item.waitFor({ state: "hidden", timeout: 1000 }).catch(() => {});
+      }
+      await brings.first().waitFor({ timeout: 20_000 });
+    });
+  }
+
+  /** Attempts again and again, until no wait of the attempt is in vain. What one that failed left open is closed. */
+  async insist(failure: string, attempt: () => Promise<void>, patience = this.#patience): Promise<void> {
+    const end = Date.now() + patience;
     while (Date.now() < end) {
       try {
-        await row.click({ button: "right" });
-        const item = this.page.locator(".monaco-menu .action-item", { hasText: title });
-        await item.waitFor({ timeout: 4000 });
-        while (await item.isVisible()) {
-          await item.click({ timeout: 4000 });
-          await item.waitFor({ state: "hidden", timeout: 1000 }).catch(() => {});
-        }
-        await brings.first().waitFor({ timeout: 20_000 });
-        return;
+        return await attempt();
       } catch (error) {
         if (!(error instanceof errors.TimeoutError)) throw error;
         await this.page.keyboard.press("Escape");
       }
     }
-    throw new Error(`“${title}” in the menu never brought what it should`);
+    throw new Error(failure);
+  }
+
+  /** Waits for what no page shows. */
+  async until(what: string, there: () => boolean | Promise<boolean>, patience = this.#patience): Promise<void> {
+    for (const end = Date.now() + patience; !(await there()); await this.page.waitForTimeout(100))
+      if (Date.now() > end) throw new errors.TimeoutError(`never: ${what}`);
   }
 
   async #pick(key: string, typed: string, title: string): Promise<void> {
-    const { keyboard } = this.page;
-    const end = Date.now() + this.#patience;
     const input = this.page.locator(".quick-input-widget input.input");
     const found = this.page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
     const within = { timeout: 4000 };
-    while (Date.now() < end) {
-      try {
-        await keyboard.press(key);
-        await input.fill(typed, within);
-        await found.click(within);
-        return;
-      } catch (error) {
-        // Closed by an editor that took the focus late, or opened before its list had the title.
-        if (!(error instanceof errors.TimeoutError)) throw error;
-        await keyboard.press("Escape");
-      }
-    }
-    throw new Error(`the palette never listed “${title}”`);
+    // Closed by an editor that took the focus late, or opened before its list had the title.
+    await this.insist(`the palette never listed “${title}”`, async () => {
+      await this.page.keyboard.press(key);
+      await input.fill(typed, within);
+      await found.click(within);
+    });
   }
 
   /** The inner frame of the webview that holds an element; the newest, since one that was closed is there a little longer. */

@@ -57,11 +57,6 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
     await workbench.command("SAE Ensembles: Run Experiment");
   }
 
-  async function until(what: string, there: () => boolean): Promise<void> {
-    for (const end = Date.now() + 2 * minutes; !there(); await page.waitForTimeout(100))
-      assert.ok(Date.now() < end, `never: ${what}`);
-  }
-
   const downloaded = (name: string) => asked(name).some(({ path }) => path.endsWith("/model.safetensors"));
 
   before(async () => {
@@ -96,9 +91,13 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
 
   test("is refused without a token, and the run says what to do", async () => {
     await run("first");
-    await until("the hub is asked", () => asked("first").length > 0);
+    await workbench.until("the hub is asked", () => asked("first").length > 0, 2 * minutes);
     assert.deepEqual(new Set(asked("first").map((request) => request.token)), new Set([undefined]));
-    await until("the run says why", () => record("first").includes("a gated repository and no token"));
+    await workbench.until(
+      "the run says why",
+      () => record("first").includes("a gated repository and no token"),
+      2 * minutes,
+    );
     assert.equal(downloaded("first"), false);
   });
 
@@ -114,14 +113,14 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
     await input.waitFor({ state: "hidden" });
     hub.requests.length = 0;
     await run("first");
-    await until("the weights are asked for", () => downloaded("first"));
+    await workbench.until("the weights are asked for", () => downloaded("first"), 2 * minutes);
     assert.deepEqual(new Set(asked("first").map((request) => request.token)), new Set([`Bearer ${token}`]));
   });
 
   test("is remembered by the window that is opened next, and stands in no file of the workspace", async () => {
     await workbench.reload();
     await run("second");
-    await until("the weights are asked for", () => downloaded("second"));
+    await workbench.until("the weights are asked for", () => downloaded("second"), 2 * minutes);
     assert.deepEqual(new Set(asked("second").map((request) => request.token)), new Set([`Bearer ${token}`]));
     const found = readdirSync(workspace, { recursive: true, withFileTypes: true }).filter(
       (entry) => entry.isFile() && readFileSync(join(entry.parentPath, entry.name)).includes(token),

@@ -216,19 +216,18 @@ describe("debugging a model in the editor", {
     await workbench.command("SAE Ensembles: Tint by Strongest Feature");
     const rows = pane();
     // The list is made anew when an answer comes, and a row's buttons with it: what was not taken is done again.
-    const act = async (place: number, button: string, done: () => Promise<boolean>) => {
-      for (let tries = 0; !(await done()); tries++) {
-        if (tries === 20) await picture(`features-here-stuck-${button}`);
-        assert.ok(tries < 20, `${button} was never taken`);
-        const row = rows.locator(".monaco-list-row").nth(place);
-        await row.hover();
-        await row
-          .locator(`.action-label[aria-label^="${button}"]`)
-          .click({ timeout: 2000 })
-          .catch(() => {});
-        for (let looks = 0; looks < 20 && !(await done()); looks++) await page.waitForTimeout(100);
-      }
-    };
+    const act = (place: number, button: string, done: () => Promise<boolean>) =>
+      workbench.insist(
+        `${button} was never taken`,
+        async () => {
+          if (await done()) return;
+          const row = rows.locator(".monaco-list-row").nth(place);
+          await row.hover();
+          await row.locator(`.action-label[aria-label^="${button}"]`).click({ timeout: 2000 });
+          await workbench.until(`${button} has done it`, done, 2000);
+        },
+        80_000,
+      );
     const flags = () => globSync("runs/tiny/ensembles/*/annotations.json", { cwd: workspace });
     await act(0, "Flag", async () => flags().length > 0);
     const [file] = flags();

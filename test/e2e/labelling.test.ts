@@ -148,7 +148,7 @@ describe("labels by a stand-in for the editor's language model", {
     await answer("Send");
     const toast = page.locator(".notification-toast", { hasText: "Labels by Rules" });
     await toast.waitFor();
-    while (questions().length === before) await page.waitForTimeout(50);
+    await workbench.until("a question is asked", () => questions().length > before);
     await toast.getByRole("button", { name: "Cancel" }).click();
     await toast.waitFor({ state: "detached" });
     assert.equal(stored()[name], undefined);

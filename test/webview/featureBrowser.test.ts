@@ -418,7 +418,8 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.close();
   });
 
-  test("a damaged index says so, can be built anew, and opens when it has been", async () => {
+  /** A page whose host fails until it is mended. */
+  async function openDamaged(error: Error) {
     const host = new StandInHost();
     let damaged = true;
     const { ready } = host.handlers;
@@ -428,14 +429,24 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
         answer(connection, featureBrowserHost, {
           ...host.handlers,
           ready: (params, signal) => {
-            if (damaged) throw new Error("index.sqlite: found damage, expected an undamaged index; build it again");
+            if (damaged) throw error;
             return ready(params, signal);
           },
         }),
     });
+    const mend = (): void => {
+      damaged = false;
+    };
+    return { page, host, mend };
+  }
+
+  test("a damaged index says so, can be built anew, and opens when it has been", async () => {
+    const { page, host, mend } = await openDamaged(
+      new Error("index.sqlite: found damage, expected an undamaged index; build it again"),
+    );
     assert.match(await page.getByRole("alert").innerText(), /build it again/);
     await page.getByRole("button", { name: "Build Feature Index" }).click();
-    damaged = false;
+    mend();
     await page.getByRole("button", { name: "Try Again" }).click();
     await page.locator(".row").nth(5).waitFor();
     assert.deepEqual(host.opened, ["buildIndex"]);
@@ -443,23 +454,12 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
   });
 
   test("damaged flags and labels say so, and no index is offered that would not mend them", async () => {
-    const host = new StandInHost();
-    let damaged = true;
-    const { ready } = host.handlers;
-    const page = await openWebview(browser, {
-      ...view,
-      connect: (connection) =>
-        answer(connection, featureBrowserHost, {
-          ...host.handlers,
-          ready: (params, signal) => {
-            if (damaged) throw new ResponseError(ANNOTATIONS_DAMAGED, "annotations.json: found <<<<<<<, expected JSON");
-            return ready(params, signal);
-          },
-        }),
-    });
+    const { page, mend } = await openDamaged(
+      new ResponseError(ANNOTATIONS_DAMAGED, "annotations.json: found <<<<<<<, expected JSON"),
+    );
     assert.match(await page.getByRole("alert").innerText(), /annotations\.json: found <<<<<<</);
     assert.equal(await page.getByRole("button", { name: "Build Feature Index" }).count(), 0);
-    damaged = false;
+    mend();
     await page.getByRole("button", { name: "Try Again" }).click();
     await page.locator(".row").nth(5).waitFor();
     await page.close();
