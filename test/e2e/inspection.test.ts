@@ -368,6 +368,25 @@ describe("debugging a model in the editor", {
     await workbench.command("View: Close All Editors");
   });
 
+  test("a file that no editor shows for its size: from the Explorer its first part is inspected, by cell", async () => {
+    const row = JSON.stringify({ id: 7, text: "She was a nurse, and he was a doctor." });
+    writeFileSync(join(workspace, "large.jsonl"), `${row}\n`.repeat(100e6 / (row.length + 1)));
+    await workbench.command("View: Show Explorer");
+    const file = page.locator(".explorer-folders-view .monaco-list-row", { hasText: "large.jsonl" });
+    await workbench.fromMenu(file, "Inspect Text", page.locator(".tab", { hasText: "large (part 1 of 50).jsonl" }));
+    await workbench.statusBarItem(/part 1 of 50 of the file/).waitFor();
+    // What was chosen in the comparison may fire nowhere here.
+    await workbench.command("SAE Ensembles: Tint by Strongest Feature");
+    await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 8);
+    await picture("inspect-part-light");
+    await workbench.command("SAE Ensembles: Show Another Part of This File…");
+    await page.locator(".quick-input-widget", { hasText: "Part 1 of 50 is shown" }).waitFor();
+    await page.keyboard.press("Enter");
+    await workbench.statusBarItem(/part 2 of 50 of the file/).waitFor();
+    await workbench.command("View: Close All Editors");
+    rmSync(join(workspace, "large.jsonl"));
+  });
+
   test("a notebook without a cell in use: it says to enter one; the button on a cell inspects it", async () => {
     await workbench.openFile("cells.ipynb");
     await page.locator(".notebookOverlay .cell-list-container").waitFor();

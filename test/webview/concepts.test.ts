@@ -6,7 +6,7 @@ import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
 import { type ConceptsChoice, type ConceptsResult, conceptsHost, conceptsView } from "../../src/protocol/concepts.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
-import { inEveryTheme, openWebview, screenshot } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview, screenshot } from "./webviewPage.ts";
 
 const choice: ConceptsChoice = {
   trainFile: "/data/bios-train.jsonl.gz",
@@ -126,8 +126,7 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
     await page.getByText("Left out for too few texts: poet.").waitFor();
     assert.equal(await page.locator("sae-token i").count(), 0);
     await row.getByRole("button").nth(3).click();
-    while (asked.browsed === undefined) await page.evaluate(() => new Promise(requestAnimationFrame));
-    assert.equal(asked.browsed, 13);
+    await eventually(() => assert.equal(asked.browsed, 13));
     await page.getByRole("button", { name: "Save Report" }).click();
     await page.getByText("Report saved: runs/demo/reports/bagging/concepts.md").waitFor();
     await page.close();

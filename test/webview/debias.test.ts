@@ -15,7 +15,7 @@ import {
 } from "../../src/protocol/debias.ts";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
-import { inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
 
 const choice: DebiasChoice = {
   trainFile: "/data/bios-train.jsonl.gz",
@@ -377,7 +377,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await verdict(page).getByText("1 flagged: worst group 10.6% → 27.5%").waitFor();
     await page.getByRole("button", { name: "Flag 2/20" }).click();
     await verdict(page).getByText("2 flagged: worst group 10.6% → 41.0%").waitFor();
-    assert.deepEqual([...host.flags], [0, 2]);
+    await eventually(() => assert.deepEqual([...host.flags], [0, 2]));
     const row = page.getByRole("row", { name: /2 features flagged, removed/ });
     assert.match(await row.innerText(), /▲ 13\.5/);
     await page.getByRole("button", { name: "Retrain", exact: true }).click();
@@ -406,8 +406,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     assert.equal(await page.locator(".contexts .sequence").count(), 6);
     assert.equal(await page.locator("sae-token b").count(), 0);
     await page.getByRole("button", { name: "Open in the feature browser" }).click();
-    while (host.browsed < 0) await page.evaluate(() => new Promise(requestAnimationFrame));
-    assert.equal(host.browsed, 3);
+    await eventually(() => assert.equal(host.browsed, 3));
     await page.close();
   });
 
@@ -419,7 +418,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await page.getByText("480 of 1,680 texts · 12 s left").waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.locator("sae-long-work").waitFor({ state: "detached" });
-    while (!host.cancelled) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await eventually(() => assert.equal(host.cancelled, true));
     assert.equal(await page.getByRole("alert").count(), 0);
     host.refusal = "bios.csv: too few texts for training: nurse · male 4";
     await page.getByRole("button", { name: "Show the Bias" }).click();

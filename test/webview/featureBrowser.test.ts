@@ -13,7 +13,7 @@ import {
   type ListQuery,
 } from "../../src/protocol/featureBrowser.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
-import { inEveryTheme, openWebview } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview } from "./webviewPage.ts";
 
 const width = 100_000;
 const words = [
@@ -213,11 +213,9 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     assert.equal(await cursor(page), "1/0");
     await page.keyboard.press("f");
     await page.locator('.row.cursor .flag[aria-pressed="true"]').waitFor();
-    assert.deepEqual([...host.flags], [1]);
+    await eventually(() => assert.deepEqual([...host.flags], [1]));
     await page.keyboard.press("Control+z");
-    await assert.doesNotReject(async () => {
-      while (host.undone === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
-    });
+    await eventually(() => assert.equal(host.undone, 1));
     await page.close();
   });
 
@@ -231,7 +229,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.getByText("Nothing matches among 100,000 features.").waitFor();
     await page.locator("sae-feature-detail h2").click();
     await page.keyboard.press("f");
-    while (host.flags.size > 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await eventually(() => assert.equal(host.flags.size, 0));
     await page.close();
   });
 
@@ -241,7 +239,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.keyboard.press("Shift+ArrowDown");
     await page.keyboard.press("f");
     await page.locator('.flag[aria-pressed="true"]').nth(2).waitFor();
-    assert.deepEqual([...host.flags].sort(), [0, 1, 2]);
+    await eventually(() => assert.deepEqual([...host.flags].sort(), [0, 1, 2]));
     await page.close();
   });
 
@@ -254,7 +252,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.locator("#row-755:not(.waiting)").click({ modifiers: ["Shift"] });
     await page.keyboard.press("f");
     await page.locator('#row-755 .flag[aria-pressed="true"]').waitFor();
-    assert.equal(host.flags.size, 756);
+    await eventually(() => assert.equal(host.flags.size, 756));
     await page.close();
   });
 
@@ -276,9 +274,9 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
         });
       },
     });
-    while (asked === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await eventually(() => assert.equal(asked, 1));
     notify(line!, featureBrowserView, "annotationsChanged", {});
-    while (asked === 1) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await eventually(() => assert.equal(asked, 2));
     first.resolve();
     await page.locator(".row .id").nth(5).waitFor();
     assert.equal((await page.locator(".count").textContent())?.trim(), "100,000 of 100,000");
@@ -302,7 +300,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: /Clear search/ }).click();
     await page.locator(".row").nth(5).waitFor();
-    assert.equal(host.queries.at(-1)?.text, "");
+    await eventually(() => assert.equal(host.queries.at(-1)?.text, ""));
     await page.close();
   });
 
@@ -318,7 +316,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     });
     await page.keyboard.press("j");
     await page.getByRole("heading", { name: "1/0", exact: true }).waitFor();
-    assert.equal(host.labels.get(0), "pronouns");
+    await eventually(() => assert.equal(host.labels.get(0), "pronouns"));
     await page.waitForFunction(() => {
       const root = document.querySelector("sae-feature-browser")?.shadowRoot;
       return root?.querySelector("sae-feature-detail")?.scrollTop === 0;
@@ -336,7 +334,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.keyboard.press("f");
     await page.locator('.row .flag[aria-pressed="true"]').first().waitFor();
     await page.keyboard.press("Control+z");
-    while (host.undone === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await eventually(() => assert.equal(host.undone, 1));
     assert.equal(await page.locator("body").getAttribute("data-heard"), null);
     await page.close();
   });
@@ -349,7 +347,9 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.getByRole("button", { name: "⚑ flagged" }).click();
     await clear.click();
     await clear.waitFor({ state: "hidden" });
-    assert.deepEqual([host.queries.at(-1)?.flaggedOnly, host.queries.at(-1)?.descending], [false, false]);
+    await eventually(() => {
+      assert.deepEqual([host.queries.at(-1)?.flaggedOnly, host.queries.at(-1)?.descending], [false, false]);
+    });
     await page.close();
   });
 
@@ -359,7 +359,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.keyboard.type("female pronouns");
     await page.keyboard.press("Tab");
     await page.locator(".row .label:visible", { hasText: "female pronouns" }).first().waitFor();
-    assert.equal(host.labels.get(0), "female pronouns");
+    await eventually(() => assert.equal(host.labels.get(0), "female pronouns"));
     await page.close();
   });
 
@@ -395,8 +395,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
   test("copies a feature as Markdown", async () => {
     const { page, host } = await open();
     await page.getByRole("button", { name: "Copy" }).click();
-    while (!host.copied) await page.evaluate(() => new Promise(requestAnimationFrame));
-    assert.match(host.copied, /^### Feature 0\/0\n/);
+    await eventually(() => assert.match(host.copied, /^### Feature 0\/0\n/));
     assert.match(host.copied, /\*\*she\*\*/);
     await page.close();
   });
@@ -449,7 +448,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     mend();
     await page.getByRole("button", { name: "Try Again" }).click();
     await page.locator(".row").nth(5).waitFor();
-    assert.deepEqual(host.opened, ["buildIndex"]);
+    await eventually(() => assert.deepEqual(host.opened, ["buildIndex"]));
     await page.close();
   });
 
@@ -470,8 +469,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     const select = page.locator('sae-filter-bar vscode-single-select[label="Density"]');
     await select.click();
     await select.getByRole("option", { name: "0.1% – 1%" }).click();
-    while (host.queries.at(-1)?.density === null) await page.evaluate(() => new Promise(requestAnimationFrame));
-    assert.deepEqual(host.queries.at(-1)?.density, [0.001, 0.01]);
+    await eventually(() => assert.deepEqual(host.queries.at(-1)?.density, [0.001, 0.01]));
     await page.close();
   });
 
@@ -493,7 +491,9 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
       .nth(1)
       .click({ modifiers: ["Shift"] });
     await page.getByRole("button", { name: "Label with model" }).click();
-    assert.deepEqual(host.opened, [place, place, "neuronpedia 0", { label: [0] }, { label: [0, 1] }]);
+    await eventually(() => {
+      assert.deepEqual(host.opened, [place, place, "neuronpedia 0", { label: [0] }, { label: [0, 1] }]);
+    });
     // A label that tells nothing looks like one.
     assert.match(
       await page.locator(".source.poor").innerText(),

@@ -14,7 +14,7 @@ import {
   type ShownIntervention,
 } from "../../src/protocol/inspection.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
-import { inEveryTheme, openWebview } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview } from "./webviewPage.ts";
 
 const texts = [" she", " he", " the", "\n", "<img src=x onerror=alert(1)>", "⟨E2⟩", ' "', " nurse"];
 
@@ -180,7 +180,7 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     const list = page.locator("sae-intervention-list");
     await list.locator('input[type="checkbox"]').first().click();
     await page.locator(".summary").waitFor({ state: "detached" });
-    assert.deepEqual(host.asked.at(-1), []);
+    await eventually(() => assert.deepEqual(host.asked.at(-1), []));
     await list.locator('input[type="checkbox"]').first().click();
     await list.getByLabel("what to do").first().selectOption("scale");
     await list.locator('input[type="number"]').first().fill("2.5");
@@ -190,13 +190,13 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await list.locator("li").nth(2).waitFor();
     await page.getByRole("button", { name: "Ablate the flagged ones" }).click();
     await list.getByText("all flagged features").waitFor();
-    while (host.asked.at(-1)!.length < 3) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await eventually(() => assert.equal(host.asked.at(-1)?.length, 3));
     assert.deepEqual(host.asked.at(-1), [
       { features: [9, 40], flagged: false, kind: "scale", value: 2.5, from: "here" },
       { features: [21], flagged: false, kind: "ablate", value: 0, from: "everywhere" },
       { features: [], flagged: true, kind: "ablate", value: 0, from: "everywhere" },
     ]);
-    assert.equal(host.kept.length, 4);
+    await eventually(() => assert.equal(host.kept.length, 4));
     await list.getByRole("button", { name: "Remove flagged features" }).click();
     await list.locator("li").nth(3).waitFor({ state: "detached" });
     await page.close();
@@ -211,7 +211,7 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await table.locator("button.id").nth(1).click();
     await table.getByRole("button", { name: "ablate" }).first().click();
     await page.locator("sae-intervention-list li").nth(2).waitFor();
-    assert.deepEqual(host.shown, [9]);
+    await eventually(() => assert.deepEqual(host.shown, [9]));
     await page.close();
   });
 
@@ -221,7 +221,7 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
     await page.locator("vscode-button", { hasText: "Stop" }).click();
     await page.locator("vscode-button", { hasText: "Generate" }).waitFor();
-    while (host.cancelled === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await eventually(() => assert.equal(host.cancelled, 1));
     assert.equal(await page.locator(".error").count(), 0);
     await page.close();
   });
@@ -266,11 +266,13 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.locator("sae-intervention-list li", { hasText: "1/8" }).waitFor();
     assert.equal(await page.locator("sae-intervention-list li").count(), 1);
     assert.equal(await page.locator("sae-pushing-features, .side").count(), 0);
-    assert.deepEqual(host.asked.at(-1), [
-      { features: [33], flagged: false, kind: "ablate", value: 0, from: "everywhere" },
-    ]);
+    await eventually(() => {
+      assert.deepEqual(host.asked.at(-1), [
+        { features: [33], flagged: false, kind: "ablate", value: 0, from: "everywhere" },
+      ]);
+    });
     assert.equal(host.kept.length, 0, "the other list is not written over");
-    while (host.cancelled === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await eventually(() => assert.equal(host.cancelled, 1));
     await page.close();
   });
 

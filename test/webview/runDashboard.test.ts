@@ -1,7 +1,7 @@
 // The run dashboard's bundle in a real Chromium, its host a stand-in: live charts, progress, the table, exports, accessibility.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import type { MessageConnection } from "vscode-jsonrpc/node";
 import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
@@ -10,7 +10,7 @@ import { answer, notify } from "../../src/protocol/rpc.ts";
 import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts";
 import type { RunEvent } from "../../src/protocol/runEvents.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
-import { inEveryTheme, openWebview } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview } from "./webviewPage.ts";
 
 const running: RunEntry = {
   folder: "demo-run",
@@ -130,10 +130,6 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
       connection: () => connection!,
     };
   }
-  const frames = (page: Page, until: () => boolean) =>
-    (async () => {
-      while (!until()) await page.evaluate(() => new Promise(requestAnimationFrame));
-    })();
 
   test("shows progress, stops the run, and draws what is told while it runs", async () => {
     const { page, asked, tell } = await open(running, null);
@@ -151,8 +147,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
       return chart?.shadowRoot?.querySelector(".last")?.textContent !== text;
     }, before);
     await page.getByRole("button", { name: "Stop" }).click();
-    await frames(page, () => asked.length > 0);
-    assert.deepEqual(asked, ["stop"]);
+    await eventually(() => assert.deepEqual(asked, ["stop"]));
     await page.close();
   });
 
@@ -219,7 +214,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     const { page, saved, tell } = await open({ ...running, state: "done", progress: null, report: true }, report);
     tell(trainEvents);
     for (const name of ["CSV", "SVG", "PNG", "Markdown"]) await page.getByRole("button", { name, exact: true }).click();
-    await frames(page, () => saved.length === 4);
+    await eventually(() => assert.equal(saved.length, 4));
     const byName = new Map(saved.map((file) => [file.name.split(".").at(-1), file]));
     assert.equal(byName.get("csv")!.content.split("\n").length, 1 + 60 * 4 + 1);
     assert.match(byName.get("svg")!.content, /^<svg .*Explained variance/s);
@@ -235,8 +230,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     );
     await page.getByText("its process ended without a word").waitFor();
     await page.getByRole("button", { name: "Resume" }).click();
-    await frames(page, () => asked.length > 0);
-    assert.deepEqual(asked, ["resume"]);
+    await eventually(() => assert.deepEqual(asked, ["resume"]));
     await page.close();
   });
 
@@ -245,8 +239,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     const { page, asked } = await open(waiting, null);
     await page.getByText("waits for first").waitFor();
     await page.getByRole("button", { name: "Leave the Queue" }).click();
-    await frames(page, () => asked.length > 0);
-    assert.deepEqual(asked, ["stop"]);
+    await eventually(() => assert.deepEqual(asked, ["stop"]));
     await page.close();
   });
 

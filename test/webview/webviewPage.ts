@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import type { Browser, Frame, Page } from "playwright-core";
 import {
   AbstractMessageReader,
@@ -91,6 +92,17 @@ export async function openWebview(
     content: readFileSync(join(root, "dist", "webview", `${options.bundle}.js`), "utf8"),
   });
   return page;
+}
+
+/** Asserts again and again until it holds: what a click brings about at the host's end of the line is there a little later. */
+export async function eventually(assertion: () => void, patience = 20_000): Promise<void> {
+  for (const end = Date.now() + patience; ; await setTimeout(20)) {
+    try {
+      return assertion();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+  }
 }
 
 /** What a page's view has kept for when it is loaded again. */
