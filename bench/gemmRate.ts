@@ -1,4 +1,4 @@
-// What a machine can do of matrix products: the best that onnxruntime or torch reaches on some shapes.
+// What a machine can do of matrix products: the best that onnxruntime and torch reach on some shapes.
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { encodeOnnx } from "../src/formats/onnx.ts";
 import type { PythonPeer } from "./pythonPeer.ts";
@@ -8,12 +8,29 @@ type Shape = readonly [number, number, number];
 
 const TIMES = 12;
 
-/** GFLOP/s in float32 on all cores. The peer answers `matmul_rate`. */
-export async function machineRate(threads: number, shapes: readonly Shape[], peer: PythonPeer): Promise<number> {
+/** What arithmetic of so many GFLOP/s is of the rates (GFLOP/s) that either library reached; the best counts, not the median. */
+export function rateShares(gflops: number, onnxruntimes: readonly number[], torchs: readonly number[]) {
+  const onnxruntime = Math.max(...onnxruntimes);
+  const machine = Math.max(onnxruntime, ...torchs);
+  return {
+    share_of_gemm_rate: gflops / machine,
+    share_of_onnxruntimes_rate: gflops / onnxruntime,
+    gflops_of_weights: gflops,
+    gflops_machine: machine,
+    gflops_onnxruntime: onnxruntime,
+  };
+}
+
+/** GFLOP/s in float32 of torch's product on all cores: the best of the shapes. The peer answers `matmul_rate`. */
+export async function torchRate(shapes: readonly Shape[], peer: PythonPeer): Promise<number> {
+  return (await peer.ask<{ gflops: number }>("matmul_rate", { shapes, times: TIMES })).gflops;
+}
+
+/** The same of onnxruntime's. */
+export async function onnxruntimeRate(threads: number, shapes: readonly Shape[]): Promise<number> {
   const rates: number[] = [];
   for (const shape of shapes) rates.push(await gemmRate(threads, shape));
-  const torch = await peer.ask<{ gflops: number }>("matmul_rate", { shapes, times: TIMES });
-  return Math.max(torch.gflops, ...rates);
+  return Math.max(...rates);
 }
 
 /** GFLOP/s of onnxruntime's MatMul on all cores; the best of a few. */

@@ -14,6 +14,7 @@ export function packagedVsix(): string {
   });
   const newest = Math.max(...parts.map((file) => statSync(join(root, file)).mtimeMs));
   if ((statSync(vsix, { throwIfNoEntry: false })?.mtimeMs ?? 0) < newest)
-    execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: "inherit" });
+    // What it says is for people to read: whoever packages on the way to something else may print JSON.
+    execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root, stdio: ["ignore", 2, 2] });
   return vsix;
 }

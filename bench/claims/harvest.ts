@@ -4,7 +4,7 @@ import type { TokenBatch } from "../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../src/model/open.ts";
 import { tokenWindows } from "../../src/model/windows.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
-import { machineRate } from "../gemmRate.ts";
+import { onnxruntimeRate, rateShares, torchRate } from "../gemmRate.ts";
 import { median, takeTurns } from "../median.ts";
 import { reviews, smolLm2 } from "../sharedData.ts";
 
@@ -74,11 +74,10 @@ async function harvest(bench: Bench): Promise<Measured> {
       ours: async () => rate(await ours(batches.length)),
       hooked: ask("hooked"),
       transformers: ask("transformers"),
-      gflops: async () => [await machineRate(bench.threads, GEMM_SHAPES, peer)],
+      onnxruntime: async () => [await onnxruntimeRate(bench.threads, GEMM_SHAPES)],
+      torch: async () => [await torchRate(GEMM_SHAPES, peer)],
     });
     const [our, lens, hf] = [median(times.ours), median(times.hooked), median(times.transformers)];
-    // What the machine can do is its best moment, not its median.
-    const gflops = Math.max(...times.gflops);
     const ourGflops = (our * 2 * WEIGHTS_A_LAYER * (LAYER + 1)) / 1e9;
     return {
       ours: our,
@@ -89,9 +88,7 @@ async function harvest(bench: Bench): Promise<Measured> {
         ratio_transformers: our / hf,
         ratio_counting_peers_padding: our / (lens * (padded / tokens)),
         ratio_transformers_counting_its_padding: our / (hf * (padded / tokens)),
-        gflops_of_weights: ourGflops,
-        gflops_machine: gflops,
-        share_of_gemm_rate: ourGflops / gflops,
+        ...rateShares(ourGflops, times.onnxruntime, times.torch),
         tokens,
         padded_tokens: padded,
         torch,

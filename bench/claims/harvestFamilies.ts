@@ -7,7 +7,7 @@ import { modelSize } from "../../src/model/modelSize.ts";
 import { openLanguageModel } from "../../src/model/open.ts";
 import { runChild } from "../children/child.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
-import { machineRate } from "../gemmRate.ts";
+import { onnxruntimeRate, rateShares, torchRate } from "../gemmRate.ts";
 import { median, takeTurns } from "../median.ts";
 
 const FAMILIES = ["gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gelu-1l"] as const;
@@ -102,7 +102,8 @@ async function harvest(bench: Bench, family: Family): Promise<Measured> {
       ours: async () => rate("ours", await ours()),
       hooked: ask(lens, "hooked"),
       transformers: plain ? ask(plain, "transformers") : async () => [],
-      gflops: async () => [await machineRate(bench.threads, shapes, lens)],
+      onnxruntime: async () => [await onnxruntimeRate(bench.threads, shapes)],
+      torch: async () => [await torchRate(shapes, lens)],
     });
     const { peakBytes } = await runChild<{ peakBytes: number }>("harvest.ts", {
       folder,
@@ -112,9 +113,8 @@ async function harvest(bench: Bench, family: Family): Promise<Measured> {
       threads: bench.threads,
     });
     const [our, hooked] = [median(times.ours), median(times.hooked)];
-    // What the machine can do is its best moment, not its median.
-    const gflops = Math.max(...times.gflops);
-    const ourGflops = (our * 2 * perLayer * nLayers) / 1e9;
+    const gflops = (tokensASecond: number) => (tokensASecond * 2 * perLayer * nLayers) / 1e9;
+    const shares = rateShares(gflops(our), times.onnxruntime, times.torch);
     const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
     return {
       ours: our,
@@ -125,9 +125,7 @@ async function harvest(bench: Bench, family: Family): Promise<Measured> {
           transformers: median(times.transformers),
           ratio_transformers: our / median(times.transformers),
         }),
-        share_of_gemm_rate: ourGflops / gflops,
-        gflops_of_weights: ourGflops,
-        gflops_machine: gflops,
+        ...shares,
         peak_mib: mib(peakBytes),
         peak_mib_transformer_lens: mib(peaks.hooked),
         ...(plain && { peak_mib_transformers: mib(peaks.transformers) }),
@@ -135,7 +133,7 @@ async function harvest(bench: Bench, family: Family): Promise<Measured> {
         ...(bench.threads === 1 && {
           processor_time_ratio: byProcessor.ours / byProcessor.hooked,
           ...(plain && { processor_time_ratio_transformers: byProcessor.ours / byProcessor.transformers }),
-          processor_time_share_of_gemm_rate: (byProcessor.ours * 2 * perLayer * nLayers) / 1e9 / gflops,
+          processor_time_share_of_gemm_rate: gflops(byProcessor.ours) / shares.gflops_machine,
         }),
         threads: bench.threads,
         d_model: d,
