@@ -16,7 +16,7 @@ export interface PickleHooks {
   persistent(id: PickleValue): PickleValue;
 }
 
-/** Containers inside containers. State dicts need a handful. */
+/** Containers inside containers, counted when one is put into another. State dicts need a handful. */
 const DEEPEST = 100;
 const MARK = Symbol("mark");
 
@@ -94,8 +94,10 @@ const OPCODES: Readonly<Record<number, string>> = {
 
 /**
  * Runs one pickle from byte `start` on and tells where it ends. `file` and `name` are for errors.
- * Memory stays a small multiple of the bytes: nothing is allocated by a length that is only claimed, the memo is a map, and
- * containers nest at most 100 deep. Throws InputError.
+ * Memory stays a small multiple of the bytes: nothing is allocated by a length that is only claimed, and the memo is a map.
+ * Containers that are put together from inside out nest at most 100 deep; one that is filled after it was put elsewhere may
+ * nest deeper, hold itself, or hold another twice over and over. So the value is never walked or shown in full (brief.ts).
+ * Throws InputError.
  */
 export function unpickle(
   bytes: Uint8Array,

@@ -1,4 +1,5 @@
 // Files of torch.save, zip and the older form: tensors under names and the plain values beside them. Their pickles are read, never run: what is not a tensor's rebuild, a dict, a list, a number or a string is refused by its name.
+import { brief } from "./brief.ts";
 import { InputError } from "./inputError.ts";
 import { type PickleHooks, unpickle } from "./pickle.ts";
 import { readAt, withFile } from "./readAt.ts";
@@ -150,7 +151,7 @@ async function readLegacy(path: string): Promise<TorchFile> {
     };
     next("the magic number");
     const version = next("the version");
-    if (version !== 1001) refuse("version", String(version), "1001");
+    if (version !== 1001) refuse("version", brief(version), "1001");
     const machine = next("the machine's facts");
     if (machine instanceof Map && machine.get("little_endian") === false) {
       refuse("byteorder", "a big-endian file", "little");
@@ -160,8 +161,8 @@ async function readLegacy(path: string): Promise<TorchFile> {
     if (!Array.isArray(keys)) return refuse("storages", "no list of keys", "one");
     const places = new Map<string, number>();
     for (const key of keys) {
-      const storage = storages.get(String(key));
-      if (!storage) return refuse("storages", `the key ${String(key)}`, "the key of a tensor's storage");
+      const storage = storages.get(key as string);
+      if (!storage) return refuse("storages", `the key ${brief(key)}`, "the key of a tensor's storage");
       const where = `storage ${storage.key}`;
       if (at + 8 > size) refuse(where, "the end of the file", "its length");
       const claimed = new DataView((await readAt(file, path, at, 8)).buffer).getBigInt64(0, true);
@@ -220,6 +221,7 @@ class Callable {
 }
 
 function torchHooks(file: string, storages: Map<string, TorchStorage>): PickleHooks {
+  const copied = new WeakSet<object>();
   const refuse = (found: string, expected: string): never => {
     throw new InputError({ file, where: "data.pkl", found, expected });
   };
@@ -241,7 +243,7 @@ function torchHooks(file: string, storages: Map<string, TorchStorage>): PickleHo
       if (!(callable instanceof Callable)) return refuse("a call of what is no function", "the rebuild of a tensor");
       switch (CALLABLES[callable.name]) {
         case "OrderedDict":
-          return orderedDict(args, refuse);
+          return orderedDict(args, copied, refuse);
         case "tensor":
           return rebuildTensor(args, (found, expected) => {
             throw new InputError({ file, where: `tensor ${key ?? "in data.pkl"}`, found, expected });
@@ -251,7 +253,7 @@ function torchHooks(file: string, storages: Map<string, TorchStorage>): PickleHo
         case "size":
           return Array.isArray(args[0]) ? args[0] : refuse("a torch.Size without numbers", "a tuple");
         case "device":
-          return args.join(":");
+          return device(args, refuse);
       }
     },
     build(object, state) {
@@ -259,7 +261,7 @@ function torchHooks(file: string, storages: Map<string, TorchStorage>): PickleHo
       const harmless =
         object instanceof Map && state instanceof Map && [...state.keys()].every((key) => key === "_metadata");
       if (harmless) return;
-      const keys = state instanceof Map ? [...state.keys()].map(String).join(", ") : "a state";
+      const keys = state instanceof Map ? [...state.keys()].slice(0, 8).map(brief).join(", ") : "a state";
       refuse(`BUILD with ${keys}`, "an OrderedDict's _metadata at most");
     },
     persistent(id) {
@@ -267,7 +269,7 @@ function torchHooks(file: string, storages: Map<string, TorchStorage>): PickleHo
       if (!known) return refuse("an unknown persistent id", "('storage', type, key, location, length)");
       const [, type, key, , elements] = id as [string, StorageType, unknown, unknown, unknown];
       if (typeof key !== "string" || !isCount(elements)) {
-        return refuse(`a storage of ${String(elements)} values under the key ${String(key)}`, "a key and a length");
+        return refuse(`a storage of ${brief(elements)} values under the key ${brief(key)}`, "a key and a length");
       }
       const before = storages.get(key);
       if (before) {
@@ -283,11 +285,22 @@ function torchHooks(file: string, storages: Map<string, TorchStorage>): PickleHo
 
 type Refuse = (found: string, expected: string) => never;
 
-function orderedDict(args: readonly unknown[], refuse: Refuse): Map<unknown, unknown> {
+/** torch.device("cuda", 0). */
+function device(args: readonly unknown[], refuse: Refuse): string {
+  const plain = args.length <= 2 && args.every((arg) => typeof arg === "string" || typeof arg === "number");
+  return plain ? args.map(brief).join(":") : refuse("a torch.device of what is no name", "a name and a number");
+}
+
+/** `copied`: the lists of pairs that others were made of. One list in many dicts would make a large thing of a small file. */
+function orderedDict(args: readonly unknown[], copied: WeakSet<object>, refuse: Refuse): Map<unknown, unknown> {
   const [pairs] = args;
   if (pairs === undefined) return new Map();
-  const isPairs = Array.isArray(pairs) && pairs.every((pair) => Array.isArray(pair) && pair.length === 2);
-  return isPairs ? new Map(pairs as [unknown, unknown][]) : refuse("an OrderedDict of what are no pairs", "pairs");
+  if (!Array.isArray(pairs) || !pairs.every((pair) => Array.isArray(pair) && pair.length === 2)) {
+    return refuse("an OrderedDict of what are no pairs", "pairs");
+  }
+  if (copied.has(pairs)) return refuse("two OrderedDicts of one list of pairs", "a list for each");
+  copied.add(pairs);
+  return new Map(pairs as [unknown, unknown][]);
 }
 
 /** _rebuild_tensor_v2(storage, storage_offset, size, stride, …): every element must lie in the storage. */
@@ -296,7 +309,7 @@ function rebuildTensor(args: readonly unknown[], refuse: Refuse): TorchTensor {
   const isStorage = typeof storage === "object" && storage !== null && "elements" in storage && "key" in storage;
   if (!isStorage) return refuse("a tensor without a storage", "a storage");
   const { elements } = storage as TorchStorage;
-  if (!isCount(offset)) return refuse(`storage offset ${String(offset)}`, "a whole number, 0 or more");
+  if (!isCount(offset)) return refuse(`storage offset ${brief(offset)}`, "a whole number, 0 or more");
   if (!Array.isArray(shape) || !shape.every(isCount)) {
     return refuse(`size ${shown(shape)}`, "whole numbers, 0 or more");
   }
@@ -325,5 +338,5 @@ function isCount(value: unknown): value is number {
 }
 
 function shown(value: unknown): string {
-  return Array.isArray(value) ? `[${value.slice(0, 8).map(String).join(", ")}]` : String(value);
+  return Array.isArray(value) ? `[${value.slice(0, 8).map(brief).join(", ")}]` : brief(value);
 }

@@ -1,4 +1,5 @@
 // Autoencoders of openai/sparse_autoencoder: one state dict with its activation beside the tensors.
+import { brief } from "../../formats/brief.ts";
 import { InputError } from "../../formats/inputError.ts";
 import type { TensorFile } from "../../formats/tensorFile.ts";
 import type { SaeConfig } from "../sae.ts";
@@ -27,13 +28,13 @@ export async function readOpenAi(file: StateDict, options: OpenOptions): Promise
   const refuse = (where: string, found: string, expected: string): never => {
     throw new InputError({ file: file.path, where, found, expected });
   };
-  if (activation !== "TopK" && activation !== "ReLU") refuse("activation", String(activation), "TopK or ReLU");
+  if (activation !== "TopK" && activation !== "ReLU") refuse("activation", brief(activation), "TopK or ReLU");
   const isTopk = activation === "TopK";
   const k = (state instanceof Map ? state.get("k") : undefined) ?? file.values.get("activation.k") ?? options.k;
   const postact = state instanceof Map ? state.get("postact_fn") : undefined;
-  if (postact !== undefined && postact !== "ReLU") refuse("activation_state_dict.postact_fn", String(postact), "ReLU");
+  if (postact !== undefined && postact !== "ReLU") refuse("activation_state_dict.postact_fn", brief(postact), "ReLU");
   if (isTopk && !(typeof k === "number" && Number.isInteger(k) && k >= 1 && k <= F)) {
-    refuse("activation_state_dict.k", String(k ?? "nothing"), `a whole number from 1 to ${F}`);
+    refuse("activation_state_dict.k", brief(k ?? "nothing"), `a whole number from 1 to ${F}`);
   }
   const config: SaeConfig = {
     architecture: isTopk ? "topk" : "standard",

@@ -1,16 +1,18 @@
 // A file's named tensors, whatever format it has: safetensors, npz, or a state dict of torch inside what people wrap around it.
 import { extname } from "node:path";
+import { brief } from "../../formats/brief.ts";
 import { InputError } from "../../formats/inputError.ts";
 import { readNpz } from "../../formats/npz.ts";
 import { readSafetensors, tensorBytes } from "../../formats/safetensors.ts";
 import { rowMajorStrides, stridedFloat32 } from "../../formats/stridedTensor.ts";
 import type { TensorFile, TensorInfo } from "../../formats/tensorFile.ts";
 import { readTorch, type TorchFile, TorchTensor } from "../../formats/torch.ts";
+import type { SaeMetadata } from "../sae.ts";
 
 export interface StateDict extends TensorFile {
   /** Tensors and numbers that stood beside the state dict in a wrap, by name. They are not part of the SAE. */
   readonly beside: ReadonlyMap<string, unknown>;
-  /** The configuration in a wrap: `cfg` or `config`; empty without one. */
+  /** The configuration in a wrap (`cfg` or `config`), or SAELens' beside the file; empty without one. */
   readonly config: ReadonlyMap<string, unknown>;
 }
 
@@ -58,7 +60,7 @@ function torchDict(file: TorchFile): StateDict {
   let inner = root;
   if (tensorsOf(root).size === 0 || WRAPS.some((key) => root.get(key) instanceof Map)) {
     inner = WRAPS.map((key) => root.get(key)).find((value) => value instanceof Map && tensorsOf(value).size > 0);
-    if (!inner) return refuse(`no tensors, among ${[...root.keys()].slice(0, 20).map(String).join(", ") || "nothing"}`);
+    if (!inner) return refuse(`no tensors, among ${[...root.keys()].slice(0, 20).map(brief).join(", ") || "nothing"}`);
   }
   const tensors = tensorsOf(inner);
   const info = new Map<string, TensorInfo>();
@@ -75,6 +77,34 @@ function torchDict(file: TorchFile): StateDict {
     config: named(config, () => true),
     float32: (name) => file.float32(tensors.get(name)!),
   };
+}
+
+/** What stands beside the state dict and changes what the SAE must be given, but is no part of it. */
+export function besideWarnings(file: StateDict): string[] {
+  const warnings: string[] = [];
+  for (const [name, value] of file.beside) {
+    if (typeof value === "object" && value !== null) {
+      warnings.push(
+        `${name} stands beside the SAE and is not used: if activations were shifted or scaled by it, this SAE expects that`,
+      );
+    } else if (name === "norm_factor" && value !== 1) {
+      warnings.push(
+        `norm_factor ${brief(value)} stands beside the SAE: it was trained on activations divided by it, and reads them so`,
+      );
+    }
+  }
+  return warnings;
+}
+
+/** The model and the hook that a wrap's configuration names, in the words of SAELens or dictionary_learning. */
+export function wrapMetadata({ config }: StateDict): SaeMetadata {
+  const word = (...keys: readonly string[]) =>
+    keys.map((key) => config.get(key)).find((value) => typeof value === "string");
+  const [hook_name, model_name] = [word("hook_name", "hook_point"), word("model_name", "lm_name")];
+  return {
+    ...(hook_name !== undefined && { hook_name }),
+    ...(model_name !== undefined && { model_name }),
+  } as SaeMetadata;
 }
 
 function tensorsOf(map: Map<unknown, unknown>): Map<string, TorchTensor> {

@@ -1,6 +1,6 @@
 // Files that a reader must refuse (test/golden/saes/hostile): each with a message that says what is wrong, nothing run, nothing unpacked, memory bounded.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,7 +9,9 @@ import { readNpz } from "../../../src/formats/npz.ts";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import { readTorch, TorchTensor } from "../../../src/formats/torch.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
-import { golden } from "../fixtures.ts";
+import { readStateDict } from "../../../src/sae/layouts/stateDict.ts";
+import { golden, temporaryFolder } from "../fixtures.ts";
+import { get, type Opcode, put, rebuildTensor, storage, torchFile, word } from "../torchFiles.ts";
 
 const folder = golden("saes", "hostile");
 
@@ -133,6 +135,46 @@ for (const [file, tensors] of Object.entries(read)) {
   test(`${file} is read as what it says`, async () => {
     assert.deepEqual(await tensorsOf(file), tensors);
     assert.equal(({} as Record<string, unknown>)["polluted"], undefined);
+  });
+}
+
+/** Opcodes that leave a list in memo 0 and nothing on the stack. */
+const lists: Readonly<Record<string, readonly Opcode[]>> = {
+  "a list that holds another twice, forty times over": [
+    ...["]", put(40), word("ha"), "a", "0"],
+    ...Array.from({ length: 40 }, (_, i) => ["]", put(39 - i), "(", get(40 - i), get(40 - i), "e", "0"]).flat(),
+  ],
+  "a list that others were put into from outside in": [
+    ...["]", put(0)],
+    ...Array.from({ length: 50_000 }, (_, k) => ["]", put(k + 1), "a", "0", get(k + 1)]).flat(),
+    "0",
+  ],
+};
+const one = "K\x01";
+/** Where a message could show it, and the words that it has instead. */
+const places: readonly [RegExp, readonly Opcode[]][] = [
+  [/a torch\.device of what is no name/, ["ctorch\ndevice\n", get(0), "\x85R"]],
+  [/storage offset a list/, [rebuildTensor, "(", ...storage(word("0"), one), get(0), "))tR"]],
+  [/size \[a list/, [rebuildTensor, "(", ...storage(word("0"), one), "K\x00", get(0), ")tR"]],
+  [/stride \[a list/, [rebuildTensor, "(", ...storage(word("0"), one), "K\x00)", get(0), "tR"]],
+  [/a storage of a list values under the key 0/, storage(word("0"), get(0))],
+  [/a storage of 1 values under the key a list/, storage(get(0), one)],
+  [/BUILD with a list/, ["}}", get(0), "K\x00sb"]],
+  [/no tensors, among a list/, ["}", get(0), "K\x00s"]],
+];
+
+for (const [what, opcodes] of Object.entries(lists)) {
+  test(`${what} is never shown in full`, async () => {
+    const file = join(temporaryFolder(), "lists.pt");
+    for (const [message, use] of places) {
+      writeFileSync(file, torchFile([...opcodes, ...use]));
+      await assert.rejects(readStateDict(file), (error: unknown) => {
+        assert.ok(error instanceof InputError, String((error as Error).stack));
+        assert.match(error.message, message);
+        assert.ok(error.message.length < 500);
+        return true;
+      });
+    }
   });
 }
 
