@@ -92,7 +92,7 @@ export function parseSaeLensConfig(text: string, file: string): { config: SaeCon
     const issue = parsed.error.issues[0]!;
     throw new InputError({ file, where: issue.path.join("."), found: issue.message, expected: "a SAELens cfg.json" });
   }
-  const config = isBeforeSix(parsed.data) ? upgraded(parsed.data) : parsed.data;
+  const config = isBeforeSix(parsed.data) ? upgraded(parsed.data, file) : parsed.data;
   return checked(config, file);
 }
 
@@ -102,20 +102,34 @@ function isBeforeSix(config: ConfigFile): boolean {
   return !version || Number.parseInt(version, 10) < 6;
 }
 
-/** SAELens' handle_pre_6_0_config: flat keys, hook_point, activation_fn_str, booleans for normalize_activations. */
-function upgraded(config: ConfigFile): ConfigFile {
+/**
+ * SAELens' handle_pre_6_0_config: flat keys, hook_point, activation_fn_str, booleans for normalize_activations.
+ * Throws InputError for an activation that would be another's without a word.
+ */
+function upgraded(config: ConfigFile, file: string): ConfigFile {
   const hook_name = config.hook_name ?? config.hook_point;
   const flat: Record<string, unknown> = { ...config, hook_name };
   flat["hook_head_index"] ??= flat["hook_point_head_index"];
   const metadata: Record<string, unknown> = { prepend_bos: true };
   for (const key of FLAT_METADATA) if (flat[key] !== undefined) metadata[key] = flat[key];
-  const isTopk = (config.activation_fn_str ?? config.activation_fn) === "topk";
-  const k = isTopk ? config.activation_fn_kwargs?.k : undefined;
+  const { architecture = "standard" } = config;
+  const where = config.activation_fn_str === undefined ? "activation_fn" : "activation_fn_str";
+  const activation = config[where] ?? "relu";
+  const refuse = (field: string, found: string, expected: string): never => {
+    throw new InputError({ file, where: field, found, expected });
+  };
+  const isTopk = activation === "topk";
+  if (!isTopk && activation !== "relu") refuse(where, activation, "relu or topk");
+  if (isTopk && architecture !== "standard" && architecture !== "topk") {
+    refuse(where, `topk, of a ${architecture} SAE`, "relu: topk is an architecture of its own");
+  }
+  const k = config.activation_fn_kwargs?.k ?? config.k;
+  if (isTopk && k === undefined) refuse("activation_fn_kwargs.k", "nothing", "the number of active features, of topk");
   const normalise = config.normalize_activations;
   return {
     ...config,
-    architecture: k === undefined ? (config.architecture ?? "standard") : "topk",
-    ...(k === undefined ? {} : { k }),
+    architecture: isTopk ? "topk" : architecture,
+    ...(isTopk && { k: k! }),
     apply_b_dec_to_input: config.apply_b_dec_to_input ?? true,
     normalize_activations:
       typeof normalise === "boolean" ? (normalise ? "expected_average_only_in" : "none") : (normalise ?? "none"),

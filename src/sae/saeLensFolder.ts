@@ -68,26 +68,39 @@ export async function saveSae(
 
 /**
  * Reads a folder written by SAELens (6, and the flat form before it) or by `saveSae`. Half-precision weights are widened.
+ * `weightsName`: of the file that holds them, where it is another than SAELens'.
  * Throws InputError for a missing file, a wrong shape, a value that is no number, and for architectures that we don't compute.
  */
-export async function loadSae(folder: string): Promise<Sae> {
-  const configPath = join(folder, CONFIG);
-  let text: string;
-  try {
-    text = await readFile(configPath, "utf8");
-  } catch (error) {
-    const found = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new InputError({ file: configPath, found, expected: "the cfg.json of a SAELens folder" });
-  }
-  const { config, skip } = parseSaeLensConfig(text, configPath);
-  const file = await readSafetensors(join(folder, WEIGHTS));
-  checkNoOtherTensors(file, config, skip);
-  await checkScalingFactor(file);
+export async function loadSae(folder: string, weightsName = WEIGHTS): Promise<Sae> {
+  const { config, skip } = await loadConfig(folder);
+  const file = await readSafetensors(join(folder, weightsName));
+  await checkOtherTensors({ ...file, float32: (name) => tensorFloat32(file, name) }, config, skip);
   const weights = await readWeights(file, config, skip);
   if (config.architecture !== "batchtopk") return { config, weights };
-  const [topk_threshold = 0] = Array.from((await tensorData(file, "topk_threshold")) as Float64Array);
-  checkFinite(file.path, "topk_threshold", Float32Array.of(topk_threshold));
-  return { config, weights, topk_threshold };
+  return { config, weights, topk_threshold: await readTopkThreshold(file) };
+}
+
+/** What a folder's cfg.json says, without its weights. `skip`: they have a W_skip. Throws InputError. */
+export async function loadConfig(folder: string): Promise<{ config: SaeConfig; skip: boolean }> {
+  const path = join(folder, CONFIG);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    const found = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new InputError({ file: path, found, expected: "the cfg.json of a SAELens folder" });
+  }
+  return parseSaeLensConfig(text, path);
+}
+
+/** A batchtopk checkpoint's one number: SAELens' is of float64; one of another type of floats is widened. */
+async function readTopkThreshold(file: Safetensors): Promise<number> {
+  const name = "topk_threshold";
+  const { dtype } = floatEntryOf(file, name, []);
+  const values = dtype === "F64" ? await tensorData(file, name) : await tensorFloat32(file, name);
+  const value = Number(values[0]);
+  checkFinite(file.path, name, Float32Array.of(value));
+  return value;
 }
 
 /** log10 densities of a folder's sparsity.safetensors, [F]; null if it has none. */
@@ -131,32 +144,34 @@ async function readEncoder(file: Safetensors, { d_in: d, d_sae: F }: SaeConfig):
   return values;
 }
 
-/** A tensor that the architecture doesn't use (a threshold beside a standard) would be lost silently. */
-function checkNoOtherTensors(file: Safetensors, config: SaeConfig, skip: boolean): void {
+/**
+ * A tensor that the architecture doesn't use (a threshold beside a standard) would be lost silently; and old files carry a
+ * scaling_factor of ones that means nothing, where another one would be lost as well. Throws InputError.
+ */
+export async function checkOtherTensors(
+  file: {
+    readonly path: string;
+    readonly tensors: ReadonlyMap<string, unknown>;
+    float32(name: string): Promise<Float32Array>;
+  },
+  config: SaeConfig,
+  skip: boolean,
+): Promise<void> {
   const stored: readonly string[] = storedNames(config, skip);
   const { architecture } = config;
   const threshold = architecture === "batchtopk" || architecture === "topk" ? ["topk_threshold"] : [];
   const known = new Set([...stored, ...SCALING_FACTORS, ...threshold]);
-  const other = [...file.tensors.keys()].find((name) => !known.has(name));
-  if (other === undefined) return;
-  const found = `one that an SAE of cfg.json's architecture (${architecture}) doesn't use`;
-  throw new InputError({ file: file.path, where: `tensor ${other}`, found, expected: stored.join(", ") });
-}
-
-/** Old files carry a scaling_factor of ones that means nothing; one that isn't all ones would be lost silently. */
-async function checkScalingFactor(file: Safetensors): Promise<void> {
+  const refuse = (name: string, found: string, expected: string): never => {
+    throw new InputError({ file: file.path, where: `tensor ${name}`, found, expected });
+  };
+  for (const name of file.tensors.keys()) {
+    if (known.has(name)) continue;
+    refuse(name, `one that an SAE of cfg.json's architecture (${architecture}) doesn't use`, stored.join(", "));
+  }
   for (const name of SCALING_FACTORS) {
     if (!file.tensors.has(name)) continue;
-    const values = await tensorFloat32(file, name);
-    const other = values.find((value) => Math.abs(value - 1) > 1e-5);
-    if (other !== undefined) {
-      throw new InputError({
-        file: file.path,
-        where: `tensor ${name}`,
-        found: String(other),
-        expected: "ones: other scaling factors are not supported",
-      });
-    }
+    const other = (await file.float32(name)).find((value) => Math.abs(value - 1) > 1e-5);
+    if (other !== undefined) refuse(name, String(other), "ones: other scaling factors are not supported");
   }
 }
 

@@ -1,11 +1,18 @@
 // SAELens folders: the package's own files to the package's own codes, ours back to the same bits, and refusals that say why.
 import assert from "node:assert/strict";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { InputError } from "../../../src/formats/inputError.ts";
-import { readSafetensors, tensorEntryOf, tensorFloat32 } from "../../../src/formats/safetensors.ts";
+import {
+  type Dtype,
+  readSafetensors,
+  type TensorSource,
+  tensorEntryOf,
+  tensorFloat32,
+  writeSafetensors,
+} from "../../../src/formats/safetensors.ts";
 import { decode, encode } from "../../../src/sae/encode.ts";
 import { foldActivationScale, inferenceSae } from "../../../src/sae/fold.ts";
 import { initialiseSae } from "../../../src/sae/initialise.ts";
@@ -248,6 +255,62 @@ test("a batchtopk checkpoint's topk_threshold is a number, or refused by name", 
   assert.match((await openSae(folder)).warnings.join("; "), /its topk_threshold is 0: every positive feature fires/);
   await saveSae(folder, sae);
   assert.deepEqual((await openSae(folder)).warnings, []);
+});
+
+test("a topk_threshold of any type of floats is the number that it is, and of no other type", async () => {
+  const folder = temporaryFolder();
+  await saveSae(folder, await loadSae(golden("saes", "sae_lens", "batchtopk_training_checkpoint")));
+  const path = join(folder, "sae_weights.safetensors");
+  const file = await readSafetensors(path);
+  const tensors = new Map<string, TensorSource>();
+  for (const [name, { shape }] of file.tensors) {
+    if (name !== "topk_threshold") tensors.set(name, { shape, data: await tensorFloat32(file, name) });
+  }
+  const read = async (data: TensorSource["data"], dtype: Dtype, shape: readonly number[] = []) => {
+    await writeSafetensors(path, new Map(tensors).set("topk_threshold", { shape, dtype, data }));
+    return (await loadSae(folder)).topk_threshold;
+  };
+  // 1.0 in bfloat16 is the upper half of its float32.
+  assert.equal(await read(Uint16Array.of(0x3f80), "BF16"), 1);
+  assert.equal(await read(Float16Array.of(1.5), "F16"), 1.5);
+  assert.equal(await read(Float32Array.of(0.1), "F32"), Math.fround(0.1));
+  assert.equal(await read(Float64Array.of(0.1), "F64"), 0.1);
+  await assert.rejects(read(BigInt64Array.of(1n), "I64"), /tensor topk_threshold: found dtype I64/);
+  await assert.rejects(read(Float32Array.of(1, 2), "F32", [2]), /tensor topk_threshold: found shape \[2\]/);
+});
+
+test("an activation from before SAELens 6 that would be another's without a word is refused by name", async () => {
+  const folder = temporaryFolder();
+  const source = golden("saes", "sae_lens", "legacy", "v5_topk_as_activation_fn");
+  await copyFile(join(source, "sae_weights.safetensors"), join(folder, "sae_weights.safetensors"));
+  const {
+    activation_fn_str: _,
+    activation_fn_kwargs: __,
+    ...cfg
+  } = JSON.parse(readFileSync(join(source, "cfg.json"), "utf8"));
+  const load = (change: object) => {
+    writeFileSync(join(folder, "cfg.json"), JSON.stringify({ ...cfg, ...change }));
+    return loadSae(folder);
+  };
+  const cases: [object, RegExp][] = [
+    [{ activation_fn_str: "topk" }, /activation_fn_kwargs\.k: found nothing/],
+    [{ activation_fn_str: "topk", activation_fn_kwargs: null }, /activation_fn_kwargs\.k: found nothing/],
+    [{ activation_fn_str: "tanh-relu" }, /activation_fn_str: found tanh-relu, expected relu or topk/],
+    [{ activation_fn: "tanh-relu" }, /activation_fn: found tanh-relu/],
+    [
+      { activation_fn_str: "topk", k: 8, architecture: "transcoder", d_out: 32 },
+      /activation_fn_str: found topk, of a transcoder SAE/,
+    ],
+  ];
+  for (const [change, message] of cases) {
+    await assert.rejects(load(change), (error: unknown) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  assert.equal((await load({ activation_fn_str: "topk", k: 8 })).config.k, 8);
+  assert.equal((await load({ activation_fn_str: "relu" })).config.architecture, "standard");
 });
 
 test("folding the activations' scale: fold_before becomes fold_after", async () => {
