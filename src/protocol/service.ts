@@ -11,10 +11,11 @@ import type { Contract } from "./rpc.ts";
 import { jobKinds, progress, runEvent, runStates } from "./runEvents.ts";
 import { tensorFile, tensorStatistics } from "./tensorFile.ts";
 
-/** What a person said of SAEs whose files don't: how a bare state dict selects. */
+/** What a person said of SAEs whose files don't: how a bare state dict selects, which of two classes of dictionary_learning it is. */
 const saidOfSaes = z.object({
   architecture: z.enum(["standard", "topk", "jumprelu"]).optional(),
   k: z.int().positive().optional(),
+  dict_class: z.enum(["AutoEncoderTopK", "BatchTopKSAE"]).optional(),
 });
 export type SaidOfSaes = z.infer<typeof saidOfSaes>;
 
@@ -102,7 +103,7 @@ export const service = {
     /** Opens SAEs in any layout: the hook that they share, or null, and what no file says and a person must; errors say what can't be read, and whose hook is another. */
     describeSaes: {
       params: z.object({ paths: z.array(z.string()).min(1), said: saidOfSaes }),
-      result: z.object({ hook: z.string().nullable(), ask: z.enum(["architecture", "k"]).nullable() }),
+      result: z.object({ hook: z.string().nullable(), ask: saidOfSaes.keyof().nullable() }),
     },
     /** Writes SAEs as one ensemble's folder, and the experiment that evaluates and indexes it. `hook_name`: a person's word, where no file says one. */
     importSaes: {

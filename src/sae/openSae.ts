@@ -3,14 +3,21 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { InputError } from "../formats/inputError.ts";
 import { isBareStateDict, readBareStateDict } from "./layouts/bareStateDict.ts";
-import { isDictionaryLearning, readDictionaryLearning, saysItsClass } from "./layouts/dictionaryLearning.ts";
+import {
+  isDictionaryLearning,
+  readDictionaryLearning,
+  saysItsClass,
+  saysOtherwise,
+} from "./layouts/dictionaryLearning.ts";
 import { isGemmaScope, readGemmaScope } from "./layouts/gemmaScope.ts";
 import { isOpenAi, readOpenAi } from "./layouts/openAi.ts";
-import { jsonObject, metadataWith, type OpenedSae, type OpenOptions } from "./layouts/opened.ts";
+import { jsonObject, metadataWith, type OpenedSae, type OpenOptions, thresholdWarnings } from "./layouts/opened.ts";
+import { isSaeLensDict, readSaeLensDict } from "./layouts/saeLensDict.ts";
 import { readSparsify } from "./layouts/sparsify.ts";
 import { readStateDict, type StateDict } from "./layouts/stateDict.ts";
 import { misreadMatrix } from "./orientation.ts";
-import { loadSae } from "./saeLensFolder.ts";
+import { checkFinite } from "./parameters.ts";
+import { loadSae, WEIGHTS } from "./saeLensFolder.ts";
 
 export const WEIGHTS_ENDINGS: readonly string[] = [".safetensors", ".npz", ".pt", ".pth", ".bin", ".ckpt"];
 /** Beside weights, but none. */
@@ -39,24 +46,24 @@ export async function openSae(path: string, options: OpenOptions = {}): Promise<
 async function openAs(file: string, options: OpenOptions): Promise<OpenedSae> {
   const folder = dirname(file);
   const cfg = jsonBeside(folder, "cfg.json");
-  if (basename(file) === "sae_weights.safetensors") return openSaeLens(folder, file, options);
-  const dict = await readStateDict(file);
-  if (basename(file) === "sae.safetensors" && cfg) return readSparsify(dict, cfg.value, cfg.path, options);
+  if (basename(file) === WEIGHTS) return openSaeLens(folder, file, options);
+  const bare = await readStateDict(file);
+  // sparsify's cfg.json has no d_sae. Whatever the file is called, SAELens' says how it is read.
+  const saeLens = typeof cfg?.value["d_sae"] === "number" ? cfg.value : null;
+  if (saeLens && extname(file) === ".safetensors" && bare.tensors.has("W_enc"))
+    return openSaeLens(folder, file, options);
+  if (basename(file) === "sae.safetensors" && cfg && !saeLens) return readSparsify(bare, cfg.value, cfg.path, options);
+  const dict = saeLens && bare.config.size === 0 ? { ...bare, config: new Map(Object.entries(saeLens)) } : bare;
+  if (isSaeLensDict(dict)) return readSaeLensDict(dict, options);
   const config = jsonBeside(folder, "config.json")?.value ?? null;
   return openStateDict(dict, config, options);
 }
 
 async function openSaeLens(folder: string, file: string, options: OpenOptions): Promise<OpenedSae> {
-  const sae = await loadSae(folder);
+  const sae = await loadSae(folder, basename(file));
   const metadata = metadataWith(sae.config.metadata, options);
-  const { topk_threshold = 1 } = sae;
-  const warnings =
-    topk_threshold > 0
-      ? []
-      : [
-          `its topk_threshold is ${topk_threshold}: every positive feature fires; expect a much larger L0 than in training`,
-        ];
-  return { sae: { ...sae, config: { ...sae.config, metadata } }, layout: "SAELens", path: file, warnings };
+  const config = { ...sae.config, metadata };
+  return { sae: { ...sae, config }, layout: "SAELens", path: file, warnings: thresholdWarnings(sae) };
 }
 
 async function openStateDict(
@@ -67,15 +74,24 @@ async function openStateDict(
   refuseCrosscoder(file);
   if (isOpenAi(file)) return readOpenAi(file, options);
   if (basename(file.path).startsWith("params.") && isGemmaScope(file)) return readGemmaScope(file, config, options);
-  // A person's word on a bare state dict goes before the names of its tensors, but not before what its configuration says.
-  if (isDictionaryLearning(file) && (options.architecture === undefined || saysItsClass(file, config))) {
+  // A person's word on a bare state dict, and its wrap's, go before the names of its tensors, but not before what its configuration says.
+  const isByNames = options.architecture === undefined && !saysOtherwise(file);
+  if (isDictionaryLearning(file) && (isByNames || saysItsClass(file, config))) {
     return readDictionaryLearning(file, config, options);
   }
   if (isBareStateDict(file)) return readBareStateDict(file, options);
+  await checkNamedOfSaes(file);
   const names = [...file.tensors.keys()];
   const found = `the tensors ${names.slice(0, 12).join(", ")}${names.length > 12 ? `, … (${names.length})` : ""}`;
   const expected = "an SAE of SAELens, dictionary_learning, sparsify, Gemma Scope or OpenAI";
   throw new InputError({ file: file.path, found: names.length > 0 ? found : "no tensors", expected });
+}
+
+/** Of a file that is no SAE, what is wrong with the tensors that an SAE would have: a value that is no number says more than a name that is missing. */
+async function checkNamedOfSaes(file: StateDict): Promise<void> {
+  for (const name of file.tensors.keys()) {
+    if (/^(w_enc|w_dec|b_enc|b_dec|threshold)$/i.test(name)) checkFinite(file.path, name, await file.float32(name));
+  }
 }
 
 /** A crosscoder's matrices have a third axis, its layers (or models). */

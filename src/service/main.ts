@@ -170,7 +170,8 @@ answer(connection, service, {
   describeSaes: async ({ paths, said }, signal) => {
     try {
       const sources = await openSources(await localSaes({ paths, signal }), { ...said });
-      return { hook: sharedHook(sources) ?? null, ask: null };
+      const asks = sources.flatMap(({ members }) => members).find((member) => member.asks)?.asks;
+      return { hook: sharedHook(sources) ?? null, ask: asks ?? null };
     } catch (error) {
       if (error instanceof Unsaid) return { hook: null, ask: error.ask };
       throw error;

@@ -26,7 +26,7 @@ export async function importSaes(
   let said: SaidOfSaes = {};
   let described = await service.request("describeSaes", { paths, said }, { timeout: IMPORTING });
   while (described.ask) {
-    const more = described.ask === "k" ? await askK(title) : await askArchitecture(title);
+    const more = await askers[described.ask](title);
     if (!more) return;
     said = { ...said, ...more };
     described = await service.request("describeSaes", { paths, said }, { timeout: IMPORTING });
@@ -93,6 +93,18 @@ async function pick(): Promise<string[] | undefined> {
     filters: { SAEs: ["safetensors", "npz", "pt", "pth", "bin", "json"], "All files": ["*"] },
   });
   return chosen?.map(({ fsPath }) => fsPath);
+}
+
+const askers = { architecture: askArchitecture, k: askK, dict_class: askClass };
+
+async function askClass(title: string): Promise<SaidOfSaes | undefined> {
+  const items = [
+    { label: "TopK", description: "the k largest of a token fire (AutoEncoderTopK)", dict_class: "AutoEncoderTopK" },
+    { label: "BatchTopK", description: "what is above its threshold fires (BatchTopKSAE)", dict_class: "BatchTopKSAE" },
+  ] as const;
+  const placeHolder = "Which of dictionary_learning's classes is it? Their tensors have the same names";
+  const chosen = await vscode.window.showQuickPick(items, { title, placeHolder, ignoreFocusOut: true });
+  return chosen && { dict_class: chosen.dict_class };
 }
 
 async function askArchitecture(title: string): Promise<SaidOfSaes | undefined> {

@@ -1,10 +1,11 @@
 // A state dict of no known layout whose tensors have the field's usual names: enough to use it, with a word about what had to be assumed.
+import { brief } from "../../formats/brief.ts";
 import { InputError } from "../../formats/inputError.ts";
 import { scalarOf, type TensorFile } from "../../formats/tensorFile.ts";
 import type { SaeConfig } from "../sae.ts";
 import { lengthOf, type Orientation, readMatrices, readScalar, readVector } from "./matrices.ts";
-import { checkK, metadataWith, type OpenedSae, type OpenOptions, Unsaid } from "./opened.ts";
-import type { StateDict } from "./stateDict.ts";
+import { biasWords, checkK, metadataWith, type OpenedSae, type OpenOptions, Unsaid } from "./opened.ts";
+import { besideWarnings, type StateDict, wrapMetadata } from "./stateDict.ts";
 
 /** Names that people give them, and the way round that goes with a name where both would fit. */
 const NAMES: Readonly<Record<"W_enc" | "W_dec" | "b_enc" | "b_dec", readonly [string, Orientation][]>> = {
@@ -54,7 +55,9 @@ export async function readBareStateDict(file: StateDict, options: OpenOptions): 
   const d = lengthOf(file, b_dec);
   const threshold = file.tensors.has("threshold");
   const k = (await scalarOf(file, "k")) ?? numberOf(file.config.get("k")) ?? options.k;
-  const architecture = options.architecture ?? (threshold ? "jumprelu" : k !== undefined ? "topk" : undefined);
+  const architecture =
+    options.architecture ?? saidArchitecture(file) ?? (threshold ? "jumprelu" : k !== undefined ? "topk" : undefined);
+  checkNotNormalised(file);
   if (!architecture) {
     throw new Unsaid("architecture", {
       file: file.path,
@@ -78,10 +81,10 @@ export async function readBareStateDict(file: StateDict, options: OpenOptions): 
     d_in: d,
     d_sae: F,
     ...(architecture === "topk" && { k: k!, rescale_acts_by_decoder_norm: false }),
-    apply_b_dec_to_input: true,
+    apply_b_dec_to_input: file.config.get("apply_b_dec_to_input") !== false,
     normalize_activations: "none",
     dtype: "float32",
-    metadata: metadataWith({}, options),
+    metadata: metadataWith(wrapMetadata(file), options),
   };
   return {
     sae: {
@@ -97,9 +100,25 @@ export async function readBareStateDict(file: StateDict, options: OpenOptions): 
     layout: `state dict, ${architecture}`,
     path: file.path,
     warnings: [
-      `no layout that we know: read as ${architecture}${architecture === "topk" ? ` with k ${k}` : ""}, b_dec (${b_dec}) subtracted from the input, no normalisation. Check its explained variance`,
+      ...besideWarnings(file),
+      `no layout that we know: read as ${architecture}${architecture === "topk" ? ` with k ${k}` : ""}, b_dec (${b_dec}) ${biasWords(config)}, no normalisation. Check its explained variance`,
     ],
   };
+}
+
+/** The architecture that a wrap's configuration names. Throws InputError where it is none of a bare state dict's. */
+function saidArchitecture(file: StateDict): "standard" | "topk" | "jumprelu" | undefined {
+  const said = file.config.get("architecture");
+  if (said === undefined || said === "standard" || said === "topk" || said === "jumprelu") return said;
+  const expected = "standard, topk or jumprelu, or the architecture said on import";
+  throw new InputError({ file: file.path, where: "architecture", found: brief(said), expected });
+}
+
+/** A normalisation that a wrap's configuration asks for would be lost silently. */
+function checkNotNormalised(file: StateDict): void {
+  const said = file.config.get("normalize_activations") ?? "none";
+  if (said === "none" || said === false) return;
+  throw new InputError({ file: file.path, where: "normalize_activations", found: brief(said), expected: "none" });
 }
 
 /** One threshold a feature, or one for all of them. */

@@ -1,11 +1,12 @@
 // SAEs of dictionary_learning (0.1): ae.pt with config.json beside it, a backup {step, ae, optimizer, config}, or a bare state dict of one of its classes.
+import { brief } from "../../formats/brief.ts";
 import { InputError } from "../../formats/inputError.ts";
 import { scalarOf, type TensorFile } from "../../formats/tensorFile.ts";
 import { decoderNorms } from "../encode.ts";
 import type { Architecture, Sae, SaeConfig, SaeMetadata, SaeWeights } from "../sae.ts";
 import { lengthOf, type MatrixName, readMatrices, readScalar, readVector } from "./matrices.ts";
-import { checkK, metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";
-import type { StateDict } from "./stateDict.ts";
+import { biasWords, checkK, metadataWith, type OpenedSae, type OpenOptions } from "./opened.ts";
+import { besideWarnings, type StateDict, wrapMetadata } from "./stateDict.ts";
 
 /** By the names of their tensors; AutoEncoderTopK and BatchTopKSAE have the same. */
 const CLASSES = {
@@ -34,6 +35,19 @@ export function isDictionaryLearning(file: TensorFile): boolean {
   return classesOf(file).length > 0;
 }
 
+/** Classes whose names others give their tensors as well. */
+const COMMON: readonly DictClass[] = ["AutoEncoder", "AutoEncoderNew", "JumpReluAutoEncoder"];
+
+/** Whether it is one of those by its names alone, and its wrap's configuration says how it selects or what b_dec does. */
+export function saysOtherwise(file: StateDict): boolean {
+  const { config } = file;
+  const says =
+    config.has("architecture") ||
+    typeof config.get("apply_b_dec_to_input") === "boolean" ||
+    typeof config.get("k") === "number";
+  return says && classesOf(file).every((name) => COMMON.includes(name));
+}
+
 /** Whether a configuration beside the tensors, or in their wrap, names the class. */
 export function saysItsClass(file: StateDict, config: Record<string, unknown> | null): boolean {
   return trainerOf(file, config)["dict_class"] !== undefined;
@@ -60,11 +74,14 @@ export async function readDictionaryLearning(
 ): Promise<OpenedSae> {
   const trainer = trainerOf(file, config);
   const warnings = besideWarnings(file);
-  const dictClass = await chooseClass(file, options.dict_class ?? trainer["dict_class"], warnings);
+  const choice = await chooseClass(file, trainer["dict_class"] ?? options.dict_class);
+  const { dictClass } = choice;
   const training = dictClass === "MatryoshkaBatchTopKSAE" ? await matryoshkaTraining(file, trainer) : {};
-  const metadata = metadataWith({ ...metadataOf(trainer, config), ...training }, options);
+  const metadata = metadataWith({ ...wrapMetadata(file), ...metadataOf(trainer, config), ...training }, options);
   const sae = await read(file, dictClass, trainer, options, metadata, warnings);
-  return { sae, layout: `dictionary_learning, ${dictClass}`, path: file.path, warnings };
+  if (choice.because !== undefined) warnings.push(assumed(choice, sae));
+  const opened = { sae, layout: `dictionary_learning, ${dictClass}`, path: file.path, warnings };
+  return choice.other ? { ...opened, asks: "dict_class" } : opened;
 }
 
 function trainerOf(file: StateDict, config: Record<string, unknown> | null): Record<string, unknown> {
@@ -73,43 +90,45 @@ function trainerOf(file: StateDict, config: Record<string, unknown> | null): Rec
   return { ...Object.fromEntries(file.config), ...config };
 }
 
-/** What stands beside the state dict and changes what the SAE must be given, but is no part of it. */
-function besideWarnings(file: StateDict): string[] {
-  const warnings: string[] = [];
-  for (const [name, value] of file.beside) {
-    if (name === "norm_factor" && value !== 1) {
-      warnings.push(
-        `norm_factor ${value} stands beside the SAE: it was trained on activations divided by it, and reads them so`,
-      );
-    } else if (typeof value === "object" && value !== null) {
-      warnings.push(
-        `${name} stands beside the SAE and is not used: if activations were shifted or scaled by it, this SAE expects that`,
-      );
-    }
-  }
-  return warnings;
+/** The class, and where nothing names it, why it is this one. */
+interface Choice {
+  readonly dictClass: DictClass;
+  readonly because?: string;
+  /** The other one that it may be. */
+  readonly other?: DictClass;
 }
 
-async function chooseClass(file: StateDict, said: unknown, warnings: string[]): Promise<DictClass> {
+async function chooseClass(file: StateDict, said: unknown): Promise<Choice> {
   const fitting = classesOf(file);
   const refuse = (found: string): never => {
     const expected = fitting.length > 0 ? `${fitting.join(" or ")}, by its tensors` : Object.keys(CLASSES).join(", ");
     throw new InputError({ file: file.path, where: "dict_class", found, expected });
   };
   if (said !== undefined) {
-    const known = fitting.find((name) => name === said);
-    return known ?? refuse(`${String(said)}, with the tensors ${[...file.tensors.keys()].join(", ")}`);
+    const dictClass = fitting.find((name) => name === said);
+    return dictClass
+      ? { dictClass }
+      : refuse(`${brief(said)}, with the tensors ${[...file.tensors.keys()].join(", ")}`);
   }
-  if (fitting.length === 0) refuse(`the tensors ${[...file.tensors.keys()].slice(0, 20).join(", ")}`);
-  if (fitting.length === 1) return fitting[0]!;
+  const [only] = fitting;
+  if (only === undefined) return refuse(`the tensors ${[...file.tensors.keys()].slice(0, 20).join(", ")}`);
+  if (fitting.length === 1) return { dictClass: only, because: "by the names of its tensors" };
   const threshold = (await readScalar(file, "threshold")) ?? -1;
-  const chosen = threshold > 0 ? "BatchTopKSAE" : "AutoEncoderTopK";
-  const other = chosen === "BatchTopKSAE" ? "AutoEncoderTopK" : "BatchTopKSAE";
-  const because = threshold > 0 ? `it has a threshold (${threshold.toPrecision(4)})` : "it has no threshold";
-  warnings.push(
-    `nothing says whether it is a BatchTopKSAE or an AutoEncoderTopK: read as ${chosen}, since ${because}; say dict_class ${other} if it is that`,
-  );
-  return chosen;
+  return threshold > 0
+    ? {
+        dictClass: "BatchTopKSAE",
+        because: `since it has a threshold (${threshold.toPrecision(4)})`,
+        other: "AutoEncoderTopK",
+      }
+    : { dictClass: "AutoEncoderTopK", because: "since it has no threshold", other: "BatchTopKSAE" };
+}
+
+/** What was assumed of an SAE whose class nothing names. */
+function assumed({ dictClass, because, other }: Choice, { config }: Sae): string {
+  const what = `${config.architecture}${config.k === undefined ? "" : ` with k ${config.k}`}, b_dec ${biasWords(config)}`;
+  return other
+    ? `nothing says whether it is a BatchTopKSAE or an AutoEncoderTopK: read as ${dictClass} (${what}), ${because}; if it is the other, say dict_class ${other} on import`
+    : `nothing names its class: read as dictionary_learning's ${dictClass}, ${because} (${what}). Check its explained variance; on the command line, --dict-class or --architecture say another`;
 }
 
 async function read(
@@ -138,7 +157,7 @@ async function read(
   ] as const) {
     const said = trainer[key];
     if (said === undefined || said === value) continue;
-    const found = `${key} ${value} by the weights, ${said} by the configuration`;
+    const found = `${key} ${value} by the weights, ${brief(said)} by the configuration`;
     // A wrap's configuration may be another run's; config.json is this SAE's.
     if (file.config.get(key) === said) warnings.push(`${found}: the weights are believed`);
     else throw new InputError({ file: file.path, found, expected: "the same" });
@@ -244,13 +263,13 @@ const SUBMODULES: Readonly<Record<string, string>> = {
 };
 
 function metadataOf(trainer: Record<string, unknown>, config: Record<string, unknown> | null): SaeMetadata {
-  const { lm_name, submodule_name, layer } = trainer;
-  const [, kind, number] = /^(\w+)_layer_?(\d+)$/.exec(String(submodule_name ?? "")) ?? [];
+  const { lm_name, submodule_name } = trainer;
+  const [, kind, number] = /^(\w+)_layer_?(\d+)$/.exec(typeof submodule_name === "string" ? submodule_name : "") ?? [];
   const hook = kind === undefined ? undefined : SUBMODULES[kind];
   const buffer = config?.["buffer"] as Record<string, unknown> | undefined;
   return {
     ...(typeof lm_name === "string" && { model_name: lm_name }),
-    ...(hook && { hook_name: `blocks.${number ?? layer}.${hook}` }),
+    ...(hook && { hook_name: `blocks.${number}.${hook}` }),
     ...(numberOf(buffer?.["ctx_len"]) !== undefined && { context_size: numberOf(buffer?.["ctx_len"])! }),
   };
 }

@@ -1,6 +1,6 @@
 // What reading an SAE in any layout gives, and what a person may say that the files don't.
 import { InputError } from "../../formats/inputError.ts";
-import type { Sae, SaeMetadata } from "../sae.ts";
+import type { Sae, SaeConfig, SaeMetadata } from "../sae.ts";
 
 /** What the files may leave open. */
 export interface OpenOptions {
@@ -9,7 +9,7 @@ export interface OpenOptions {
   /** Active features a token, where no file says so. */
   readonly k?: number | undefined;
   /** dictionary_learning's class, where the files don't name it. */
-  readonly dict_class?: string;
+  readonly dict_class?: string | undefined;
   /** Where no file says so, or the path alone hints at it. */
   readonly hook_name?: string;
   readonly model_name?: string;
@@ -33,6 +33,8 @@ export interface OpenedSae {
   readonly path: string;
   /** What a person should know before trusting it. */
   readonly warnings: readonly string[];
+  /** What was assumed although a person could say it. */
+  readonly asks?: "dict_class";
 }
 
 /** Metadata: what the files say, then a person's word where they don't, then what the path hints at. */
@@ -40,6 +42,19 @@ export function metadataWith(found: SaeMetadata, options: OpenOptions, hinted: S
   const hook_name = found.hook_name ?? options.hook_name ?? hinted.hook_name;
   const model_name = found.model_name ?? options.model_name ?? hinted.model_name;
   return { ...found, ...(hook_name !== undefined && { hook_name }), ...(model_name !== undefined && { model_name }) };
+}
+
+/** Whether b_dec is subtracted, for people. */
+export function biasWords({ apply_b_dec_to_input }: Pick<SaeConfig, "apply_b_dec_to_input">): string {
+  return apply_b_dec_to_input ? "subtracted from the input" : "added to the output only";
+}
+
+/** A batchtopk whose threshold lets everything through. */
+export function thresholdWarnings({ topk_threshold = 1 }: Sae): string[] {
+  if (topk_threshold > 0) return [];
+  return [
+    `its topk_threshold is ${topk_threshold}: every positive feature fires; expect a much larger L0 than in training`,
+  ];
 }
 
 /** Throws where a number of active features is missing (Unsaid) or can't be one of an SAE of F features. */

@@ -13,6 +13,7 @@ import { openSae } from "../../../src/sae/openSae.ts";
 import { notForEnsembles, type Sae, type SaeConfig, type SaeWeights, trainedWidths } from "../../../src/sae/sae.ts";
 import { saveSae } from "../../../src/sae/saeLensFolder.ts";
 import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
+import { type Pickled, savedByTorch } from "../torchFiles.ts";
 
 const saes = (...path: string[]) => golden("saes", ...path);
 
@@ -176,8 +177,11 @@ test("what isn't an SAE, or can't be known, is refused with what there is", asyn
   await refused(saes("hostile", "pt_memo_index_lie.pt"), /no tensors/);
   await refused(saes("hostile", "pt_self_reference.pt"), /no tensors, among self/);
   await refused(saes("hostile", "cfg_claims_too_much"), /W_enc|tensor/);
-  await refused(saes("hostile", "st_nan_and_inf.safetensors"), /the tensors W_enc/);
-  await refused(saes("dictionary_learning", "AutoEncoderTopK"), /dict_class: found GatedAutoEncoder/, {
+  await refused(
+    saes("hostile", "st_nan_and_inf.safetensors"),
+    /tensor W_enc: found 2 values that are not finite, the first \(.*\) at 5/,
+  );
+  await refused(saes("dictionary_learning", "wrappings", "plain.pt"), /dict_class: found GatedAutoEncoder/, {
     dict_class: "GatedAutoEncoder",
   });
 });
@@ -308,6 +312,118 @@ test("what is said of a bare state dict doesn't change one whose configuration n
   });
   assert.equal(layout, "dictionary_learning, JumpReluAutoEncoder");
   await assertGives(sae, "dictionary_learning/JumpReluAutoEncoder");
+});
+
+/** A small SAE's tensors under names that others use as well. */
+async function written(names: Readonly<Record<keyof typeof small, string>>, more: Tensors = {}): Promise<string> {
+  const file = join(temporaryFolder(), "stranger.safetensors");
+  const tensors = Object.entries(names).map(([key, name]) => [name, small[key as keyof typeof small]]);
+  await writeSafetensors(file, { ...Object.fromEntries(tensors), ...more });
+  return file;
+}
+type Tensors = Readonly<Record<string, { shape: readonly number[]; data: Float32Array }>>;
+const filled = (...shape: number[]) => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b)).fill(0.5) });
+const small = { W_enc: filled(3, 6), b_enc: filled(6), W_dec: filled(6, 3), b_dec: filled(3) };
+const parameters = { W_enc: "W_enc", b_enc: "b_enc", W_dec: "W_dec", b_dec: "b_dec" };
+const linear = { W_enc: "encoder.weight", b_enc: "encoder.bias", W_dec: "decoder.weight", b_dec: "decoder.bias" };
+
+test("a class that the names of tensors alone tell is said, with its selection and what b_dec does; one that is said is not", async () => {
+  const threshold = filled(6);
+  const cases: [string, RegExp][] = [
+    [
+      await written(parameters, { threshold }),
+      /nothing names its class: read as .* JumpReluAutoEncoder.*\(jumprelu, b_dec added to the output only\)/,
+    ],
+    [await written(linear), /read as .* AutoEncoderNew.*\(standard, b_dec added to the output only\)/],
+    [
+      await written({ ...linear, b_dec: "bias" }),
+      /read as .* AutoEncoder,.*\(standard, b_dec subtracted from the input\)/,
+    ],
+  ];
+  for (const [file, warning] of cases) {
+    const { warnings, layout } = await openSae(file);
+    assert.match(warnings.join("; "), warning);
+    assert.deepEqual((await openSae(file, { dict_class: layout.split(", ")[1]! })).warnings, []);
+  }
+  const { sae } = await openSae(cases[0]![0], { architecture: "jumprelu" });
+  assert.equal(sae.config.apply_b_dec_to_input, true);
+});
+
+test("of two classes with the same tensors one is assumed with a word, and a person can be asked", async () => {
+  const file = await written({ ...linear, b_dec: "b_dec" });
+  const assumed = await openSae(file, { k: 2 });
+  assert.equal(assumed.asks, "dict_class");
+  assert.match(assumed.warnings.join(), /read as AutoEncoderTopK \(topk with k 2, b_dec subtracted from the input\)/);
+  for (const dict_class of ["AutoEncoderTopK", "BatchTopKSAE"]) {
+    const { asks, layout, warnings } = await openSae(file, { k: 2, dict_class });
+    assert.deepEqual([asks, layout], [undefined, `dictionary_learning, ${dict_class}`]);
+    assert.doesNotMatch(warnings.join(), /nothing says/);
+  }
+  // What a configuration names is not asked for, and a word on others doesn't change it.
+  const { layout } = await openSae(saes("dictionary_learning", "JumpReluAutoEncoder"), { dict_class: "BatchTopKSAE" });
+  assert.equal(layout, "dictionary_learning, JumpReluAutoEncoder");
+});
+
+test("a cfg.json of SAELens' beside the weights is read whatever their file is called", async () => {
+  for (const name of ["standard", "topk", "jumprelu", "gated", "batchtopk_training_checkpoint"]) {
+    const folder = temporaryFolder();
+    const file = join(folder, "layer12.safetensors");
+    await copyFile(saes("sae_lens", name, "cfg.json"), join(folder, "cfg.json"));
+    await copyFile(saes("sae_lens", name, "sae_weights.safetensors"), file);
+    const { sae, layout, path } = await openSae(file);
+    assert.deepEqual(sae, (await openSae(saes("sae_lens", name))).sae);
+    assert.deepEqual([layout, path], ["SAELens", file]);
+    assert.deepEqual((await openSae(folder)).sae, sae);
+  }
+});
+
+test("what SAELens says of a state dict in its wrap is what it is read by", async () => {
+  const file = join(temporaryFolder(), "wrapped.pt");
+  const state_dict = { ...small, threshold: filled(6) };
+  const write = (cfg: Pickled, tensors: Pickled = state_dict) =>
+    writeFile(file, savedByTorch({ state_dict: tensors, cfg }));
+  const cfg = {
+    architecture: "jumprelu",
+    d_in: 3,
+    d_sae: 6,
+    hook_point: "blocks.5.hook_resid_pre",
+    model_name: "gpt2",
+  };
+  for (const apply_b_dec_to_input of [true, false]) {
+    await write({ ...cfg, apply_b_dec_to_input });
+    const { sae, layout, warnings } = await openSae(file);
+    assert.deepEqual([layout, warnings], ["SAELens, in a state dict", []]);
+    assert.equal(sae.config.architecture, "jumprelu");
+    assert.equal(sae.config.apply_b_dec_to_input, apply_b_dec_to_input);
+    assert.equal(sae.config.metadata.hook_name, "blocks.5.hook_resid_pre");
+    assert.equal(sae.config.metadata.model_name, "gpt2");
+  }
+  await write(cfg);
+  assert.equal((await openSae(file)).sae.config.apply_b_dec_to_input, true, "SAELens' default");
+  await write({ ...cfg, architecture: "standard" });
+  await refused(file, /tensor threshold: found one that .*\(standard\) doesn't use/);
+  await write({ ...cfg, architecture: "crosscoder" });
+  await refused(file, /architecture: found crosscoder/);
+  await write({ ...cfg, d_sae: 7 });
+  await refused(file, /d_sae: found 7 by the configuration, expected 6, as the weights have/);
+  await write({ architecture: "topk", activation_fn_str: "topk", activation_fn_kwargs: { k: 2 } }, small);
+  assert.deepEqual((await openSae(file)).sae.config.k, 2);
+
+  // Tensors of other names: what the wrap says goes before what the names alone would be taken for.
+  const layers = Object.fromEntries(
+    Object.entries(linear).map(([key, name]) => [name, small[key as keyof typeof small]]),
+  );
+  await write({ k: 2, hook_name: "blocks.5.hook_resid_pre" }, layers);
+  const { sae, warnings } = await openSae(file);
+  assert.deepEqual([sae.config.architecture, sae.config.k], ["topk", 2]);
+  assert.equal(sae.config.metadata.hook_name, "blocks.5.hook_resid_pre");
+  assert.match(warnings.join(), /read as topk with k 2, b_dec \(decoder\.bias\) subtracted from the input/);
+  await write({ architecture: "standard", apply_b_dec_to_input: false }, layers);
+  assert.equal((await openSae(file)).sae.config.apply_b_dec_to_input, false);
+  await write({ architecture: "gated" }, layers);
+  await refused(file, /architecture: found gated, expected standard, topk or jumprelu/);
+  await write({ architecture: "standard", normalize_activations: "layer_norm" }, layers);
+  await refused(file, /normalize_activations: found layer_norm, expected none/);
 });
 
 test("an autoencoder of OpenAI's without its activation is read as their package does, with a word, or as a person says", async () => {
