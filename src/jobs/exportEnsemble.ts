@@ -1,5 +1,5 @@
 // `export`: an ensemble and its index in forms that others read. What is exact is written, what is not is refused with the reason.
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { Annotations } from "../features/annotations.ts";
 import { writeNeuronpediaBatches } from "../features/exports/neuronpedia.ts";
@@ -12,6 +12,7 @@ import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import { flatSae, whyNotFlat } from "../sae/flatSae.ts";
 import { PYTHON_FILE, savePythonEnsemble } from "../sae/pythonExport.ts";
 import { saveSae } from "../sae/saeLensFolder.ts";
+import { lyingIn } from "./targetFolder.ts";
 
 /** saelens: one flat SAE. python: the ensemble with a module of SAEBench's contract. neuronpedia, parquet: the feature index. */
 export const exportForms = ["saelens", "python", "neuronpedia", "parquet"] as const;
@@ -29,8 +30,9 @@ export async function exportEnsemble(
 ): Promise<string> {
   const folder = resolve(ensemble);
   const target = resolve(to);
-  if (existsSync(target) && readdirSync(target).length > 0) {
-    throw new InputError({ file: target, found: "a folder with something in it", expected: "a new folder" });
+  const wanted = "a new folder (--to)";
+  if (lyingIn(target, wanted).length > 0) {
+    throw new InputError({ file: target, found: "a folder with something in it", expected: wanted });
   }
   switch (form) {
     case "saelens": {

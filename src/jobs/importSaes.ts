@@ -1,6 +1,6 @@
 // `import` for the command line and the editor: SAEs in any layout become an ensemble's folder, and with a language model and a text an experiment that evaluates and indexes it.
-import { existsSync, readdirSync } from "node:fs";
-import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, dirname, extname, relative, resolve } from "node:path";
 import { hubReference } from "../data/hub/reference.ts";
 import type { HubOptions } from "../data/hub/requests.ts";
 import { type SanityNumbers, sanityOfMembers } from "../evaluation/saneReconstruction.ts";
@@ -21,6 +21,7 @@ import { parseExperiment } from "./experiment.ts";
 import { checkTexts } from "./experimentTexts.ts";
 import { obtainExperiment } from "./obtain.ts";
 import { openExperimentModel } from "./resources.ts";
+import { lyingIn } from "./targetFolder.ts";
 import { versions } from "./versions.ts";
 
 /** Tokens that explained variance and L0 are looked at on. */
@@ -136,12 +137,10 @@ async function localModel(name: string, request: ImportRequest): Promise<string>
 
 /** An ensemble is kept aside when another takes its place; anything else stays where it is. */
 function checkFree(folder: string): void {
-  if (!existsSync(folder) || existsSync(join(folder, "ensemble.json")) || readdirSync(folder).length === 0) return;
-  throw new InputError({
-    file: folder,
-    found: "a folder with something else in it",
-    expected: "a name that is free (--to)",
-  });
+  const expected = "a name that is free (--to)";
+  const names = lyingIn(folder, expected);
+  if (names.length === 0 || names.includes("ensemble.json")) return;
+  throw new InputError({ file: folder, found: "a folder with something else in it", expected });
 }
 
 /** The text of the experiment, for paths of SAEs: windows as the SAEs were trained on, as far as the model has them. */

@@ -110,6 +110,14 @@ test("from the command line", async () => {
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /^error: someone\/nobody: found no such repository[^\n]*\n$/);
   assert.equal(existsSync(join(folder, "nothing")), false);
+  for (const command of [
+    ["import", ...names],
+    ["export", "from-hub", "--as", "python"],
+  ]) {
+    const onFile = await runCommand([...command, "--to", text], folder);
+    assert.equal(onFile.code, 2);
+    assert.match(onFile.stderr, /^error: [^\n]*text\.txt: found a file, expected [^\n]*\(--to\)\n$/);
+  }
 });
 
 test("evaluated, indexed, flagged and debiased: ablation is exact for every member", async () => {
