@@ -130,7 +130,7 @@ export function movedAside(name: string): { readonly name: string; readonly time
  */
 export async function loadEnsemble(folder: string): Promise<Ensemble> {
   const path = join(folder, FILE);
-  const file = await readFileOf(folder);
+  const file = await readEnsembleFile(folder);
   const members = [];
   for (const name of file.members) members.push(inferenceSae(await loadSae(join(folder, name))));
   for (const [j, member] of members.entries()) {
@@ -151,12 +151,8 @@ export async function loadEnsemble(folder: string): Promise<Ensemble> {
   return { method, members, weights, seeds, hook, provenance };
 }
 
-/** The folders of an ensemble's members, below its own; no weight is read. Throws InputError. */
-export async function memberFolders(folder: string): Promise<readonly string[]> {
-  return (await readFileOf(folder)).members;
-}
-
-async function readFileOf(folder: string): Promise<z.infer<typeof ensembleSchema>> {
+/** What ensemble.json says, with its members' folders below its own; no weight is read. Throws InputError. */
+export async function readEnsembleFile(folder: string): Promise<z.infer<typeof ensembleSchema>> {
   const path = join(folder, FILE);
   let text: string;
   try {

@@ -4,10 +4,11 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import type { Ensemble, EnsembleMethod } from "./ensemble.ts";
-import { loadEnsemble, memberFolders } from "./ensembleFolder.ts";
+import { loadEnsemble, readEnsembleFile } from "./ensembleFolder.ts";
 import { inferenceSae } from "./fold.ts";
 import type { OpenedSae, OpenOptions } from "./layouts/opened.ts";
 import { openSae } from "./openSae.ts";
+import { misreadMatrix } from "./orientation.ts";
 import { notForEnsembles } from "./sae.ts";
 
 /** What an imported ensemble's provenance remembers of each member. */
@@ -31,10 +32,12 @@ export async function openSources(paths: readonly string[], options: OpenOptions
       continue;
     }
     const ensemble = await loadEnsemble(folder);
-    const names = await memberFolders(folder);
+    const { members: names } = await readEnsembleFile(folder);
     const origins = originsSchema.safeParse(ensemble.provenance["imported"]).data;
     const members = ensemble.members.map((sae, j) => {
-      const warnings = origins?.[j]?.warnings ?? [];
+      const known = origins?.[j]?.warnings ?? [];
+      const misread = misreadMatrix(sae);
+      const warnings = misread === null || known.includes(misread) ? known : [...known, misread];
       return { sae, layout: "SAE Ensembles", path: join(folder, names[j]!), warnings };
     });
     sources.push({ path, ensemble, members });

@@ -104,8 +104,14 @@ export function innerWidths({ matryoshka_widths = [] }: SaeConfig): readonly num
   return matryoshka_widths.slice(0, -1);
 }
 
+/** What an SAE is told by, whether its weights were read or not. */
+export interface SaeParts {
+  readonly config: SaeConfig;
+  readonly weights: { readonly W_skip?: unknown };
+}
+
 /** Why an SAE can't be a member of an ensemble, or null where it can: engines, index and probes reconstruct what they read. */
-export function notForEnsembles({ config, weights }: Sae): string | null {
+export function notForEnsembles({ config, weights }: SaeParts): string | null {
   if (config.d_out !== undefined) return "a transcoder: it reconstructs another hook than it reads";
   if (weights.W_skip) return "an SAE with a skip connection: part of its reconstruction comes from no feature";
   if (config.architecture === "groupmax") return "a groupmax SAE, which SAELens has no name for";

@@ -1,14 +1,18 @@
 // Files of tensors as the editor shows them: a safetensors file, or an ensemble.json with its members' weights; what they are, and each tensor's numbers on demand.
+import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { InputError } from "../formats/inputError.ts";
 import { readSafetensors, type Safetensors } from "../formats/safetensors.ts";
 import { type TensorStatistics, tensorStatistics } from "../formats/tensorStatistics.ts";
 import type { TensorFileView } from "../protocol/tensorFile.ts";
-import { memberFolders } from "../sae/ensembleFolder.ts";
+import type { Ensemble } from "../sae/ensemble.ts";
+import { readEnsembleFile } from "../sae/ensembleFolder.ts";
 import { openSources } from "../sae/importEnsemble.ts";
-import { Unsaid } from "../sae/layouts/opened.ts";
-import { architectureWords, notForEnsembles, type Sae } from "../sae/sae.ts";
-import { WEIGHTS } from "../sae/saeLensFolder.ts";
+import { biasWords, jsonObject, Unsaid } from "../sae/layouts/opened.ts";
+import { architectureWords, notForEnsembles, type SaeParts } from "../sae/sae.ts";
+import { loadConfig, WEIGHTS } from "../sae/saeLensFolder.ts";
+
+type EnsembleParts = Pick<Ensemble, "method" | "weights" | "seeds"> & { readonly members: readonly unknown[] };
 
 interface Row {
   readonly file: Safetensors;
@@ -16,18 +20,19 @@ interface Row {
   readonly shown: string;
 }
 
-/** Bytes up to which an SAE's weights are read to say what it is. */
+/** Bytes up to which weights are read and checked, of an SAE or of all members of an ensemble; above, only what configurations and headers say is told. */
 const READ_AT_ONCE = 1 << 30;
 
 /** Throws InputError where a safetensors file itself can't be read. */
-export async function describeTensorFile(path: string): Promise<TensorFileView> {
+export async function describeTensorFile(path: string, readAtOnce = READ_AT_ONCE): Promise<TensorFileView> {
   const isEnsemble = basename(path) === "ensemble.json";
   const about = { facts: [] as [string, string][], warnings: [] as string[], problem: "" };
   let rows: Row[] = [];
   try {
     rows = await tensorRows(path);
     const bytes = rows.reduce((sum, { file, name }) => sum + file.tensors.get(name)!.length, 0);
-    if (isEnsemble || bytes <= READ_AT_ONCE) await describeSaes(path, about);
+    if (bytes <= readAtOnce) await describeSaes(path, about);
+    else await describeUnread(path, bytes, about);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     if (!isEnsemble && rows.length === 0) throw error;
@@ -61,7 +66,7 @@ async function tensorRows(path: string): Promise<Row[]> {
     return [...file.tensors.keys()].map((name) => ({ file, name, shown: name }));
   }
   const rows: Row[] = [];
-  for (const member of await memberFolders(dirname(path))) {
+  for (const member of (await readEnsembleFile(dirname(path))).members) {
     const file = await readSafetensors(join(dirname(path), member, WEIGHTS));
     for (const name of file.tensors.keys()) rows.push({ file, name, shown: `${member}/${name}` });
   }
@@ -72,27 +77,60 @@ function isOfSae(path: string): boolean {
   return ["sae_weights.safetensors", "sae.safetensors", "params.safetensors"].includes(basename(path));
 }
 
-async function describeSaes(path: string, about: { facts: [string, string][]; warnings: string[] }): Promise<void> {
+interface About {
+  readonly facts: [string, string][];
+  readonly warnings: string[];
+}
+
+async function describeSaes(path: string, about: About): Promise<void> {
   const [source] = await openSources([path]);
   const { ensemble, members } = source!;
   const first = members[0]!;
-  if (ensemble) {
-    about.facts.push(["method", members.length > 1 ? `${ensemble.method} of ${members.length}` : ensemble.method]);
-    about.facts.push(["weights", ensemble.weights.map((weight) => Number(weight.toPrecision(4))).join(", ")]);
-    about.facts.push(["seeds", ensemble.seeds.join(", ")]);
-  } else {
-    about.facts.push(["layout", first.layout]);
-  }
-  about.facts.push(...factsOf(first.sae, ensemble ? members.map(({ sae }) => sae) : [first.sae]));
+  about.facts.push(...(ensemble ? factsOfEnsemble(ensemble) : [["layout", first.layout] as [string, string]]));
+  about.facts.push(...factsOf(members.map(({ sae }) => sae)));
   for (const { warnings } of members) about.warnings.push(...warnings);
 }
 
-function factsOf(sae: Sae, all: readonly Sae[]): [string, string][] {
-  const { d_in, d_out, metadata } = sae.config;
-  const same = <T>(of: (one: Sae) => T): string => [...new Set(all.map((one) => String(of(one))))].join(", ");
+/** What stands in ensemble.json and in SAELens' cfg.json beside the weights; other layouts are told by their weights alone. */
+async function describeUnread(path: string, bytes: number, about: About): Promise<void> {
+  const folder = dirname(path);
+  const size = `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const ensemble = basename(path) === "ensemble.json" ? await readEnsembleFile(folder) : null;
+  if (!ensemble && !isSaeLens(path)) {
+    about.facts.push(["layout", `not looked for: its ${size} of weights were not read. Import SAEs… reads them`]);
+    return;
+  }
+  const folders = ensemble ? ensemble.members.map((member) => join(folder, member)) : [folder];
+  const saes = await Promise.all(folders.map(loadConfig));
+  about.facts.push(...(ensemble ? factsOfEnsemble(ensemble) : [["layout", "SAELens"] as [string, string]]));
+  about.facts.push(...factsOf(saes.map(({ config, skip }) => ({ config, weights: { W_skip: skip || undefined } }))));
+  about.warnings.push(
+    `its weights (${size}) were not read: what stands here is what its configuration says, unchecked`,
+  );
+}
+
+/** By its name, or by the cfg.json beside it (openSae.ts). */
+function isSaeLens(path: string): boolean {
+  if (basename(path) === WEIGHTS) return true;
+  const cfg = join(dirname(path), "cfg.json");
+  return existsSync(cfg) && typeof jsonObject(readFileSync(cfg, "utf8"), cfg)["d_sae"] === "number";
+}
+
+function factsOfEnsemble({ method, members, weights, seeds }: EnsembleParts): [string, string][] {
+  return [
+    ["method", members.length > 1 ? `${method} of ${members.length}` : method],
+    ["weights", weights.map((weight) => Number(weight.toPrecision(4))).join(", ")],
+    ["seeds", seeds.join(", ")],
+  ];
+}
+
+/** Of one SAE, or of the members of an ensemble. */
+function factsOf(all: readonly SaeParts[]): [string, string][] {
+  const { d_in, d_out, metadata } = all[0]!.config;
+  const same = <T>(of: (one: SaeParts) => T): string => [...new Set(all.map((one) => String(of(one))))].join(", ");
   const ofTopk = all.filter(({ config: { architecture, k } }) => k !== undefined && architecture !== "jumprelu");
   const k = [...new Set(ofTopk.map(({ config }) => config.k))].join(", ");
-  const reason = notForEnsembles(sae);
+  const reason = notForEnsembles(all[0]!);
   return [
     ["architecture", same((one) => architectureWords(one.config))],
     ["d_in", d_in.toLocaleString("en-US")],
@@ -101,10 +139,7 @@ function factsOf(sae: Sae, all: readonly Sae[]): [string, string][] {
     ...(k === "" ? [] : [["k", k] as [string, string]]),
     ["hook_name", metadata.hook_name ?? "not said"],
     ["model_name", metadata.model_name ?? "not said"],
-    [
-      "b_dec",
-      same((one) => (one.config.apply_b_dec_to_input ? "subtracted from the input" : "added to the output only")),
-    ],
+    ["b_dec", same((one) => biasWords(one.config))],
     ["normalize_activations", same((one) => one.config.normalize_activations)],
     ...(reason ? [["in ensembles", `no: ${reason}`] as [string, string]] : []),
   ];

@@ -1,7 +1,7 @@
 // What the editor is told of files of tensors: an SAE's facts, an ensemble's members, numbers of tensors against a plain recount.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readSafetensors, tensorFloat32, writeSafetensors } from "../../../src/formats/safetensors.ts";
@@ -57,6 +57,37 @@ test("an ensemble.json shows its members and their tensors", async () => {
     numbers.histogram.reduce((sum, n) => sum + n, 0),
     values.length,
   );
+});
+
+test("of weights too large to read at once, their configurations are told and that they weren't checked", async () => {
+  const told = async (...path: string[]) => {
+    const whole = await describeTensorFile(golden(...path));
+    const { facts, warnings, problem, tensors } = await describeTensorFile(golden(...path), 0);
+    assert.deepEqual([facts, problem, tensors], [whole.facts, "", whole.tensors]);
+    assert.match(warnings.join(), /^its weights \(0\.0 GiB\) were not read/);
+    return Object.fromEntries(facts);
+  };
+  const sae = await told("saes", "sae_lens", "skip_transcoder", "sae_weights.safetensors");
+  assert.equal(sae["layout"], "SAELens");
+  assert.match(sae["in ensembles"]!, /^no: a transcoder/);
+  assert.match((await told("evaluation", "boosting_a", "ensemble.json"))["method"]!, /^boosting of \d/);
+  const { facts } = await describeTensorFile(golden("saes", "sparsify", "topk", "sae.safetensors"), 0);
+  assert.match(Object.fromEntries(facts)["layout"]!, /^not looked for: its 0\.0 GiB of weights were not read/);
+});
+
+test("above the limit no member is read, however many there are", async () => {
+  const folder = join(temporaryFolder(), "bag");
+  const sae = await loadSae(golden("saes", "sae_lens", "topk"));
+  await saveEnsemble(folder, { ...ensembleOf("bagging", [sae, sae]), hook: sae.config.metadata.hook_name! });
+  // A weight that only reading finds.
+  const weights = join(folder, "member_1", "sae_weights.safetensors");
+  const { offset } = (await readSafetensors(weights)).tensors.get("W_dec")!;
+  const bytes = await readFile(weights);
+  bytes.writeFloatLE(Number.NaN, offset);
+  await writeFile(weights, bytes);
+  const file = join(folder, "ensemble.json");
+  assert.match((await describeTensorFile(file)).problem, /tensor W_dec: found 1 value that is not finite/);
+  assert.equal((await describeTensorFile(file, 0)).problem, "");
 });
 
 test("of unlike members every value is said, not the first one's", async () => {
