@@ -79,7 +79,7 @@ export function sharedHook(sources: readonly ImportSource[], said?: string): str
 /**
  * All members of all sources as one ensemble. `method` by default: that of the one ensemble's folder, "single" for one SAE,
  * "bagging" for several. `hook`: where it reads, if the members don't say or to hold them to it.
- * Throws InputError where members don't fit together or can't be in an ensemble.
+ * Throws InputError where members don't fit together or can't be in an ensemble, a boosting ensemble's members apart too.
  */
 export function importedEnsemble(
   sources: readonly ImportSource[],
@@ -104,6 +104,12 @@ export function importedEnsemble(
   const chosen = method ?? whole?.method ?? (opened.length === 1 ? "single" : "bagging");
   if (chosen === "single" && opened.length > 1) {
     refuse(opened[1]!.path, "method", `single, with ${opened.length} SAEs`, "bagging or boosting, or one SAE");
+  }
+  for (const [at, { path, ensemble, members }] of sources.entries()) {
+    // Apart from those before it, a member of a boosting ensemble reads what it was never trained on.
+    if (ensemble?.method !== "boosting" || members.length === 1 || (chosen === "boosting" && at === 0)) continue;
+    const found = `a boosting ensemble of ${members.length}: each member encodes what those before it leave`;
+    refuse(path, "method", found, "it alone, as boosting; or first, with the method boosting, before what corrects it");
   }
   const members = opened.map(({ sae }) => {
     const { config, ...rest } = inferenceSae(sae);

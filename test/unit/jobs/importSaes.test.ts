@@ -88,6 +88,32 @@ test("an ensemble's folder keeps its method, and two of them are bagged", async 
   assert.equal(kept.method, "boosting");
 });
 
+test("a boosting ensemble's members are not taken apart, and are told where they are misread", async () => {
+  const { folder: boosted } = await importSaes(request("boosted-whole", { method: "boosting" }));
+  const refused: [Partial<ImportRequest>, RegExp][] = [
+    [{ paths: [boosted, theirs] }, /boosted-whole, method: found a boosting ensemble of 2: each member encodes what/],
+    [{ paths: [theirs, boosted], method: "boosting" }, /boosted-whole, method: found a boosting ensemble of 2/],
+    [{ paths: [boosted], method: "bagging" }, /boosted-whole, method: found a boosting ensemble of 2/],
+  ];
+  for (const [change, message] of refused) {
+    await assert.rejects(importSaes(request("apart", change)), (error: unknown) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  assert.equal(existsSync(join(folder, "apart")), false);
+  const longer = await importSaes(request("longer", { paths: [boosted, theirs], method: "boosting" }));
+  assert.deepEqual((await loadEnsemble(longer.folder)).weights, [1, 1, 1]);
+
+  const { d_in: d, d_sae: F } = sae.config;
+  const W_enc = sae.weights.W_enc.map((_, at, values) => values[(at % F) * d + Math.floor(at / F)]!);
+  await saveSae(join(boosted, "member_1"), { ...sae, weights: { ...sae.weights, W_enc } });
+  const [source] = await openSources([boosted]);
+  assert.match(source!.members[1]!.warnings.join(), /W_enc seems to be stored the other way round/);
+  assert.deepEqual(source!.members[0]!.warnings, []);
+});
+
 test("a lost threshold is caught by name on activations", async () => {
   const lost = join(folder, "lost");
   const { k: _, rescale_acts_by_decoder_norm: __, ...config } = sae.config;
@@ -167,6 +193,7 @@ test("what doesn't fit together is refused, and nothing is written", async () =>
     [{ model, text, options: { hook_name: "blocks.9.hook_resid_post" } }, /hook_name/],
     [{ paths: [join(folder, "nowhere")] }, /no such file or folder/],
     [{ folder }, /a folder with something else in it/],
+    [{ folder: text }, /text\.txt: found a file, expected a name that is free \(--to\)/],
   ];
   for (const [change, message] of cases) {
     await assert.rejects(importSaes(request("refused", change)), (error: unknown) => {
