@@ -1,7 +1,8 @@
 // A feature index as two Parquet tables for notebooks: features.parquet, a row a feature, and sequences.parquet, a row a stored sequence.
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { type ColumnSource, parquetWriteBuffer } from "hyparquet-writer";
-import { writeFileAtomic } from "../../formats/atomicWrite.ts";
+import { ByteWriter, type ColumnSource, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
+import { writeAll, writeAtomically } from "../../formats/atomicWrite.ts";
 import type { FeatureDetail, FeatureIndex } from "../featureIndex.ts";
 
 type Row = Record<string, unknown>;
@@ -38,33 +39,83 @@ const SEQUENCES: Columns = {
   activations: "JSON",
 };
 
-/** Writes both tables; annotations as the index was given them. Returns their rows. */
+/** Rows that are held at a time, and written as one row group: some ten megabytes of sequences. */
+const ROWS_A_GROUP = 4096;
+
+/** Writes both tables, each whole or not at all; annotations as the index was given them. Returns their rows. */
 export async function writeIndexParquet(
   index: FeatureIndex,
   folder: string,
   onProgress?: (done: number, total: number) => void,
+  rowsAGroup = ROWS_A_GROUP,
 ): Promise<{ features: number; sequences: number }> {
-  const features: Row[] = [];
-  const sequences: Row[] = [];
-  for (let id = 0; id < index.info.features; id++) {
-    const detail = index.detail(id);
-    features.push(featureRow(detail));
-    for (const row of sequenceRows(detail)) sequences.push(row);
-    if ((id + 1) % 256 === 0) onProgress?.(id + 1, index.info.features);
-  }
   const { method, hook, modelName, members, tokens, source } = index.info;
   const about = JSON.stringify({ method, hook, model_name: modelName, members, tokens, source });
-  await writeTable(join(folder, "features.parquet"), FEATURES, features, about);
-  await writeTable(join(folder, "sequences.parquet"), SEQUENCES, sequences, about);
-  return { features: features.length, sequences: sequences.length };
+  const counts = { features: 0, sequences: 0 };
+  await writeAtomically(join(folder, "features.parquet"), (featuresFile) =>
+    writeAtomically(join(folder, "sequences.parquet"), async (sequencesFile) => {
+      const features = new Table(featuresFile, FEATURES, about, rowsAGroup);
+      const sequences = new Table(sequencesFile, SEQUENCES, about, rowsAGroup);
+      for (let id = 0; id < index.info.features; id++) {
+        const detail = index.detail(id);
+        await features.add(featureRow(detail));
+        for (const row of sequenceRows(detail)) await sequences.add(row);
+        if ((id + 1) % 256 === 0) onProgress?.(id + 1, index.info.features);
+      }
+      counts.features = await features.end();
+      counts.sequences = await sequences.end();
+    }),
+  );
+  return counts;
 }
 
-async function writeTable(path: string, columns: Columns, rows: readonly Row[], about: string): Promise<void> {
-  const columnData = Object.entries(columns).map(([name, type]) => {
-    return { name, type, nullable: true, data: rows.map((row) => row[name] ?? null) };
-  });
-  const buffer = parquetWriteBuffer({ columnData, kvMetadata: [{ key: "sae_ensembles", value: about }] });
-  await writeFileAtomic(path, new Uint8Array(buffer));
+/** A Parquet file in the making: no more than one group of rows is held. */
+class Table {
+  private readonly file: FileHandle;
+  private readonly columns: Omit<ColumnSource, "data">[];
+  private readonly rowsAGroup: number;
+  private readonly bytes = new ByteWriter();
+  private readonly parquet: ParquetWriter;
+  private rows: Row[] = [];
+  private count = 0;
+
+  constructor(file: FileHandle, columns: Columns, about: string, rowsAGroup: number) {
+    this.file = file;
+    this.rowsAGroup = rowsAGroup;
+    this.columns = Object.entries(columns).map(([name, type]) => {
+      // A column of JSON would have its least and greatest text in full beside every group.
+      return { name, type, nullable: true, statistics: type !== "JSON" };
+    });
+    const schema = schemaFromColumnData({ columnData: this.columns.map((column) => ({ ...column, data: [] })) });
+    const kvMetadata = [{ key: "sae_ensembles", value: about }];
+    this.parquet = new ParquetWriter({ writer: this.bytes, schema, kvMetadata });
+  }
+
+  async add(row: Row): Promise<void> {
+    if (this.rows.push(row) === this.rowsAGroup) await this.writeGroup();
+  }
+
+  /** Writes what is left and the footer. Returns how many rows there are. */
+  async end(): Promise<number> {
+    if (this.rows.length > 0) await this.writeGroup();
+    await this.parquet.finish();
+    await this.flush();
+    return this.count;
+  }
+
+  private async writeGroup(): Promise<void> {
+    const { columns, rows } = this;
+    const columnData = columns.map((column) => ({ ...column, data: rows.map((row) => row[column.name] ?? null) }));
+    await this.parquet.write({ columnData, rowGroupSize: rows.length });
+    this.count += rows.length;
+    this.rows = [];
+    await this.flush();
+  }
+
+  private async flush(): Promise<void> {
+    await writeAll(this.file, this.bytes.getBytes());
+    this.bytes.index = 0;
+  }
 }
 
 function featureRow(detail: FeatureDetail): Row {

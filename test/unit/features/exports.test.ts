@@ -1,12 +1,13 @@
 // A feature index as Parquet and as Neuronpedia's JSON: read back, every number is the index's own.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { buildFeatureIndex } from "../../../src/features/buildFeatureIndex.ts";
 import { writeNeuronpediaBatches } from "../../../src/features/exports/neuronpedia.ts";
 import { writeIndexParquet } from "../../../src/features/exports/parquet.ts";
+import type { FeatureIndex } from "../../../src/features/featureIndex.ts";
 import { openFeatureIndex } from "../../../src/features/openFeatureIndex.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { makeEncoder, makeEnsemble, makeRows, model, streamed } from "./tinyWorld.ts";
@@ -61,6 +62,40 @@ test("Parquet: a row a feature and a row a stored sequence", async () => {
     );
     assert.equal(row["text"], wanted[at]!.tokens.map(({ text }) => text).join(""));
   }
+});
+
+test("Parquet is written group by group, to the same rows, and not at all where it fails", async () => {
+  const whole = join(folder, "whole");
+  const parts = join(folder, "parts");
+  await writeIndexParquet(index, whole);
+  let written = 0;
+  const watched = {
+    info: index.info,
+    detail: (id: number) => {
+      const names = id === all.length - 1 ? readdirSync(parts).filter((name) => name.includes("sequences")) : [];
+      for (const name of names) written = statSync(join(parts, name)).size;
+      return index.detail(id);
+    },
+  };
+  await writeIndexParquet(watched as unknown as FeatureIndex, parts, undefined, 5);
+  assert.ok(written > 100, "groups are in the file before the last feature is read");
+  for (const name of ["features.parquet", "sequences.parquet"]) {
+    const [one, other] = await Promise.all([whole, parts].map((at) => asyncBufferFromFile(join(at, name))));
+    const { row_groups } = await parquetMetadataAsync(other!);
+    const rows = await parquetReadObjects({ file: one! });
+    assert.equal(row_groups.length, Math.ceil(rows.length / 5));
+    assert.deepEqual(await parquetReadObjects({ file: other! }), rows);
+  }
+  const torn = {
+    info: index.info,
+    detail: (id: number) => {
+      if (id === all.length - 1) throw new Error("torn");
+      return index.detail(id);
+    },
+  };
+  const nothing = join(folder, "nothing");
+  await assert.rejects(writeIndexParquet(torn as unknown as FeatureIndex, nothing, undefined, 5), /torn/);
+  assert.deepEqual(readdirSync(nothing), []);
 });
 
 test("Neuronpedia: batches of features with the fields that SAEDashboard writes", async () => {
