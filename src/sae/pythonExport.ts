@@ -21,7 +21,7 @@ const MODULE = `"""This folder's ensemble of sparse autoencoders as one SAE with
     codes = sae.encode(x)              # [..., J*F], members side by side, each times its weight
     reconstruction = sae.decode(codes)
 
-Bagging: every member encodes x. Boosting: member j encodes what the members before it leave of x (arXiv 2505.16077).
+At hook_z x may be [..., heads, d_head] as well as flat. Bagging: every member encodes x. Boosting: member j encodes what the members before it leave of x (arXiv 2505.16077).
 """
 
 import json
@@ -37,11 +37,11 @@ class EnsembleSAE(torch.nn.Module):
     def __init__(self, folder=Path(__file__).parent, device="cpu", dtype=torch.float32):
         super().__init__()
         folder = Path(folder)
-        ensemble = json.loads((folder / "ensemble.json").read_text())
+        ensemble = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
         self.method, self.alphas = ensemble["method"], ensemble["weights"]
         self.members = []
         for name in ensemble["members"]:
-            cfg = json.loads((folder / name / "cfg.json").read_text())
+            cfg = json.loads((folder / name / "cfg.json").read_text(encoding="utf-8"))
             weights = load_file(folder / name / "sae_weights.safetensors")
             norms = weights["W_dec"].norm(dim=-1) if cfg.get("rescale_acts_by_decoder_norm") else None
             self.members.append((cfg, weights, norms))
@@ -52,6 +52,7 @@ class EnsembleSAE(torch.nn.Module):
         self.b_enc = torch.nn.Parameter(torch.cat(biases), requires_grad=False)
         b_dec = sum(a * w["b_dec"] for a, (_, w, _) in zip(self.alphas, self.members))
         self.b_dec = torch.nn.Parameter(b_dec, requires_grad=False)
+        self.heads_apart = any(cfg.get("reshape_activations") == "hook_z" for cfg, _, _ in self.members)
         metadata = self.members[0][0]["metadata"]
         layer = re.search(r"blocks\\.(\\d+)\\.", ensemble["hook"])
         fields = dict(
@@ -83,6 +84,8 @@ class EnsembleSAE(torch.nn.Module):
 
     def encode(self, x):
         x = x.to(self.dtype)
+        if self.heads_apart and x.shape[-1] != self.W_enc.shape[0]:
+            x = x.flatten(-2)
         codes, start = [], 0
         for alpha, (cfg, weights, norms) in zip(self.alphas, self.members):
             own = alpha * encode_member(cfg, weights, norms, x)
@@ -97,7 +100,7 @@ class EnsembleSAE(torch.nn.Module):
         return codes @ self.W_dec + self.b_dec
 
     def forward(self, x):
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x)).reshape(x.shape)
 
 
 def encode_member(cfg, w, norms, x):

@@ -6,7 +6,8 @@ import { decode, encode } from "../../../src/sae/encode.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import type { Ensemble } from "../../../src/sae/ensemble.ts";
 import { flatSae, whyNotFlat } from "../../../src/sae/flatSae.ts";
-import type { Sae } from "../../../src/sae/sae.ts";
+import { inferenceSae } from "../../../src/sae/fold.ts";
+import type { Sae, SaeConfig } from "../../../src/sae/sae.ts";
 import { randomSae } from "../engine/randomCases.ts";
 
 function ensembleOf(method: Ensemble["method"], members: Sae[]): Ensemble {
@@ -50,6 +51,50 @@ describe("exact", () => {
       close(decode(flat, codes, rows, x), wanted.reconstruction, "reconstruction");
     });
   }
+});
+
+describe("one member of another weight than 1 is scaled by it", () => {
+  const cases: Record<string, Partial<SaeConfig>> = {
+    standard: { architecture: "standard" },
+    topk: { architecture: "topk" },
+    "topk that rescales": { architecture: "topk", rescale_acts_by_decoder_norm: true },
+    jumprelu: { architecture: "jumprelu" },
+    gated: { architecture: "gated" },
+  };
+  for (const [name, config] of Object.entries(cases)) {
+    test(name, () => {
+      const ensemble = { ...ensembleOf("single", [inferenceSae(randomSae(config, 11))]), weights: [0.25] };
+      const rows = 40;
+      const random = SeededRandom.derive(rows, name);
+      const x = Float32Array.from({ length: rows * ensemble.members[0]!.config.d_in }, () => 1.5 * random.normal());
+      const flat = flatSae(ensemble);
+      const wanted = encodeEnsemble(ensemble, x, rows);
+      const codes = encode(flat, x, rows);
+      close(
+        codes,
+        wanted.codes.map((code) => 4 * code),
+        "codes",
+      );
+      close(decode(flat, codes, rows, x), wanted.reconstruction, "reconstruction");
+    });
+  }
+  test("or refused where it normalises each token", () => {
+    const member = randomSae({ architecture: "standard", normalize_activations: "layer_norm" }, 12);
+    const one = ensembleOf("single", [member]);
+    assert.equal(flatSae(one), member);
+    assert.match(
+      whyNotFlat({ ...one, weights: [0.25] })!,
+      /normalises each token \(layer_norm\), and its weight of 0\.25/,
+    );
+  });
+});
+
+test("members of hook_z stay of hook_z", () => {
+  const of = (seed: number, more: Partial<SaeConfig> = {}) => randomSae({ architecture: "standard", ...more }, seed);
+  const heads = { reshape_activations: "hook_z" } as const;
+  assert.equal(flatSae(ensembleOf("bagging", [of(1, heads), of(2, heads)])).config.reshape_activations, "hook_z");
+  assert.equal(flatSae(ensembleOf("bagging", [of(1), of(2)])).config.reshape_activations, undefined);
+  assert.match(whyNotFlat(ensembleOf("bagging", [of(1, heads), of(2)]))!, /some .* hook_z .* and some are not/);
 });
 
 function close(got: Float32Array, wanted: Float32Array, what: string): void {
