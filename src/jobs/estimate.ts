@@ -1,15 +1,18 @@
 // What an experiment will need of download, disk, memory and time, before anything runs: arithmetic over sizes, and one measured rate of matrix products.
 import { existsSync } from "node:fs";
-import { statfs } from "node:fs/promises";
+import { stat, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { dirname } from "node:path";
-import { hubReferenceOf } from "../data/hub/reference.ts";
+import { defaultCacheFolder } from "../data/cacheFolder.ts";
+import { hubCacheFolder } from "../data/hub/cache.ts";
+import { datasetSize, HUB_DATASET } from "../data/hub/dataset.ts";
+import { type HubReference, hubReferenceOf } from "../data/hub/reference.ts";
 import { CONNECTIVITY_MEMORY } from "../evaluation/evaluateEnsemble.ts";
 import { FiringPairs } from "../evaluation/firingPairs.ts";
 import { LOGITS_MEMORY } from "../evaluation/modelMetrics.ts";
 import { InputError } from "../formats/inputError.ts";
 import { modelDownloadSize } from "../model/hubModel.ts";
-import { type ModelSize, modelSize } from "../model/modelSize.ts";
+import { type ModelSize, modelSize, SizeUnknown } from "../model/modelSize.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
 import { type EnsembleTask, type Experiment, ensembleTasks, saeConfig } from "./experiment.ts";
 import { checkTexts } from "./experimentTexts.ts";
@@ -20,7 +23,7 @@ import { examineModel } from "./modelFinding.ts";
 export interface Estimate {
   /** Of the run folder, when it is largest: activations, SAEs, checkpoints, codes. */
   readonly disk: number;
-  /** Of the user's cache: a GGUF model's weights as float32, once for all runs. */
+  /** Of the user's cache: the weights as float32 of a model that is converted, once for all runs. */
   readonly cache: number;
   /** Of the job that takes most. */
   readonly memory: number;
@@ -149,17 +152,21 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   const { settings, paths } = experiment;
   const reference = hubReferenceOf(paths.model);
   const dataset = hubReferenceOf(paths.dataset);
-  if (reference) findings.push(await download(settings.model_name, () => modelDownloadSize(reference)));
+  const toFetch = reference ? await downloadSize(reference) : 0;
+  if (toFetch instanceof InputError) findings.push({ name: "Download", state: "warning", value: toFetch.message });
+  else if (reference)
+    findings.push({ name: "Download", state: "ok", value: `${settings.model_name}: ${bytes(toFetch)} from the hub` });
   if (dataset)
     findings.push({
       name: "Text",
       state: "ok",
-      value: `${settings.dataset_path}: its shards come from the hub as they are read`,
+      value: `${settings.dataset_path}: its shards come from the hub into its cache as they are read; how large they are is known when the first has come`,
     });
   else findings.push(await examineTexts(experiment));
   const size = await modelSize(paths.model).catch((error: unknown) => {
     if (!(error instanceof InputError)) throw error;
-    findings.push({ name: "Model", state: "problem", value: error.message });
+    const state = error instanceof SizeUnknown ? "warning" : "problem";
+    findings.push({ name: "Model", state, value: error.message });
     return null;
   });
   if (!size) return findings;
@@ -168,18 +175,20 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   findings.push({ name: "Model", ...(wrong ?? { state: "ok", value: `${settings.model_name}: ${layers}` }) });
   if (wrong?.state === "problem") return findings;
   const needs = estimate(experiment, size, gflops ?? 1);
-  const { bavail, bsize } = await statfs(existingFolder(paths.runFolder));
-  const cache = needs.cache > 0 ? ` and ${bytes(needs.cache)} in the cache for the model's weights as float32` : "";
   const limit = process.constrainedMemory();
   const total = limit > 0 && limit < totalmem() ? limit : totalmem();
   findings.push(
     {
       name: "Disk needed",
-      ...enough(
-        needs.disk,
-        bavail * bsize,
-        `about ${bytes(needs.disk)} in the run folder${cache}, ${bytes(bavail * bsize)} free`,
-      ),
+      ...(await diskNeededHere([
+        { bytes: needs.disk, folder: paths.runFolder, what: "in the run folder" },
+        { bytes: needs.cache, folder: defaultCacheFolder(), what: "in the cache for the model's weights as float32" },
+        {
+          bytes: typeof toFetch === "number" ? toFetch : 0,
+          folder: hubCacheFolder(),
+          what: "in the hub's cache for the download",
+        },
+      ])),
       advice: "activations.tokens, activations.dtype float16 or activations.store on_the_fly keep less",
     },
     {
@@ -202,20 +211,55 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
 async function examineTexts(experiment: Experiment): Promise<Finding> {
   try {
     for (const part of ["train", "test", "index"] as const) await checkTexts(experiment, part);
-    return { name: "Text", state: "ok", value: `${experiment.settings.dataset_path}: its beginning can be read` };
+    const { settings, paths } = experiment;
+    const size = paths.dataset.endsWith(HUB_DATASET) ? datasetSize(paths.dataset) : null;
+    const shards = size
+      ? `; its files, ${bytes(size.bytes)} in all, come into the hub's cache as far as they are read`
+      : "";
+    return { name: "Text", state: "ok", value: `${settings.dataset_path}: its beginning can be read${shards}` };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     return { name: "Text", state: "problem", value: error.message };
   }
 }
 
-async function download(name: string, size: () => Promise<number>): Promise<Finding> {
-  try {
-    return { name: "Download", state: "ok", value: `${name}: ${bytes(await size())} from the hub` };
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return { name: "Download", state: "warning", value: error.message };
+/** Bytes, or why they can't be known. */
+async function downloadSize(reference: HubReference): Promise<number | InputError> {
+  return modelDownloadSize(reference).catch((error: unknown) => {
+    if (error instanceof InputError) return error;
+    throw error;
+  });
+}
+
+interface Place {
+  readonly bytes: number;
+  readonly folder: string;
+  /** For people. */
+  readonly what: string;
+}
+
+/** What goes to one file system is summed before it is compared with what is free there. The first place is named even if it needs nothing. */
+export async function diskNeededHere(places: readonly [Place, ...Place[]]): Promise<Pick<Finding, "state" | "value">> {
+  const needed = places.filter((place, i) => i === 0 || place.bytes > 0);
+  const systems = new Map<number, { free: number; places: Place[] }>();
+  for (const place of needed) {
+    const folder = existingFolder(place.folder);
+    const { dev } = await stat(folder);
+    const { bavail, bsize } = await statfs(folder);
+    const system = systems.get(dev) ?? { free: bavail * bsize, places: [] };
+    systems.set(dev, system);
+    system.places.push(place);
   }
+  const parts = Array.from(systems.values(), (system) => {
+    const words = system.places.map((place) => `${bytes(place.bytes)} ${place.what}`).join(" and ");
+    return enough(
+      sum(system.places.map((place) => place.bytes)),
+      system.free,
+      `about ${words}, ${bytes(system.free)} free`,
+    );
+  });
+  const state = (["problem", "warning"] as const).find((each) => parts.some((part) => part.state === each)) ?? "ok";
+  return { state, value: parts.map(({ value }) => value).join("; ") };
 }
 
 function enough(needed: number, there: number, value: string): Pick<Finding, "state" | "value"> {

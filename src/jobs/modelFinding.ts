@@ -1,12 +1,7 @@
-// Whether an experiment's model, if it is on this machine, is one that `run` would take: opened and closed again, no weights read.
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+// Whether an experiment's model, if it is on this machine, is one that `run` would take: opened and closed again, no weights read or converted.
 import { hubReferenceOf } from "../data/hub/reference.ts";
-import { readGguf } from "../formats/gguf.ts";
-import { ggufModel } from "../model/ggufFamilies.ts";
 import { cachedModel } from "../model/hubModel.ts";
 import type { ModelSize } from "../model/modelSize.ts";
-import { TRANSFORMER_LENS_WEIGHTS } from "../model/transformerLensFolder.ts";
 import { vocabularyDoubt } from "../model/vocabulary.ts";
 import { type Experiment, shownPath } from "./experiment.ts";
 import type { Finding } from "./machine.ts";
@@ -28,21 +23,11 @@ export async function examineModel(
   const path = reference ? cachedModel(reference) : paths.model;
   if (path === null) return null;
   try {
-    // Opening these would convert all their weights first.
-    if (path.endsWith(".gguf")) {
-      await ggufModel(await readGguf(path));
-      return null;
-    }
-    if (await isFile(join(path, TRANSFORMER_LENS_WEIGHTS))) return null;
-    const model = await openExperimentModel(experiment, () => {}, path);
+    const model = await openExperimentModel(experiment, null, path);
     const doubt = vocabularyDoubt(model);
     await model.close();
     return doubt === null ? null : { state: "warning", value: `${settings.model_name}: ${doubt}` };
   } catch (error) {
     return problem((error as Error).message);
   }
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => null))?.isFile() ?? false;
 }

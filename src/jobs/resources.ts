@@ -4,15 +4,18 @@ import type { LanguageModel } from "../model/languageModel.ts";
 import { openLanguageModel } from "../model/open.ts";
 import { type Experiment, isImported, saeConfig, shownPath } from "./experiment.ts";
 
-/** Opens the model; `onConversion` gets the bytes of a GGUF file's tensors that were made into float32, once a file; `path`: where a model of the hub lies. Throws InputError where it has no such hook or a shorter context. */
+/** Opens the model; `onConversion` gets the bytes of a GGUF file's tensors that were made into float32, once a file, and null is for who only examines it; `path`: where a model of the hub lies. Throws InputError where it has no such hook or a shorter context. */
 export async function openExperimentModel(
   experiment: Experiment,
-  onConversion: (done: number, total: number) => void,
+  onConversion: ((done: number, total: number) => void) | null,
   path = experiment.paths.model,
 ): Promise<LanguageModel> {
   const { settings, file } = experiment;
   const { threads, hook_name, context_size } = settings;
-  const model = await openLanguageModel(path, { onConversion, ...(threads !== undefined && { threads }) });
+  const model = await openLanguageModel(path, {
+    ...(onConversion ? { onConversion } : { onlyExamined: true }),
+    ...(threads !== undefined && { threads }),
+  });
   const wrong = (where: string, found: string, expected: string) =>
     new InputError({ file: shownPath(file), where, found, expected });
   try {

@@ -1,10 +1,10 @@
 // Weights of another format as a checkpoint: converted once to float32 under a family's names, in a safetensors file of the cache.
 import { createHash } from "node:crypto";
 import { realpath, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { InputError } from "../formats/inputError.ts";
 import { type TensorSource, writeSafetensors } from "../formats/safetensors.ts";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, type CheckpointTensor, openCheckpoint } from "./checkpoint.ts";
 
 export interface ConvertedTensor {
   readonly shape: readonly number[];
@@ -19,6 +19,20 @@ export interface Conversion {
   readonly format: "gguf" | "torch";
   readonly version: string;
   readonly tensors: ReadonlyMap<string, ConvertedTensor>;
+}
+
+/** The checkpoint that a conversion would make, by names and shapes: enough to tell whether a model can be made of it, and not to run one. */
+export function plannedCheckpoint({ path, tensors }: Conversion): Checkpoint {
+  const planned = new Map<string, CheckpointTensor>();
+  const file = { path, tensors: planned, metadata: {} };
+  for (const [name, { shape }] of tensors)
+    planned.set(name, { file, dtype: "F32", shape, offset: 0, length: bytesOf(shape) });
+  return { path, tensors: planned, folder: dirname(path) };
+}
+
+/** In float32. */
+function bytesOf(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 4);
 }
 
 /** Converts, or finds the conversion of the same file (path, size, time of change) in the cache. `onProgress` gets bytes written and their total. */
@@ -42,7 +56,7 @@ export async function convertedCheckpoint(
   let total = 0;
   const sources = new Map<string, TensorSource>();
   for (const [tensor, { shape, values }] of tensors) {
-    total += shape.reduce((product, n) => product * n, 4);
+    total += bytesOf(shape);
     const data = async function* () {
       for await (const chunk of values()) {
         yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);

@@ -1,8 +1,7 @@
-// A GGUF file as a checkpoint: its tensors converted once to float32 under Hugging Face names and in Hugging Face's layout.
+// A GGUF file as a checkpoint: what converts its tensors to float32 under Hugging Face names and in Hugging Face's layout.
 import { type Gguf, ggufChunks, ggufFloat32 } from "../formats/gguf.ts";
 import type { Arrangement } from "./arrangements.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import { type ConvertedTensor, convertedCheckpoint } from "./convertedCheckpoint.ts";
+import type { Conversion, ConvertedTensor } from "./convertedCheckpoint.ts";
 
 /** How one tensor of a GGUF file is kept. */
 export interface GgufMapping {
@@ -17,13 +16,7 @@ export interface GgufMapping {
 /** A change here makes every cached conversion stale. */
 const VERSION = "2";
 
-/** Converts, or finds the conversion in the cache. `onProgress` gets bytes written and their total. */
-export function openGgufCheckpoint(
-  file: Gguf,
-  mapping: ReadonlyMap<string, GgufMapping>,
-  cacheFolder: string,
-  onProgress?: (done: number, total: number) => void,
-): Promise<Checkpoint> {
+export function ggufConversion(file: Gguf, mapping: ReadonlyMap<string, GgufMapping>): Conversion {
   const tensors = new Map<string, ConvertedTensor>();
   for (const [source, { name, arrange, transposed }] of mapping) {
     const { shape } = file.tensors.get(source)!;
@@ -34,5 +27,5 @@ export function openGgufCheckpoint(
       : () => ggufChunks(file, source);
     tensors.set(name, { shape: transposed ? shape.toReversed() : shape, values });
   }
-  return convertedCheckpoint({ path: file.path, format: "gguf", version: VERSION, tensors }, cacheFolder, onProgress);
+  return { path: file.path, format: "gguf", version: VERSION, tensors };
 }

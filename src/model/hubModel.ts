@@ -16,7 +16,7 @@ const TOKENIZER = "tokenizer.json";
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 /** Read where they are there. */
-const OPTIONAL = ["tokenizer_config.json"];
+const OPTIONAL = ["tokenizer_config.json", "special_tokens_map.json"];
 /** Largest .onnx file that is fetched only to learn where its weights lie. */
 const MOST_ASKED = 2 ** 25;
 
@@ -156,7 +156,8 @@ function hasNamedWeights({ path }: HubFile, files: ReadonlySet<HubFile>): boolea
   return [...files].some((file) => file.path.startsWith(`${path}_data`) || file.path.startsWith(`${path}.data`));
 }
 
-function isOneFile({ path }: HubReference): boolean {
+/** Whether the reference is to a model in one file, and to none in a folder. */
+export function isOneFile({ path }: HubReference): boolean {
   return /\.(gguf|onnx)$/.test(path);
 }
 

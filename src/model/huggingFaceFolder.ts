@@ -11,7 +11,7 @@ const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string())
 
 const specialToken = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
 
-const tokenizerConfigSchema = z.looseObject({
+const specialTokensSchema = z.object({
   bos_token: specialToken,
   eos_token: specialToken,
   unk_token: specialToken,
@@ -61,32 +61,40 @@ export async function openWeights(folder: string): Promise<Checkpoint> {
   return checkpoint;
 }
 
-/** tokenizer.json, with the special tokens of tokenizer_config.json or, where that is missing, of the model's configuration. */
+/**
+ * tokenizer.json, with the special tokens of tokenizer_config.json; of what that doesn't speak of (null means that there is
+ * none), those of special_tokens_map.json, then those of the model's configuration.
+ */
 export async function openTokenizer(folder: string, config: Readonly<Record<string, unknown>>): Promise<Tokenizer> {
   const path = join(folder, "tokenizer.json");
   const json = await readJson(path, z.record(z.string(), z.unknown()), "a tokenizer");
-  const settings = await readJson(join(folder, "tokenizer_config.json"), tokenizerConfigSchema, "settings").catch(
-    (error: unknown) => {
-      if (error instanceof InputError && error.found === MISSING) return null;
-      throw error;
-    },
-  );
-  if (!settings) {
-    return new TokenizerJson(json, path, {
-      bos: firstId(config["bos_token_id"]),
-      eos: firstId(config["eos_token_id"]),
-      others: [],
-    });
-  }
-  const name = (token: z.infer<typeof specialToken>) => (typeof token === "string" ? token : (token?.content ?? null));
-  const others = [settings.unk_token, settings.pad_token].map(name).filter((token) => token !== null);
-  return new TokenizerJson(json, path, { bos: name(settings.bos_token), eos: name(settings.eos_token), others });
+  const files = ["tokenizer_config.json", "special_tokens_map.json"].map((name) => specialTokens(join(folder, name)));
+  const settings = await Promise.all(files);
+  /** Undefined where no file speaks of it. */
+  const given = (key: keyof z.infer<typeof specialTokensSchema>) => {
+    const token = settings.map((file) => file[key]).find((value) => value !== undefined);
+    return typeof token === "object" ? (token?.content ?? null) : token;
+  };
+  const special = (key: "bos_token" | "eos_token") => {
+    const token = given(key);
+    return token === undefined ? firstId(config[`${key}_id`]) : token;
+  };
+  const others = [given("unk_token"), given("pad_token")].filter((token) => typeof token === "string");
+  return new TokenizerJson(json, path, { bos: special("bos_token"), eos: special("eos_token"), others });
+}
+
+/** Nothing where the file is missing. */
+function specialTokens(path: string): Promise<z.infer<typeof specialTokensSchema>> {
+  return readJson(path, specialTokensSchema, "special tokens").catch((error: unknown) => {
+    if (error instanceof InputError && error.found === MISSING) return {};
+    throw error;
+  });
 }
 
 /** An id, or the first of several. */
 function firstId(value: unknown): number | null {
   const first = Array.isArray(value) ? value[0] : value;
-  return typeof first === "number" ? first : null;
+  return Number.isInteger(first) && (first as number) >= 0 ? (first as number) : null;
 }
 
 const MISSING = "no such file";

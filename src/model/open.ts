@@ -11,11 +11,12 @@ import { InputError } from "../formats/inputError.ts";
 import { readOnnx } from "../formats/onnxFile.ts";
 import { requireOnnxRuntime } from "../formats/onnxRuntime.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { type Conversion, convertedCheckpoint, plannedCheckpoint } from "./convertedCheckpoint.ts";
 import type { Decoder, ModelFamily } from "./decoder.ts";
 import { unusedTensors } from "./decoderGraphs.ts";
 import type { ModelDevice } from "./device/modelDevice.ts";
 import { gemma2Family } from "./gemma2.ts";
-import { openGgufCheckpoint } from "./ggufCheckpoint.ts";
+import { ggufConversion } from "./ggufCheckpoint.ts";
 import { ggufModel } from "./ggufFamilies.ts";
 import { ggufTokenizer } from "./ggufTokenizer.ts";
 import { gpt2Family } from "./gpt2.ts";
@@ -30,7 +31,7 @@ import { onnxFileInfo } from "./onnxFileInfo.ts";
 import { ONNX_PLACES } from "./onnxPlaces.ts";
 import { plainGraph } from "./onnxRewrites.ts";
 import { qwenFamily } from "./qwen.ts";
-import { isTransformerLensFolder, openTransformerLens } from "./transformerLensFolder.ts";
+import { isTransformerLensFolder, transformerLensModel } from "./transformerLensFolder.ts";
 
 /** Every family there is. */
 const FAMILIES: readonly ModelFamily[] = [llamaFamily, gpt2Family, gptNeoXFamily, qwenFamily, gemma2Family];
@@ -44,6 +45,8 @@ export interface OpenOptions {
   readonly cacheFolder?: string;
   /** Bytes of a GGUF file's tensors converted, and their total; not called where the cache has them. */
   readonly onConversion?: (done: number, total: number) => void;
+  /** Only to examine the model: nothing is converted, and one whose weights would have to be can't be run. */
+  readonly onlyExamined?: boolean;
 }
 
 /**
@@ -64,16 +67,21 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
   await requireOnnxRuntime("a language model");
   const onnx = stats.isDirectory() ? onnxFileIn(absolute) : absolute.endsWith(".onnx") ? absolute : null;
   if (onnx !== null) return openOnnxFile(onnx, options);
-  const { decoder, checkpoint, tokenizer } = stats.isDirectory()
-    ? await openFolder(absolute, options)
-    : await openGgufFile(absolute, options);
+  const { decoder, checkpoint, tokenizer, conversion } = stats.isDirectory()
+    ? await openFolder(absolute)
+    : await openGgufFile(absolute);
   checkParts(decoder, checkpoint, tokenizer, absolute);
+  // Last, since it may take minutes.
+  const weights =
+    conversion && !options.onlyExamined
+      ? await convertedCheckpoint(conversion, options.cacheFolder ?? defaultCacheFolder(), options.onConversion)
+      : checkpoint;
   // Loaded only now, since it imports onnxruntime itself.
   const { OnnxLanguageModel } = await import("./onnxLanguageModel.ts");
   return new OnnxLanguageModel(
     basename(absolute, ".gguf"),
     decoder,
-    checkpoint,
+    weights,
     tokenizer,
     options.threads,
     options.device,
@@ -138,21 +146,21 @@ async function openOnnxFile(path: string, options: OpenOptions): Promise<Languag
 
 interface Opened {
   readonly decoder: Decoder;
+  /** Only planned where there is a conversion. */
   readonly checkpoint: Checkpoint;
   readonly tokenizer: Tokenizer;
+  /** What makes the weights, where they are of another format. */
+  readonly conversion?: Conversion;
 }
 
-async function openFolder(folder: string, options: OpenOptions): Promise<Opened> {
+async function openFolder(folder: string): Promise<Opened> {
   const { path, config } = await readConfig(folder);
   if (isTransformerLensFolder(folder, config)) {
-    const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
-    const opened = await openTransformerLens(folder, config, path, cacheFolder, options.onConversion);
-    const decoder = await familyOf("gpt2", path, "model_type").open(opened.config, path, opened.checkpoint);
-    return {
-      decoder,
-      checkpoint: opened.checkpoint,
-      tokenizer: await openTokenizer(tokenizerFolder(folder, config), config),
-    };
+    const { config: gpt2, conversion } = await transformerLensModel(folder, config, path);
+    const checkpoint = plannedCheckpoint(conversion);
+    const decoder = await familyOf("gpt2", path, "model_type").open(gpt2, path, checkpoint);
+    const tokenizer = await openTokenizer(tokenizerFolder(folder, config), config);
+    return { decoder, checkpoint, tokenizer, conversion };
   }
   const family = familyOf(config["model_type"], path, "model_type");
   const checkpoint = await openWeights(folder);
@@ -169,14 +177,14 @@ function tokenizerFolder(folder: string, config: Readonly<Record<string, unknown
   return (reference && cachedSnapshot(reference)) ?? folder;
 }
 
-async function openGgufFile(path: string, options: OpenOptions): Promise<Opened> {
+async function openGgufFile(path: string): Promise<Opened> {
   const file = await readGguf(path);
   const { config, mapping } = await ggufModel(file);
   const tokenizer = ggufTokenizer(file);
-  const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
-  const checkpoint = await openGgufCheckpoint(file, mapping, cacheFolder, options.onConversion);
+  const conversion = ggufConversion(file, mapping);
+  const checkpoint = plannedCheckpoint(conversion);
   const decoder = await familyOf(config["model_type"], path, "general.architecture").open(config, path, checkpoint);
-  return { decoder, checkpoint, tokenizer };
+  return { decoder, checkpoint, tokenizer, conversion };
 }
 
 function familyOf(modelType: unknown, file: string, where: string): ModelFamily {

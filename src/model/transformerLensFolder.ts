@@ -5,8 +5,7 @@ import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import { readTorch, type TorchFile, TorchTensor } from "../formats/torch.ts";
 import { transposed } from "./arrangements.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import { type ConvertedTensor, convertedCheckpoint } from "./convertedCheckpoint.ts";
+import type { Conversion, ConvertedTensor } from "./convertedCheckpoint.ts";
 import { parseModelConfig, refuseFields } from "./modelConfig.ts";
 
 export const TRANSFORMER_LENS_WEIGHTS = "model_final.pth";
@@ -51,14 +50,12 @@ export function isTransformerLensFolder(folder: string, config: Readonly<Record<
   return config["model_type"] === undefined && existsSync(join(folder, TRANSFORMER_LENS_WEIGHTS));
 }
 
-/** The configuration and the weights of a GPT-2 that is the same model; the weights are rearranged once, into the cache. */
-export async function openTransformerLens(
+/** The configuration of a GPT-2 that is the same model, and what makes its weights. */
+export async function transformerLensModel(
   folder: string,
   json: Readonly<Record<string, unknown>>,
   configPath: string,
-  cacheFolder: string,
-  onProgress?: (done: number, total: number) => void,
-): Promise<{ config: Record<string, unknown>; checkpoint: Checkpoint }> {
+): Promise<{ config: Record<string, unknown>; conversion: Conversion }> {
   const c = parseModelConfig(configSchema, json, configPath);
   refuseFields(json, configPath, UNSUPPORTED);
   if (c.n_heads * c.d_head !== c.d_model) {
@@ -66,12 +63,6 @@ export async function openTransformerLens(
     throw new InputError({ file: configPath, where: "d_head", found: String(c.d_head), expected });
   }
   const file = await readTorch(join(folder, TRANSFORMER_LENS_WEIGHTS));
-  const tensors = gpt2Tensors(file, c);
-  const checkpoint = await convertedCheckpoint(
-    { path: file.path, format: "torch", version: VERSION, tensors },
-    cacheFolder,
-    onProgress,
-  );
   const config = {
     model_type: "gpt2",
     vocab_size: c.d_vocab,
@@ -84,7 +75,7 @@ export async function openTransformerLens(
     layer_norm_epsilon: c.eps ?? EPSILON,
     tie_word_embeddings: false,
   };
-  return { config, checkpoint };
+  return { config, conversion: { path: file.path, format: "torch", version: VERSION, tensors: gpt2Tensors(file, c) } };
 }
 
 /** GPT-2's tensors, made of the state dict's. Every tensor there must be used, masks aside. */

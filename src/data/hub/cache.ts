@@ -22,11 +22,15 @@ export function hubHome(env: NodeJS.ProcessEnv = process.env): string {
 /** One repository's folder in the cache: blobs/ by checksum, snapshots/ by commit, refs/ by branch. */
 export class CachedRepository {
   readonly folder: string;
+  readonly #locks: string;
   readonly #reference: HubReference;
 
   constructor(cacheFolder: string, reference: HubReference) {
     this.#reference = reference;
-    this.folder = join(cacheFolder, `${reference.type}s--${reference.repo.replace("/", "--")}`);
+    const name = `${reference.type}s--${reference.repo.replace("/", "--")}`;
+    this.folder = join(cacheFolder, name);
+    // Where Python's library has its own, which are of another kind and end otherwise.
+    this.#locks = join(cacheFolder, ".locks", name);
   }
 
   /** The commit that the revision named when it was last asked for; null where it never was. */
@@ -52,6 +56,11 @@ export class CachedRepository {
 
   blob(checksum: string): string {
     return join(this.folder, "blobs", checksum);
+  }
+
+  /** The lock of a blob that is being fetched. */
+  lock(checksum: string): string {
+    return join(this.#locks, `${checksum}.fetching`);
   }
 
   /** Puts a blob where the snapshot has the file: as a link, or a copy where the system makes no links. */

@@ -4,10 +4,11 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { writeAll } from "../../formats/atomicWrite.ts";
+import { acquireFileLock, type FileLock } from "../../formats/fileLock.ts";
 import { InputError } from "../../formats/inputError.ts";
 import type { CachedRepository } from "./cache.ts";
-import { type HubReference, hubName } from "./reference.ts";
-import { ConnectionError, type HubSettings, hubFetch, SILENCE } from "./requests.ts";
+import { type HubReference, hubName, hubPlace } from "./reference.ts";
+import { ConnectionError, type HubSettings, hubFetch } from "./requests.ts";
 
 /** A file as the hub lists it. */
 export interface HubFile {
@@ -21,8 +22,13 @@ export interface HubFile {
 /** Tries in a row that bring no byte. */
 const FRUITLESS_TRIES = 5;
 const FIRST_WAIT = 500;
+/** Milliseconds between two looks whether another process is done with the file. */
+const LOCKED_WAIT = 1000;
 
-/** Downloads the file unless its blob is there; `onBytes` gets the bytes of it that are on disk. */
+/**
+ * Downloads the file unless its blob is there; `onBytes` gets the bytes of it that are on disk. Where another process is at it,
+ * waits for that one. Throws ConnectionError where no connection can be made at all.
+ */
 export async function downloadBlob(
   settings: HubSettings,
   reference: HubReference,
@@ -32,20 +38,63 @@ export async function downloadBlob(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   const blob = repository.blob(file.checksum);
-  if ((await stat(blob).catch(() => null))?.size === file.size) return onBytes(file.size);
-  const partial = `${blob}.incomplete`;
-  await mkdir(dirname(blob), { recursive: true });
-  const what = `${hubName({ ...reference, path: "" })}/${file.path}`;
-  const kind = reference.type === "dataset" ? "datasets/" : "";
-  const url = `${settings.endpoint}/${kind}${reference.repo}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`;
+  const isThere = async () => (await stat(blob).catch(() => null))?.size === file.size;
+  if (await isThere()) return onBytes(file.size);
+  const lock = await lockOf(settings, repository, file);
+  try {
+    if (await isThere()) return onBytes(file.size);
+    await mkdir(dirname(blob), { recursive: true });
+    await download(settings, reference, commit, `${blob}.incomplete`, file, onBytes);
+    await rename(`${blob}.incomplete`, blob);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Two processes that write to one partial file would spoil it. */
+async function lockOf(settings: HubSettings, repository: CachedRepository, { checksum }: HubFile): Promise<FileLock> {
+  const path = repository.lock(checksum);
+  await mkdir(dirname(path), { recursive: true });
+  for (;;) {
+    const lock = lockIfFree(path);
+    if (lock) return lock;
+    await settings.wait(LOCKED_WAIT);
+    settings.signal?.throwIfAborted();
+  }
+}
+
+function lockIfFree(path: string): FileLock | null {
+  try {
+    return acquireFileLock(path, 0);
+  } catch {
+    // Some network file systems know no locks: there, whoever comes second has to try again.
+    return { release: () => {} };
+  }
+}
+
+/** Brings all of the file into `partial`, checked. */
+async function download(
+  settings: HubSettings,
+  reference: HubReference,
+  commit: string,
+  partial: string,
+  file: HubFile,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  const what = hubName({ ...reference, path: file.path });
+  const url = `${settings.endpoint}/${hubPlace(reference)}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`;
+  const request = hubFetch(settings, reference, file.path);
+  let reached = false;
   for (let fruitless = 0; ; ) {
     const before = await sizeOf(partial);
     if (before > file.size) await rm(partial);
     else if (before === file.size) break;
     try {
-      await append(settings, what, url, partial, file.size, onBytes);
+      await append(request, what, url, partial, file.size, onBytes);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
+      reached ||= error.wasMade;
+      if (!reached) throw error;
       fruitless = (await sizeOf(partial)) > before ? 0 : fruitless + 1;
       if (fruitless >= FRUITLESS_TRIES) {
         const found = `a connection that broke (${error.message}) at byte ${await sizeOf(partial)} of ${file.size}`;
@@ -60,12 +109,11 @@ export async function downloadBlob(
     const found = `other contents than the hub promised (checksum ${checksum}); what came was thrown away`;
     throw new InputError({ file: what, found, expected: `${file.checksum}: try again` });
   }
-  await rename(partial, blob);
 }
 
 /** Appends what is missing. Throws ConnectionError where the answer ends before the file does. */
 async function append(
-  settings: HubSettings,
+  request: typeof fetch,
   what: string,
   url: string,
   partial: string,
@@ -73,11 +121,7 @@ async function append(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   let at = await sizeOf(partial);
-  const silence = new AbortController();
-  const response = await hubFetch(settings, what)(url, {
-    headers: at > 0 ? { Range: `bytes=${at}-` } : {},
-    signal: silence.signal,
-  });
+  const response = await request(url, { headers: at > 0 ? { Range: `bytes=${at}-` } : {} });
   const from = response.status === 206 ? rangeStart(response) : 0;
   if (from !== at) {
     // A server that gives the whole file instead, or another part, is taken at its word.
@@ -86,12 +130,10 @@ async function append(
     at = 0;
   }
   const handle = await open(partial, at === 0 ? "w" : "a");
-  let timer = setTimeout(() => silence.abort(), SILENCE);
   try {
     onBytes(at);
     for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       if (at + chunk.length > size) {
-        await response.body?.cancel().catch(() => {});
         await handle.truncate(0);
         throw new InputError({
           file: what,
@@ -102,15 +144,8 @@ async function append(
       await writeAll(handle, chunk);
       at += chunk.length;
       onBytes(at);
-      clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), SILENCE);
     }
-  } catch (error) {
-    settings.signal?.throwIfAborted();
-    if (error instanceof InputError || (error as NodeJS.ErrnoException).syscall === "write") throw error;
-    throw new ConnectionError((error as Error).message, { cause: error });
   } finally {
-    clearTimeout(timer);
     await handle.close();
   }
   if (at < size) throw new ConnectionError("the answer ended early");

@@ -13,16 +13,26 @@ export interface HubReference {
 /** Marks a reference where a path could stand as well. */
 const SCHEME = "hf:";
 
-/** TransformerLens' names, which SAELens' users write, for repositories of others. */
-const SHORT_NAMES: readonly (readonly [RegExp, string])[] = [
+/** TransformerLens' names (its supported_models.py), which SAELens' users write, for repositories of the families that are read here. */
+const SHORT_NAMES: readonly (readonly [RegExp, string | ((whole: string, part: string) => string)])[] = [
   [/^gpt2(?:-small)?$/, "openai-community/gpt2"],
   [/^gpt2-(medium|large|xl)$/, "openai-community/gpt2-$1"],
+  [/^(?:distill?-?gpt2|gpt2-xs)$/, "distilbert/distilgpt2"],
   [/^(pythia-[\w.-]+)$/, "EleutherAI/$1"],
+  [/^(?:gpt-neox(?:-20b)?|neox)$/, "EleutherAI/gpt-neox-20b"],
   [/^(gemma-2-[\w.-]+)$/, "google/$1"],
+  [/^[Ll]lama-2-(7b|13b|70b)(-chat)?(?:-hf)?$/, "meta-llama/Llama-2-$1$2-hf"],
+  [/^mistral-7b$/i, "mistralai/Mistral-7B-v0.1"],
+  [/^mistral-7b-instruct$/i, "mistralai/Mistral-7B-Instruct-v0.1"],
   [/^(SmolLM2?-[\w.-]+)$/i, "HuggingFaceTB/$1"],
-  [/^(qwen[23][\w.-]*)$/i, "Qwen/$1"],
-  [/^gelu-1l$/, "NeelNanda/GELU_1L512W_C4_Code"],
+  [/^qwen((?:1\.5|[23])[\w.-]*)$/i, (_, rest) => `Qwen/Qwen${rest.split("-").map(capital).join("-")}`],
+  [/^gelu-([1-4])l(?:-new|-c4-code)?$/, "NeelNanda/GELU_$1L512W_C4_Code"],
 ];
+
+/** "0.5B" of 0.5b, "Instruct" of instruct. */
+function capital(part: string): string {
+  return /^\d/.test(part) ? part.toUpperCase() : part.charAt(0).toUpperCase() + part.slice(1);
+}
 
 const segment = String.raw`[A-Za-z0-9](?:[\w.-]*\w)?`;
 const name = new RegExp(`^(${segment}/${segment})(?:@([^@\\s]+?))?(?:/(${segment}(?:/[\\w.+-]+)*))?$`);
@@ -36,7 +46,8 @@ export function hubReference(text: string, type: HubReference["type"]): HubRefer
     .replace(/^(?:hf:\/\/|https:\/\/huggingface\.co\/)(?:datasets\/)?/, "")
     .replace(/\/(?:tree|blob|resolve)\/([^/]+)/, "@$1");
   const short = type === "model" ? SHORT_NAMES.find(([pattern]) => pattern.test(bare)) : undefined;
-  const match = name.exec(short ? bare.replace(...short) : bare);
+  // Both kinds of replacement are given as one here, which no overload of `replace` is for.
+  const match = name.exec(short ? bare.replace(short[0], short[1] as string) : bare);
   if (!match || bare.includes("..")) return null;
   const [, repo, revision = "main", path = ""] = match;
   return { type, repo: repo!, revision, path };
@@ -50,6 +61,11 @@ export function hubUri(reference: HubReference): string {
 /** The reference that `hubUri` wrote; null for a path. */
 export function hubReferenceOf(uri: string): HubReference | null {
   return uri.startsWith(`${SCHEME}{`) ? (JSON.parse(uri.slice(SCHEME.length)) as HubReference) : null;
+}
+
+/** Where a repository is on the hub, for a browser too: "owner/name", "datasets/owner/name". */
+export function hubPlace({ type, repo }: HubReference): string {
+  return type === "dataset" ? `datasets/${repo}` : repo;
 }
 
 /** For people. */

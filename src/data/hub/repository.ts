@@ -76,7 +76,11 @@ export async function openHubRepository(
   };
   if (settings.offline) return withoutHub("HF_HUB_OFFLINE set");
   const hub = await import("@huggingface/hub");
-  const common = { hubUrl: settings.endpoint, fetch: hubFetch(settings, what), revision: reference.revision };
+  const common = {
+    hubUrl: settings.endpoint,
+    fetch: hubFetch(settings, { ...reference, path: "" }),
+    revision: reference.revision,
+  };
   const files: HubFile[] = [];
   let commit: string;
   try {
@@ -104,8 +108,12 @@ export async function openHubRepository(
       files.push({ path, size: lfs?.size ?? size, checksum });
     }
   } catch (error) {
-    if (error instanceof ConnectionError) return withoutHub(`no way to ${settings.endpoint} (${error.message})`);
-    throw error;
+    settings.signal?.throwIfAborted();
+    if (error instanceof InputError) throw error;
+    const { message } = error as Error;
+    // What answers in the hub's place, such as a network's page to log in to, is as good as nobody.
+    const reason = error instanceof ConnectionError ? message : `an answer that is no list of files: ${message}`;
+    return withoutHub(`no way to ${settings.endpoint} (${reason})`);
   }
   await repository.rememberCommit(commit);
   return { commit, files };

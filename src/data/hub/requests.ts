@@ -1,9 +1,11 @@
 // Requests to the Hugging Face hub: with the user's token, patient where waiting helps, and with an error that says what to do where it doesn't.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ReadableStream } from "node:stream/web";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InputError } from "../../formats/inputError.ts";
 import { hubCacheFolder, hubHome } from "./cache.ts";
+import { type HubReference, hubName, hubPlace } from "./reference.ts";
 
 export interface HubOptions {
   /** Default: HF_ENDPOINT, or https://huggingface.co. */
@@ -16,6 +18,8 @@ export interface HubOptions {
   readonly onProgress?: (done: number, total: number) => void;
   /** Waits so many milliseconds before another try; tests don't. */
   readonly wait?: (milliseconds: number) => Promise<void>;
+  /** Milliseconds without a byte after which a connection counts as broken; default: half a minute. */
+  readonly silence?: number;
 }
 
 export interface HubSettings {
@@ -26,6 +30,7 @@ export interface HubSettings {
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (done: number, total: number) => void;
   readonly wait: (milliseconds: number) => Promise<void>;
+  readonly silence: number;
 }
 
 /** What the options leave open comes from the environment, by the names that Python's library has. */
@@ -39,6 +44,7 @@ export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = p
     signal,
     onProgress: options.onProgress ?? (() => {}),
     wait: options.wait ?? ((milliseconds) => sleep(milliseconds, undefined, signal ? { signal } : {})),
+    silence: options.silence ?? 30_000,
   };
 }
 
@@ -69,16 +75,24 @@ const TRIES = 5;
 const FIRST_WAIT = 1000;
 /** A hub that wants more is not waited for. */
 const LONGEST_WAIT = 120_000;
-/** Milliseconds without a byte after which a connection counts as broken. */
-export const SILENCE = 30_000;
+/** What the system says of a connection that was never made: nobody there, no such host, no network. */
+const NEVER_MADE = /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|ENET\w+|EHOST\w+|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
 
 /** A connection that could not be made, or broke. */
 export class ConnectionError extends Error {
   override name = "ConnectionError";
+
+  /** One that broke may be worth another try at once. */
+  get wasMade(): boolean {
+    return !NEVER_MADE.test(this.message);
+  }
 }
 
-/** `fetch` that answers with a success or throws: InputError where the user must act, ConnectionError where the network fails. */
-export function hubFetch(settings: HubSettings, what: string): typeof fetch {
+/**
+ * `fetch` that answers with a success or throws: InputError where the user must act, ConnectionError where the network fails,
+ * while the body is read too. `path`: the file of the repository that is asked for, if it is one.
+ */
+export function hubFetch(settings: HubSettings, reference: HubReference, path = ""): typeof fetch {
   return async (input, init) => {
     for (let attempt = 1; ; attempt++) {
       settings.signal?.throwIfAborted();
@@ -86,7 +100,7 @@ export function hubFetch(settings: HubSettings, what: string): typeof fetch {
       if (response.ok) return response;
       const wait = retryable(response) && attempt < TRIES ? waitingTime(response, attempt) : null;
       await response.body?.cancel();
-      if (wait === null || wait > LONGEST_WAIT) throw refusal(response, settings, what);
+      if (wait === null || wait > LONGEST_WAIT) throw refusal(response, settings, { ...reference, path });
       await settings.wait(wait);
     }
   };
@@ -102,18 +116,49 @@ async function once(
   if (settings.token !== null && String(input).startsWith(`${settings.endpoint}/`))
     headers.set("Authorization", `Bearer ${settings.token}`);
   const silence = new AbortController();
-  const timer = setTimeout(() => silence.abort(new ConnectionError("no answer")), SILENCE);
+  const timer = setTimeout(() => silence.abort(new ConnectionError("no answer")), settings.silence);
   const signals = [silence.signal, init?.signal, settings.signal].filter((signal) => signal != null);
   try {
-    return await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) });
+    const response = await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) });
+    if (!response.ok || !response.body) return response;
+    const { status, statusText } = response;
+    // The same class at run time; Response's declaration is a browser's.
+    const body = ReadableStream.from(heard(response, silence, settings)) as unknown as RequestInit["body"];
+    return new Response(body, { status, statusText, headers: response.headers });
   } catch (error) {
-    settings.signal?.throwIfAborted();
-    const { cause, message } = error as Error;
-    const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
-    throw new ConnectionError(reason, { cause: error });
+    throw brokenConnection(error, settings);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * The body, given up where nothing comes for too long. Throws ConnectionError where it breaks off. Takes the response itself,
+ * since the body of one that nobody holds any more is cancelled.
+ */
+async function* heard(response: Response, silence: AbortController, settings: HubSettings): AsyncGenerator<Uint8Array> {
+  const listen = () => setTimeout(() => silence.abort(new ConnectionError("nothing more came")), settings.silence);
+  let timer = listen();
+  try {
+    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+      // How long the reader takes is no silence.
+      clearTimeout(timer);
+      yield chunk;
+      timer = listen();
+    }
+  } catch (error) {
+    throw brokenConnection(error, settings);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A request's failure as a ConnectionError. Throws the reason itself where somebody has stopped the work. */
+function brokenConnection(error: unknown, settings: HubSettings): ConnectionError {
+  settings.signal?.throwIfAborted();
+  const { cause, message } = error as Error;
+  const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
+  return new ConnectionError(reason, { cause: error });
 }
 
 function retryable({ status }: Response): boolean {
@@ -128,11 +173,15 @@ function waitingTime(response: Response, attempt: number): number {
   return Number.isNaN(date) ? FIRST_WAIT * 2 ** (attempt - 1) : Math.max(0, date - Date.now());
 }
 
-function refusal({ status, headers }: Response, { endpoint, token }: HubSettings, what: string): InputError {
+function refusal({ status, headers }: Response, { endpoint, token }: HubSettings, asked: HubReference): InputError {
   const code = headers.get("X-Error-Code");
-  const page = `${endpoint}/${what.split("@")[0]}`;
+  const page = `${endpoint}/${hubPlace(asked)}`;
   const problem = (found: string, expected: string) =>
-    new InputError({ file: what, found: `${found} (status ${status} of ${new URL(endpoint).host})`, expected });
+    new InputError({
+      file: hubName(asked),
+      found: `${found} (status ${status} of ${new URL(endpoint).host})`,
+      expected,
+    });
   const withToken =
     "your access token in HF_TOKEN or by the command “Set Hugging Face Token” (huggingface.co/settings/tokens)";
   switch (status) {

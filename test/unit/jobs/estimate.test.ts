@@ -1,15 +1,27 @@
 // Estimates against sums done by hand, and the presets: each is valid, and doctor weighs it without a network and without running it.
 import assert from "node:assert/strict";
-import { cpSync, globSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { statfs } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, test } from "node:test";
+import { defaultCacheFolder } from "../../../src/data/cacheFolder.ts";
 import {
   readSafetensors,
   type TensorSource,
   tensorFloat32,
   writeSafetensors,
 } from "../../../src/formats/safetensors.ts";
-import { estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
+import { diskNeededHere, estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
@@ -65,14 +77,32 @@ test("boosting, a long index and metrics through the model, summed by hand", asy
   assert.equal(memory, 300 * 2 ** 20 + 4 * (capture + 2 * model + 3 * 4 * 32 * 431 + 2 * 3 * sae));
 });
 
-test("a GGUF model's copy in float32 is counted as the conversion writes it", async () => {
-  const path = golden("models", "gguf", "llama", "model.gguf");
-  const cacheFolder = join(temporary, "converted");
-  await (await openLanguageModel(path, { threads: 1, cacheFolder })).close();
-  const [file] = globSync("gguf/*.safetensors", { cwd: cacheFolder });
-  const { tensors } = await readSafetensors(join(cacheFolder, file!));
-  const written = [...tensors.values()].reduce((sum, { length }) => sum + length, 0);
-  assert.equal((await modelSize(path)).converted, written);
+test("a copy in float32, of a GGUF model or of TransformerLens' own form, is counted as the conversion writes it", async () => {
+  for (const path of [golden("models", "gguf", "llama", "model.gguf"), golden("models", "gelu-1l")]) {
+    const cacheFolder = join(temporary, `converted-${basename(path)}`);
+    await (await openLanguageModel(path, { threads: 1, cacheFolder })).close();
+    const [file] = globSync("*/*.safetensors", { cwd: cacheFolder });
+    const { tensors } = await readSafetensors(join(cacheFolder, file!));
+    const written = [...tensors.values()].reduce((sum, { length }) => sum + length, 0);
+    assert.equal((await modelSize(path)).converted, written, path);
+  }
+});
+
+test("what goes to one file system is compared with its free space in one sum", async () => {
+  const { bavail, bsize } = await statfs(temporary);
+  const place = (share: number, what: string) => ({
+    bytes: Math.round(share * bavail * bsize),
+    folder: join(temporary, "not", "there", "yet"),
+    what,
+  });
+  const run = place(0.6, "in the run folder");
+  assert.equal((await diskNeededHere([run, place(0, "in the cache")])).state, "ok");
+  const { state, value } = await diskNeededHere([run, place(0.3, "in the cache"), place(0.3, "in the hub's cache")]);
+  assert.equal(state, "problem");
+  assert.match(
+    value,
+    /^about [\d.]+ \w+ in the run folder and [\d.]+ \w+ in the cache and .* in the hub's cache, .* free$/,
+  );
 });
 
 test("sizes are those of the opened model, for every family", async () => {
@@ -138,6 +168,42 @@ describe("a model that run would refuse is a problem", () => {
       assert.match(problems[0]!.value, message);
     });
 
+  test("one that would be converted too, and nothing is converted for it", async () => {
+    const [whole, lens] = [golden("models", "gguf", "llama", "model.gguf"), golden("models", "gelu-1l")];
+    const other = join(temporary, "other-tokenizer.gguf");
+    const bytes = readFileSync(whole);
+    const key = "tokenizer.ggml.model";
+    // The value's kind and length stand between.
+    bytes.write("other", bytes.indexOf(key) + key.length + 12);
+    writeFileSync(other, bytes);
+    const kept = () => (existsSync(defaultCacheFolder()) ? readdirSync(defaultCacheFolder(), { recursive: true }) : []);
+    const before = kept();
+    const cases: [string, object, RegExp][] = [
+      [whole, { hook_name: "blocks.1.hook_q" }, /hook_name: found "blocks\.1\.hook_q"/],
+      [whole, { context_size: 4096 }, /context_size: found 4096, expected at most the model's \d+$/],
+      [other, {}, /tokenizer\.ggml\.model: found other/],
+      [lens, { hook_name: "blocks.0.hook_q" }, /hook_name: found "blocks\.0\.hook_q"/],
+      [
+        lens,
+        { hook_name: "blocks.0.hook_mlp_out", context_size: 65 },
+        /context_size: found 65, expected at most the model's 64$/,
+      ],
+    ];
+    for (const [i, [model_name, change, message]] of cases.entries()) {
+      const folder = join(temporary, `converted-case-${i}`);
+      mkdirSync(folder);
+      const experiment = readExperiment(writeTinyExperiment(folder, { model_name, ...change }));
+      const problems = (await examineExperiment(experiment, 100)).filter(({ state }) => state === "problem");
+      assert.deepEqual(
+        problems.map(({ name }) => name),
+        ["Model"],
+        `case ${i}`,
+      );
+      assert.match(problems[0]!.value, message);
+    }
+    assert.deepEqual(kept(), before);
+  });
+
   test("an embedding far larger than the tokenizer is a warning, with both numbers; one padded a little is none", async () => {
     for (const [rows, expected] of [
       [431 + 512, "ok"],
@@ -192,6 +258,8 @@ describe("presets", () => {
       assert.equal(findings[0]!.value, `${basename(preset, ".sae.jsonc")} is valid`);
       assert.match(findings[1]!.value, /no way to http/, "the download can't be asked about here, and that is said");
       assert.match(findings[4]!.value, /about [\d.]+ (M|G)iB in the run folder/);
+      const copied = / and 20[0-9]\.\d MiB in the cache for the model's weights as float32/.test(findings[4]!.value);
+      assert.equal(copied, /gelu-1l/i.test(preset), "a .pth is run from a copy");
       assert.match(findings[6]!.value, /about [\d.]+ (h|days|min|years)/);
     });
 });

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { readLabelledTexts } from "../../../src/data/labelledTexts.ts";
 import { conceptsOptions } from "../../../src/jobs/conceptsJob.ts";
 import { debiasOptions } from "../../../src/jobs/debiasJob.ts";
+import { examineExperiment } from "../../../src/jobs/estimate.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { isRemote, obtainExperiment } from "../../../src/jobs/obtain.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
@@ -62,6 +63,51 @@ test("model and text are fetched inside the run; then nobody is asked again", as
   assert.equal(await runJobs(experimentOfRun(runFolder), ["train"]), "done");
   assert.equal(await runJobs(readExperiment(file), ["harvest", "train"]), "done");
   assert.equal(hub.requests.length, before);
+  const text = (await examineExperiment(readExperiment(file), null)).find(({ name }) => name === "Text");
+  assert.match(
+    text!.value,
+    /can be read; its files, [\d.]+ KiB in all, come into the hub's cache as far as they are read$/,
+  );
+});
+
+test("doctor on one file of a repository: its size by the config.json beside or above it, or a word that it can't be told yet", async () => {
+  const read = (...path: string[]) => readFileSync(golden("models", ...path));
+  const small = { "config.json": read("llama", "config.json"), "tokenizer.json": read("llama", "tokenizer.json") };
+  const gguf = read("gguf", "llama", "model.gguf");
+  put(hub, "someone/exported", { ...small, "onnx/model.onnx": read("onnx", "llama.torch-dynamo.onnx") });
+  put(hub, "someone/quantised", { ...small, "tiny.gguf": gguf });
+  put(hub, "someone/bare", { "tiny.gguf": gguf });
+  const examined = async (model_name: string) => {
+    const file = experimentIn(`doctor-${model_name.replaceAll(/\W/g, "-")}`, { model_name });
+    const findings = await examineExperiment(readExperiment(file), null);
+    const disk = findings.find(({ name }) => name === "Disk needed")?.value;
+    return {
+      states: new Set(findings.map(({ state }) => state)),
+      model: findings.find(({ name }) => name === "Model")!,
+      disk,
+    };
+  };
+  const exported = await examined("someone/exported/onnx/model.onnx");
+  assert.deepEqual(exported.states, new Set(["ok"]));
+  assert.match(exported.model.value, /3 layers of width 32/);
+  assert.match(exported.disk!, /in the run folder and [\d.]+ KiB in the hub's cache for the download, /);
+  const quantised = await examined("someone/quantised/tiny.gguf");
+  assert.match(
+    quantised.disk!,
+    /[\d.]+ KiB in the cache for the model's weights as float32 and [\d.]+ KiB in the hub's cache/,
+  );
+  const bare = await examined("someone/bare/tiny.gguf");
+  assert.deepEqual(bare.states, new Set(["ok", "warning"]));
+  assert.match(
+    bare.model.value,
+    /^someone\/bare\/tiny\.gguf: found no config\.json beside it, .* before it is downloaded$/,
+  );
+  assert.equal(bare.disk, undefined);
+  const missing = await examined("someone/bare/other.gguf");
+  assert.match(
+    missing.model.value,
+    /^someone\/bare\/other\.gguf: found no such file, expected a file that the repository has$/,
+  );
 });
 
 test("labelled texts of a section come by their names, each part by its own", async () => {

@@ -232,6 +232,20 @@ test("a block_count that no file can hold is refused before anything is converte
   }
 });
 
+test("weights of another shape than the metadata say are refused before anything is converted", async () => {
+  const bytes = readFileSync(golden("models", "gguf", "llama", "model.gguf"));
+  const key = "llama.feed_forward_length";
+  bytes.writeUInt32LE(71, bytes.indexOf(key) + key.length + 4);
+  const path = join(folder, "llama-narrow.gguf");
+  writeFileSync(path, bytes);
+  const cacheFolder = join(folder, "narrow-no-cache");
+  await assert.rejects(openLanguageModel(path, { threads: 1, cacheFolder }), {
+    name: "InputError",
+    message: new RegExp(`^${path}, tensor .*mlp.*: found shape .*, expected .*71.*, as the configuration says`),
+  });
+  assert.ok(!existsSync(cacheFolder), "nothing converted");
+});
+
 /** Places in the text are another matter: whose is a space that stands before a word is settled in tokenizer.json alone. */
 const ids = ({ tokenizer }: LanguageModel, text: string) => tokenizer.encode(text).map(({ id }) => id);
 

@@ -1,6 +1,7 @@
 // Tokenizers against the tokenizers library: ids, byte ranges, decoded texts; from tokenizer.json and from GGUF vocabularies.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { type GgufValue, readGguf } from "../../../src/formats/gguf.ts";
 import { ggufTokenizer } from "../../../src/model/ggufTokenizer.ts";
@@ -8,7 +9,7 @@ import { openTokenizer } from "../../../src/model/huggingFaceFolder.ts";
 import type { Tokenizer } from "../../../src/model/languageModel.ts";
 import { readableText } from "../../../src/model/tokenBytes.ts";
 import { TokenizerJson } from "../../../src/model/tokenizerJson.ts";
-import { golden, sharedData } from "../fixtures.ts";
+import { golden, sharedData, temporaryFolder } from "../fixtures.ts";
 
 interface Case {
   text: string;
@@ -65,6 +66,25 @@ test("llama reads its special tokens from tokenizer_config.json, else from the m
   const json = JSON.parse(readFileSync(golden("models", "llama", "tokenizer.json"), "utf8"));
   const tokenizer = new TokenizerJson(json, "tokenizer.json", { bos: 2, eos: "<unk>", others: [5] });
   assert.deepEqual([tokenizer.bosId, tokenizer.eosId, [...tokenizer.specialIds].sort()], [2, 0, [0, 1, 2, 5]]);
+});
+
+test("a special token that tokenizer_config.json doesn't speak of is special_tokens_map.json's, else the configuration's", async () => {
+  const folder = temporaryFolder();
+  cpSync(golden("models", "llama", "tokenizer.json"), join(folder, "tokenizer.json"));
+  const write = (name: string, value: object) => writeFileSync(join(folder, name), JSON.stringify(value));
+  const opened = async (config = {}) => {
+    const { bosId, eosId } = await openTokenizer(folder, { bos_token_id: 5, eos_token_id: [6, 7], ...config });
+    return [bosId, eosId];
+  };
+  assert.deepEqual(await opened(), [5, 6], "no file speaks of any");
+  // As the whole file of openai-community/gpt2 is.
+  write("tokenizer_config.json", { model_max_length: 1024 });
+  assert.deepEqual(await opened(), [5, 6]);
+  assert.deepEqual(await opened({ bos_token_id: -1, eos_token_id: 0.5 }), [null, null], "what can be no id");
+  write("special_tokens_map.json", { bos_token: { content: "<s>" } });
+  assert.deepEqual(await opened(), [1, 6]);
+  write("tokenizer_config.json", { bos_token: null, eos_token: "</s>" });
+  assert.deepEqual(await opened(), [null, 2], "null says that there is none, as Qwen's files do");
 });
 
 describe("the text of one token", async () => {

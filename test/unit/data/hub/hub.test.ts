@@ -13,6 +13,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, test } from "node:test";
 import { datasetFiles, obtainDataset } from "../../../../src/data/hub/dataset.ts";
@@ -71,6 +73,15 @@ put(hub, "someone/single", folderFiles(golden("models", "qwen2")));
 put(hub, "someone/single", { ...folderFiles(golden("models", "qwen3")), "gguf/tiny.gguf": "GGUF".repeat(600) }, "v2");
 put(hub, "someone/old", { "config.json": "{}", "tokenizer.json": "{}", "pytorch_model.bin": "x" });
 
+/** Where nobody listens. */
+async function closedPort(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}
+
 /** Paths of the files that were downloaded. */
 const downloads = () =>
   hub.requests.filter(({ path }) => path.includes("/resolve/")).map(({ path }) => path.split("/").at(-1)!);
@@ -95,7 +106,17 @@ describe("names", () => {
     ["gpt2-small", "model", "openai-community/gpt2"],
     ["pythia-70m-deduped", "model", "EleutherAI/pythia-70m-deduped"],
     ["pythia-70m-deduped", "dataset", null],
+    ["distilgpt2", "model", "distilbert/distilgpt2"],
+    ["gpt-neox", "model", "EleutherAI/gpt-neox-20b"],
     ["gelu-1l", "model", "NeelNanda/GELU_1L512W_C4_Code"],
+    ["gelu-4l-c4-code", "model", "NeelNanda/GELU_4L512W_C4_Code"],
+    ["gelu-5l", "model", null],
+    ["mistral-7b", "model", "mistralai/Mistral-7B-v0.1"],
+    ["Llama-2-7b", "model", "meta-llama/Llama-2-7b-hf"],
+    ["Llama-2-13b-chat", "model", "meta-llama/Llama-2-13b-chat-hf"],
+    ["qwen1.5-0.5b-chat", "model", "Qwen/Qwen1.5-0.5B-Chat"],
+    ["qwen2.5-1.5b-instruct", "model", "Qwen/Qwen2.5-1.5B-Instruct"],
+    ["Qwen3-0.6B-Base", "model", "Qwen/Qwen3-0.6B-Base"],
     ["./a/b", "model", null],
     ["../a", "model", null],
     ["/a/b", "model", null],
@@ -142,6 +163,34 @@ describe("a model by its name", () => {
     assert.match(readFileSync(join(folder, "config.json"), "utf8"), /qwen3/);
     const file = await obtainModel(model("someone/single@v2/gguf/tiny.gguf"), options());
     assert.equal(statSync(file).size, 2400);
+  });
+
+  test("GPT-2, whose tokenizer_config.json names no special token", async () => {
+    const { "config.json": json, ...files } = folderFiles(golden("models", "gpt2"));
+    const config = JSON.parse(String(json));
+    const bare = { ...files, "config.json": String(json), "tokenizer_config.json": '{"model_max_length": 1024}' };
+    put(hub, "someone/gpt2", bare);
+    const map = JSON.stringify({ bos_token: "<|endoftext|>" });
+    const silent = JSON.stringify({ ...config, bos_token_id: undefined });
+    put(hub, "someone/gpt2-map", { ...bare, "config.json": silent, "special_tokens_map.json": map });
+    for (const name of ["someone/gpt2", "someone/gpt2-map"]) {
+      const opened = await openLanguageModel(await obtainModel(model(name), options()), { threads: 1 });
+      assert.ok(opened.tokenizer.bosId !== null, name);
+      assert.equal(opened.tokenizer.tokenText(opened.tokenizer.bosId), "<|endoftext|>", name);
+      await opened.close();
+    }
+  });
+
+  test("two at the same time bring every file once, and whole", async () => {
+    const wait = () => new Promise<void>((resolve) => setImmediate(resolve));
+    const both = [1, 2].map(() => obtainModel(model("someone/single"), options({ wait })));
+    const [one, other] = await Promise.all(both);
+    assert.equal(one, other);
+    assert.deepEqual(downloads().sort(), [...new Set(downloads())].sort());
+    assert.deepEqual(
+      readFileSync(join(one!, "model.safetensors")),
+      readFileSync(golden("models", "qwen2", "model.safetensors")),
+    );
   });
 
   describe("exported to ONNX", () => {
@@ -256,16 +305,17 @@ describe("a model by its name", () => {
   });
 
   test("a token goes to the hub, and is needed where the hub says so", async () => {
-    hub.misbehave = ({ headers }, response) => {
-      if (headers.authorization === "Bearer hf_right") return false;
+    // A gated repository shows its list to everyone.
+    hub.misbehave = ({ headers, url }, response) => {
+      if (headers.authorization === "Bearer hf_right" || !url!.includes("/resolve/")) return false;
       response.writeHead(401, { "X-Error-Code": "GatedRepo" }).end();
       return true;
     };
     await refused(
       obtainModel(model("someone/single"), options()),
-      /a gated repository and no token/,
+      /^someone\/single\/config\.json: found a gated repository and no token/,
       /HF_TOKEN/,
-      /accepted its terms/,
+      new RegExp(`accepted its terms on ${hub.url}/someone/single$`),
     );
     await refused(
       obtainModel(model("someone/single"), options({ token: "hf_wrong" })),
@@ -342,6 +392,45 @@ describe("a connection that breaks off", () => {
   });
 });
 
+describe("a list that is none", () => {
+  const answers: [string, (response: ServerResponse) => void, RegExp][] = [
+    [
+      "breaks off",
+      (response) => {
+        response.writeHead(200, { "Content-Type": "application/json", "Content-Length": 1000 });
+        response.write('[{"type":', () => response.destroy());
+      },
+      /no way to http:\/\/127\.0\.0\.1:\d+ \(/,
+    ],
+    [
+      "is the page of a network to log in to",
+      (response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>log in</html>"),
+      /\(an answer that is no list of files: .*JSON/,
+    ],
+    ["is JSON of another kind", (response) => response.end("null"), /\(an answer that is no list of files: /],
+  ];
+  for (const part of ["/revision/", "/tree/"])
+    for (const [what, answer, message] of answers)
+      test(`the answer to ${part} ${what}`, async () => {
+        hub.misbehave = ({ url }, response) => {
+          if (!url!.includes(part)) return false;
+          answer(response);
+          return true;
+        };
+        const folder = /models--someone--single\/snapshots/;
+        await refused(obtainModel(model("someone/single"), options()), message, folder);
+        await refused(modelDownloadSize(model("someone/single"), options()), message);
+      });
+
+  test("stops in the middle, for good", async () => {
+    hub.misbehave = (_, response) => {
+      response.write("[");
+      return true;
+    };
+    await refused(obtainModel(model("someone/single"), options({ silence: 300 })), /nothing more came/);
+  });
+});
+
 describe("a hub that lies", () => {
   test("a file longer than listed", async () => {
     hub.sizes.set("model.safetensors", 100_000);
@@ -407,6 +496,25 @@ describe("a hub that refuses", () => {
     [404, { "X-Error-Code": "RepoNotFound" }, /no such repository/],
     [404, { "X-Error-Code": "RevisionNotFound" }, /no such revision/],
   ];
+  test("a file that it keeps back: the repository's own page is named, a data set's too", async () => {
+    put(hub, "datasets/someone/kept-back", { "train.jsonl": '{"text":"a"}\n' });
+    const cases: [number, string, string, RegExp][] = [
+      [403, "GatedRepo", "its terms accepted on PAGE, and", /a repository that your token may not read/],
+      [404, "EntryNotFound", "a file that PAGE lists$", /no such file/],
+    ];
+    for (const [status, code, words, found] of cases) {
+      hub.misbehave = ({ url }, response) => {
+        if (!url!.includes("/resolve/")) return false;
+        response.writeHead(status, { "X-Error-Code": code }).end();
+        return true;
+      };
+      const onPage = (page: string) => new RegExp(words.replace("PAGE", `${hub.url}/${page}`));
+      await refused(obtainModel(model("someone/single"), options()), found, onPage("someone/single"));
+      const set = obtainDataset(dataset("someone/kept-back"), options());
+      await refused(set, /^someone\/kept-back\/train\.jsonl: /, found, onPage("datasets/someone/kept-back"));
+    }
+  });
+
   for (const [status, headers, message] of statuses)
     test(`${status} ${headers["X-Error-Code"] ?? ""}`, async () => {
       hub.misbehave = (_, response) => {
@@ -587,6 +695,37 @@ describe("a data set by its name", () => {
     inCache("lines", { "train.jsonl": '{"text":"a"}\n' });
     const gone = options({ endpoint: "http://127.0.0.1:1" });
     assert.ok(existsSync(await obtainDataset(dataset("someone/lines"), gone)));
+  });
+
+  test("from the cache too where the list breaks off", async () => {
+    inCache("lines", { "train.jsonl": '{"text":"a"}\n' });
+    hub.misbehave = (_, response) => {
+      response.writeHead(200, { "Content-Length": 1000 });
+      response.write("[", () => response.destroy());
+      return true;
+    };
+    assert.ok(existsSync(await obtainDataset(dataset("someone/lines"), options())));
+    assert.deepEqual(downloads(), []);
+  });
+
+  test("the network gone in the middle of it: said at once, with the folder for the file", async () => {
+    const first = "data/train-00000-of-00002.jsonl";
+    put(hub, "datasets/someone/two", {
+      [first]: '{"text":"a"}\n',
+      [first.replace("-00000-", "-00001-")]: '{"text":"b"}\n',
+    });
+    const list = await obtainDataset(dataset("someone/two"), options());
+    const read = async () => {
+      for await (const path of datasetFiles(list, options({ endpoint: await closedPort() })))
+        assert.ok(existsSync(path));
+    };
+    await refused(
+      read(),
+      /no way to http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\)/,
+      /data\/train-00001-of-00002\.jsonl/,
+      /datasets--someone--two\/snapshots/,
+    );
+    assert.deepEqual(waits, []);
   });
 
   test("a part of it in the cache is no list while the hub can be asked", async () => {
