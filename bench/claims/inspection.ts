@@ -125,7 +125,7 @@ async function inspectAll(ensemble: string, texts: readonly string[], times: Tim
       start = performance.now();
       const span = { start: 0, end: 400 };
       const part = { ensemble, document: "text", span, ranking: "specificity", limit: 100 } as const;
-      await request(line, service, "featuresHere", part);
+      if (!(await request(line, service, "featuresHere", part))) throw new NotMeasurable("the text was forgotten");
       times.here.push(performance.now() - start);
     }
   } finally {

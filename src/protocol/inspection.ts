@@ -178,10 +178,10 @@ export const inspectionRequests = {
     }),
     result: inspectedDocument,
   },
-  /** Of a document that was inspected; the whole of what was read where `span` is empty. */
+  /** Of the whole of what was read of a document, or of a span of it; null where the document is not known (any more): it is to be inspected first. */
   featuresHere: {
-    params: about.extend({ document: z.string(), span, ranking, limit: z.number().int() }),
-    result: z.object({ features: z.array(featureHere), total: z.number().int(), tokens: z.number().int() }),
+    params: about.extend({ document: z.string(), span: span.nullable(), ranking, limit: z.number().int() }),
+    result: z.object({ features: z.array(featureHere), total: z.number().int(), tokens: z.number().int() }).nullable(),
   },
   /** What the model goes on from at a place of a document; null where there is nothing. */
   textBefore: {

@@ -11,7 +11,7 @@ import { type OpenInspection, openInspection } from "../jobs/openInspection.ts";
 import type * as shown from "../protocol/inspection.ts";
 import type { inspectionRequests } from "../protocol/inspection.ts";
 import type { Params, Result } from "../protocol/rpc.ts";
-import type { OpenEnsemble } from "./openEnsembles.ts";
+import { type OpenEnsemble, within } from "./openEnsembles.ts";
 
 type Requests = { readonly requests: typeof inspectionRequests; readonly notifications: Record<never, never> };
 type Question<K extends keyof typeof inspectionRequests> = Params<Requests, K>;
@@ -32,6 +32,12 @@ interface PlacedToken extends InspectedToken {
   readonly documentEnd: number;
 }
 
+/** A document's tokens, as they were read with an ensemble. */
+interface ReadDocument {
+  readonly ensemble: string;
+  readonly tokens: readonly PlacedToken[];
+}
+
 /** An ensemble with its model. Closed once it is no longer the current one and nobody uses it. */
 interface InUse {
   readonly folder: string;
@@ -41,13 +47,25 @@ interface InUse {
 
 export class Inspections {
   readonly #index: (folder: string) => Promise<OpenEnsemble>;
+  readonly #open: (folder: string) => Promise<OpenInspection>;
   #current: InUse | undefined;
   #timer: NodeJS.Timeout | undefined;
-  readonly #documents = new Map<string, readonly PlacedToken[]>();
+  /** Kept when their model is closed: they are numbers, and questions about them need no model. */
+  readonly #documents = new Map<string, ReadDocument>();
 
-  /** `index` gives an ensemble's open index. */
-  constructor(index: (folder: string) => Promise<OpenEnsemble>) {
+  /** `index` gives an ensemble's open index; where that has been replaced, it lets `forget` know first. `open` opens an ensemble with its model. */
+  constructor(
+    index: (folder: string) => Promise<OpenEnsemble>,
+    open: (folder: string) => Promise<OpenInspection> = openInspection,
+  ) {
     this.#index = index;
+    this.#open = open;
+  }
+
+  /** Closes the ensemble in use, and drops documents read with one, where it lies in a folder: it is replaced or gone. */
+  async forget(above: string): Promise<void> {
+    for (const [key, { ensemble }] of this.#documents) if (within(ensemble, above)) this.#documents.delete(key);
+    if (this.#current && within(this.#current.folder, above)) await this.#leave();
   }
 
   async inspect(question: Question<"inspect">, signal: AbortSignal): Answer<"inspect"> {
@@ -75,7 +93,7 @@ export class Inspections {
           });
         }
       }
-      this.#keepDocument(key(ensemble, document), tokens);
+      this.#keepDocument(key(ensemble, document), { ensemble, tokens });
       const features = tokens.map((token) => strongest(token, tokenFeatures));
       const named = new Set([...features.flat().map(({ feature }) => feature), ...pinned]);
       const index = await this.#index(ensemble);
@@ -102,12 +120,12 @@ export class Inspections {
 
   async featuresHere(question: Question<"featuresHere">): Answer<"featuresHere"> {
     const { ensemble, document, span, ranking, limit } = question;
-    const all = this.#documents.get(key(ensemble, document)) ?? [];
-    const tokens =
-      span.end > span.start
-        ? all.filter(({ documentStart, documentEnd }) => documentStart < span.end && documentEnd > span.start)
-        : all;
     const index = await this.#index(ensemble);
+    const all = this.#documents.get(key(ensemble, document))?.tokens;
+    if (!all) return null;
+    const tokens = span
+      ? all.filter(({ documentStart, documentEnd }) => documentStart < span.end && documentEnd > span.start)
+      : all;
     const features = featuresHere(tokens, ranking, {
       of: (feature) => index.index.statistics(feature),
       tokens: index.index.info.tokens,
@@ -208,17 +226,20 @@ export class Inspections {
 
   /** Runs on an ensemble, opened if it isn't; one at a time is kept open. */
   async #use<T>(folder: string, work: (inspection: Inspection) => Promise<T>): Promise<T> {
+    // The index first: where it has been replaced, so have the weights, and those that are open are forgotten.
+    await this.#index(folder);
     clearTimeout(this.#timer);
-    if (this.#current?.folder !== folder) {
-      await this.#leave();
-      this.#current = { folder, opened: openInspection(folder), users: 0 };
+    let inUse = this.#current;
+    if (inUse?.folder !== folder) {
+      // The one before is closed first, for there may be no room for both; who asks meanwhile finds the new one.
+      const opening = { folder, opened: this.#leave().then(() => this.#open(folder)), users: 0 };
+      this.#current = opening;
       // What failed to open is tried anew next time.
-      const opening = this.#current;
       opening.opened.catch(() => {
         if (this.#current === opening) this.#current = undefined;
       });
+      inUse = opening;
     }
-    const inUse = this.#current;
     inUse.users++;
     try {
       return await work((await inUse.opened).inspection);
@@ -235,13 +256,12 @@ export class Inspections {
   async #leave(): Promise<void> {
     const left = this.#current;
     this.#current = undefined;
-    this.#documents.clear();
     if (left) await close(left);
   }
 
-  #keepDocument(name: string, tokens: readonly PlacedToken[]): void {
+  #keepDocument(name: string, read: ReadDocument): void {
     this.#documents.delete(name);
-    this.#documents.set(name, tokens);
+    this.#documents.set(name, read);
     if (this.#documents.size > keptDocuments) this.#documents.delete(this.#documents.keys().next().value!);
   }
 }

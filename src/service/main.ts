@@ -1,7 +1,7 @@
 // The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
 import { copyFileSync, existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { dirname, join } from "node:path";
 import { createMessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { parseLabel } from "../features/labelling.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -27,7 +27,7 @@ import { openSources, sharedHook } from "../sae/importEnsemble.ts";
 import { Unsaid } from "../sae/layouts/opened.ts";
 import { importMessages } from "./importMessages.ts";
 import { Inspections } from "./inspections.ts";
-import { annotationFile, OpenEnsemble } from "./openEnsembles.ts";
+import { annotationFile, OpenEnsemble, within } from "./openEnsembles.ts";
 import { Probing } from "./probing.ts";
 import { comparisonTables, readReportTable } from "./reportRows.ts";
 import { RunWatcher, readRun, stateOf } from "./runWatcher.ts";
@@ -73,14 +73,12 @@ async function opened(folder: string): Promise<OpenEnsemble> {
   return ensemble;
 }
 
-const within = (folder: string, above: string): boolean => folder === above || folder.startsWith(above + sep);
-
 /** Waits until the flags of what is open in a folder are on disk. */
 async function saved(above: string): Promise<void> {
   for (const [folder, ensemble] of ensembles) if (within(folder, above)) await (await ensemble).saved();
 }
 
-/** Closes what is open in a folder. */
+/** Closes what is open in a folder: indices, debiasings, the ensemble that texts are read with. */
 async function forget(above: string): Promise<void> {
   probing.forget(above);
   for (const [folder, ensemble] of ensembles) {
@@ -88,6 +86,7 @@ async function forget(above: string): Promise<void> {
     ensembles.delete(folder);
     (await ensemble.catch(() => undefined))?.close();
   }
+  await inspections.forget(above);
 }
 
 /** Starts the command line on a run, or joins the process that has it already. */

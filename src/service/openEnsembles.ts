@@ -1,7 +1,7 @@
 // Ensembles whose indices are open in the service: pages, details, and annotations with undo.
 
 import { statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { type AnnotationEdit, Annotations } from "../features/annotations.ts";
 import type { FeatureFilter, FeatureIndex, FeatureSummary } from "../features/featureIndex.ts";
 import { detectionPrompt, labelPrompt, scoreDetection } from "../features/labelling.ts";
@@ -17,6 +17,11 @@ export const annotationFile = "annotations.json";
 /** Tokens that name a feature in a hover, and features whose names are kept. */
 const namedTokens = 3;
 const mostNamed = 50_000;
+
+/** Whether a folder is another one or lies in it. */
+export function within(folder: string, above: string): boolean {
+  return folder === above || folder.startsWith(above + sep);
+}
 
 interface LabelQuestions {
   readonly feature: number;

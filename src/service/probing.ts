@@ -1,5 +1,5 @@
 // Answers to the debias and the concept view: sessions that stay open, one an ensemble, and the reports that they end in.
-import { basename, dirname, join, sep } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type ConceptsReport, conceptsReport, writeConcepts } from "../jobs/concepts.ts";
 import { debias } from "../jobs/debias.ts";
 import { demoBias } from "../jobs/demoData.ts";
@@ -15,7 +15,7 @@ import type { service } from "../protocol/service.ts";
 import { conceptsCommand, debiasCommand } from "./commandLines.ts";
 import { DebiasSession, type DebiasWork, jobOptions } from "./debiasSession.ts";
 import { describeLabelled } from "./labelledChoice.ts";
-import type { OpenEnsemble } from "./openEnsembles.ts";
+import { type OpenEnsemble, within } from "./openEnsembles.ts";
 
 /** Suggested features that stand in for flags in a report where nobody has flagged any. */
 const SHIFT_N = 20;
@@ -61,7 +61,7 @@ export class Probing {
   /** Drops what is held of the ensembles in a folder: they are replaced or gone. */
   forget(above: string): void {
     for (const held of [this.#sessions, this.#detected])
-      for (const folder of held.keys()) if (folder === above || folder.startsWith(above + sep)) held.delete(folder);
+      for (const folder of held.keys()) if (within(folder, above)) held.delete(folder);
   }
 
   /** What the flags do, where a debiasing of the ensemble is open. */

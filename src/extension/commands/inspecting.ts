@@ -226,13 +226,13 @@ export async function ablateFeature(parts: Parts, target: string | FeatureHere, 
   await parts.nextToken.add([typeof target === "string" ? feature! : target.row.feature], "ablate", 0);
 }
 
-/** Adds the feature's own maximum: as if it fired as strongly as it ever did. */
+/** Adds the feature's own maximum, or the text's where it never fired in the corpus: as if it fired as strongly as it ever did. */
 export async function steerFeature(
   parts: Parts,
   target: string | FeatureHere,
   feature?: number,
   max?: number | null,
 ): Promise<void> {
-  const [id, most] = typeof target === "string" ? [feature!, max] : [target.row.feature, target.row.max];
-  await parts.nextToken.add([id], "add", most ?? 1);
+  const [id, most] = typeof target === "string" ? [feature!, max] : [target.row.feature, target.row.max || target.max];
+  await parts.nextToken.add([id], "add", most || 1);
 }

@@ -4,6 +4,7 @@ import type { InspectedToken, NamedFeature } from "../../protocol/inspection.ts"
 import { withSigns } from "../../protocol/whiteSpace.ts";
 import { commands } from "../ids.ts";
 import { featureWords, strengthBar } from "../words.ts";
+import { maxima } from "./inspected.ts";
 import type { Inspected, TextInspector } from "./textInspector.ts";
 
 const linked = [
@@ -40,6 +41,7 @@ export class FeatureHovers implements vscode.HoverProvider {
 const flag = '<span style="color:var(--vscode-editorWarning-foreground);">⚑</span> ';
 
 function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: string): string {
+  const most = maxima(inspected);
   const lines = token.features.map(({ feature, value }) => {
     const row = inspected.rows.get(feature);
     if (!row) return "";
@@ -52,10 +54,10 @@ function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: st
       link("tint", commands.tintByFeature, feature),
       link("pin", commands.pinFeature, feature),
       link("ablate", commands.ablateFeature, ensemble, feature),
-      link("steer", commands.steerFeature, ensemble, feature, row.max),
+      link("steer", commands.steerFeature, ensemble, feature, most(feature)),
     ].join(" · ");
     const open = link(`**${row.member}/${row.index}**`, commands.showFeature, ensemble, feature);
-    return `${row.flagged ? flag : ""}${open} ${named(row)} — ${strengthBar(value, row.max)} ${value.toPrecision(3)}${found} · ${links}  \n`;
+    return `${row.flagged ? flag : ""}${open} ${named(row)} — ${strengthBar(value, most(feature))} ${value.toPrecision(3)}${found} · ${links}  \n`;
   });
   const likely =
     token.logprob === null

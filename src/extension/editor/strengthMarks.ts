@@ -1,8 +1,8 @@
 // Strengths as small figures behind the tokens (inlay hints): what the tints say, for print and for eyes that do not tell colours apart.
 import * as vscode from "vscode";
 import { settings } from "../ids.ts";
+import { strengths } from "./inspected.ts";
 import type { TextInspector } from "./textInspector.ts";
-import { strengths } from "./tints.ts";
 
 const figures = "▁▂▃▄▅▆▇█";
 /** Weaker tokens get no figure. */

@@ -1,5 +1,6 @@
 // Tints behind the tokens: five steps of one hue a feature, lines that widen in high contrast; only what is seen with some lines around it, never more than a thousand, and set anew only where they differ.
 import * as vscode from "vscode";
+import { strengths } from "./inspected.ts";
 import { type Color, css, hues, lineWidth, opacity, steps } from "./palette.ts";
 import type { Inspected, TextInspector } from "./textInspector.ts";
 
@@ -132,23 +133,6 @@ function covers(painted: Painted, editor: vscode.TextEditor): boolean {
 
 /** The theme's own colour that is nearest to a pinned feature's tint, for icons. */
 export const pinColors = ["charts.blue", "charts.green", "charts.purple", "charts.orange"] as const;
-
-/** A token's strength, 0…1, and the pinned feature that it is of. */
-export function strengths(inspected: Inspected): { strength: number; hue: number }[] {
-  const { tokens, pinned: values } = inspected.result;
-  const { pinned } = inspected;
-  const most = (feature: number) => inspected.rows.get(feature)?.max || Number.POSITIVE_INFINITY;
-  return tokens.map(({ features }, t) => {
-    let best = { strength: 0, hue: 0 };
-    const consider = (feature: number, value: number, hue: number) => {
-      const strength = Math.min(1, value / most(feature));
-      if (strength > best.strength) best = { strength, hue };
-    };
-    if (pinned.length === 0) for (const { feature, value } of features) consider(feature, value, 0);
-    for (const [i, feature] of pinned.entries()) consider(feature, values[i]?.[t] ?? 0, i);
-    return best;
-  });
-}
 
 /** [hue][step]: tokens of some lines. */
 function bucketed(

@@ -1,6 +1,7 @@
 // The view "Features Here": features that fire in the selection of the active editor, or in all that was read of it; a click tints by one. Where nothing could be read: why, and ways on.
 import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
+import { selectedSpan } from "../editor/inspected.ts";
 import type { TextInspector } from "../editor/textInspector.ts";
 import { pinColors } from "../editor/tints.ts";
 import { commands, views } from "../ids.ts";
@@ -88,14 +89,21 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<Node>, vscode.D
       this.#view.message = "";
       return [];
     }
-    const at = (position: vscode.Position) => Math.max(0, document.offsetAt(position) - inspected.base);
-    const { features, total, tokens } = await this.#service.request("featuresHere", {
-      ensemble,
-      document: document.uri.toString(),
-      span: { start: at(selection.start), end: at(selection.end) },
-      ranking: this.#ranking,
-      limit: shown,
-    });
+    const selected = { start: document.offsetAt(selection.start), end: document.offsetAt(selection.end) };
+    const span = selection.isEmpty ? null : selectedSpan(selected, inspected);
+    if (!selection.isEmpty && !span) {
+      this.#view.message = "The selection is not in what was read of this text. Scroll to it to read it.";
+      return [];
+    }
+    const question = { ensemble, document: document.uri.toString(), span, ranking: this.#ranking, limit: shown };
+    const answer = await this.#service.request("featuresHere", question);
+    if (!answer) {
+      // The service started anew, or has read many other texts since. What is being read is asked about again once it has been.
+      this.#view.message = "Reading this text again…";
+      if (this.#inspector.phase(document)?.state === "done") this.#inspector.turnOn(document);
+      return [];
+    }
+    const { features, total, tokens } = answer;
     const where = selection.isEmpty ? "what was read" : "the selection";
     this.#view.message = `${features.length} of ${total.toLocaleString("en-US")} features in ${where} (${tokens.toLocaleString("en-US")} tokens), by ${this.#ranking}`;
     return features;

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
+import { openInspection } from "../../../src/jobs/openInspection.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
 import type { DocumentKind } from "../../../src/protocol/inspection.ts";
 import { Inspections } from "../../../src/service/inspections.ts";
@@ -84,7 +86,7 @@ describe("a document", () => {
     const span = { start: 4, end: 9 };
     const within = tokens.filter(({ start, end }) => start < span.end && end > span.start);
     for (const ranking of ["sum", "max", "specificity"] as const) {
-      const here = await inspections.featuresHere({ ensemble, document: "d", span, ranking, limit: 500 });
+      const here = (await inspections.featuresHere({ ensemble, document: "d", span, ranking, limit: 500 }))!;
       assert.equal(here.tokens, within.length);
       assert.equal(here.total, here.features.length);
       const order = here.features.map((one) => one[ranking]);
@@ -93,15 +95,12 @@ describe("a document", () => {
         order.toSorted((a, b) => b - a),
       );
     }
-    const all = await inspections.featuresHere({
-      ensemble,
-      document: "d",
-      span: { start: 0, end: 0 },
-      ranking: "sum",
-      limit: 1,
-    });
+    const question = { ensemble, document: "d", ranking: "sum", limit: 1 } as const;
+    const all = (await inspections.featuresHere({ ...question, span: null }))!;
     assert.equal(all.tokens, tokens.length);
     assert.equal(all.features.length, 1);
+    const nothing = (await inspections.featuresHere({ ...question, span: { start: 0, end: 0 } }))!;
+    assert.equal(nothing.tokens, 0, "an empty part is not everything");
   });
 
   test("of a very long one the part that is seen is read, of tables and jsonl the cells that are", async () => {
@@ -193,6 +192,101 @@ describe("what the model goes on with", () => {
     // Of jsonl the cells: keys and numbers are no part of the text.
     const cells = await compare("she saw him", '{"id": 1, "text": "she saw him"}\n', "jsonl");
     assert.ok(cells.features.every(({ a, b }) => a === b));
+  });
+});
+
+describe("ensembles and documents that are kept", () => {
+  const read = (of: Inspections, folder: string, document: string) => {
+    const text = "the nurse saw the king";
+    const visible = { start: 0, end: text.length };
+    const question = { ensemble: folder, document, kind: "text" as const, text, visible, likelihoods: false };
+    return of.inspect({ ...question, pinned: [] }, never);
+  };
+  const here = (of: Inspections, folder: string, document: string) =>
+    of.featuresHere({ ensemble: folder, document, span: null, ranking: "sum", limit: 500 });
+
+  /** Inspections that open the same ensemble by whatever name, and tell what was opened and closed. */
+  function watched(index: (folder: string) => Promise<OpenEnsemble> = () => open) {
+    const events: string[] = [];
+    const closing: Promise<unknown>[] = [];
+    const of = new Inspections(index, async (folder) => {
+      events.push(`open ${folder}`);
+      const { inspection, close } = await openInspection(ensemble);
+      const closed = () => close().then(() => void events.push(`close ${folder}`));
+      return {
+        inspection,
+        close: () => {
+          closing.push(closed());
+          return closing.at(-1) as Promise<void>;
+        },
+      };
+    });
+    return { of, events, closing };
+  }
+
+  test("features of a document stay known when its model has had nothing to do for long, and when another one is used", async (t) => {
+    const { of, events, closing } = watched();
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    await read(of, "a", "1");
+    const known = await here(of, "a", "1");
+    assert.ok(known!.features.length > 0);
+    t.mock.timers.tick(5 * 60_000);
+    await setImmediate();
+    await Promise.all(closing);
+    assert.deepEqual(events, ["open a", "close a"]);
+    assert.deepEqual(await here(of, "a", "1"), known);
+    await read(of, "b", "1");
+    assert.deepEqual(await here(of, "a", "1"), known);
+    assert.deepEqual(events, ["open a", "close a", "open b"], "numbers that are kept need no model");
+    await of.forget("b");
+  });
+
+  test("of more documents than are kept the first is said to be unknown, not to be empty", async () => {
+    const { of } = watched();
+    for (let document = 0; document < 9; document++) await read(of, "a", String(document));
+    assert.equal(await here(of, "a", "0"), null);
+    assert.ok((await here(of, "a", "1"))!.features.length > 0);
+    await read(of, "a", "0");
+    assert.ok((await here(of, "a", "0"))!.features.length > 0);
+    await of.forget("a");
+  });
+
+  test("what is deleted or replaced is forgotten: closed by then, opened anew, its documents unknown", async () => {
+    const { of, events } = watched();
+    const deleted = join("runs", "one");
+    const folder = join(deleted, "ensembles", "bagging");
+    await read(of, folder, "1");
+    await of.forget(join("runs", "one more"));
+    await read(of, folder, "2");
+    assert.deepEqual(events, [`open ${folder}`]);
+    await of.forget(deleted);
+    assert.deepEqual(events, [`open ${folder}`, `close ${folder}`]);
+    assert.equal(await here(of, folder, "1"), null);
+    await read(of, folder, "1");
+    assert.deepEqual(events, [`open ${folder}`, `close ${folder}`, `open ${folder}`]);
+    await of.forget(deleted);
+  });
+
+  test("an index that has been replaced is noticed before anything is read with the old weights", async () => {
+    let replaced = false;
+    const { of, events } = watched(async (folder) => {
+      if (replaced) await of.forget(folder);
+      replaced = false;
+      return open;
+    });
+    await read(of, "a", "1");
+    replaced = true;
+    await read(of, "a", "1");
+    assert.deepEqual(events, ["open a", "close a", "open a"]);
+    await of.forget("a");
+  });
+
+  test("another ensemble is opened once, however many documents are read with it at the same time", async () => {
+    const { of, events } = watched();
+    await read(of, "a", "1");
+    await Promise.all([read(of, "b", "1"), read(of, "b", "2")]);
+    assert.deepEqual(events, ["open a", "close a", "open b"]);
+    await of.forget("b");
   });
 });
 
