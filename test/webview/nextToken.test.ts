@@ -54,6 +54,8 @@ class StandInHost {
   shown: number[] = [];
   fail = "";
   flagged = 2;
+  /** When it answers a page that has been loaded. */
+  ready = Promise.resolve();
   interventions = [intervention([9, 40]), intervention([17], false)];
 
   changes(interventions: readonly Intervention[]): boolean {
@@ -61,13 +63,16 @@ class StandInHost {
   }
 
   readonly handlers: Parameters<typeof answer<typeof nextTokenHost>>[2] = {
-    ready: () => ({
-      title: "demo · bagging",
-      text: "She was a nurse. Her mother said that",
-      reason: "",
-      interventions: this.interventions,
-      names: this.names,
-    }),
+    ready: async () => {
+      await this.ready;
+      return {
+        title: "demo · bagging",
+        text: "She was a nurse. Her mother said that",
+        reason: "",
+        interventions: this.interventions,
+        names: this.names,
+      };
+    },
     nextToken: ({ interventions }) => {
       this.asked.push(interventions);
       if (this.fail) throw new Error(this.fail);
@@ -290,6 +295,27 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await list.nth(2).getByText("1/5").waitFor();
     notify(host.line!, nextTokenView, "add", { features: [33], names: [row(33)], kind: "ablate", value: 0 });
     await list.nth(3).getByText("1/8").waitFor();
+    await page.close();
+  });
+
+  test("what is added while the page loads comes behind the list that is kept; until that is there, there is nothing to change", async () => {
+    const host = new StandInHost();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    host.ready = promise;
+    const { page } = await open(host);
+    const list = page.locator("sae-intervention-list li");
+    assert.equal(await page.locator("sae-intervention-list").count(), 0);
+    for (const feature of [33, 34])
+      notify(host.line!, nextTokenView, "add", {
+        features: [feature],
+        names: [row(feature)],
+        kind: "ablate",
+        value: 0,
+      });
+    resolve();
+    await list.nth(3).waitFor();
+    const all = [...host.interventions, intervention([33]), intervention([34])];
+    await eventually(() => assert.deepEqual(host.kept, all));
     await page.close();
   });
 

@@ -36,6 +36,7 @@ export class SaeNextToken extends LitElement {
     text: { state: true },
     reason: { state: true },
     ensemble: { state: true },
+    known: { state: true },
     list: { state: true },
     names: { state: true },
     result: { state: true },
@@ -51,6 +52,8 @@ export class SaeNextToken extends LitElement {
   declare text: string | null;
   declare reason: string;
   declare ensemble: string;
+  /** Whether the list is that of the host yet: before, a change to it would replace what is kept. */
+  declare known: boolean;
   declare list: readonly ShownIntervention[];
   declare names: ReadonlyMap<number, FeatureName>;
   declare result: NextTokens | undefined;
@@ -62,6 +65,7 @@ export class SaeNextToken extends LitElement {
   declare generating: boolean;
   declare temperature: number;
   declare seed: number;
+  readonly #begun: Promise<void>;
   #asking = new AbortController();
   #generating = new AbortController();
   #pushing = new AbortController();
@@ -71,6 +75,7 @@ export class SaeNextToken extends LitElement {
     this.text = null;
     this.reason = "";
     this.ensemble = "";
+    this.known = false;
     this.list = [];
     this.names = new Map();
     this.busy = false;
@@ -82,11 +87,13 @@ export class SaeNextToken extends LitElement {
     onNotification(line, nextTokenView, "ensemble", (ensemble) => this.#change(ensemble));
     onNotification(line, nextTokenView, "generated", (generated) => this.#hear(generated));
     onNotification(line, nextTokenView, "annotationsChanged", () => void this.#ask());
-    onNotification(line, nextTokenView, "add", ({ features, names, kind, value }) => {
+    onNotification(line, nextTokenView, "add", async ({ features, names, kind, value }) => {
+      await this.#begun;
+      if (!this.known) return;
       this.#learn(names);
       this.#setList([...this.list, { features, flagged: false, kind, value, from: "everywhere", on: true }]);
     });
-    void this.#begin();
+    this.#begun = this.#begin();
   }
 
   static override styles = [
@@ -185,6 +192,7 @@ export class SaeNextToken extends LitElement {
     try {
       const { interventions, names, ...cursor } = await this.#host("ready", {});
       this.list = interventions;
+      this.known = true;
       this.#learn(names);
       this.#moved(cursor);
     } catch (error) {
@@ -319,15 +327,19 @@ export class SaeNextToken extends LitElement {
           : html`<p class="before">${text.length > shownBefore ? "…" : ""}${text.slice(-shownBefore)}<span class="cursor"></span></p>`
       }
       ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
-      <h2>Interventions</h2>
-      <sae-intervention-list
-        .list=${this.list}
-        .names=${this.names}
-        .flagged=${this.result?.flagged}
-        @changed=${(event: CustomEvent) => this.#setList(event.detail.list)}
-        @open=${(event: CustomEvent) => void this.#host("show", { feature: event.detail.feature })}
-        @pick=${() => void this.#pick()}
-      ></sae-intervention-list>
+      ${
+        this.known
+          ? html`<h2>Interventions</h2>
+              <sae-intervention-list
+                .list=${this.list}
+                .names=${this.names}
+                .flagged=${this.result?.flagged}
+                @changed=${(event: CustomEvent) => this.#setList(event.detail.list)}
+                @open=${(event: CustomEvent) => void this.#host("show", { feature: event.detail.feature })}
+                @pick=${() => void this.#pick()}
+              ></sae-intervention-list>`
+          : nothing
+      }
       ${
         result || this.busy
           ? html`<h2>Next token ${this.busy ? html`<span class="dim" role="status">reading…</span>` : nothing}</h2>

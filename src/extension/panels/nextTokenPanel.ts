@@ -32,7 +32,8 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   readonly #service: ServiceClient;
   readonly #inspector: TextInspector;
   readonly #subscriptions: vscode.Disposable[];
-  #open: { panel: vscode.WebviewPanel; line: Line } | undefined;
+  /** `ready`: the page has asked for its list. */
+  #open: { readonly panel: vscode.WebviewPanel; readonly line: Line; ready: boolean } | undefined;
   #editor: vscode.TextEditor | undefined;
   #timer: NodeJS.Timeout | undefined;
   #streams = 0;
@@ -62,10 +63,10 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
         if (inspector.ensemble === this.#told) return;
         this.#told = inspector.ensemble;
         // Features of the one before are others in this one.
-        this.#open?.line.notify("ensemble", { title: this.#title(), ...this.#kept() });
+        this.#page?.notify("ensemble", { title: this.#title(), ...this.#kept() });
       }),
       service.on("annotationsChanged", ({ ensemble }) => {
-        if (this.#open && ensemble === inspector.ensemble) this.#open.line.notify("annotationsChanged", {});
+        if (ensemble === inspector.ensemble) this.#page?.notify("annotationsChanged", {});
       }),
     ];
   }
@@ -73,6 +74,11 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   dispose(): void {
     clearTimeout(this.#timer);
     vscode.Disposable.from(...this.#subscriptions).dispose();
+  }
+
+  /** The line to a page that is there to hear: a hidden page is gone, and one that is loading asks for all there is to tell. */
+  get #page(): Line | undefined {
+    return this.#open?.ready && this.#open.panel.visible ? this.#open.line : undefined;
   }
 
   /** Opens the panel beside the editor, or brings it to the front without taking the focus. */
@@ -90,20 +96,15 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const ensemble = this.#ensemble();
     const known = features.map((feature) => this.#inspector.named(feature)).filter((row) => row !== undefined);
     await this.#learn(ensemble, known);
-    if (this.#open) {
-      const names = this.#kept().names.filter(({ feature }) => features.includes(feature));
-      this.#open.line.notify("add", { features: [...features], names, kind, value });
-    } else {
-      const added: ShownIntervention = {
-        features: [...features],
-        flagged: false,
-        kind,
-        value,
-        from: "everywhere",
-        on: true,
-      };
-      await this.#keep([...this.#kept().interventions, added]);
-    }
+    const one = { features: [...features], kind, value };
+    // Kept and told at once: a page that asks for its list from now on gets this one in it, and is told no more.
+    const keeping = this.#keep([
+      ...this.#kept().interventions,
+      { ...one, flagged: false, from: "everywhere", on: true },
+    ]);
+    const names = this.#kept().names.filter(({ feature }) => features.includes(feature));
+    this.#page?.notify("add", { ...one, names });
+    await keeping;
     this.show();
   }
 
@@ -165,11 +166,11 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   }
 
   #soon(): void {
-    if (!this.#open) return;
+    if (!this.#open?.panel.visible) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
       const cursor = await this.#cursor().catch(() => undefined);
-      if (this.#open && cursor) this.#open.line.notify("cursor", cursor);
+      if (cursor) this.#page?.notify("cursor", cursor);
     }, quiet);
   }
 
@@ -178,7 +179,15 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const service = this.#service;
     const page = { bundle: "next-token" as const, element: "sae-next-token", title: "Next Token" };
     const line = fillPanel(panel, this.#extension.extensionUri, page, {
-      ready: async () => ({ ...(await this.#cursor()), ...this.#kept() }),
+      ready: async () => {
+        // Without an answer to that, there still is the list.
+        const cursor = await this.#cursor().catch((error: Error) => ({
+          text: null,
+          reason: error.message,
+        }));
+        open.ready = true;
+        return { ...cursor, title: this.#title(), ...this.#kept() };
+      },
       nextToken: async ({ interventions }, signal) => {
         const ensemble = this.#ensemble();
         const question = { ensemble, text: await this.#text(), interventions, count: shownTokens };
@@ -218,9 +227,13 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
         return {};
       },
     });
-    this.#open = { panel, line };
+    const open = { panel, line, ready: false };
+    this.#open = open;
+    panel.onDidChangeViewState(() => {
+      if (!panel.visible) open.ready = false; // the page is gone, another one is loaded when it is shown again
+    });
     panel.onDidDispose(() => {
-      if (this.#open?.panel === panel) this.#open = undefined;
+      if (this.#open === open) this.#open = undefined;
     });
   }
 
