@@ -2,3 +2,8 @@
 export class Hint extends Error {
   override name = "Hint";
 }
+
+/** Whether somebody cancelled what a command was waiting for: they know, and are told nothing. */
+export function wasCancelled(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
+}

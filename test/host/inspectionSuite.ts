@@ -1,8 +1,8 @@
-// Inspection as extensions see it, inside VS Code's extension host: hovers and marks on every kind of editor, the chat tool, and how long the host was blocked. inspection.test.ts reports it.
+// Inspection as extensions see it, inside VS Code's extension host: hovers and marks on every kind of editor, interventions from hovers, the chat tool. inspection.test.ts reports it.
 import assert from "node:assert/strict";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { isDeepStrictEqual } from "node:util";
 import * as vscode from "vscode";
 import { check, note, runChecks, until } from "./checks.ts";
 
@@ -45,18 +45,31 @@ interface Asked {
   readonly likelihoods: boolean;
 }
 
+interface Message {
+  readonly id: number;
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** All that the service was told, in order. */
+function messages(): Message[] {
+  const bodies = readFileSync(process.env["SAE_HOST_ASKED"]!, "utf8").split(/Content-Length: \d+\r\n\r\n/);
+  return bodies.flatMap((body) => {
+    try {
+      return [JSON.parse(body) as Message];
+    } catch {
+      return []; // before the first, and the last one while it is being written
+    }
+  });
+}
+
 /** What the service was asked of a document, in order; and the questions that were taken back. */
 function askedOf({ uri }: vscode.TextDocument): { questions: Asked[]; cancelled: Set<number> } {
-  const messages = readFileSync(process.env["SAE_HOST_ASKED"]!, "utf8")
-    .split(/Content-Length: \d+\r\n\r\n/)
-    .filter((body) => body.endsWith("}"))
-    .map((body) => JSON.parse(body) as { id: number; method: string; params: Record<string, unknown> });
-  const questions = messages
+  const all = messages();
+  const questions = all
     .filter(({ method, params }) => method === "inspect" && params["document"] === uri.toString())
     .map(({ id, params }) => ({ id, ...(params as { text: string; likelihoods: boolean }) }));
-  const cancelled = messages
-    .filter(({ method }) => method === "$/cancelRequest")
-    .map(({ params }) => Number(params["id"]));
+  const cancelled = all.filter(({ method }) => method === "$/cancelRequest").map(({ params }) => Number(params["id"]));
   return { questions, cancelled: new Set(cancelled) };
 }
 
@@ -197,6 +210,26 @@ check("a very long text is read where one looks, and again where one scrolls to"
   await until("the new place is read", () => hover(document, new vscode.Position(15_002, 20)));
 });
 
+check("what is seen is read: below folded lines, and in the active one of two editors of a text", async () => {
+  const inner = Array.from({ length: 300 }, (_, i) => `  Line ${i}: she was a nurse.`);
+  const folded = await show("folded.txt", `Lines\n${inner.join("\n")}\nHe was a soldier.\n`);
+  await inspect();
+  await until("the beginning is read", () => hover(folded, new vscode.Position(2, 20)));
+  assert.equal(await hover(folded, new vscode.Position(301, 12)), undefined);
+  await vscode.commands.executeCommand("editor.fold", { selectionLines: [0] });
+  await hoverOn(folded, "soldier");
+
+  const lines = Array.from({ length: 20_000 }, (_, i) => `Line ${i}: she was a nurse.`);
+  const split = await show("split.txt", `${lines.join("\n")}\n`);
+  await inspect();
+  await until("the beginning is read", () => hover(split, new vscode.Position(2, 20)));
+  const place = { viewColumn: vscode.ViewColumn.Beside, preview: false };
+  const beside = await vscode.window.showTextDocument(split, place);
+  beside.revealRange(new vscode.Range(15_000, 0, 15_000, 0), vscode.TextEditorRevealType.AtTop);
+  await until("the place in the active editor is read", () => hover(split, new vscode.Position(15_002, 20)));
+  await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+});
+
 check(
   "a file that VS Code keeps from extensions for its size: the first part of it, by cell, then another one",
   async () => {
@@ -321,35 +354,38 @@ check("the chat tool is there, and describes from the index which features fire 
   assert.match(long, /^Only the first 20,000 of the text's 25,500 characters were read\.\n\d+ tokens read by/);
 });
 
-check("typing into an inspected text: what a hover and the host's longest pause take", async () => {
-  const document = await show("typed.txt", `${"She was a nurse, and he said that she was happy. ".repeat(118)}\n`);
-  await inspect();
-  await hoverOn(document, "happy");
-  const editor = vscode.window.activeTextEditor!;
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
-  for (let typed = 0; typed < 40; typed++) {
-    const end = document.positionAt(document.getText().length - 1);
-    await editor.edit((edit) => edit.insert(end, typed % 5 === 4 ? " " : "a"));
-    // As fast as people type, and slower: some edits are read in between, some are not.
-    await new Promise((resolve) => setTimeout(resolve, typed % 10 === 9 ? 400 : 60));
-  }
-  await until("the last edit is read", () => hover(document, document.positionAt(document.getText().length - 2)));
-  delay.disable();
-  note(
-    `event loop of the extension host over 40 edits of ${document.getText().length} characters: longest delay ${(delay.max / 1e6).toFixed(1)} ms, 99% below ${(delay.percentile(99) / 1e6).toFixed(1)} ms`,
-  );
-  const times: number[] = [];
-  for (let at = 0; at < 400; at += 8) {
-    const start = performance.now();
-    await hover(document, new vscode.Position(0, at));
-    times.push(performance.now() - start);
-  }
-  times.sort((a, b) => a - b);
-  note(
-    `hover, through the workbench and back, ${times.length} places: median ${times[times.length >> 1]!.toFixed(1)} ms, most ${times.at(-1)!.toFixed(1)} ms`,
-  );
-});
+check(
+  "an intervention from a hover reaches the next-token panel: while its page loads, while it is hidden",
+  async () => {
+    const document = await show("ablated.txt", "She was a nurse.\n");
+    await inspect();
+    await hoverOn(document, "nurse");
+    const ensemble = join(workspace(), "runs", "tiny", "ensembles", "bagging");
+    const asked = (...list: { features: number[]; kind: string; value: number }[]) =>
+      until(`the model is asked under ${JSON.stringify(list)}`, () => {
+        const last = messages().findLast(({ method }) => method === "nextToken");
+        const interventions = (last?.params["interventions"] ?? []) as typeof list;
+        return isDeepStrictEqual(
+          interventions.map(({ features, kind, value }) => ({ features, kind, value })),
+          list,
+        );
+      });
+    const ablate = (feature: number) => ({ features: [feature], kind: "ablate", value: 0 });
+    for (const feature of [1, 2]) await vscode.commands.executeCommand("saeEnsembles.ablateFeature", ensemble, feature);
+    await asked(ablate(1), ablate(2));
+    await vscode.commands.executeCommand("saeEnsembles.ablateFeature", ensemble, 3);
+    await asked(ablate(1), ablate(2), ablate(3));
+    const { viewColumn } = vscode.window.tabGroups.all.find(({ activeTab }) => activeTab?.label === "Next Token")!;
+    await vscode.window.showTextDocument(document, { viewColumn, preview: false });
+    await until("the panel is hidden", () =>
+      vscode.window.tabGroups.all.every(({ activeTab }) => activeTab?.label !== "Next Token"),
+    );
+    // A feature that never fired in the corpus has no maximum to steer by.
+    await vscode.commands.executeCommand("saeEnsembles.steerFeature", ensemble, 4, 0);
+    await asked(ablate(1), ablate(2), ablate(3), { features: [4], kind: "add", value: 1 });
+    await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+  },
+);
 
 check("an ensemble that is gone: no hover, no numbers of before; back again, it is read anew", async () => {
   const document = await show("gone.txt", "She was a nurse.\n");

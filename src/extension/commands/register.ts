@@ -1,7 +1,7 @@
 // The table of commands: every command of package.json and what it calls.
 import * as vscode from "vscode";
 import type { TextInspector } from "../editor/textInspector.ts";
-import { Hint } from "../hint.ts";
+import { Hint, wasCancelled } from "../hint.ts";
 import { commands } from "../ids.ts";
 import type { EnsemblePanels } from "../panels/ensemblePanels.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
@@ -116,6 +116,7 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
       try {
         return await (command as (parts: Parts, ...args: unknown[]) => unknown)(parts, ...args);
       } catch (error) {
+        if (wasCancelled(error)) return undefined;
         if (error instanceof Hint) {
           void vscode.window.showInformationMessage(error.message);
           return undefined;

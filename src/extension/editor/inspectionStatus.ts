@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import { commands } from "../ids.ts";
 import { featureWords } from "../words.ts";
 import { partOf, partSize } from "./fileParts.ts";
+import { nothingPinnedFires } from "./inspected.ts";
 import type { TextInspector } from "./textInspector.ts";
 
 /** Share of unknown characters from which the numbers mean little. */
@@ -54,9 +55,12 @@ export class InspectionStatus implements vscode.Disposable {
             : "$(eye)";
     const partly = inspected?.result.wholeScreen === false;
     const part = partOf(document.uri);
+    // Of what is pinned now, not of what was before it is read again.
+    const nowhere = inspected?.pinned === inspector.pinned && nothingPinnedFires(inspected);
     const notes = [
       ...(part ? [`part ${part.part} of ${part.parts} of the file`] : []),
       ...(partly ? ["part of the screen"] : []),
+      ...(nowhere ? [pinned.length > 1 ? "none pinned fires here" : "fires nowhere here"] : []),
     ];
     const subject = `${pinned.at(-1) ?? name}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
     this.#item.text = `${icon} ${phase.state === "failed" ? `${name}: failed` : subject}`;
@@ -65,6 +69,10 @@ export class InspectionStatus implements vscode.Disposable {
     if (phase.state === "reading") lines.push(inspected ? "Reading…" : "Opening the model and reading…");
     if (pinned.length > 0) lines.push(`Tinted by ${pinned.join(", ")}`);
     else lines.push("Every token is tinted by its strongest feature");
+    if (nowhere)
+      lines.push(
+        `${pinned.length > 1 ? "None of them fires" : "It fires nowhere"} in what was read, so nothing is tinted. A click offers to tint by the strongest feature.`,
+      );
     if (unknown)
       lines.push(
         `The model's tokenizer has no names for ${Math.round(100 * inspected!.result.unknown)}% of these characters: it reads them byte by byte, and features say little about them.`,

@@ -233,24 +233,24 @@ function lengthOf(document: vscode.TextDocument): number {
   return document.offsetAt(document.lineAt(document.lineCount - 1).range.end);
 }
 
-/** What goes to the service: everything, or whole lines around what is seen. */
+/** What goes to the service: everything, or whole lines around what is seen. Folded lines lie within what is seen. */
 export function sentPart(
   document: vscode.TextDocument,
   around?: vscode.Position,
 ): { text: string; base: number; visible: { start: number; end: number } } {
-  const seen = around
-    ? new vscode.Range(around, around)
-    : vscode.window.visibleTextEditors.find((editor) => editor.document === document)?.visibleRanges[0];
+  const { activeTextEditor, visibleTextEditors } = vscode.window;
+  const editor = [activeTextEditor, ...visibleTextEditors].find((shown) => shown?.document === document);
+  const seen = around ? [new vscode.Range(around, around)] : (editor?.visibleRanges ?? []);
   const [start, end] = [
-    document.offsetAt(seen?.start ?? new vscode.Position(0, 0)),
-    document.offsetAt(seen?.end ?? new vscode.Position(0, 0)),
+    document.offsetAt(seen[0]?.start ?? new vscode.Position(0, 0)),
+    document.offsetAt(seen.at(-1)?.end ?? new vscode.Position(0, 0)),
   ];
   if (lengthOf(document) <= mostSent) {
     return { text: document.getText(), base: 0, visible: { start, end } };
   }
   const from = document.positionAt(Math.max(0, start - mostSent / 2)).line;
   const base = document.offsetAt(new vscode.Position(from, 0));
-  const to = document.positionAt(Math.max(end, base + mostSent));
+  const to = document.positionAt(Math.max(Math.min(end, start + mostSent / 2), base + mostSent));
   const text = document.getText(new vscode.Range(new vscode.Position(from, 0), to));
   return { text, base, visible: { start: start - base, end: end - base } };
 }
