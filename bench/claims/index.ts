@@ -15,6 +15,7 @@ import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
 import { importLargeClaim, importLargeColdClaim } from "./importLarge.ts";
+import { inspectHoverClaim, inspectPauseClaim } from "./inspectedTyping.ts";
 import { generateClaim, inspectEditClaim, inspectFirstClaim } from "./inspection.ts";
 import { denseStepClaim, matryoshkaStepClaim, trainStepClaims } from "./trainStep.ts";
 
@@ -37,6 +38,8 @@ export const claims: readonly Claim[] = [
   scrClaim,
   inspectFirstClaim,
   inspectEditClaim,
+  inspectHoverClaim,
+  inspectPauseClaim,
   generateClaim,
   activationClaim,
   browserOpenClaim,

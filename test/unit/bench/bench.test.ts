@@ -53,6 +53,8 @@ test("--list names every claim with its unit and goal", () => {
       "scr",
       "inspect-first",
       "inspect-edit",
+      "inspect-hover",
+      "inspect-pause",
       "generate",
       "activation",
       "browser-open",
