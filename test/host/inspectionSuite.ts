@@ -387,6 +387,21 @@ check(
   },
 );
 
+check("Features Here has a text read again that the service has read too many others since", async () => {
+  await vscode.commands.executeCommand("saeEnsembles.here.focus");
+  const documents: vscode.TextDocument[] = [];
+  for (let i = 0; i < 9; i++) {
+    documents.push(await show(`kept-${i}.txt`, `She was a nurse, and he was doctor ${i}.\n`));
+    await inspect();
+    await hoverOn(documents[i]!, "nurse");
+  }
+  const before = askedOf(documents[0]!).questions.length;
+  const editor = await vscode.window.showTextDocument(documents[0]!, { preview: false });
+  editor.selection = new vscode.Selection(0, 0, 0, 3);
+  await until("it is read again", () => askedOf(documents[0]!).questions.length > before);
+  await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+});
+
 check("an ensemble that is gone: no hover, no numbers of before; back again, it is read anew", async () => {
   const document = await show("gone.txt", "She was a nurse.\n");
   await inspect();
