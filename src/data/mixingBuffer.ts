@@ -1,4 +1,5 @@
 // Activations mixed on the fly, without a store on disk: an ActivationSource over whatever produces them in the order of the texts.
+import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -46,7 +47,7 @@ const cursorSchema = z.strictObject({
   rows: z.int().nonnegative(),
   file: z
     .string()
-    .regex(/^mixing_buffer_\d+\.safetensors$/)
+    .regex(/^mixing_buffer_\d+(_[0-9a-f]+)?\.safetensors$/)
     .nullable(),
   crc32: z.int(),
   /** Whether the producer had come to its end by then. */
@@ -64,7 +65,8 @@ type Cursor = z.infer<typeof cursorSchema>;
  * Resumption: the rows that were kept come from the whole past, so they can't be harvested again. `cursor()` writes the
  * buffer as it stood after its last filling to a file in `folder` (at most once a filling) and returns where the producer
  * stood then; a source opened with it delivers the same bits. The files of the last two cursors are kept: the caller must
- * have stored one cursor before it asks for the next.
+ * have stored one cursor before it asks for the next. A source from the start also keeps, until its second file, those that
+ * it found: they may be of the source before it in the same folder, whose cursor is the one stored until then.
  */
 export async function createMixingBuffer(options: MixingBufferOptions): Promise<ActivationSource> {
   const { bufferRows, mixFraction = 0.5 } = options;
@@ -119,6 +121,8 @@ class MixingBuffer implements ActivationSource {
   /** Slots that hold no row which is still to come, beside those of the rows delivered since the last filling. */
   #free: number[] = [];
   #closed = false;
+  /** In the names of its files, since another device may give other bits at the same filling of the source before it. */
+  readonly #own = randomBytes(4).toString("hex");
   /** File of the cursor before the last. */
   #earlierFile: string | null = null;
   #lastFile: string | null;
@@ -206,7 +210,7 @@ class MixingBuffer implements ActivationSource {
   async cursor(): Promise<ActivationCursor> {
     const { fill, file, rows } = this.#state;
     if (fill > 0 && file === null) {
-      const name = `mixing_buffer_${fill}.safetensors`;
+      const name = `mixing_buffer_${fill}_${this.#own}.safetensors`;
       let sum = 0;
       const values = this.#values;
       const [order, d] = [this.#order, this.d_in];
@@ -233,14 +237,14 @@ class MixingBuffer implements ActivationSource {
       this.#state = { ...this.#state, file: name, crc32: sum };
       this.#earlierFile = this.#lastFile;
       this.#lastFile = name;
-      await this.#removeOldFiles();
+      if (this.#earlierFile !== null) await this.#removeOldFiles();
     }
     return { ...this.#state };
   }
 
   async #removeOldFiles(): Promise<void> {
     for (const name of await readdir(this.#folder)) {
-      const ours = /^\.?mixing_buffer_\d+\.safetensors/.test(name);
+      const ours = /^\.?mixing_buffer_\d+(_[0-9a-f]+)?\.safetensors/.test(name);
       if (ours && name !== this.#lastFile && name !== this.#earlierFile)
         await rm(join(this.#folder, name), { force: true });
     }

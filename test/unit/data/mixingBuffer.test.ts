@@ -130,6 +130,35 @@ test("the folder holds the buffers of the last two cursors, no more", async () =
   assert.ok(names.length > 5);
 });
 
+test("a second source in the folder, as of the next member of a boosting run, leaves the first one's cursor usable until its own is stored", async () => {
+  const whole = await drain(await createMixingBuffer(options()), 50);
+  const shared = options();
+  const first = await createMixingBuffer(shared);
+  await first.next(60);
+  await first.cursor();
+  await first.next(540);
+  const stored: ActivationCursor = JSON.parse(JSON.stringify(await first.cursor()));
+  await first.close();
+  // At the same filling, from a model on another device: nearly the same numbers.
+  const otherDevice = async (cursor: unknown) => {
+    const producer = await openProducer(cursor);
+    const next = async () => {
+      const chunk = await producer.next();
+      return chunk && { ...chunk, x: chunk.x.map((value) => value + 0.25) };
+    };
+    return { ...producer, next };
+  };
+  const second = await createMixingBuffer({ ...shared, openProducer: otherDevice });
+  await second.next(600);
+  const own = await second.cursor();
+  // A kill here: the second source's cursor was taken and never stored.
+  assert.deepEqual(await drain(await createMixingBuffer({ ...shared, cursor: stored }), 50), whole.slice(600));
+  await second.next(200);
+  const later = await second.cursor();
+  assert.deepEqual(readdirSync(shared.folder).sort(), [own["file"], later["file"]].sort());
+  await second.close();
+});
+
 test("a cursor of other settings, a lost buffer and a changed one are refused", async () => {
   const shared = options();
   const source = await createMixingBuffer(shared);
