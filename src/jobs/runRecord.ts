@@ -49,6 +49,7 @@ const experimentRecordSchema = z.object({
     dataset: z.string(),
     testDataset: z.string().optional(),
     indexDataset: z.string(),
+    imported: z.array(z.string()).readonly().optional(),
   }),
   /** State of the contents of the model's files and of the text that is trained on, so that a change under a run is seen. */
   files: z.record(z.string(), z.string()),
@@ -120,20 +121,26 @@ export function readExperimentRecord(folder: string): ExperimentRecord {
 /** The experiment of a run folder, wherever the folder lies now. */
 export function experimentOfRun(folder: string): Experiment {
   const { file, name, settings, paths } = readExperimentRecord(folder);
+  // Imported SAEs are copied into the run: a finished one does without them, and reading them says which is missing.
   for (const [field, path] of Object.entries(paths))
-    if (path !== undefined && !existsSync(path))
+    if (typeof path === "string" && !existsSync(path))
       throw new InputError({
         file: join(folder, "experiment.json"),
         where: `paths.${field}`,
         found: `"${path}", which is not there`,
         expected: "what the run began with",
       });
-  const { testDataset, ...others } = paths;
+  const { testDataset, imported, ...others } = paths;
   return {
     file,
     name,
     settings,
-    paths: { ...others, ...(testDataset && { testDataset }), runFolder: resolve(folder) },
+    paths: {
+      ...others,
+      ...(testDataset && { testDataset }),
+      ...(imported && { imported }),
+      runFolder: resolve(folder),
+    },
   };
 }
 

@@ -10,6 +10,7 @@ import { openRunIndex } from "../../../src/jobs/buildIndex.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { type ImportRequest, importSaes } from "../../../src/jobs/importSaes.ts";
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
+import { experimentOfRun } from "../../../src/jobs/runRecord.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { openSources, sharedHook } from "../../../src/sae/importEnsemble.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
@@ -76,6 +77,14 @@ test("a bag of two layouts is looked at, written, and evaluated and indexed like
   index.close();
   const events = readFileSync(join(run, "events.jsonl"), "utf8");
   assert.match(events, /member 1 \(SAE Ensembles, .*member_1\): explained variance 0\.\d+, L0 4\.0/);
+});
+
+test("a run over imported SAEs that was stopped goes on from its folder alone", async () => {
+  const { experiment } = await importSaes(request("stopped", { model, text }));
+  const runFolder = join(folder, "stopped-run");
+  assert.equal(await runJobs(readExperiment(experiment!, { runFolder }), ["harvest"]), "done");
+  assert.equal(await runJobs(experimentOfRun(runFolder), ["train"]), "done");
+  assert.equal((await loadEnsemble(join(runFolder, "ensembles", "bagging"))).members.length, 2);
 });
 
 test("an ensemble's folder keeps its method, and two of them are bagged", async () => {
