@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { InputError } from "../formats/inputError.ts";
+import { InputError, unreadable } from "../formats/inputError.ts";
 
 /** Longest line, CSV field and document that is read, in bytes. A file without line ends would fill the memory otherwise. */
 export const LONGEST_TEXT = 64 * 2 ** 20;
@@ -114,11 +114,7 @@ export function asInputError(error: unknown, path: string, where?: string): unkn
     return new InputError({ file: path, ...(where ? { where } : {}), found, expected: "a whole gzip file" });
   }
   if (["ENOENT", "EACCES", "EISDIR", "EPERM", "ENOTDIR", "EIO"].includes(code)) {
-    return new InputError({
-      file: path,
-      found: code === "ENOENT" ? "no such file" : code,
-      expected: "a readable file",
-    });
+    return new InputError({ file: path, found: unreadable(error), expected: "a readable file" });
   }
   return error;
 }

@@ -39,6 +39,7 @@ async function* opened<T>(path: string, read: (handle: FileHandle) => AsyncGener
 }
 
 async function metadataOf(path: string, file: AsyncBuffer) {
+  if (file.byteLength === 0) throw new InputError({ file: path, found: "an empty file", expected: "a Parquet file" });
   return parquetMetadataAsync(file).catch((error: Error) => {
     throw new InputError({ file: path, found: error.message, expected: "a Parquet file" });
   });

@@ -11,10 +11,23 @@ export class InputError extends Error {
 
   constructor(problem: { file: string; where?: string; found: string; expected: string }) {
     const where = problem.where ? `, ${problem.where}` : "";
-    super(`${problem.file}${where}: found ${problem.found}, expected ${problem.expected}`);
+    const found = oneLine(problem.found);
+    super(`${problem.file}${where}: found ${found}, expected ${problem.expected}`);
     this.file = problem.file;
     this.where = problem.where ?? "";
-    this.found = problem.found;
+    this.found = found;
     this.expected = problem.expected;
   }
+}
+
+/** Without line ends: what a library says may quote the text that it read with them. */
+export function oneLine(text: string): string {
+  return text.replace(/\s*[\r\n]\s*/g, " ");
+}
+
+/** What was found where the system did not let a file be read. */
+export function unreadable(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "no such file";
+  return code === "EISDIR" ? "a folder" : `a file that cannot be read (${code ?? String(error)})`;
 }

@@ -1,6 +1,6 @@
 // Reading ranges of a file by position; whatever goes wrong on the way is an InputError that names the file.
 import { type FileHandle, open } from "node:fs/promises";
-import { InputError } from "./inputError.ts";
+import { InputError, unreadable } from "./inputError.ts";
 
 /** Opens a regular file for reading and tells its size; closes it when `read` is done. */
 export async function withFile<T>(path: string, read: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
@@ -8,9 +8,7 @@ export async function withFile<T>(path: string, read: (file: FileHandle, size: n
   try {
     file = await open(path, "r");
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const found = code === "ENOENT" ? "no such file" : (code ?? String(error));
-    throw new InputError({ file: path, found, expected: "a readable file" });
+    throw new InputError({ file: path, found: unreadable(error), expected: "a readable file" });
   }
   try {
     const stat = await file.stat();

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { InputError } from "../formats/inputError.ts";
+import { InputError, unreadable } from "../formats/inputError.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import type { Tokenizer } from "./languageModel.ts";
 import { TokenizerJson } from "./tokenizerJson.ts";
@@ -97,19 +97,16 @@ function firstId(value: unknown): number | null {
   return Number.isInteger(first) && (first as number) >= 0 ? (first as number) : null;
 }
 
-const MISSING = "no such file";
+const MISSING = unreadable({ code: "ENOENT" });
 
 async function readJson<T>(path: string, schema: z.ZodType<T>, what: string): Promise<T> {
   let json: unknown;
   try {
     json = JSON.parse(await readFile(path, "utf8"));
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new InputError({
-      file: path,
-      found: missing ? MISSING : (error as Error).message,
-      expected: `${what} in JSON`,
-    });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const found = code === undefined ? message : unreadable(error);
+    throw new InputError({ file: path, found, expected: `${what} in JSON` });
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
-import { InputError } from "../formats/inputError.ts";
+import { InputError, unreadable } from "../formats/inputError.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { inferenceSae } from "./fold.ts";
 import { notForEnsembles } from "./sae.ts";
@@ -158,8 +158,11 @@ export async function readEnsembleFile(folder: string): Promise<z.infer<typeof e
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    const found = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new InputError({ file: path, found, expected: "the ensemble.json of an ensemble's folder" });
+    throw new InputError({
+      file: path,
+      found: unreadable(error),
+      expected: "the ensemble.json of an ensemble's folder",
+    });
   }
   return parse(text, path);
 }

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
-import { InputError } from "../formats/inputError.ts";
+import { InputError, unreadable } from "../formats/inputError.ts";
 import {
   floatEntryOf,
   readSafetensors,
@@ -87,8 +87,7 @@ export async function loadConfig(folder: string): Promise<{ config: SaeConfig; s
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    const found = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new InputError({ file: path, found, expected: "the cfg.json of a SAELens folder" });
+    throw new InputError({ file: path, found: unreadable(error), expected: "the cfg.json of a SAELens folder" });
   }
   return parseSaeLensConfig(text, path);
 }

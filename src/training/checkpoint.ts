@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { entries, type MemberState } from "../engine/engine.ts";
 import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
-import { InputError } from "../formats/inputError.ts";
+import { InputError, unreadable } from "../formats/inputError.ts";
 import {
   readSafetensors,
   type Safetensors,
@@ -206,27 +206,28 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw new InputError({
-      file: path,
-      found: (error as NodeJS.ErrnoException).code ?? String(error),
-      expected: "a checkpoint's JSON file",
-    });
+    throw new InputError({ file: path, found: unreadable(error), expected: "a checkpoint's JSON file" });
   }
 }
 
 function parseContent(text: string, path: string): z.infer<typeof contentSchema> {
-  let outer: z.infer<typeof fileSchema>;
+  let json: unknown;
   try {
-    outer = fileSchema.parse(JSON.parse(text));
+    json = JSON.parse(text);
   } catch (error) {
     throw new InputError({ file: path, found: (error as Error).message, expected: "a checkpoint's JSON" });
   }
+  const outer = checked(fileSchema, json, path);
   // Numbers survive JSON to the bit, so writing what was read gives the text that was hashed.
   const hash = sha256(Buffer.from(JSON.stringify(outer.content)));
   if (hash !== outer.sha256) {
     throw new InputError({ file: path, found: `content with SHA-256 ${hash}`, expected: outer.sha256 });
   }
-  const parsed = contentSchema.safeParse(outer.content);
+  return checked(contentSchema, outer.content, path);
+}
+
+function checked<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   throw new InputError({

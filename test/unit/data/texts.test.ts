@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { createWriteStream, existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -177,6 +185,7 @@ test("bytes that are not UTF-8 are refused, not replaced", async () => {
 test("empty files, and files without a text, are refused", async () => {
   for (const name of ["a.txt", "a.jsonl", "a.csv", "a.txt.gz", "a.parquet"])
     await refused(file(name, name.endsWith("gz") ? gzipSync("") : ""), undefined);
+  await refused(file("a.parquet", ""), undefined, /a\.parquet: found an empty file, expected a Parquet file/);
   await refused(file("a.txt", "\n \n<|endoftext|>\n"), undefined, /found no text/);
   await refused(file("a.csv", "text\n"), undefined, /found no records/);
   await refused(file("a.jsonl", '{"text":""}\n'), undefined, /found no text/);
@@ -193,6 +202,8 @@ test("gzip that is cut short or isn't gzip, files that aren't there, names of no
   await refused(file("a.jsonl.gz", Buffer.from("plain")), undefined, /doesn't begin as gzip does/);
   await refused(join(folder, "none.txt"), undefined, /no such file/);
   await refused(join(folder, "none.parquet"), undefined, /no such file/);
+  mkdirSync(join(folder, "folder.txt"));
+  await refused(join(folder, "folder.txt"), undefined, /folder\.txt.*: found a folder, expected a readable file/);
   await refused(file("a.docx", "x"), undefined, /unknown format, expected .*\.parquet/);
 });
 

@@ -120,7 +120,7 @@ test("what is wrong in ensemble.json is said with its field", async () => {
     [(json) => (json["weights"] = [1]), /weights.*1 weights for 3 members/],
     [(json) => (json["members"] = []), /members/],
     [(json) => (json["hook"] = "blocks.3.hook_resid_post"), /members\.0.*blocks\.0\.hook_resid_post/],
-    [(json) => (json["members"] = ["member_0", "member_1", "member_7"]), /member_7.*ENOENT/],
+    [(json) => (json["members"] = ["member_0", "member_1", "member_7"]), /member_7.*: found no such file/],
   ];
   for (const [change, message] of cases) {
     const json = JSON.parse(good);
@@ -133,7 +133,10 @@ test("what is wrong in ensemble.json is said with its field", async () => {
   }
   await writeFile(path, good.slice(0, 30));
   await assert.rejects(loadEnsemble(folder), /ensemble\.json: found .*JSON/);
-  await assert.rejects(loadEnsemble(join(folder, "nowhere")), /ENOENT/);
+  await assert.rejects(loadEnsemble(join(folder, "nowhere")), /found no such file, expected the ensemble\.json/);
+  // The parser quotes what it read, with its line ends.
+  await writeFile(path, good.replace("[", "[\n  oops,\n"));
+  await assert.rejects(loadEnsemble(folder), /^InputError: [^\n]*oops[^\n]*$/);
 });
 
 function randomEnsemble(method: "bagging" | "boosting", architecture: string): Ensemble {

@@ -203,7 +203,7 @@ test("what is wrong in a folder is said with its file and place", async () => {
     sae.weights.W_dec[5] = Number.NaN;
     await saveSae(folder, sae);
   }, /W_dec.*NaN/);
-  await assert.rejects(loadSae(join(temporaryFolder(), "nowhere")), /nowhere.*ENOENT/);
+  await assert.rejects(loadSae(join(temporaryFolder(), "nowhere")), /nowhere.*: found no such file/);
 });
 
 test("a transcoder's b_dec is never subtracted from what it reads: not where nothing says so, and not by a word", async () => {

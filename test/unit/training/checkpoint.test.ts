@@ -88,6 +88,11 @@ const damages: [string, (path: string) => Promise<void>, RegExp][] = [
   ],
   ["tensors are missing", (path) => rm(join(path, "tensors.safetensors")), /tensors\.safetensors/],
   ["the JSON is missing", (path) => rm(join(path, "checkpoint.json")), /checkpoint\.json/],
+  [
+    "the JSON is another program's",
+    (path) => writeFile(join(path, "checkpoint.json"), '{"steps": 3}'),
+    /^[^\n]*checkpoint\.json, sha256: found [^\n]*, expected a checkpoint of format 1$/,
+  ],
   ["the JSON is cut short", (path) => truncate(join(path, "checkpoint.json"), 200), /checkpoint\.json/],
   [
     "a number in the JSON is changed",
