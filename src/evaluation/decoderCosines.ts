@@ -1,6 +1,6 @@
 // Largest cosines between decoder rows: within an ensemble (diversity) and between two (stability).
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
-import { forEachTile, type Rows } from "./rowProducts.ts";
+import { forEachTile, type Rows, type TileOptions } from "./rowProducts.ts";
 
 /** A feature is diverse if its cosine with every other feature is below this (arXiv 2505.16077). */
 export const DIVERSITY_THRESHOLD = 0.7;
@@ -11,11 +11,6 @@ export interface LargestCosines {
   readonly cosine: Float64Array;
   /** [n]; −1 where there is no other row. */
   readonly index: Int32Array;
-}
-
-export interface CosineOptions {
-  readonly threads?: number;
-  readonly signal?: AbortSignal;
 }
 
 /** All members' decoder rows side by side, each scaled to norm 1 (a row of zeros stays one). [J·F, d] */
@@ -40,7 +35,7 @@ export function normalisedDecoderRows(ensemble: Ensemble): Rows {
 export async function largestCosines(
   a: Rows,
   b: Rows,
-  options: CosineOptions = {},
+  options: TileOptions = {},
 ): Promise<{ ofA: LargestCosines; ofB: LargestCosines }> {
   const ofA = nothingYet(a.n);
   const ofB = nothingYet(b.n);
@@ -70,7 +65,7 @@ export async function largestCosines(
 }
 
 /** For every row the closest other row of the same set: only the diagonal is masked. */
-export async function largestCosinesWithin(a: Rows, options: CosineOptions = {}): Promise<LargestCosines> {
+export async function largestCosinesWithin(a: Rows, options: TileOptions = {}): Promise<LargestCosines> {
   const found = nothingYet(a.n);
   await forEachTile(a, a, { ...options, upperTriangle: true }, ({ values, row, rows, column, columns }) => {
     for (let r = 0; r < rows; r++) {
@@ -99,7 +94,7 @@ export async function largestCosinesWithin(a: Rows, options: CosineOptions = {})
 }
 
 /** Number of features whose cosine with every other feature is below 0.7. */
-export async function diversity(ensemble: Ensemble, options: CosineOptions = {}): Promise<number> {
+export async function diversity(ensemble: Ensemble, options: TileOptions = {}): Promise<number> {
   const { cosine } = await largestCosinesWithin(normalisedDecoderRows(ensemble), options);
   return cosine.reduce((count, value) => count + (value < DIVERSITY_THRESHOLD ? 1 : 0), 0);
 }

@@ -19,6 +19,8 @@ export interface EvaluationOptions {
   readonly threads?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (tokens: number) => void;
+  /** Blocks of the cosines behind diversity, which come after the last token. */
+  readonly onDiversity?: (blocks: number, of: number) => void;
 }
 
 const BATCH_TOKENS = 2048;
@@ -139,6 +141,7 @@ async function evaluate(
   const cosineOptions = {
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.onDiversity ? { onTiles: options.onDiversity } : {}),
   };
   return {
     method: ensemble.method,

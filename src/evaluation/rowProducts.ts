@@ -22,6 +22,13 @@ export interface Tile {
 /** A side of a tile: 2,048² floats are 16 MiB, small beside the caches of the GEMM's packing, large enough for its full rate. */
 const TILE = 2048;
 
+export interface TileOptions {
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+  /** Tiles that are done, and all of them; at the beginning and after each. */
+  readonly onTiles?: (done: number, of: number) => void;
+}
+
 /**
  * Calls `visit` for every tile of A·Bᵀ in a fixed order. With `upperTriangle` (A and B the same) only tiles on and above the
  * diagonal come. The tile's array is its own.
@@ -29,11 +36,15 @@ const TILE = 2048;
 export async function forEachTile(
   a: Rows,
   b: Rows,
-  options: { upperTriangle?: boolean; threads?: number; signal?: AbortSignal },
+  options: TileOptions & { readonly upperTriangle?: boolean },
   visit: (tile: Tile) => void,
 ): Promise<void> {
   if (a.d !== b.d) throw new RangeError(`rows of ${a.d} and of ${b.d} values`);
   const product = await openProduct(a.d, options);
+  const [down, across] = [Math.ceil(a.n / TILE), Math.ceil(b.n / TILE)];
+  const of = options.upperTriangle ? (down * (down + 1)) / 2 : down * across;
+  let done = 0;
+  options.onTiles?.(done, of);
   try {
     for (let row = 0; row < a.n; row += TILE) {
       const rows = Math.min(TILE, a.n - row);
@@ -43,6 +54,7 @@ export async function forEachTile(
         const columns = Math.min(TILE, b.n - column);
         const right = b.values.subarray(column * b.d, (column + columns) * b.d);
         visit({ values: await product.of(left, rows, right, columns), row, rows, column, columns });
+        options.onTiles?.(++done, of);
       }
     }
   } finally {
@@ -56,7 +68,7 @@ interface Product {
   close(): Promise<void>;
 }
 
-async function openProduct(d: number, options: { threads?: number; signal?: AbortSignal }): Promise<Product> {
+async function openProduct(d: number, options: TileOptions): Promise<Product> {
   const ort = await loadOnnxRuntime();
   if (!ort) {
     return { of: (a, m, b, n) => plainProduct(a, b, { m, n, d }, options.signal), close: () => Promise.resolve() };

@@ -1,14 +1,15 @@
 // Stability: how well the features of one training run are found again in runs from other seeds (arXiv 2505.16077, 2502.12892).
 import { type Ensemble, memberOffsets } from "../sae/ensemble.ts";
 import { bestAssignment } from "./assignment.ts";
-import { type CosineOptions, cosineOfRows, largestCosines, normalisedDecoderRows } from "./decoderCosines.ts";
+import { cosineOfRows, largestCosines, normalisedDecoderRows } from "./decoderCosines.ts";
 import { type Metric, meanMetric, unavailable } from "./metric.ts";
-import { forEachTile, type Rows } from "./rowProducts.ts";
+import { forEachTile, type Rows, type TileOptions } from "./rowProducts.ts";
 
 /** The matching's time is cubic: 4,096 features take seconds, 32,768 would take hours. */
 export const HUNGARIAN_FEATURES = 4096;
 
-export interface StabilityOptions extends CosineOptions {
+/** `onTiles` counts those of the largest cosines over all pairs. */
+export interface StabilityOptions extends TileOptions {
   /** The Hungarian form is left out above this many features. */
   readonly hungarianFeatures?: number;
 }
@@ -47,15 +48,21 @@ export async function stability(ensembles: readonly Ensemble[], options: Stabili
   const sums = new Array<number>(sameMembers ? members : 0).fill(0);
   const pairs: StabilityPair[] = [];
   const rows = ensembles.map(normalisedDecoderRows);
+  const { onTiles, ...silent } = options;
+  const all = (ensembles.length * (ensembles.length - 1)) / 2;
   for (let a = 0; a < ensembles.length; a++) {
     for (let b = a + 1; b < ensembles.length; b++) {
-      const { ofA, ofB } = await largestCosines(rows[a]!, rows[b]!, options);
+      const before = pairs.length;
+      const { ofA, ofB } = await largestCosines(rows[a]!, rows[b]!, {
+        ...silent,
+        onTiles: (done, of) => onTiles?.(before * of + done, all * of),
+      });
       pairs.push({
         a,
         b,
         aToB: mean(ofA.cosine),
         bToA: mean(ofB.cosine),
-        hungarian: await matchedCosine(rows[a]!, rows[b]!, options),
+        hungarian: await matchedCosine(rows[a]!, rows[b]!, silent),
       });
       for (const [of, ensemble] of [
         [ofA, ensembles[a]!],

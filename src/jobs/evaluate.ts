@@ -125,6 +125,7 @@ async function intrinsic(context: JobContext, name: string, ensemble: Ensemble):
       signal,
       ...(threads !== undefined && { threads }),
       onProgress: (tokens) => context.progress(stage, tokens, manifest?.rows ?? tokens, "tokens"),
+      onDiversity: blocksOf(context, `diversity ${name}`),
     });
   } finally {
     await source.close();
@@ -171,7 +172,18 @@ async function* upTo(
 function stabilityOf(context: JobContext, { method, ensembles }: Trained): Promise<Stability> {
   const { threads } = context.experiment.settings;
   if (ensembles.length > 1) context.log("info", `stability of ${method} over ${ensembles.length} seed sets`);
-  return stability(ensembles, { signal: context.signal, ...(threads !== undefined && { threads }) });
+  return stability(ensembles, {
+    signal: context.signal,
+    ...(threads !== undefined && { threads }),
+    onTiles: blocksOf(context, `stability ${method}`),
+  });
+}
+
+/** Progress of cosines between features. Those of a small ensemble are one block, and there at once: nothing is said of them. */
+function blocksOf(context: JobContext, stage: string) {
+  return (blocks: number, of: number): void => {
+    if (of > 1) context.progress(stage, blocks, of, "blocks");
+  };
 }
 
 function reportData({ experiment, run }: JobContext): Record<string, unknown> {

@@ -11,6 +11,8 @@ export class ProgressMeter {
   #stage = "";
   #marks: { time: number; done: number }[] = [];
   #emitted = Number.NEGATIVE_INFINITY;
+  /** The newest update, while it is held back. */
+  #held: Parameters<ProgressMeter["update"]> | null = null;
 
   /** `interval`: milliseconds between events; the first and the last of a stage always come. */
   constructor(
@@ -31,7 +33,9 @@ export class ProgressMeter {
       this.#marks = [];
       this.#emitted = Number.NEGATIVE_INFINITY;
     }
-    if (now - this.#emitted < this.#interval && done < total) return;
+    const early = now - this.#emitted < this.#interval && done < total;
+    this.#held = early ? [stage, done, total, unit] : null;
+    if (early) return;
     this.#emitted = now;
     this.#marks.push({ time: now, done });
     while (this.#marks.length > 2 && now - this.#marks[1]!.time > WINDOW * 1000) this.#marks.shift();
@@ -39,5 +43,11 @@ export class ProgressMeter {
     const seconds = (now - first.time) / 1000;
     const rate = seconds > 0 && done > first.done ? (done - first.done) / seconds : null;
     this.#emit({ type: "progress", stage, done, total, unit, rate, eta: rate === null ? null : (total - done) / rate });
+  }
+
+  /** Where no more updates come: gives the one that was held back. */
+  flush(): void {
+    this.#emitted = Number.NEGATIVE_INFINITY;
+    if (this.#held) this.update(...this.#held);
   }
 }

@@ -40,7 +40,9 @@ test("single members", async () => {
 
 test("three seed sets: the mean over all six ordered pairs; the same ensemble twice is 1; one alone has none", async () => {
   const [a, b, c] = await Promise.all(["bagging_a", "bagging_b", "boosting_a"].map(goldenEnsemble));
-  const result = await stability([a!, b!, c!]);
+  const seen: string[] = [];
+  const result = await stability([a!, b!, c!], { onTiles: (done, of) => seen.push(`${done}/${of}`) });
+  assert.deepEqual(seen, ["0/3", "1/3", "1/3", "2/3", "2/3", "3/3"]);
   const sum = result.pairs.reduce((total, pair) => total + pair.aToB + pair.bToA, 0);
   assert.equal(result.pairs.length, 3);
   near(result.stability.value, sum / 6, "mean of six");
@@ -100,8 +102,11 @@ test("largest cosines over several tiles equal a plain search", async () => {
     for (let t = 0; t < d; t++) sum += p.values[i * d + t]! * q.values[j * d + t]!;
     return sum;
   };
-  const { ofA, ofB } = await largestCosines(a, b);
-  const within = await largestCosinesWithin(a);
+  const seen: string[] = [];
+  const onTiles = (done: number, of: number) => seen.push(`${done}/${of}`);
+  const { ofA, ofB } = await largestCosines(a, b, { onTiles });
+  const within = await largestCosinesWithin(a, { onTiles });
+  assert.deepEqual(seen, ["0/4", "1/4", "2/4", "3/4", "4/4", "0/3", "1/3", "2/3", "3/3"]);
   // Rows at both sides of a tile's edge and at random.
   for (const i of [0, 1, 2047, 2048, 2049, 2099, random.integer(2100)]) {
     let best = -2;

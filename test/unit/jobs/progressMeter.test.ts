@@ -51,3 +51,17 @@ test("a stage that goes on in the middle has a rate of its own", () => {
   assert.equal(events.at(-1)!.rate, 50);
   assert.equal(events.at(-1)!.eta, 1);
 });
+
+test("a stage that is stopped within an interval shows how far it came, once", () => {
+  const { events, clock, meter } = measured();
+  for (const done of [0, 40, 70]) {
+    meter.update("train", done, 100, "tokens");
+    clock.now += 100;
+  }
+  meter.flush();
+  meter.flush();
+  assert.deepEqual(
+    events.map((event) => event.done),
+    [0, 70],
+  );
+});
