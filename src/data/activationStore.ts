@@ -28,7 +28,7 @@ interface Block {
   readonly rows: number;
 }
 
-const BUFFER_BYTES = 2 ** 30;
+export const BUFFER_BYTES = 2 ** 30;
 const BLOCK_BYTES = 2 ** 20;
 const READS_IN_FLIGHT = 4;
 

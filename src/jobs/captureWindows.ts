@@ -76,6 +76,11 @@ export async function openWindowProducer(
   };
 }
 
+/** Rows at which the mixing buffer of a training on the fly counts as full. */
+export function mixingRows(settings: Experiment["settings"]): number {
+  return settings.n_batches_in_buffer * settings.store_batch_size_prompts * settings.context_size;
+}
+
 /** Windows in batches of `size`; the last may be smaller. */
 export async function* windowBatches(windows: AsyncIterable<TokenWindow>, size: number): AsyncGenerator<TokenBatch> {
   let rows: TokenWindow[] = [];

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { stat, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { dirname } from "node:path";
+import { BUFFER_BYTES } from "../data/activationStore.ts";
 import { defaultCacheFolder } from "../data/cacheFolder.ts";
 import { hubCacheFolder } from "../data/hub/cache.ts";
 import { datasetSize, HUB_DATASET } from "../data/hub/dataset.ts";
@@ -14,6 +15,7 @@ import { InputError } from "../formats/inputError.ts";
 import { modelDownloadSize } from "../model/hubModel.ts";
 import { type ModelSize, modelSize, SizeUnknown } from "../model/modelSize.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
+import { mixingRows } from "./captureWindows.ts";
 import { type EnsembleTask, type Experiment, ensembleTasks, saeConfig } from "./experiment.ts";
 import { checkTexts } from "./experimentTexts.ts";
 import type { Finding } from "./machine.ts";
@@ -65,7 +67,7 @@ export function estimate(experiment: Experiment, size: ModelSize, gflops: number
   return {
     disk: diskNeeded(experiment, size, trainings, stored),
     cache: size.converted,
-    memory: memoryNeeded(experiment, size, trainings, toHook),
+    memory: memoryNeeded(experiment, size, trainings, toHook, stored),
     harvestSeconds: (MODEL_OVER_PRODUCT * 2 * (seen * toHook + whole)) / rate,
     // Of a parameter pair (encoder, decoder) the dense product takes the encoder's half.
     trainSeconds: (STEP_OVER_PRODUCT * sum(saes) * training_tokens) / rate,
@@ -103,11 +105,10 @@ function trainingSizes(experiment: Experiment, size: ModelSize, method: Ensemble
 /** Ensembles stay; an ensemble's checkpoints lie beside those before it, and go when it is finished. */
 function diskNeeded(experiment: Experiment, size: ModelSize, trainings: readonly TrainingSizes[], stored: number) {
   const { settings } = experiment;
-  const { activations, evaluation, index, ensembles, store_batch_size_prompts, n_batches_in_buffer } = settings;
+  const { activations, evaluation, index, ensembles } = settings;
   const sae = saeConfig(experiment, size.dModel);
   const kept = (stored + evaluation.test_tokens) * sae.d_in * (activations.dtype === "float16" ? 2 : 4);
-  const buffer =
-    activations.store === "disk" ? 0 : store_batch_size_prompts * n_batches_in_buffer * settings.context_size;
+  const buffer = activations.store === "disk" ? 0 : mixingRows(settings);
   let [before, most] = [0, 0];
   for (const { finished, trained, behind } of trainings) {
     most = Math.max(most, before + CHECKPOINTS * (trained + behind + buffer * sae.d_in));
@@ -119,22 +120,35 @@ function diskNeeded(experiment: Experiment, size: ModelSize, trainings: readonly
 }
 
 /** The largest of training each ensemble, and evaluating all through the model. */
-function memoryNeeded(experiment: Experiment, size: ModelSize, trainings: readonly TrainingSizes[], toHook: number) {
+function memoryNeeded(
+  experiment: Experiment,
+  size: ModelSize,
+  trainings: readonly TrainingSizes[],
+  toHook: number,
+  stored: number,
+) {
   const { evaluation, ensembles, train_batch_size_tokens, ...settings } = experiment.settings;
   const { dModel, dVocab, nLayers, perLayer } = size;
   // A session lays its weights out anew; the pages that it read them from stay mapped, once for all sessions.
   const capture = toHook + dVocab * dModel;
   const model = perLayer * nLayers + 2 * dVocab * dModel;
+  const batchRows = settings.store_batch_size_prompts * settings.context_size;
+  // Rows in memory while they are mixed: of a store what its buffer holds; on the fly the buffer and the batch that overfills it.
+  const inStore = (rows: number) =>
+    Math.min((settings.activations.dtype === "float16" ? 2 : 4) * rows * dModel, BUFFER_BYTES) / 4;
+  const mixed =
+    settings.activations.store === "disk" ? inStore(stored) : (mixingRows(experiment.settings) + batchRows) * dModel;
   const training = trainings.map(({ trained, behind, widest }) => {
     // Beside the weights: gradients of one SAE's matrices; batches; in AuxK's lists up to d/2 latents a row, five numbers each.
     const engine = widest + train_batch_size_tokens * (6 * dModel + 5 * (dModel / 2));
     // Finished members: as they were trained, as the engine takes them, and in its memory.
-    return 2 * capture + STATES * trained + 3 * behind + engine;
+    return 2 * capture + STATES * trained + 3 * behind + engine + mixed;
   });
   const saes = sum(trainings.map(({ finished }) => finished));
   // The ensembles themselves, and one of them in the engine; through the model all of them.
-  const intrinsic = 2 * capture + saes + Math.max(...trainings.map(({ finished }) => finished));
-  const rows = Math.min(settings.store_batch_size_prompts * settings.context_size * dVocab, LOGITS_MEMORY / 4);
+  const intrinsic =
+    2 * capture + saes + Math.max(...trainings.map(({ finished }) => finished)) + inStore(evaluation.test_tokens);
+  const rows = Math.min(batchRows * dVocab, LOGITS_MEMORY / 4);
   const metrics = evaluation.model_metrics_tokens > 0 ? capture + 2 * model + LOGITS * rows + 2 * saes : 0;
   // A bit for every pair of features, as far as evaluation goes.
   const widths = trainings.map(({ finished }) => finished / (2 * dModel));

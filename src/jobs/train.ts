@@ -10,7 +10,7 @@ import { loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
 import { trainEnsemble } from "../training/trainEnsemble.ts";
 import type { OpenActivations, TrainingPlan } from "../training/trainingRun.ts";
 import { totalSteps } from "../training/trainingSettings.ts";
-import { openWindowProducer } from "./captureWindows.ts";
+import { mixingRows, openWindowProducer } from "./captureWindows.ts";
 import {
   type EnsembleTask,
   type Experiment,
@@ -171,13 +171,12 @@ async function activationsOf(context: JobContext, task: EnsembleTask): Promise<O
       openActivationStore(run.paths.trainActivations, { seed, passes, ...(cursor && { cursor }) });
   }
   const model = await context.model();
-  const { store_batch_size_prompts, n_batches_in_buffer, context_size } = settings;
   return (cursor?: ActivationCursor) =>
     createMixingBuffer({
       d_in: model.info.dModel,
       openProducer: (at) => openWindowProducer(experiment, model, at),
       seed,
-      bufferRows: n_batches_in_buffer * store_batch_size_prompts * context_size,
+      bufferRows: mixingRows(settings),
       folder: `${run.paths.checkpoint(task.name)}-buffer`,
       ...(cursor && { cursor }),
     });

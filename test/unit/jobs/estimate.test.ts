@@ -54,9 +54,10 @@ test("disk, memory and time of a small experiment, summed by hand", async () => 
   // Largest while the second ensemble writes its third checkpoint, of two members with two moments each, beside the first.
   assert.equal(disk, (4000 + 500) * 32 * 4 + 4 * (sae + 3 * 3 * 2 * sae));
   assert.equal(cache, 0);
-  // The model up to layer 1, laid out and in its file's pages; both members three times with their moments; gradients; a batch of 128.
+  // The model up to layer 1, laid out and in its file's pages; both members three times with their moments; gradients; a batch of 128; all that is stored.
   const capture = 2 * perLayer + 431 * 32;
-  assert.equal(memory, 300 * 2 ** 20 + 4 * (2 * capture + 3 * 3 * 2 * sae + sae + 128 * (6 * 32 + 5 * 16)));
+  const training = 2 * capture + 3 * 3 * 2 * sae + sae + 128 * (6 * 32 + 5 * 16);
+  assert.equal(memory, 300 * 2 ** 20 + 4 * (training + 4000 * 32));
   assert.ok(Math.abs(harvestSeconds - (1.3 * 2 * (4000 + 500 + 1500) * 2 * size.perLayer) / 1e9) < 1e-9);
   assert.ok(Math.abs(trainSeconds - (1.6 * 3 * sae * 6400) / 1e9) < 1e-9);
 });
@@ -75,6 +76,22 @@ test("boosting, a long index and metrics through the model, summed by hand", asy
   // Sessions to the hook and to the logits, the file's pages, three batches of logits, the ensemble here and in the engine.
   const [capture, model] = [2 * size.perLayer + 431 * 32, 3 * size.perLayer + 2 * 431 * 32];
   assert.equal(memory, 300 * 2 ** 20 + 4 * (capture + 2 * model + 3 * 4 * 32 * 431 + 2 * 3 * sae));
+});
+
+test("activations in memory: of a large store a GiB, on the fly the mixing buffer", async () => {
+  const folder = join(temporary, "buffers");
+  mkdirSync(folder);
+  const memoryOf = async (change: object) => {
+    const evaluation = { test_share: 0.2, test_tokens: 500, model_metrics_tokens: 0 };
+    const experiment = readExperiment(writeTinyExperiment(folder, { evaluation, ...change }));
+    return estimate(experiment, await modelSize(experiment.paths.model), 1).memory;
+  };
+  const small = await memoryOf({ activations: { tokens: 4000 } });
+  const large = await memoryOf({ activations: { tokens: 4_000_000_000 } });
+  assert.equal(large - small, 2 ** 30 - 4000 * 32 * 4);
+  const onTheFly = await memoryOf({ activations: { store: "on_the_fly" }, n_batches_in_buffer: 50 });
+  // 50 batches of 4 windows of 32 tokens, and one that overfills them.
+  assert.equal(onTheFly - small, (51 * 4 * 32 - 4000) * 32 * 4);
 });
 
 test("a copy in float32, of a GGUF model or of TransformerLens' own form, is counted as the conversion writes it", async () => {
