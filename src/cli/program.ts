@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { QueryError } from "../features/featureIndex.ts";
 import { InputError } from "../formats/inputError.ts";
+import { failureWords } from "../jobs/failureWords.ts";
 import { RunRefusedError } from "../jobs/launch.ts";
 import { productVersion } from "../jobs/versions.ts";
 import { indexCommand } from "./commands/buildIndex.ts";
@@ -64,16 +65,6 @@ Ctrl-C saves a checkpoint; the same command, or resume, goes on from there.`,
   }
 }
 
-/** Where the disk is at fault, what to do stands beside what the system calls it. */
-function inWords({ code, message, path }: NodeJS.ErrnoException): string {
-  const advice = "What was done is kept: make room, and the same command goes on from there";
-  if (code === "ENOSPC" || code === "EDQUOT")
-    return `the disk is full${path ? ` (${path})` : ""}: ${message}. ${advice}`;
-  if (code === "EFBIG")
-    return `a file is larger than this system allows${path ? ` (${path})` : ""}: ${message}. ${advice}`;
-  return message;
-}
-
 /** Says what went wrong, once and in one line, and returns the exit code. */
 function report(error: unknown, json: boolean): number {
   if (error instanceof CommanderError) {
@@ -82,7 +73,7 @@ function report(error: unknown, json: boolean): number {
     if (json) console.log(JSON.stringify({ type: "error", message: error.message.replace(/^error: /, "") }));
     return exitCodes.input;
   }
-  const message = inWords(error as NodeJS.ErrnoException);
+  const message = failureWords(error);
   if (json) {
     const { file, where, found, expected } = error instanceof InputError ? error : ({} as Partial<InputError>);
     console.log(JSON.stringify({ type: "error", message, file, where, found, expected }));

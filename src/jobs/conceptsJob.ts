@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { type ConceptsJobOptions, concepts, readConceptTexts } from "./concepts.ts";
 import { demoPath } from "./demoData.ts";
 import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
-import { textState } from "./fileStates.ts";
+import { contentState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
 import type { ConceptsSection } from "./probingSchema.ts";
@@ -21,7 +21,7 @@ export async function conceptsJob({ experiment, run, signal, progress, model, en
   const report = conceptsReportPath(experiment);
   const done = {
     section: experiment.settings.concepts,
-    texts: [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])].map(textState),
+    texts: [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])].map(contentState),
     trained: ensembleTasks(experiment.settings).map(({ name }) => run.record.stages[`train ${name}`] ?? null),
   };
   if (run.isFinished("concepts", done) && existsSync(`${report}.json`)) return;

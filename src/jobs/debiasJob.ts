@@ -2,13 +2,12 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { cellsOf } from "../data/fourCells.ts";
-import { InputError } from "../formats/inputError.ts";
 import { type DebiasJobOptions, debias } from "./debias.ts";
 import { drawDebiasSets, readDebiasData } from "./debiasData.ts";
 import { demoBias } from "./demoData.ts";
 import type { Experiment } from "./experiment.ts";
-import { ensembleTasks, shownPath } from "./experiment.ts";
-import { textState } from "./fileStates.ts";
+import { ensembleTasks, experimentError, shownPath } from "./experiment.ts";
+import { contentState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
 import type { DebiasSection } from "./probingSchema.ts";
@@ -19,12 +18,12 @@ export async function checkDebias(experiment: Experiment): Promise<void> {
   checkEnsembles(experiment, "debias");
   const options = debiasOptions(experiment);
   if (options.probeFolder !== undefined && options.saebenchCompatible)
-    throw new InputError({
-      file: shownPath(experiment.file),
-      where: "debias.probe",
-      found: "a debiased probe to save with saebench_compatible",
-      expected: "one of them: a probe to take away knows nothing of SAEBench's padding",
-    });
+    throw experimentError(
+      experiment.file,
+      "debias.probe",
+      "a debiased probe to save with saebench_compatible",
+      "one of them: a probe to take away knows nothing of SAEBench's padding",
+    );
   const data = await readDebiasData(options);
   const cells = cellsOf(
     data.texts.map(({ text }) => text),
@@ -40,9 +39,9 @@ export async function debiasJob({ experiment, run, signal, progress, model, engi
   const flags = tasks.map((name) => run.paths.annotations(name));
   const done = {
     section: experiment.settings.debias,
-    texts: [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])].map(textState),
+    texts: [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])].map(contentState),
     trained: tasks.map((name) => run.record.stages[`train ${name}`] ?? null),
-    flags: flags.map((file) => (existsSync(file) ? textState(file) : null)),
+    flags: flags.map((file) => (existsSync(file) ? contentState(file) : null)),
   };
   if (run.isFinished("debias", done) && existsSync(`${report}.json`)) return;
   await debias(run.folder, report, { ...options, signal, onProgress: progress, resources: { model, engine } });

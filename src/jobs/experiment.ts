@@ -10,7 +10,7 @@ import {
   printParseErrorCode,
 } from "jsonc-parser";
 import type { z } from "zod";
-import { InputError } from "../formats/inputError.ts";
+import { InputError, unreadable } from "../formats/inputError.ts";
 import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { type TrainingSettings, totalSteps, trainingSettingsSchema } from "../training/trainingSettings.ts";
@@ -60,7 +60,8 @@ export function readExperiment(file: string, options: ExperimentOptions = {}): E
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw missing(shownPath(path), (error as NodeJS.ErrnoException).code, "an experiment file (*.sae.jsonc)");
+    const expected = "an experiment file (*.sae.jsonc)";
+    throw new InputError({ file: shownPath(path), found: unreadable(error), expected });
   }
   return parseExperiment(text, path, options);
 }
@@ -112,13 +113,23 @@ export function saeConfig({ settings, file }: Experiment, d_in: number): Trainin
     return completeTrainingSaeConfig(settings.sae, d_in);
   } catch (error) {
     const expected = `sizes that fit each other, with activations of width ${d_in}`;
-    throw new InputError({
-      file: shownPath(file),
-      where: "sae",
-      found: `what can't be: ${(error as Error).message}`,
-      expected,
-    });
+    throw experimentError(file, "sae", `what can't be: ${(error as Error).message}`, expected);
   }
+}
+
+/** What is wrong with a field only beside the model, the texts or the run; with its place where the file still has it. `where`: "debias.ensembles.0". */
+export function experimentError(file: string, where: string, found: string, expected: string): InputError {
+  let text = "";
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    // A run goes on without the file that it was read from.
+  }
+  const root = parseTree(text);
+  const path = where.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  if (!root || !findNodeAtLocation(root, path.slice(0, 1)))
+    return new InputError({ file: shownPath(file), where, found, expected });
+  return errorAt(path, found, expected, root, text, file);
 }
 
 function trainingKeys(settings: ExperimentSettings): Record<string, unknown> {
@@ -450,10 +461,4 @@ export function shownPath(path: string): string {
 function lineColumn(text: string, offset: number): string {
   const before = text.slice(0, offset);
   return `${before.split("\n").length}:${offset - before.lastIndexOf("\n")}`;
-}
-
-function missing(file: string, code: string | undefined, expected: string): InputError {
-  const found =
-    code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder" : `a file that cannot be read (${code})`;
-  return new InputError({ file, found, expected });
 }

@@ -3,12 +3,6 @@ import { createHash } from "node:crypto";
 import { closeSync, fstatSync, globSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** Size and time of a text: what is made of it is made anew when they change. JSON. */
-export function textState(path: string): { bytes: number; modified: number } {
-  const { size, mtimeMs } = statSync(path);
-  return { bytes: size, modified: Math.round(mtimeMs) };
-}
-
 const SAMPLES = 32;
 const SAMPLE_BYTES = 2 ** 16;
 

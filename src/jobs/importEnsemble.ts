@@ -1,10 +1,9 @@
 // The training's place in an experiment over SAEs that exist already: they are read in whatever layout, checked against the experiment and on its activations, and put into the run folder as its ensembles.
 import { openActivationStore } from "../data/activationStore.ts";
 import { sanityOfMembers } from "../evaluation/saneReconstruction.ts";
-import { InputError } from "../formats/inputError.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
 import { importedEnsemble, openSources } from "../sae/importEnsemble.ts";
-import { type EnsembleTask, shownPath } from "./experiment.ts";
+import { type EnsembleTask, experimentError, shownPath } from "./experiment.ts";
 import { harvestHeldOut } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
@@ -25,7 +24,7 @@ export async function importTask(context: JobContext, task: EnsembleTask): Promi
   const { d_in } = ensemble.members[0]!.config;
   if (d_in !== dModel) {
     const found = `SAEs of d_in ${d_in}`;
-    throw new InputError({ file: shownPath(file), where: "sae.paths", found, expected: `the hook's ${dModel}` });
+    throw experimentError(file, "sae.paths", found, `the hook's ${dModel}`);
   }
   await harvestHeldOut(context);
   const { x, rows } = await sampleRows(run.paths.testActivations);

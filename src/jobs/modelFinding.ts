@@ -3,7 +3,7 @@ import { hubReferenceOf } from "../data/hub/reference.ts";
 import { cachedModel } from "../model/hubModel.ts";
 import type { ModelSize } from "../model/modelSize.ts";
 import { vocabularyDoubt } from "../model/vocabulary.ts";
-import { type Experiment, shownPath } from "./experiment.ts";
+import { type Experiment, experimentError } from "./experiment.ts";
 import type { Finding } from "./machine.ts";
 import { openExperimentModel } from "./resources.ts";
 
@@ -17,7 +17,7 @@ export async function examineModel(
   const layer = Number(/^blocks\.(\d+)\./.exec(settings.hook_name)?.[1] ?? 0);
   if (layer >= size.nLayers)
     return problem(
-      `${shownPath(file)}, hook_name: found "${settings.hook_name}", expected blocks.0 to blocks.${size.nLayers - 1}`,
+      experimentError(file, "hook_name", `"${settings.hook_name}"`, `blocks.0 to blocks.${size.nLayers - 1}`).message,
     );
   const reference = hubReferenceOf(paths.model);
   const path = reference ? cachedModel(reference) : paths.model;

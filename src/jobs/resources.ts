@@ -2,7 +2,7 @@
 import { InputError } from "../formats/inputError.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { openLanguageModel } from "../model/open.ts";
-import { type Experiment, isImported, saeConfig, shownPath } from "./experiment.ts";
+import { type Experiment, experimentError, isImported, saeConfig } from "./experiment.ts";
 
 /** Opens the model; `onConversion` gets the bytes of a GGUF file's tensors that were made into float32, once a file, and null is for who only examines it; `path`: where a model of the hub lies. Throws InputError where it has no such hook or a shorter context. */
 export async function openExperimentModel(
@@ -12,12 +12,15 @@ export async function openExperimentModel(
 ): Promise<LanguageModel> {
   const { settings, file } = experiment;
   const { threads, hook_name, context_size } = settings;
-  const model = await openLanguageModel(path, {
+  const wrong = (where: string, found: string, expected: string) => experimentError(file, where, found, expected);
+  const opening = openLanguageModel(path, {
     ...(onConversion ? { onConversion } : { onlyExamined: true }),
     ...(threads !== undefined && { threads }),
   });
-  const wrong = (where: string, found: string, expected: string) =>
-    new InputError({ file: shownPath(file), where, found, expected });
+  const model = await opening.catch((error: unknown) => {
+    if (!(error instanceof InputError)) throw error;
+    throw wrong("model_name", `"${settings.model_name}" (${error.message})`, "a language model that can be read");
+  });
   try {
     if (!model.hookNames.includes(hook_name)) {
       const last = model.info.nLayers - 1;

@@ -10,7 +10,7 @@ import type { FileLock } from "../formats/fileLock.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
 import { EventLog } from "./eventLog.ts";
-import { type Experiment, shownPath } from "./experiment.ts";
+import { type Experiment, experimentError, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 import { contentState, modelStates } from "./fileStates.ts";
 import { acquireRunLock } from "./runLock.ts";
@@ -128,10 +128,10 @@ export class RunFolder {
     this.#record = { ...this.#record, ...change };
   }
 
-  /** Changes the record and writes it; writes follow one another. */
+  /** Changes the record and writes it; writes follow one another. Throws where this write fails; one that failed before it does not count. */
   async update(change: Partial<RunRecord>): Promise<void> {
     this.#record = { ...this.#record, ...change, heartbeat: Date.now() };
-    this.#writing = this.#writing.then(() => writeFileAtomic(this.paths.run, json(this.#record)));
+    this.#writing = this.#writing.catch(() => {}).then(() => writeFileAtomic(this.paths.run, json(this.#record)));
     await this.#writing;
   }
 
@@ -258,12 +258,12 @@ function checkReopening(experiment: Experiment): void {
     firstDifference(identity(before.settings), identity(experiment.settings)) ??
     firstDifference(fetched(before.paths), fetched(now.paths));
   if (difference)
-    throw new InputError({
-      file: shownPath(experiment.file),
-      where: difference.path,
-      found: JSON.stringify(difference.now) ?? "nothing",
-      expected: `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${shownPath(folder)} began ${advice}`,
-    });
+    throw experimentError(
+      experiment.file,
+      difference.path,
+      JSON.stringify(difference.now) ?? "nothing",
+      `${JSON.stringify(difference.before) ?? "nothing"}, with which the run in ${shownPath(folder)} began ${advice}`,
+    );
   for (const [file, state] of Object.entries(before.files)) {
     const found = now.files[file];
     // Other texts may change: what is made of them is made anew.

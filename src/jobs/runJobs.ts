@@ -15,6 +15,7 @@ import { evaluate } from "./evaluate.ts";
 import type { NewRunEvent } from "./eventLog.ts";
 import type { Experiment } from "./experiment.ts";
 import { checkTexts, type TextPart } from "./experimentTexts.ts";
+import { failureWords } from "./failureWords.ts";
 import { harvest } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { isRemote, obtainExperiment } from "./obtain.ts";
@@ -159,13 +160,14 @@ export async function runJobs(
     } catch (error) {
       // Something may also go wrong while stopping: a checkpoint that cannot be written is a failure.
       if (signal.aborted && (error === signal.reason || (error as Error).name === "AbortError")) {
+        meter.flush();
         const queued = run.record.state === "queued";
         const reason = queued ? "taken out of the queue; resume queues it again" : "stopped; resume goes on from here";
         await run.update({ state: "stopped", reason, ahead: null, ended: Date.now() });
         log({ type: "state", state: "stopped", reason });
         return "stopped";
       }
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = failureWords(error);
       log({
         type: "log",
         level: "error",

@@ -1,6 +1,5 @@
 // What the sections of an experiment that use labelled texts have in common: being there, and the command that says the same.
-import { InputError } from "../formats/inputError.ts";
-import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
+import { type Experiment, ensembleTasks, experimentError } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 
 export function requireSection<Name extends "debias" | "concepts">(
@@ -9,12 +8,7 @@ export function requireSection<Name extends "debias" | "concepts">(
 ): NonNullable<ExperimentSettings[Name]> {
   const section = settings[name];
   if (section === undefined)
-    throw new InputError({
-      file: shownPath(file),
-      where: name,
-      found: "nothing",
-      expected: `a section "${name}" that names labelled texts`,
-    });
+    throw experimentError(file, name, "nothing", `a section "${name}" that names labelled texts`);
   return section;
 }
 
@@ -23,12 +17,12 @@ export function checkEnsembles({ settings, file }: Experiment, name: "debias" | 
   const names = ensembleTasks(settings).map((task) => task.name);
   for (const [at, wanted] of (settings[name]?.ensembles ?? []).entries())
     if (!names.includes(wanted))
-      throw new InputError({
-        file: shownPath(file),
-        where: `${name}.ensembles.${at}`,
-        found: `"${wanted}"`,
-        expected: `an ensemble that is trained: ${names.join(", ")}`,
-      });
+      throw experimentError(
+        file,
+        `${name}.ensembles.${at}`,
+        `"${wanted}"`,
+        `an ensemble that is trained: ${names.join(", ")}`,
+      );
 }
 
 /** `sae-ensembles <words> --option value …`; options that are undefined or false are left out. */

@@ -25,6 +25,7 @@ describe("wrong input: one line, exit code 2, nothing written", () => {
   write("key.sae.jsonc", text.replace('"lr"', '"learning_rte"'));
   write("value.sae.jsonc", text.replace('"topk"', '"topq"'));
   write("hook.sae.jsonc", text.replace("blocks.1.", "blocks.7."));
+  write("model.sae.jsonc", text.replace(/"model_name": ".*"/, '"model_name": "."'));
   write("context.sae.jsonc", text.replace('"context_size": 32', '"context_size": 100000'));
   write("k.sae.jsonc", text.replace('"k": 4', '"k": 400'));
   // Far enough behind the beginning that the harvest is at work when it comes upon it.
@@ -51,7 +52,11 @@ describe("wrong input: one line, exit code 2, nothing written", () => {
     [["train", "value.sae.jsonc"], /^error: value\.sae\.jsonc:\d+:5, sae\.architecture: found "topq", expected one of/],
     [
       ["harvest", "hook.sae.jsonc"],
-      /^error: .*hook_name: found "blocks\.7\.hook_resid_post", expected blocks\.0 to blocks\.2/,
+      /^error: hook\.sae\.jsonc:4:3, hook_name: found "blocks\.7\.hook_resid_post", expected blocks\.0 to blocks\.2/,
+    ],
+    [
+      ["run", "model.sae.jsonc"],
+      /^error: model\.sae\.jsonc:3:3, model_name: found "\." \(.*config\.json: found no such file.*\), expected a language model/,
     ],
     [["run", "context.sae.jsonc"], /^error: .*context_size: found 100000, expected at most the model's/],
     [["run", "k.sae.jsonc"], /^error: .*sae\.k: found 400, expected at most d_sae, 48/],
@@ -162,6 +167,10 @@ describe("a whole run", () => {
     const events = lines(stdout).map((line) => JSON.parse(line) as { type: string; state?: string; time: number });
     assert.equal(events.at(-1)!.state, "done");
     assert.deepEqual([...new Set(events.map((event) => event.type))].sort(), ["log", "progress", "state", "train"]);
+  });
+
+  test("nothing is said of cosines that are there at once", () => {
+    assert.doesNotMatch(readFileSync(join(run, "events.jsonl"), "utf8"), /"stage":"(diversity|stability)/);
   });
 
   test("every method and seed set is there, and its members load", async () => {
@@ -358,6 +367,24 @@ describe("a whole run", () => {
     const { stdout } = await runCommand(["status"], folder);
     assert.match(stdout, /runs\/tiny\s+done\s+index in /);
   });
+});
+
+test("cosines of many features say how far they are", async () => {
+  const folder = fresh("many-features");
+  writeTinyExperiment(folder, {
+    training_tokens: 256,
+    sae: { architecture: "topk", d_sae: 2100, k: 4 },
+    ensembles: { methods: ["single"], seed_sets: 2 },
+    evaluation: { test_share: 0.2, test_tokens: 500, model_metrics_tokens: 0 },
+  });
+  const { code, stderr } = await runCommand(
+    ["run", "tiny.sae.jsonc", "--jobs", "harvest,train,evaluate", "--plain"],
+    folder,
+  );
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^diversity single: 3 \/ 3 blocks/m);
+  assert.match(stderr, /^diversity single-1: 3 \/ 3 blocks/m);
+  assert.match(stderr, /^stability single: 4 \/ 4 blocks/m);
 });
 
 test("a detached run outlives its starter, is followed, stopped and resumed by others", async () => {

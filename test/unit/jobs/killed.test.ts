@@ -7,6 +7,7 @@ import { setImmediate as eventLoopTurn } from "node:timers/promises";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { followEvents } from "../../../src/jobs/eventLog.ts";
 import { readRunStatus } from "../../../src/jobs/runRecord.ts";
+import { loadCheckpoint } from "../../../src/training/checkpoint.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { runCommand, startCommand, weightsOf, writeTinyExperiment } from "./tinyExperiment.ts";
 
@@ -71,7 +72,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     assert.equal(ended.code, 130, ended.stderr);
     assert.match(ended.stderr, /saving a checkpoint/);
     assert.match(ended.stderr, new RegExp(`To go on: sae-ensembles resume ${signal}`));
-    assert.equal(readRunStatus(run).state, "stopped");
+    const { state, record } = readRunStatus(run);
+    assert.equal(state, "stopped");
+    // What it says to have done is what the checkpoint has.
+    const { stage, done } = record.progress!;
+    const loaded = await loadCheckpoint(join(run, "checkpoints", stage.replace(/^train /, "")));
+    if (loaded) assert.equal(done, loaded.state.finished.length * 6400 + loaded.state.tokens);
     const { code, stderr } = await runCommand(["resume", run, "--plain"], folder);
     assert.equal(code, 0, stderr);
     assert.match(stderr, /goes on after/);

@@ -1,12 +1,25 @@
 // The run folder: what it keeps, whom it refuses, and what others see of it.
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { parseExperiment } from "../../../src/jobs/experiment.ts";
+import { parseExperiment, readExperiment } from "../../../src/jobs/experiment.ts";
 import { RunBusyError, RunFolder } from "../../../src/jobs/runFolder.ts";
+import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { experimentOfRun, findRuns, readRunStatus } from "../../../src/jobs/runRecord.ts";
+import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { temporaryFolder } from "../fixtures.ts";
+import { writeTinyExperiment } from "./tinyExperiment.ts";
 
 const root = temporaryFolder();
 
@@ -56,6 +69,31 @@ test("a run whose process is gone counts as failed, and says how to go on", asyn
   const { state, reason } = readRunStatus(run.folder);
   assert.equal(state, "failed");
   assert.match(reason!, /ended without a word; resume goes on/);
+});
+
+test("a record that could not be written once is written the next time", async () => {
+  const run = await RunFolder.open(experiment(fresh()), ["train"]);
+  // Nothing is renamed over a folder.
+  rmSync(run.paths.run);
+  mkdirSync(run.paths.run);
+  await assert.rejects(run.update({ job: "train" }));
+  rmdirSync(run.paths.run);
+  await run.update({ state: "done" });
+  await run.close();
+  assert.equal(readRunStatus(run.folder).state, "done");
+});
+
+test("a full disk is said in words in the record as well", async () => {
+  const folder = fresh();
+  const tiny = readExperiment(writeTinyExperiment(folder));
+  const onEvent = (event: RunEvent) => {
+    if (event.type !== "state" || event.state !== "running") return;
+    throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  };
+  await assert.rejects(runJobs(tiny, ["harvest"], { onEvent }), /ENOSPC/);
+  const { state, reason } = readRunStatus(tiny.paths.runFolder);
+  assert.equal(state, "failed");
+  assert.match(reason!, /^the disk is full: ENOSPC.*make room, and the same command goes on/);
 });
 
 test("two cannot work on one run", async () => {
