@@ -15,7 +15,7 @@ export interface FeatureIndexOptions {
   readonly sequencesPerBand: number;
   /** Windows in the uniform sample from which bands are made. */
   readonly sampledSequences: number;
-  /** Activating tokens kept of a feature, strongest by share of its mass. A search by token finds these. */
+  /** Activating tokens kept of a feature, strongest by share of its mass. A search by token finds these alone: every token of every feature would be a list of the size of all pairs. */
   readonly tokensPerFeature: number;
   /** Top and bottom logits kept, each. */
   readonly logits: number;

@@ -132,9 +132,10 @@ export const experimentSchema = z
       .default(false)
       .meta({ description: "Leave special tokens (BOS, EOS, …) out of training. Metrics always leave them out." }),
     store_batch_size_prompts: count.default(32).meta({ description: "Windows that the language model sees at once." }),
-    n_batches_in_buffer: count
-      .default(20)
-      .meta({ description: "Size of the mixing buffer, in batches of store_batch_size_prompts windows." }),
+    n_batches_in_buffer: count.default(20).meta({
+      description:
+        "Size of the mixing buffer, in batches of store_batch_size_prompts windows. (SAELens counts windows.)",
+    }),
     training_tokens: training.training_tokens
       .default(2_000_000)
       .meta({ description: "Tokens that every member is trained on." }),
@@ -163,7 +164,7 @@ export const experimentSchema = z
     seed: nonNegative.default(42).meta({ description: "Everything random comes from it." }),
     n_checkpoints: nonNegative.default(10).meta({
       description:
-        "Checkpoints of a training, evenly spaced; the newest is kept and resume goes on from it. 0: only when stopped. (SAELens: 0.)",
+        "Checkpoints of a training, evenly spaced, beside one every five minutes and one when it is stopped; the newest two are kept, and resume goes on from the newest that is whole. (SAELens: 0.)",
     }),
     output_path: z
       .string()

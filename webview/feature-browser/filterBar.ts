@@ -105,7 +105,7 @@ export class SaeFilterBar extends LitElement {
         id="search"
         type="search"
         placeholder='token, "text", /regex/, label:words'
-        title='A token, "a text" where features fire, a /pattern/ of tokens, or label:words (/)'
+        title='A token or a /pattern/ of tokens, among the 32 strongest of each feature; "a text" where features fire; or label:words (/)'
         label="Search features"
         aria-label="Search features"
         .value=${q.text}

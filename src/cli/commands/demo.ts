@@ -97,7 +97,7 @@ function downstream(runFolder: string): string {
 function next(runFolder: string, file: string): string {
   const run = shortPath(runFolder);
   return `What next:
-  sae-ensembles features ${run} --token she    features that fire on a token
+  sae-ensembles features ${run} --token she    features with it among their strongest tokens
   sae-ensembles features ${run} --text "once upon"    features by their contexts
   sae-ensembles features ${run} --show 0/0    everything about one feature
 Files:

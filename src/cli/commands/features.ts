@@ -7,6 +7,7 @@ import {
   type FeatureSort,
   QueryError,
 } from "../../features/featureIndex.ts";
+import { defaultFeatureIndexOptions } from "../../features/featureIndexOptions.ts";
 import { InputError } from "../../formats/inputError.ts";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
 import { featureDetail, featureList, featureName } from "../featureText.ts";
@@ -36,6 +37,9 @@ interface FeaturesOptions {
   readonly json?: boolean;
 }
 
+/** Tokens that an index keeps of a feature. */
+const kept = defaultFeatureIndexOptions.tokensPerFeature;
+
 export function featuresCommand(): Command {
   return new Command("features")
     .summary("browse the feature index: list, search, show one feature")
@@ -51,8 +55,11 @@ export function featuresCommand(): Command {
     .addOption(
       new Option("--clearest", "those that are easiest to understand at a glance, of all").conflicts(narrowing),
     )
-    .option("--token <text>", "features that fire on this token (case and surrounding space do not matter)")
-    .option("--pattern <regex>", "features that fire on tokens that match")
+    .option(
+      "--token <text>",
+      `features that have it among their ${kept} strongest tokens (case and surrounding space do not matter)`,
+    )
+    .option("--pattern <regex>", `features with a match among their ${kept} strongest tokens`)
     .option("--text <phrase>", "features with this phrase in a context that fires them")
     .option("--label <phrase>", "features with this phrase in their label or note")
     .option("--flagged", "features that are flagged for removal")

@@ -57,7 +57,8 @@ async function indexedEnsemble(
 export async function filterFeatures({ features }: Parts): Promise<void> {
   const filter = await vscode.window.showInputBox({
     title: "Filter Features",
-    prompt: 'A token, "words of a context", /pattern/, or label:words. Empty shows everything.',
+    prompt:
+      'A token or /pattern/ among the 32 strongest of each feature, "words of a context", or label:words. Empty shows everything.',
     value: features.filter,
   });
   if (filter !== undefined) features.filter = filter.trim();
