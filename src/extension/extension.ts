@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
-import { ExperimentChecks, ExperimentLenses, experimentFiles } from "./editor/experimentLenses.ts";
+import { ExperimentChecks, ExperimentLenses } from "./editor/experimentLenses.ts";
 import { FeatureHovers } from "./editor/featureHover.ts";
 import { FileParts } from "./editor/fileParts.ts";
 import { InspectionStatus } from "./editor/inspectionStatus.ts";
@@ -10,7 +10,7 @@ import { StrengthMarks } from "./editor/strengthMarks.ts";
 import { TextInspector } from "./editor/textInspector.ts";
 import { Tints } from "./editor/tints.ts";
 import { registerFeaturesTool } from "./featuresTool.ts";
-import { taskType } from "./ids.ts";
+import { experimentFiles, taskType } from "./ids.ts";
 import { FeatureBrowsers } from "./panels/featureBrowserPanel.ts";
 import { NextTokenPanel } from "./panels/nextTokenPanel.ts";
 import { conceptsPanels, debiasPanels } from "./panels/probingPanels.ts";
@@ -28,9 +28,9 @@ import { createViews } from "./trees/views.ts";
 export function activate(context: vscode.ExtensionContext): void {
   const output = vscode.window.createOutputChannel("SAE Ensembles", { log: true });
   const service = new ServiceClient(context.extensionUri, output);
-  const store = new RunStore(service);
+  const store = new RunStore(service, context.workspaceState);
   const tasks = new RunTasks(service);
-  const browsers = new FeatureBrowsers(context, service);
+  const browsers = new FeatureBrowsers(context, service, store);
   const dashboards = new RunDashboards(context, service, store);
   const debiasings = debiasPanels(context, service);
   const concepts = conceptsPanels(context, service);
@@ -52,7 +52,10 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.languages.registerCodeLensProvider(experimentFiles, new ExperimentLenses(store)),
     tasks,
     notifications,
-    tasks.onStarted((folder) => notifications.follow(folder)),
+    tasks.onStarted(async (folder) => {
+      await store.remember(folder);
+      notifications.follow(folder);
+    }),
     registerTensorFileEditor(context.extensionUri, service),
     ...createViews(store, features, browsers),
     new FileParts(),

@@ -7,8 +7,15 @@ export const views = {
   here: "saeEnsembles.here",
 } as const;
 
-/** View types of the webview panels that a menu asks for. */
-export const panels = { featureBrowser: "saeEnsembles.featureBrowser" } as const;
+/** View types of the webview panels that come back when a window is loaded again. For each the manifest has an activation event, or its tab would stay blank: VS Code adds none by itself. */
+export const panels = {
+  featureBrowser: "saeEnsembles.featureBrowser",
+  runDashboard: "saeEnsembles.runDashboard",
+  debias: "saeEnsembles.debias",
+  concepts: "saeEnsembles.concepts",
+  nextToken: "saeEnsembles.nextToken",
+} as const;
+export type PanelType = (typeof panels)[keyof typeof panels];
 
 export const commands = {
   runDemo: "saeEnsembles.runDemo",
@@ -57,12 +64,17 @@ export const editors = { tensorFile: "saeEnsembles.tensorFile" } as const;
 
 /** Keys of `when` clauses that we set. */
 export const contexts = {
+  /** The service has said which runs there are: before, nobody can say that there is none. */
+  runsListed: "saeEnsembles.runsListed",
   featuresFiltered: "saeEnsembles.featuresFiltered",
   /** An ensemble has an index to browse. */
   hasFeatures: "saeEnsembles.hasFeatures",
   /** A feature was flagged, labelled or noted. */
   hasAnnotations: "saeEnsembles.hasAnnotations",
 } as const;
+
+/** Experiment files, as VS Code's selectors of documents have it. */
+export const experimentFiles = { pattern: "**/*.sae.jsonc", scheme: "file" } as const;
 
 export const taskType = "sae-ensembles";
 

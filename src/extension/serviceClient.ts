@@ -11,10 +11,17 @@ import type { ServiceLine } from "./serviceLine.ts";
 
 type Service = typeof service;
 
+interface Running {
+  readonly child: ChildProcess;
+  readonly line: Promise<ServiceLine>;
+  /** Why it has ended; empty while it runs. */
+  ended: string;
+}
+
 export class ServiceClient implements vscode.Disposable {
   readonly #extension: vscode.Uri;
   readonly #output: vscode.LogOutputChannel;
-  #running: { readonly child: ChildProcess; readonly line: Promise<ServiceLine> } | undefined;
+  #running: Running | undefined;
   /** By event; the line itself takes one listener an event. */
   readonly #listeners = new Map<keyof ServiceEvents, Set<(content: unknown) => void>>();
   readonly #started = new vscode.EventEmitter<void>();
@@ -39,8 +46,14 @@ export class ServiceClient implements vscode.Disposable {
   ): Promise<Result<Service, K>> {
     if (this.#disposed) throw new Error("SAE Ensembles is shutting down.");
     this.#running ??= this.#start();
-    const line = await this.#running.line;
-    return line.request(name, params, options);
+    const running = this.#running;
+    try {
+      const line = await running.line;
+      return await line.request(name, params, options);
+    } catch (error) {
+      // A line that was cut says nothing of what has happened at its other end.
+      throw running.ended ? new Error(running.ended) : error;
+    }
   }
 
   /** Listens to an event of the service, whichever process it runs in, until disposed. */
@@ -60,8 +73,9 @@ export class ServiceClient implements vscode.Disposable {
     this.#started.dispose();
   }
 
-  #start(): { child: ChildProcess; line: Promise<ServiceLine> } {
-    const child = spawn(this.#nodePath(), [join(this.#extension.fsPath, "dist", "service.js")], {
+  #start(): Running {
+    const node = this.#nodePath();
+    const child = spawn(node, [join(this.#extension.fsPath, "dist", "service.js")], {
       stdio: ["pipe", "pipe", "pipe"],
       windowsHide: true,
       env: { ...process.env, ...chosenDevice() },
@@ -77,23 +91,25 @@ export class ServiceClient implements vscode.Disposable {
           (error) => this.#output.error(error.message),
         ),
     );
+    const running: Running = { child, line, ended: "" };
     const gone = (reason: string) => {
+      running.ended ||= `The service ended: ${reason}. It runs in ${node}${chosenNode() ? ", which the setting saeEnsembles.runs.nodePath names" : ""}.`;
       void line.then((opened) => opened.dispose());
-      if (this.#running?.child !== child) return;
+      if (this.#running !== running) return;
       this.#running = undefined;
-      if (!this.#disposed) this.#output.error(`The service ended: ${reason}. It starts again when it is needed.`);
+      if (!this.#disposed) this.#output.error(`${running.ended} It starts again when it is needed.`);
     };
     child.once("error", (error) => gone(error.message));
     child.once("exit", (code, signal) => gone(signal ?? `exit code ${code}`));
     child.stderr.on("data", (chunk: Buffer) => this.#output.warn(chunk.toString().trimEnd()));
     this.#output.info(`Service started (process ${child.pid}).`);
     queueMicrotask(() => this.#started.fire());
-    return { child, line };
+    return running;
   }
 
   /** The Node 24 that runs jobs and the service: the setting's, the one packed with the extension, or the checkout's. */
   #nodePath(): string {
-    const chosen = vscode.workspace.getConfiguration(settings.section).get<string>(settings.nodePath);
+    const chosen = chosenNode();
     if (chosen) return chosen;
     const name = process.platform === "win32" ? "node.exe" : "node";
     const places = [join("dist", "node", name), join("node_modules", "node", "bin", name)];
@@ -104,6 +120,11 @@ export class ServiceClient implements vscode.Disposable {
       );
     return found;
   }
+}
+
+/** The Node that the settings name; empty for none. */
+function chosenNode(): string {
+  return vscode.workspace.getConfiguration(settings.section).get<string>(settings.nodePath) ?? "";
 }
 
 /** What the settings say about devices, for the service and the runs that it starts (jobs/device.ts); what they leave open stays as it is. */

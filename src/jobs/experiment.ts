@@ -6,6 +6,7 @@ import {
   getNodeValue,
   type Node,
   type ParseError,
+  parse as parseJson,
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
@@ -85,6 +86,25 @@ export function parseExperiment(text: string, file: string, options: ExperimentO
     settings,
     paths: runFolder ? { ...paths, runFolder: resolve(runFolder) } : paths,
   };
+}
+
+/**
+ * Where the run of an experiment file is, as far as the file can be read: its output_path, else runs/NAME beside it. What
+ * is wrong with the file otherwise is no matter: a run that was started before must be found while somebody edits it.
+ */
+export function runFolderOf(file: string): string {
+  let given: unknown;
+  try {
+    given = (parseJson(readFileSync(file, "utf8"), [], { allowTrailingComma: true }) as { output_path?: unknown })
+      ?.output_path;
+  } catch {
+    // It is gone, or nobody may read it.
+  }
+  return resolve(dirname(file), typeof given === "string" && given ? given : defaultRunFolder(file));
+}
+
+function defaultRunFolder(file: string): string {
+  return join("runs", stem(file));
 }
 
 /** Every ensemble that the experiment trains: methods in the file's order, for each seed set in turn. */
@@ -245,7 +265,7 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     ...(testDataset && { testDataset }),
     indexDataset: index.dataset_path ? existing(index.dataset_path, ["index", "dataset_path"], "text") : dataset,
     ...(imported && { imported }),
-    runFolder: resolve(folder, settings.output_path ?? join("runs", stem(file))),
+    runFolder: resolve(folder, settings.output_path ?? defaultRunFolder(file)),
   };
 }
 

@@ -144,15 +144,33 @@ export function experimentOfRun(folder: string): Experiment {
   };
 }
 
-/** Run folders below `folder` (itself, its children and runs/*), newest first. */
+/** Run folders in the usual places below `folder` (itself, its children, runs/* and a child's runs/*), newest first. */
 export function findRuns(folder: string): string[] {
-  const candidates = [folder, ...children(folder), ...children(join(folder, "runs"))];
-  for (const child of children(folder)) candidates.push(...children(join(child, "runs")));
-  return [...new Set(candidates.map((candidate) => resolve(candidate)))]
-    .filter((candidate) => existsSync(join(candidate, "run.json")))
-    .map((candidate) => ({ candidate, time: statSync(join(candidate, "run.json")).mtimeMs }))
+  return runsAmong(usualPlaces(folder));
+}
+
+/** Where a look finds the runs of a folder: it is quick in a folder of any depth, and knows nothing of an experiment that lies deeper or has an output_path. */
+export function usualPlaces(folder: string): string[] {
+  const inside = children(folder);
+  return [folder, ...inside, ...[folder, ...inside].flatMap((above) => children(join(above, "runs")))];
+}
+
+/** Which of these are run folders, newest first, each once. */
+export function runsAmong(folders: readonly string[]): string[] {
+  return [...new Set(folders.map((folder) => resolve(folder)))]
+    .map((folder) => ({ folder, time: recordTime(folder) }))
+    .filter(({ time }) => time > 0)
     .sort((a, b) => b.time - a.time)
-    .map(({ candidate }) => candidate);
+    .map(({ folder }) => folder);
+}
+
+/** When a run's record was written last, in milliseconds since 1970; 0 where there is none, or none that can be seen. */
+function recordTime(folder: string): number {
+  try {
+    return statSync(join(folder, "run.json")).mtimeMs;
+  } catch {
+    return 0;
+  }
 }
 
 function children(folder: string): string[] {

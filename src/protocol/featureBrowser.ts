@@ -92,6 +92,8 @@ export type ListQuery = z.infer<typeof listQuery>;
 export const snapshot = z.object({
   title: z.string(),
   ensembleFolder: z.string(),
+  /** When its index was written, in milliseconds since 1970. */
+  indexTime: z.number(),
   method: z.string(),
   members: z.number().int(),
   width: z.number().int(),
@@ -155,6 +157,8 @@ export const featureBrowserView = {
   notifications: {
     /** Flags, labels or notes changed (here, in another window or on disk). */
     annotationsChanged: z.object({}),
+    /** The index was built anew: its features are others, under the same numbers. */
+    indexChanged: z.object({}),
     canLabelChanged: z.object({ canLabel: z.boolean() }),
     show: z.object({ feature: z.number().int() }),
   },

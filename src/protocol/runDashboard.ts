@@ -5,9 +5,13 @@ import type { Contract } from "./rpc.ts";
 import { runEvent } from "./runEvents.ts";
 import { runEntry } from "./service.ts";
 
+/** A run with its report, or why that can't be read (empty where it can, or there is none). */
+const runSnapshot = z.object({ run: runEntry, report: reportTable.nullable(), reportDamage: z.string() });
+export type RunSnapshot = z.infer<typeof runSnapshot>;
+
 export const dashboardHost = {
   requests: {
-    ready: { params: z.object({}), result: z.object({ run: runEntry, report: reportTable.nullable() }) },
+    ready: { params: z.object({}), result: runSnapshot },
     stop: { params: z.object({}), result: z.object({}) },
     resume: { params: z.object({}), result: z.object({}) },
     browse: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
@@ -25,6 +29,6 @@ export const dashboardView = {
   notifications: {
     /** What the run's events file has, from its beginning on, then as it is written. */
     events: z.object({ events: z.array(runEvent) }),
-    runChanged: z.object({ run: runEntry, report: reportTable.nullable() }),
+    runChanged: runSnapshot,
   },
 } as const satisfies Contract;

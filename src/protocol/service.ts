@@ -45,6 +45,8 @@ export const runEntry = z.object({
       explainedVariance: z.number().nullable(),
       l0: z.number().nullable(),
       indexed: z.boolean(),
+      /** When its feature index was written, in milliseconds since 1970; null where there is none. */
+      indexTime: z.number().nullable(),
       /** Whether its experiment asks for an index of it. */
       indexable: z.boolean(),
       /** When training put another ensemble in its place; null where it is the one of its name. */
@@ -60,6 +62,17 @@ export const runEntry = z.object({
 });
 export type RunEntry = z.infer<typeof runEntry>;
 export type EnsembleEntry = RunEntry["ensembles"][number];
+
+/** Where runs are looked for. */
+const watchedPlaces = z.object({
+  /** In the usual places of these: the folder itself, its children, and what lies in their folders runs/. */
+  folders: z.array(z.string()),
+  /** Where the experiments in these files have their runs. */
+  experiments: z.array(z.string()),
+  /** Run folders. */
+  runs: z.array(z.string()),
+});
+export type WatchedPlaces = z.infer<typeof watchedPlaces>;
 
 const jobs = z.array(z.enum(jobKinds));
 /** Where a run is, and from which byte of its events on it is this start's. */
@@ -82,8 +95,8 @@ const concepts = conceptsHost.requests;
 /** The host asks, the service answers. `ensemble` is an ensemble's folder. */
 export const service = {
   requests: {
-    /** Watches run folders below these from now on; `runsChanged` follows at once and after every change. */
-    watchRuns: { params: z.object({ folders: z.array(z.string()) }), result: z.object({}) },
+    /** Watches runs from now on; `runsChanged` follows at once and after every change. */
+    watchRuns: { params: watchedPlaces, result: z.object({}) },
     /** Starts, or goes on with, an experiment's run in a process that outlives us. Errors are those of the experiment file. */
     start: {
       params: z.object({ experiment: z.string(), runFolder: z.string().optional(), jobs: jobs.optional() }),

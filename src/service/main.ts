@@ -49,7 +49,10 @@ const connection = createMessageConnection(
   new StreamMessageReader(process.stdin),
   new StreamMessageWriter(process.stdout),
 );
-const watcher = new RunWatcher((runs) => notify(connection, serviceClient, "runsChanged", { runs }));
+const watcher = new RunWatcher(
+  (runs) => notify(connection, serviceClient, "runsChanged", { runs }),
+  ({ message }) => notify(connection, serviceClient, "log", { level: "error", message }),
+);
 const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
 const probing = new Probing({
@@ -115,8 +118,8 @@ async function changeAnnotations(ensemble: string, open: OpenEnsemble, change: (
 
 answer(connection, service, {
   ...probing.answers,
-  watchRuns: ({ folders }) => {
-    watcher.watch(folders);
+  watchRuns: (places) => {
+    watcher.watch(places);
     return {};
   },
   start: async ({ experiment: file, runFolder: wanted, jobs }) => {

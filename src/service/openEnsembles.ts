@@ -74,6 +74,7 @@ export class OpenEnsemble {
     return {
       title: `${basename(dirname(dirname(this.folder)))} · ${basename(this.folder)}`,
       ensembleFolder: this.folder,
+      indexTime: this.#indexTime,
       method: info.method,
       members: info.members.length,
       width: info.features,

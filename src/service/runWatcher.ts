@@ -3,11 +3,12 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import * as z from "zod";
 import { openIndexFile } from "../features/indexFile.ts";
-import { indexedMethods } from "../jobs/experiment.ts";
+import { InputError } from "../formats/inputError.ts";
+import { indexedMethods, runFolderOf } from "../jobs/experiment.ts";
 import { readReportFile } from "../jobs/reportFile.ts";
 import { runPaths } from "../jobs/runFolder.ts";
-import { findRuns, readExperimentRecord, readRunStatus } from "../jobs/runRecord.ts";
-import type { EnsembleEntry, RunEntry } from "../protocol/service.ts";
+import { readExperimentRecord, readRunStatus, runsAmong, usualPlaces } from "../jobs/runRecord.ts";
+import type { EnsembleEntry, RunEntry, WatchedPlaces } from "../protocol/service.ts";
 import { movedAside } from "../sae/ensembleFolder.ts";
 import { annotationFile } from "./openEnsembles.ts";
 
@@ -17,17 +18,20 @@ const idle = 2000;
 
 export class RunWatcher {
   readonly #changed: (runs: RunEntry[]) => void;
-  #folders: readonly string[] = [];
+  readonly #failed: (error: Error) => void;
+  #places: WatchedPlaces = { folders: [], experiments: [], runs: [] };
   #timer: NodeJS.Timeout | undefined;
   #last = "";
 
-  constructor(changed: (runs: RunEntry[]) => void) {
+  /** `failed` is told what goes wrong in a look that nobody asked for; the next look comes all the same. */
+  constructor(changed: (runs: RunEntry[]) => void, failed: (error: Error) => void) {
     this.#changed = changed;
+    this.#failed = failed;
   }
 
   /** Watches these from now on; tells at once. */
-  watch(folders: readonly string[]): void {
-    this.#folders = folders;
+  watch(places: WatchedPlaces): void {
+    this.#places = places;
     this.#last = "";
     this.look();
   }
@@ -35,15 +39,35 @@ export class RunWatcher {
   /** Looks now. */
   look(): void {
     clearTimeout(this.#timer);
-    const runs = [...new Set(this.#folders.flatMap((folder) => findRuns(folder)))].map(readRun);
-    const text = JSON.stringify(runs);
-    if (text !== this.#last) {
-      this.#last = text;
-      this.#changed(runs);
+    let wait = idle;
+    try {
+      const runs = this.#folders().map(readRun);
+      if (runs.some((run) => run.state === "running" || run.state === "queued")) wait = busy;
+      const text = JSON.stringify(runs);
+      if (text !== this.#last) {
+        this.#changed(runs);
+        this.#last = text;
+      }
+    } finally {
+      this.#timer = setTimeout(() => this.#again(), wait);
+      this.#timer.unref();
     }
-    const wait = runs.some((run) => run.state === "running" || run.state === "queued") ? busy : idle;
-    this.#timer = setTimeout(() => this.look(), wait);
-    this.#timer.unref();
+  }
+
+  #again(): void {
+    try {
+      this.look();
+    } catch (error) {
+      this.#failed(error as Error);
+    }
+  }
+
+  #folders(): string[] {
+    const { folders, experiments, runs } = this.#places;
+    const ofExperiments = experiments.map(
+      (file) => onceAModification(file, () => runFolderOf(file)) ?? runFolderOf(file),
+    );
+    return runsAmong([...folders.flatMap(usualPlaces), ...ofExperiments, ...runs]);
   }
 
   stop(): void {
@@ -81,8 +105,7 @@ export function readRun(folder: string): RunEntry {
       ahead: null,
       progress: null,
       report: false,
-      // What lies in it may be whole all the same.
-      ensembles: readEnsembles(folder),
+      ensembles: whatIsWhole(folder),
     };
   }
 }
@@ -128,15 +151,36 @@ const annotationCounts = z
 const memberConfig = z.object({ d_sae: z.number().int() });
 type Metrics = Readonly<Record<string, { readonly value: number | null }>>;
 
+/** Ensembles of a run that is damaged: they may be whole all the same, or be what is damaged. */
+function whatIsWhole(runFolder: string): EnsembleEntry[] {
+  try {
+    return readEnsembles(runFolder);
+  } catch {
+    return [];
+  }
+}
+
+/** Throws InputError where the folder of ensembles is there and can't be read. */
 function readEnsembles(runFolder: string): EnsembleEntry[] {
   const parent = join(runFolder, "ensembles");
-  if (!existsSync(parent)) return [];
-  const names = readdirSync(parent).filter(
+  const names = namesIn(parent).filter(
     (name) => !name.startsWith(".") && existsSync(join(parent, name, "ensemble.json")),
   );
   const metrics = readMetrics(runFolder);
   const indexable = indexableEnsembles(runFolder);
   return names.sort().map((name) => ({ ...readEnsemble(join(parent, name), metrics), indexable: indexable.has(name) }));
+}
+
+/** None where there is no such folder. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    const found = code === "ENOTDIR" ? "a file" : `a folder that can't be read (${code})`;
+    throw new InputError({ file: folder, found, expected: "a folder of ensembles" });
+  }
 }
 
 function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Omit<EnsembleEntry, "indexable"> {
@@ -152,6 +196,7 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Om
     explainedVariance: null,
     l0: null,
     indexed: false,
+    indexTime: null,
     indexDamage: "",
     annotated: annotatedFeatures(join(folder, annotationFile)),
     replaced: movedAside(name)?.time ?? null,
@@ -182,8 +227,14 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Om
 /** What was found in a file as it was at a time of modification: a watcher looks often, and files seldom change. */
 const seen = new Map<string, { readonly time: number; readonly found: unknown }>();
 
+/** Undefined where there is no file. */
 function onceAModification<T>(file: string, look: () => T): T | undefined {
-  const time = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  let time: number | undefined;
+  try {
+    time = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  } catch {
+    return look(); // it says what is wrong with the file
+  }
   if (time === undefined) return undefined;
   const known = seen.get(file);
   if (known?.time === time) return known.found as T;
@@ -192,8 +243,8 @@ function onceAModification<T>(file: string, look: () => T): T | undefined {
   return found;
 }
 
-/** Whether there is an index, and what can be seen at once of its damage. */
-function indexState(file: string): { indexed: boolean; indexDamage: string } {
+/** Whether there is an index, of when, and what can be seen at once of its damage. */
+function indexState(file: string): Pick<EnsembleEntry, "indexed" | "indexTime" | "indexDamage"> {
   const damage = onceAModification(file, () => {
     try {
       openIndexFile(file).database.close();
@@ -202,7 +253,8 @@ function indexState(file: string): { indexed: boolean; indexDamage: string } {
       return (error as Error).message;
     }
   });
-  return { indexed: damage === "", indexDamage: damage ?? "" };
+  const indexTime = damage === undefined ? null : (seen.get(file)?.time ?? null);
+  return { indexed: damage === "", indexTime, indexDamage: damage ?? "" };
 }
 
 function annotatedFeatures(file: string): number | null {

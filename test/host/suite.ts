@@ -1,6 +1,6 @@
 // What is checked inside VS Code's extension host: this file, bundled, is loaded there by VS Code itself. extensionHost.test.ts reports what it finds.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import * as vscode from "vscode";
 import { check, runChecks, until } from "./checks.ts";
@@ -71,6 +71,15 @@ check("activation loads no file but the two bundles of ours, and no native modul
 check("every contributed command is registered", async () => {
   const registered = new Set(await vscode.commands.getCommands(true));
   for (const { command } of manifest().contributes.commands) assert.ok(registered.has(command), command);
+});
+
+check("for every kind of panel that a reload brings back, and that wakes us, somebody fills it", async () => {
+  const events = manifest().activationEvents as string[];
+  const types = events.flatMap((event) => /^onWebviewPanel:(.*)$/.exec(event)?.[1] ?? []);
+  assert.ok(types.length > 3);
+  const another: vscode.WebviewPanelSerializer = { deserializeWebviewPanel: async () => {} };
+  for (const type of types)
+    assert.throws(() => vscode.window.registerWebviewPanelSerializer(type, another), /already registered/, type);
 });
 
 check("settings have the defaults and the scopes that the manifest says", async () => {
@@ -159,6 +168,17 @@ check("a run's dashboard opens as a panel", async () => {
           label === "Run: finished",
       ),
     );
+  });
+});
+
+check("a run deep in the workspace is known by its experiment's file", async () => {
+  const folder = join(workspace(), "deep", "er");
+  mkdirSync(folder, { recursive: true });
+  const { uri } = await openExperiment(join("deep", "er", "late.sae.jsonc"), "{}");
+  cpSync(process.env["SAE_HOST_LATE_RUN"]!, join(folder, "runs", "late"), { recursive: true });
+  await until("its lenses open its dashboard", async () => {
+    const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 10);
+    return lenses.some(({ command }) => command?.command === "saeEnsembles.openDashboard");
   });
 });
 

@@ -1,11 +1,9 @@
 // Code lenses above an experiment file: run it, see its dashboard, browse what it found; and its errors, as the parser of the jobs sees them.
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import { commands } from "../ids.ts";
+import { commands, experimentFiles } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-
-export const experimentFiles: vscode.DocumentSelector = { pattern: "**/*.sae.jsonc", scheme: "file" };
 
 export class ExperimentLenses implements vscode.CodeLensProvider {
   readonly #store: RunStore;

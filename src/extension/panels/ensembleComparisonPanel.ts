@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { fillPanel } from "./webviewPanel.ts";
+import { fillPanel, tabIcon } from "./webviewPanel.ts";
 
 /** `ensembles`: folders, two or more. */
 export function showComparison(extension: vscode.Uri, service: ServiceClient, ensembles: readonly string[]): void {
@@ -10,7 +10,7 @@ export function showComparison(extension: vscode.Uri, service: ServiceClient, en
   const panel = vscode.window.createWebviewPanel("saeEnsembles.comparison", title, vscode.ViewColumn.Active, {
     enableScripts: true,
   });
-  panel.iconPath = vscode.Uri.joinPath(extension, "media", "activity.svg");
+  panel.iconPath = tabIcon(extension);
   const page = { bundle: "ensemble-comparison" as const, element: "sae-ensemble-comparison", title };
   fillPanel(panel, extension, page, {
     ready: (_, signal) =>

@@ -1,12 +1,13 @@
 // Panels of which an ensemble has one each: opened or brought to the front, restored after a reload, told of changed flags. What they answer is each kind's own.
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
+import type { PanelType } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import type { Pages } from "../talk.ts";
-import { type Answers, fillPanel, type Teller } from "./webviewPanel.ts";
+import { type Answers, fillPanel, restorePanels, type Teller, tabIcon } from "./webviewPanel.ts";
 
 export interface EnsemblePanelKind<B extends keyof Pages> {
-  readonly viewType: string;
+  readonly viewType: PanelType;
   /** Bundle under dist/webview, without .js. */
   readonly bundle: B;
   /** Custom element that fills the page. */
@@ -43,7 +44,7 @@ export class EnsemblePanels<B extends keyof Pages> implements vscode.WebviewPane
     this.#service = service;
     this.#kind = kind;
     this.#fill = fill;
-    extension.subscriptions.push(vscode.window.registerWebviewPanelSerializer(kind.viewType, this));
+    extension.subscriptions.push(restorePanels(kind.viewType, this));
   }
 
   show(ensemble: string): void {
@@ -64,7 +65,7 @@ export class EnsemblePanels<B extends keyof Pages> implements vscode.WebviewPane
   #create(panel: vscode.WebviewPanel, ensemble: string): void {
     const { bundle, element, title } = this.#kind;
     panel.title = `${title}: ${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}`;
-    panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
+    panel.iconPath = tabIcon(this.#extension.extensionUri);
     const page = { bundle, element, title: panel.title };
     const gone = new AbortController();
     const listening: vscode.Disposable[] = [];

@@ -4,8 +4,9 @@ import * as vscode from "vscode";
 import { offersModel } from "../commands/labelFeatures.ts";
 import { SourceTexts } from "../editor/sourceTexts.ts";
 import { commands, panels } from "../ids.ts";
+import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { fillPanel } from "./webviewPanel.ts";
+import { fillPanel, restorePanels, tabIcon } from "./webviewPanel.ts";
 
 const viewType = panels.featureBrowser;
 
@@ -17,17 +18,19 @@ interface Open {
 export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #extension: vscode.ExtensionContext;
   readonly #service: ServiceClient;
+  readonly #store: RunStore;
   readonly #sources: SourceTexts;
   readonly #open = new Map<string, Open>();
   readonly #shown = new vscode.EventEmitter<string>();
   /** An ensemble's browser came to the front. */
   readonly onShown = this.#shown.event;
 
-  constructor(extension: vscode.ExtensionContext, service: ServiceClient) {
+  constructor(extension: vscode.ExtensionContext, service: ServiceClient, store: RunStore) {
     this.#extension = extension;
     this.#service = service;
+    this.#store = store;
     this.#sources = new SourceTexts(service);
-    extension.subscriptions.push(vscode.window.registerWebviewPanelSerializer(viewType, this), this);
+    extension.subscriptions.push(restorePanels(viewType, this), this);
   }
 
   /** The ensemble whose browser is in front, if one is. */
@@ -61,18 +64,28 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
 
   #fill(panel: vscode.WebviewPanel, ensemble: string, feature: number | undefined): void {
     panel.title = title(ensemble);
-    panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
+    panel.iconPath = tabIcon(this.#extension.extensionUri);
     const service = this.#service;
     let wanted = feature;
+    // Times of the index: as it was seen in the folder last, and of what the page shows (undefined: nothing, with the reason).
+    let seen = this.#store.indexTime(ensemble);
+    let shown: number | undefined;
     // A page that is hidden is gone: it hears nothing, and asks anew when it comes back.
     let listens = false;
+    let failed = false;
     const page = { bundle: "feature-browser" as const, element: "sae-feature-browser", title: panel.title };
     const line = fillPanel(panel, this.#extension.extensionUri, page, {
       ready: async () => {
-        const snapshot = await service.request("openIndex", { ensemble });
+        shown = undefined;
+        failed = false;
+        const snapshot = await service.request("openIndex", { ensemble }).catch((error: Error) => {
+          failed = true;
+          throw error;
+        });
         const canLabel = await offersModel();
         const open = wanted ?? null;
         wanted = undefined;
+        shown = snapshot.indexTime;
         listens = panel.visible;
         return { ...snapshot, open, canLabel };
       },
@@ -113,13 +126,22 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
     };
     const listening = vscode.Disposable.from(
       service.on("annotationsChanged", changed),
+      this.#store.onChanged(() => {
+        const now = this.#store.indexTime(ensemble);
+        if (now === null || now === seen) return;
+        seen = now;
+        if ((listens || failed) && now !== shown) line.notify("indexChanged", {});
+      }),
       vscode.lm.onDidChangeChatModels(async () => {
         const canLabel = await offersModel();
         if (this.#open.get(ensemble)?.panel === panel) line.notify("canLabelChanged", { canLabel });
       }),
     );
     panel.onDidChangeViewState(() => {
-      if (!panel.visible) listens = false;
+      if (!panel.visible) {
+        listens = false;
+        failed = false;
+      }
       if (panel.active) this.#shown.fire(ensemble);
     });
     panel.onDidDispose(() => {

@@ -3,12 +3,12 @@ import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import type { FeatureName, Intervention, ShownIntervention } from "../../protocol/inspection.ts";
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
-import { commands } from "../ids.ts";
+import { commands, panels } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { featureWords } from "../words.ts";
-import { fillPanel, type Teller } from "./webviewPanel.ts";
+import { fillPanel, restorePanels, type Teller, tabIcon } from "./webviewPanel.ts";
 
-const viewType = "saeEnsembles.nextToken";
+const viewType = panels.nextToken;
 /** Milliseconds of quiet before a moved cursor is followed. */
 const quiet = 200;
 const patience = 10 * 60_000;
@@ -47,7 +47,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     this.#editor = followed(vscode.window.activeTextEditor);
     this.#told = inspector.ensemble;
     this.#subscriptions = [
-      vscode.window.registerWebviewPanelSerializer(viewType, this),
+      restorePanels(viewType, this),
       vscode.window.onDidChangeActiveTextEditor((editor) => {
         if (!followed(editor)) return;
         this.#editor = editor;
@@ -175,7 +175,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   }
 
   #fill(panel: vscode.WebviewPanel): void {
-    panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
+    panel.iconPath = tabIcon(this.#extension.extensionUri);
     const service = this.#service;
     const page = { bundle: "next-token" as const, element: "sae-next-token", title: "Next Token" };
     const line = fillPanel(panel, this.#extension.extensionUri, page, {

@@ -2,14 +2,14 @@
 import * as vscode from "vscode";
 import { PROBING_PATIENCE } from "../../protocol/patience.ts";
 import { askHubName, choose } from "../commands/newExperiment.ts";
-import { commands } from "../ids.ts";
+import { commands, panels } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { EnsemblePanels } from "./ensemblePanels.ts";
 
 const timeout = PROBING_PATIENCE;
 
 export function debiasPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels<"debias"> {
-  const kind = { viewType: "saeEnsembles.debias", bundle: "debias" as const, element: "sae-debias", title: "Debias" };
+  const kind = { viewType: panels.debias, bundle: "debias" as const, element: "sae-debias", title: "Debias" };
   return new EnsemblePanels(extension, service, kind, ({ ensemble, answer, until, on }) => {
     const line = answer({
       ready: () => service.request("debiasOpen", { ensemble }),
@@ -50,7 +50,7 @@ export function debiasPanels(extension: vscode.ExtensionContext, service: Servic
 
 export function conceptsPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels<"concepts"> {
   const kind = {
-    viewType: "saeEnsembles.concepts",
+    viewType: panels.concepts,
     bundle: "concepts" as const,
     element: "sae-concepts",
     title: "Concepts",

@@ -1,14 +1,15 @@
 // The run dashboard's host: one panel a run, fed from the run's events file, the report and the store; restored after a reload.
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import type { RunEvent } from "../../protocol/runEvents.ts";
+import type { RunSnapshot } from "../../protocol/runDashboard.ts";
 import type { RunEntry } from "../../protocol/service.ts";
-import { commands } from "../ids.ts";
+import { commands, panels } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { fillPanel } from "./webviewPanel.ts";
+import { EventPump } from "./eventPump.ts";
+import { fillPanel, restorePanels, tabIcon } from "./webviewPanel.ts";
 
-const viewType = "saeEnsembles.runDashboard";
+const viewType = panels.runDashboard;
 
 export class RunDashboards implements vscode.WebviewPanelSerializer {
   readonly #extension: vscode.ExtensionContext;
@@ -20,7 +21,7 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
     this.#extension = extension;
     this.#service = service;
     this.#store = store;
-    extension.subscriptions.push(vscode.window.registerWebviewPanelSerializer(viewType, this));
+    extension.subscriptions.push(restorePanels(viewType, this));
   }
 
   show(run: RunEntry): void {
@@ -37,22 +38,18 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
 
   #fill(panel: vscode.WebviewPanel, folder: string): void {
     panel.title = `Run: ${basename(folder)}`;
-    panel.iconPath = vscode.Uri.joinPath(this.#extension.extensionUri, "media", "activity.svg");
+    panel.iconPath = tabIcon(this.#extension.extensionUri);
     let gone = false;
-    const snapshot = async () => {
-      const run = await this.#run(folder);
-      const report = run.report ? await this.#service.request("report", { folder }) : null;
-      return { run, report };
-    };
+    const pump = new EventPump(
+      (from) => this.#service.request("events", { folder, from }),
+      (events) => line.notify("events", { events }),
+    );
     const page = { bundle: "run-dashboard" as const, element: "sae-run-dashboard", title: panel.title };
     const line = fillPanel(panel, this.#extension.extensionUri, page, {
+      // A page that was hidden is loaded anew, and asks anew.
       ready: async () => {
-        void this.#pump(
-          folder,
-          (events) => line.notify("events", { events }),
-          () => gone,
-        );
-        return snapshot();
+        pump.start();
+        return this.#snapshot(await this.#run(folder));
       },
       stop: async () => {
         await this.#service.request("stop", { folder });
@@ -74,51 +71,40 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
         return { saved: target !== undefined };
       },
     });
-    const changed = this.#store.onChanged(() => {
-      void snapshot().then(
-        (content) => {
-          if (!gone) line.notify("runChanged", content);
-        },
-        () => {},
-      );
+    const changed = this.#store.onChanged(async () => {
+      const run = this.#find(folder);
+      const content = run && (await this.#snapshot(run));
+      if (content && !gone) line.notify("runChanged", content);
     });
     this.#open.set(folder, panel);
     panel.onDidDispose(() => {
       gone = true;
+      pump.stop();
       changed.dispose();
       this.#open.delete(folder);
     });
   }
 
-  /** The run as the store has it; waits for the store's first look after a reload. */
-  async #run(folder: string): Promise<RunEntry> {
-    if (!this.#store.loaded) {
-      await new Promise<void>((resolve) => {
-        const once = this.#store.onChanged(() => {
-          once.dispose();
-          resolve();
-        });
-        void this.#store.watch();
-      });
+  async #snapshot(run: RunEntry): Promise<RunSnapshot> {
+    if (!run.report) return { run, report: null, reportDamage: "" };
+    try {
+      return { run, report: await this.#service.request("report", { folder: run.folder }), reportDamage: "" };
+    } catch (error) {
+      return { run, report: null, reportDamage: error instanceof Error ? error.message : String(error) };
     }
-    const run = this.#store.runs.find((candidate) => candidate.folder === folder);
-    if (!run) throw new Error(`There is no run in ${folder} any more.`);
-    return run;
   }
 
-  /** Sends the events file, then what is appended to it, until the panel is gone. */
-  async #pump(folder: string, send: (events: RunEvent[]) => void, gone: () => boolean): Promise<void> {
-    let from = 0;
-    while (!gone()) {
-      const answered = await this.#service.request("events", { folder, from }).catch(() => undefined);
-      if (gone()) return;
-      if (answered) {
-        if (answered.events.length > 0) send(answered.events);
-        const more = answered.next > from;
-        from = answered.next;
-        if (more && answered.events.length > 0) continue;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 700));
-    }
+  #find(folder: string): RunEntry | undefined {
+    return this.#store.runs.find((candidate) => candidate.folder === folder);
+  }
+
+  /** The run as the store has it; waits for the store's first look after a reload. */
+  async #run(folder: string): Promise<RunEntry> {
+    await this.#store.listed();
+    // It may lie where only a search finds it.
+    if (!this.#find(folder)) await this.#store.watch();
+    const run = this.#find(folder);
+    if (!run) throw new Error(`There is no run in ${folder} any more.`);
+    return run;
   }
 }

@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import type { Message } from "vscode-jsonrpc";
 import type * as z from "zod";
 import type { Handlers } from "../../protocol/rpc.ts";
+import type { PanelType } from "../ids.ts";
 import type { Pages } from "../talk.ts";
 import type { Heard } from "./panelLine.ts";
 
@@ -23,6 +24,17 @@ type Notifications<B extends keyof Pages> = Pages[B]["view"]["notifications"];
 
 /** What the page asks, answered. */
 export type Answers<B extends keyof Pages> = Handlers<Pages[B]["host"]>;
+
+/** Has `serializer` fill the panels of a type that a window brings back when it is loaded again. */
+export function restorePanels(viewType: PanelType, serializer: vscode.WebviewPanelSerializer): vscode.Disposable {
+  return vscode.window.registerWebviewPanelSerializer(viewType, serializer);
+}
+
+/** What stands in a panel's tab: VS Code draws it as it is, so that dark and light themes need one each. */
+export function tabIcon(extension: vscode.Uri): { light: vscode.Uri; dark: vscode.Uri } {
+  const file = (name: string) => vscode.Uri.joinPath(extension, "media", name);
+  return { light: file("activity-light.svg"), dark: file("activity.svg") };
+}
 
 /** Fills a panel with a page and opens the line; the line ends with the panel, and so does every open request. */
 export function fillPanel<B extends keyof Pages>(

@@ -2,7 +2,7 @@
 import { basename, join, resolve } from "node:path";
 import * as vscode from "vscode";
 import type { JobKind } from "../../protocol/runEvents.ts";
-import { taskType } from "../ids.ts";
+import { experimentFiles, taskType } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { RunTerminal } from "./runTerminal.ts";
 
@@ -24,7 +24,7 @@ export class RunTasks implements vscode.TaskProvider, vscode.Disposable {
   }
 
   async provideTasks(): Promise<vscode.Task[]> {
-    const files = await vscode.workspace.findFiles("**/*.sae.jsonc", "**/node_modules/**", 100);
+    const files = await vscode.workspace.findFiles(experimentFiles.pattern, "**/node_modules/**", 100);
     return files.flatMap((file) => {
       const folder = vscode.workspace.getWorkspaceFolder(file);
       return folder

@@ -1,4 +1,4 @@
-// A task's terminal: starts (or joins) a run, draws its progress as it is written to the run folder, and stops it on Ctrl-C or when the task is ended.
+// A task's terminal: starts (or joins) a run, draws its progress as it is written to the run folder, and stops it on Ctrl-C. Closing it, or ending the task, leaves the run at work.
 import * as vscode from "vscode";
 import { ProgressText } from "../../cli/progressText.ts";
 import type { RunEvent } from "../../protocol/runEvents.ts";

@@ -5,6 +5,7 @@ import type { FeatureRow } from "../../protocol/featureBrowser.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { featureWords, tokenWords } from "../words.ts";
+import type { CurrentEnsemble } from "./currentEnsemble.ts";
 
 /** A row of the view; a feature names its ensemble for the commands on it. */
 export type FeatureNode =
@@ -21,6 +22,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
   /** What is to be said above the rows; empty for nothing. */
   readonly onSaid = this.#said.event;
   #ensemble: string | undefined;
+  #indexTime: number | null = null;
   #filter = "";
 
   constructor(service: ServiceClient) {
@@ -44,22 +46,26 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
     this.#changed.fire();
   }
 
-  /** Shows another ensemble's features. */
-  show(ensemble: string | undefined): void {
-    if (ensemble === this.#ensemble) return;
-    this.#ensemble = ensemble;
+  /** Shows an ensemble's features; anew where its index is another one than before. */
+  show({ folder, indexTime }: CurrentEnsemble): void {
+    if (folder === this.#ensemble && indexTime === this.#indexTime) return;
+    this.#ensemble = folder;
+    this.#indexTime = indexTime;
     this.#changed.fire();
   }
 
   async getChildren(node?: FeatureNode): Promise<FeatureNode[]> {
     const ensemble = this.#ensemble;
-    if (!ensemble) return [];
+    if (!ensemble) {
+      this.#said.fire("");
+      return [];
+    }
     if (node) return node.kind === "group" ? node.rows.map((row) => ({ kind: "feature", ensemble, row })) : [];
     const filter = this.#filter;
     try {
       const { rows, total } = await this.#service.request("outline", { ensemble, filter, limit: shown });
       const count = (value: number) => value.toLocaleString("en-US");
-      const more = total > rows.length ? ` The ${count(rows.length)} clearest of ${count(total)} are shown.` : "";
+      const more = total > rows.length ? ` The first ${count(rows.length)} of ${count(total)} are shown.` : "";
       this.#said.fire(filter ? (total === 0 ? "Nothing matches." : more.trim()) : "");
       return this.#grouped(rows);
     } catch (error) {

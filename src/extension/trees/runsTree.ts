@@ -23,8 +23,11 @@ export class RunsTree implements vscode.TreeDataProvider<RunEntry> {
     this.onDidChangeTreeData = store.onChanged;
   }
 
-  getChildren(run?: RunEntry): RunEntry[] {
-    return run ? [] : [...this.#store.runs];
+  async getChildren(run?: RunEntry): Promise<RunEntry[]> {
+    if (run) return [];
+    // What went wrong stands above the rows; to ask again and again would start the service again and again.
+    if (!this.#store.trouble) await this.#store.listed().catch(() => {});
+    return [...this.#store.runs];
   }
 
   getTreeItem(run: RunEntry): vscode.TreeItem {

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { contexts, views } from "../ids.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
 import type { RunStore } from "../runStore.ts";
+import { currentEnsemble } from "./currentEnsemble.ts";
 import { ensembleDrop } from "./ensembleDrop.ts";
 import { EnsemblesTree, IMPORT_ROW } from "./ensemblesTree.ts";
 import type { FeaturesTree } from "./featuresTree.ts";
@@ -16,6 +17,7 @@ export function createViews(store: RunStore, features: FeaturesTree, browsers: F
     dragAndDropController: ensembleDrop,
   });
   const shown = vscode.window.createTreeView(views.features, { treeDataProvider: features, canSelectMany: true });
+  const all = () => store.ensembles.map(({ ensemble }) => ensemble);
   return [
     runs,
     ensembles,
@@ -25,15 +27,18 @@ export function createViews(store: RunStore, features: FeaturesTree, browsers: F
     shown,
     store.onChanged(() => {
       runs.badge = badgeOf(store);
+      runs.message = store.trouble;
+      if (!store.loaded) return;
       const none = "No ensemble yet. A finished run puts its ensembles here.";
       ensembles.message = store.ensembles.length === 0 ? none : "";
-      const indexed = store.ensembles.filter(({ ensemble }) => ensemble.indexed);
-      features.show(features.ensemble ?? indexed[0]?.ensemble.folder);
-      const annotated = indexed.some(({ ensemble }) => ensemble.annotated);
+      const indexed = all().filter((ensemble) => ensemble.indexed);
+      features.show(currentEnsemble(all(), features.ensemble));
+      const annotated = indexed.some((ensemble) => ensemble.annotated);
+      void vscode.commands.executeCommand("setContext", contexts.runsListed, true);
       void vscode.commands.executeCommand("setContext", contexts.hasFeatures, indexed.length > 0);
       void vscode.commands.executeCommand("setContext", contexts.hasAnnotations, annotated);
     }),
-    browsers.onShown((ensemble) => features.show(ensemble)),
+    browsers.onShown((folder) => features.show({ folder, indexTime: store.indexTime(folder) })),
     features.onDidChangeTreeData(() => {
       shown.description = features.filter;
       void vscode.commands.executeCommand("setContext", contexts.featuresFiltered, features.filter !== "");

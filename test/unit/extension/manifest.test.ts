@@ -1,6 +1,6 @@
 // The manifest and the code name the same commands, views, settings and task type.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { commands, contexts, editors, panels, settings, taskType, views } from "../../../src/extension/ids.ts";
@@ -33,6 +33,28 @@ test("menus, welcome texts and walkthrough steps name only contributed commands"
 test("editors are contributed", () => {
   const contributed = contributes.customEditors.map(({ viewType }: { viewType: string }) => viewType);
   assert.deepEqual(contributed, Object.values(editors));
+});
+
+test("a panel that comes back after a reload wakes the extension: VS Code adds no activation event for it by itself", () => {
+  const events = (manifest.activationEvents as string[]).filter((event) => event.startsWith("onWebviewPanel:"));
+  assert.deepEqual(
+    events.sort(),
+    Object.values(panels)
+      .map((type) => `onWebviewPanel:${type}`)
+      .sort(),
+  );
+  // Serializers are registered by restorePanels alone, which takes no other types.
+  const registering = globSync("src/extension/**/*.ts", { cwd: root }).filter((file) =>
+    readFileSync(join(root, file), "utf8").includes("registerWebviewPanelSerializer("),
+  );
+  assert.deepEqual(registering, [join("src", "extension", "panels", "webviewPanel.ts")]);
+});
+
+test("no welcome says that there is no run before it is known", () => {
+  const welcomes = contributes.viewsWelcome as { view: string; contents: string; when?: string }[];
+  const ofRuns = welcomes.filter(({ view, when }) => view === views.runs && when !== "workspaceFolderCount == 0");
+  assert.ok(ofRuns.length > 1);
+  for (const { when, contents } of ofRuns) assert.ok(when?.split(" && ").includes(contexts.runsListed), contents);
 });
 
 test("views, task type and settings are contributed", () => {

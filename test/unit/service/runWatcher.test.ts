@@ -1,11 +1,11 @@
 // Run folders as rows of a view: what is damaged is shown as what it is, and breaks neither its own other parts nor another row.
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { test } from "node:test";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { mock, test } from "node:test";
 import { parseExperiment } from "../../../src/jobs/experiment.ts";
 import { RunFolder } from "../../../src/jobs/runFolder.ts";
-import type { RunEntry } from "../../../src/protocol/service.ts";
+import type { RunEntry, WatchedPlaces } from "../../../src/protocol/service.ts";
 import { RunWatcher, readRun, stateOf } from "../../../src/service/runWatcher.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 
@@ -14,32 +14,55 @@ const root = temporaryFolder();
 /** A workspace with one run that is done, and golden ensembles in it. */
 async function finishedRun(ensembles: Record<string, string> = {}): Promise<{ workspace: string; run: string }> {
   const workspace = mkdtempSync(join(root, "w-"));
-  mkdirSync(join(workspace, "model"));
-  writeFileSync(join(workspace, "text.txt"), "Once upon a time.\n");
+  const { run } = await finishedExperiment(join(workspace, "tiny.sae.jsonc"));
+  for (const [name, source] of Object.entries(ensembles))
+    cpSync(golden("evaluation", source), join(run, "ensembles", name), { recursive: true });
+  return { workspace, run };
+}
+
+/** An experiment file, and a run of it that is done. */
+async function finishedExperiment(
+  file: string,
+  keys: { output_path?: string } = {},
+  runFolder?: string,
+): Promise<{ file: string; run: string }> {
+  const folder = dirname(file);
+  mkdirSync(join(folder, "model"), { recursive: true });
+  writeFileSync(join(folder, "text.txt"), "Once upon a time.\n");
   const settings = {
     model_name: "model",
     hook_name: "blocks.1.hook_resid_post",
     dataset_path: "text.txt",
     sae: { architecture: "topk", d_sae: 64, k: 4 },
+    ...keys,
   };
-  const experiment = parseExperiment(JSON.stringify(settings), join(workspace, "tiny.sae.jsonc"));
-  const folder = await RunFolder.open(experiment, ["train"]);
-  await folder.update({ state: "done", ended: Date.now() });
-  await folder.close();
-  for (const [name, source] of Object.entries(ensembles))
-    cpSync(golden("evaluation", source), join(folder.folder, "ensembles", name), { recursive: true });
-  return { workspace, run: folder.folder };
+  writeFileSync(file, JSON.stringify(settings));
+  const experiment = parseExperiment(JSON.stringify(settings), file, { ...(runFolder && { runFolder }) });
+  const run = await RunFolder.open(experiment, ["train"]);
+  await run.update({ state: "done", ended: Date.now() });
+  await run.close();
+  return { file, run: run.folder };
+}
+
+/** What a watcher that is asked once tells of these places. */
+function lookAt(places: Partial<WatchedPlaces>): RunEntry[] {
+  const seen: RunEntry[][] = [];
+  const watcher = new RunWatcher(
+    (runs) => seen.push(runs),
+    (error) => assert.fail(error),
+  );
+  watcher.watch({ folders: [], experiments: [], runs: [], ...places });
+  watcher.stop();
+  assert.equal(seen.length, 1);
+  return seen[0]!;
 }
 
 test("a broken record is a damaged row; its ensembles and the other runs stand as they are", async () => {
   const { workspace, run } = await finishedRun({ bagging: "bagging_a" });
   const other = await finishedRun();
   writeFileSync(join(run, "run.json"), "{");
-  const seen: RunEntry[][] = [];
-  const watcher = new RunWatcher((runs) => seen.push(runs));
-  watcher.watch([workspace, other.workspace]);
-  watcher.stop();
-  const [damaged, whole] = [run, other.run].map((folder) => seen[0]!.find((entry) => entry.folder === folder)!);
+  const runs = lookAt({ folders: [workspace, other.workspace] });
+  const [damaged, whole] = [run, other.run].map((folder) => runs.find((entry) => entry.folder === folder)!);
   assert.equal(damaged!.state, "damaged");
   assert.match(damaged!.reason!, /run\.json: found broken JSON/);
   assert.deepEqual(
@@ -84,4 +107,73 @@ test("a run whose process was killed has failed, with the last words of its outp
   const { state, reason } = stateOf(run);
   assert.equal(state, "failed");
   assert.match(reason!, /ended without a word.*FATAL ERROR: heap out of memory; resume goes on/);
+});
+
+test("a run whose folder of ensembles can't be read is a damaged row; the other runs stand as they are", async () => {
+  const { workspace, run } = await finishedRun();
+  const other = await finishedRun({ bagging: "bagging_a" });
+  writeFileSync(join(run, "ensembles"), "a file");
+  const runs = lookAt({ folders: [workspace, other.workspace] });
+  const [damaged, whole] = [run, other.run].map((folder) => runs.find((entry) => entry.folder === folder)!);
+  assert.equal(damaged!.state, "damaged");
+  assert.match(damaged!.reason!, /ensembles: found a file, expected a folder of ensembles/);
+  assert.deepEqual(damaged!.ensembles, []);
+  assert.equal(whole!.ensembles.length, 1);
+});
+
+test("a look that fails is told of, and the next one comes all the same", async () => {
+  const { workspace, run } = await finishedRun();
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const told: string[] = [];
+    let failing = true;
+    const watcher = new RunWatcher(
+      (runs) => {
+        if (failing) throw new Error("nobody listens");
+        told.push(...runs.map(({ folder }) => folder));
+      },
+      ({ message }) => told.push(message),
+    );
+    assert.throws(() => watcher.watch({ folders: [workspace], experiments: [], runs: [] }), /nobody listens/);
+    mock.timers.tick(2000);
+    assert.deepEqual(told, ["nobody listens"]);
+    failing = false;
+    mock.timers.tick(2000);
+    assert.deepEqual(told, ["nobody listens", run]);
+    watcher.stop();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("runs that lie elsewhere are found by their experiment's file, or by their folder", async () => {
+  const workspace = mkdtempSync(join(root, "w-"));
+  const elsewhere = mkdtempSync(join(root, "e-"));
+  const deep = await finishedExperiment(join(workspace, "experiments", "pythia", "deep.sae.jsonc"));
+  const out = await finishedExperiment(join(workspace, "out.sae.jsonc"), { output_path: join(elsewhere, "out") });
+  const asked = await finishedExperiment(join(workspace, "asked.sae.jsonc"), {}, join(elsewhere, "a", "b", "asked"));
+  const found = (places: Partial<WatchedPlaces>) =>
+    lookAt({ folders: [workspace], ...places })
+      .map(({ folder }) => folder)
+      .sort();
+  assert.deepEqual(found({}), []);
+  const experiments = [deep, out, asked].map(({ file }) => file);
+  assert.deepEqual(found({ experiments }), [deep.run, out.run].sort());
+  assert.deepEqual(found({ experiments, runs: [asked.run, deep.run] }), [deep.run, out.run, asked.run].sort());
+  // While it is edited, nobody's run is gone; and a run that is asked to lie elsewhere is looked for there.
+  writeFileSync(deep.file, '{ "model_name": ');
+  assert.deepEqual(found({ experiments }), [deep.run, out.run].sort());
+  writeFileSync(out.file, '{ "output_path": "nowhere" }');
+  utimesSync(out.file, new Date(), new Date(Date.now() + 10_000));
+  assert.deepEqual(found({ experiments }), [deep.run]);
+});
+
+test("an index says when it was written: rows of the one before are known by it", async () => {
+  const { run } = await finishedRun({ bagging: "bagging_a" });
+  assert.equal(readRun(run).ensembles[0]!.indexTime, null);
+  const index = join(run, "ensembles", "bagging", "index.sqlite");
+  writeFileSync(index, "no database");
+  assert.equal(readRun(run).ensembles[0]!.indexTime, statSync(index).mtimeMs);
+  utimesSync(index, new Date(), new Date(Date.now() + 10_000));
+  assert.equal(readRun(run).ensembles[0]!.indexTime, statSync(index).mtimeMs);
 });
