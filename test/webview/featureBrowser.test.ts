@@ -13,7 +13,7 @@ import {
   type ListQuery,
 } from "../../src/protocol/featureBrowser.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
-import { eventually, inEveryTheme, openWebview } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
 
 const width = 100_000;
 const words = [
@@ -43,11 +43,17 @@ class StandInHost {
   readonly flags = new Set<number>();
   readonly labels = new Map<number, string>();
   readonly queries: ListQuery[] = [];
+  /** Features whose details were asked for, in order. */
+  readonly details: number[] = [];
+  /** Width, and first feature, of the index that it has. */
+  index = { width, from: 0 };
   copied = "";
   undone = 0;
   failDetail = "";
   readonly sources = new Map<number, { model: string; detection: number | null; passages: number }>();
   canLabel = false;
+  /** Its end of the line. */
+  line: MessageConnection | undefined;
   neuronpedia: string | null = null;
   /** What it was asked to open, in order. */
   readonly opened: unknown[] = [];
@@ -96,9 +102,10 @@ class StandInHost {
     ready: () => ({
       title: "demo · bagging",
       ensembleFolder: "demo",
+      indexTime: 0,
       method: "bagging",
       members: 4,
-      width,
+      width: this.index.width,
       hook: "blocks.2.hook_resid_post",
       corpusTokens: 200_000,
       canTryText: true,
@@ -111,10 +118,11 @@ class StandInHost {
         ? [...this.flags]
         : query.text === "nothing"
           ? []
-          : Array.from({ length: width }, (_, feature) => feature);
+          : Array.from({ length: this.index.width }, (_, i) => this.index.from + i);
       return { total: all.length, rows: all.slice(offset, offset + limit).map((feature) => this.row(feature)) };
     },
     detail: ({ feature }) => {
+      this.details.push(feature);
       if (this.failDetail) throw new Error(this.failDetail);
       return {
         row: this.row(feature),
@@ -178,12 +186,16 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
   async function open(
     host = new StandInHost(),
     size: { width?: number; height?: number } = {},
+    others: Partial<StandInHost["handlers"]> = {},
   ): Promise<{ page: Page; host: StandInHost; errors: string[] }> {
     const errors: string[] = [];
     const page = await openWebview(browser, {
       ...view,
       ...size,
-      connect: (connection) => answer(connection, featureBrowserHost, host.handlers),
+      connect: (connection) => {
+        host.line = connection;
+        answer(connection, featureBrowserHost, { ...host.handlers, ...others });
+      },
     });
     page.on("pageerror", (error) => errors.push(error.message));
     page.on("dialog", (dialog) => {
@@ -216,6 +228,114 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await eventually(() => assert.deepEqual([...host.flags], [1]));
     await page.keyboard.press("Control+z");
     await eventually(() => assert.equal(host.undone, 1));
+    await page.close();
+  });
+
+  test("f and at once j: what was asked for last stays open when the answers about the flag come, and f flags it", async () => {
+    const host = new StandInHost();
+    const { page: rows } = host.handlers;
+    let held = Promise.resolve();
+    const { page } = await open(
+      host,
+      {},
+      {
+        page: async (params, signal) => {
+          const waited = held;
+          await waited;
+          return rows(params, signal);
+        },
+      },
+    );
+    const release = Promise.withResolvers<void>();
+    held = release.promise;
+    await page.keyboard.press("f");
+    await eventually(() => assert.deepEqual([...host.flags], [0]));
+    await page.keyboard.press("j");
+    await page.getByRole("heading", { name: "1/0", exact: true }).waitFor();
+    const before = host.details.length;
+    release.resolve();
+    await eventually(() => assert.ok(host.details.length > before));
+    assert.deepEqual(host.details.slice(before), [1]);
+    await page.keyboard.press("f");
+    await eventually(() => assert.deepEqual([...host.flags].sort(), [0, 1]));
+    await page.close();
+  });
+
+  test("what is kept for a reload names the ensemble from the first answer on: the panel is restored by it", async () => {
+    const host = new StandInHost();
+    const never = new Promise<never>(() => {});
+    const page = await openWebview(browser, {
+      ...view,
+      state: { query: { text: "she" }, feature: 7, detailOpen: true },
+      connect: (connection) => answer(connection, featureBrowserHost, { ...host.handlers, detail: () => never }),
+    });
+    await page.locator(".row").nth(5).waitFor();
+    const kept = (await viewState(page)) as { ensemble?: string; feature: number; query: ListQuery };
+    assert.deepEqual([kept.ensemble, kept.feature, kept.query.text], ["demo", 7, "she"]);
+    await page.close();
+  });
+
+  test("an index that was built anew is shown from its first row on: no old row opens a feature of the new one", async () => {
+    const host = new StandInHost();
+    const { page } = await open(host);
+    await page.locator("#row-5").click();
+    await page.getByRole("heading", { name: "1/1", exact: true }).waitFor();
+    host.index = { width: 1000, from: 40 };
+    host.details.length = 0;
+    notify(host.line!, featureBrowserView, "indexChanged", {});
+    await page.getByRole("heading", { name: "0/10", exact: true }).waitFor();
+    assert.equal((await page.locator(".count").textContent())?.trim(), "1,000 of 1,000");
+    assert.deepEqual(host.details, [40]);
+    assert.equal(await cursor(page), "0/10");
+    await page.close();
+  });
+
+  test("a change that could not be made is said, also after the rows have been read again; the next feature is without it", async () => {
+    const host = new StandInHost();
+    const full = "annotations.json: no space left on device";
+    const { page } = await open(
+      host,
+      {},
+      {
+        annotate: () => {
+          throw new Error(full);
+        },
+        undo: () => {
+          throw new Error("there is nobody to undo it");
+        },
+        copy: () => {
+          throw new Error("no clipboard");
+        },
+      },
+    );
+    const said = page.getByRole("alert");
+    const before = host.details.length;
+    await page.keyboard.press("f");
+    await eventually(() => assert.ok(host.details.length > before));
+    await said.getByText(full).waitFor();
+    await page.keyboard.press("Control+z");
+    await said.getByText("there is nobody to undo it").waitFor();
+    await page.getByRole("button", { name: "Copy" }).click();
+    await said.getByText("no clipboard").waitFor();
+    await page.keyboard.press("j");
+    await page.getByRole("heading", { name: "1/0", exact: true }).waitFor();
+    await said.waitFor({ state: "hidden" });
+    await page.close();
+  });
+
+  test("a search for tokens says that its rows are ranked by relevance, and other searches that they are not", async () => {
+    const { page } = await open();
+    const order = page.locator('sae-filter-bar vscode-single-select[label="Sort by"] .select-face .text');
+    await order.getByText("clearest first").waitFor();
+    for (const [typed, shown] of [
+      ["she", "most relevant first"],
+      ['"she ran', "clearest first"],
+      ["/sh.*/", "most relevant first"],
+      ["label:women", "clearest first"],
+    ] as const) {
+      await page.locator("sae-filter-bar input").first().fill(typed);
+      await order.getByText(shown).waitFor();
+    }
     await page.close();
   });
 

@@ -7,10 +7,10 @@ import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
 import type { ReportTable } from "../../src/protocol/reportTable.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
-import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts";
+import { dashboardHost, dashboardView, type RunSnapshot } from "../../src/protocol/runDashboard.ts";
 import type { RunEvent } from "../../src/protocol/runEvents.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
-import { eventually, inEveryTheme, openWebview } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
 
 const running: RunEntry = {
   folder: "demo-run",
@@ -81,6 +81,17 @@ const trainEvents = Array.from(
   }),
 );
 
+const snapshotOf = (run: RunEntry, report: ReportTable | null = null): RunSnapshot => ({
+  run,
+  report,
+  reportDamage: "",
+});
+
+/** A host's end that fails at what it is asked. */
+const failing = (message: string) => (): never => {
+  throw new Error(message);
+};
+
 describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, () => {
   let browser: Browser;
   before(async () => {
@@ -89,7 +100,11 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   });
   after(() => browser?.close());
 
-  async function open(run: RunEntry, table: ReportTable | null) {
+  async function open(
+    run: RunEntry,
+    table: ReportTable | null,
+    others: Partial<Parameters<typeof answer<typeof dashboardHost>>[2]> = {},
+  ) {
     const asked: string[] = [];
     const saved: { name: string; content: string; base64: boolean }[] = [];
     let connection: MessageConnection | undefined;
@@ -101,7 +116,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
       connect: (line) => {
         connection = line;
         answer(line, dashboardHost, {
-          ready: () => ({ run, report: table }),
+          ready: () => snapshotOf(run, table),
           stop: () => {
             asked.push("stop");
             return {};
@@ -118,6 +133,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
             saved.push(file);
             return { saved: true };
           },
+          ...others,
         });
       },
     });
@@ -223,6 +239,75 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     await page.close();
   });
 
+  test("a long run of many members is exported as PNG as well", async () => {
+    const { page, saved, tell } = await open({ ...running, state: "done", progress: null }, null);
+    const long = Array.from({ length: 2000 }, (_, i): RunEvent => {
+      const [event] = trainEvents.slice(i % 60) as Extract<RunEvent, { type: "train" }>[];
+      const members = Array.from({ length: 8 }, (_, member) => ({ ...event!.members[member % 4]!, member }));
+      return { ...event!, step: i, tokens: 2048 * (i + 1), members };
+    });
+    tell(long);
+    await page.getByRole("button", { name: "PNG", exact: true }).click();
+    await eventually(() => assert.equal(saved.length, 1));
+    assert.deepEqual([...Buffer.from(saved[0]!.content, "base64").subarray(1, 4)], [...Buffer.from("PNG")]);
+    await page.close();
+  });
+
+  test("an action that fails says so beside its button, and the dashboard stays", async () => {
+    const done = { ...running, state: "stopped" as const, progress: null, report: true };
+    const { page, tell } = await open(done, report, {
+      resume: failing("its process is still there"),
+      save: failing("EACCES: permission denied"),
+    });
+    tell(trainEvents);
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.getByRole("alert").getByText("its process is still there").waitFor();
+    await page.getByRole("button", { name: "CSV", exact: true }).click();
+    await page.getByRole("alert").getByText("EACCES: permission denied").waitFor();
+    // What was said of the action before is gone.
+    assert.equal(await page.getByRole("alert").count(), 1);
+    await page.locator("sae-chart canvas").nth(3).waitFor();
+    await page.locator("sae-report-table").waitFor();
+    await page.close();
+  });
+
+  test("a run that could not be opened in time is shown once there is word of it, and kept for a reload", async () => {
+    let connection: MessageConnection | undefined;
+    const page = await openWebview(browser, {
+      bundle: "run-dashboard",
+      element: "sae-run-dashboard",
+      width: 1200,
+      height: 900,
+      connect: (line) => {
+        connection = line;
+        const nothing = () => ({});
+        answer(line, dashboardHost, {
+          ready: failing("ready had no answer within 30 s"),
+          stop: nothing,
+          resume: nothing,
+          browse: nothing,
+          save: () => ({ saved: false }),
+        });
+      },
+    });
+    await page.getByRole("alert").getByText("ready had no answer").waitFor();
+    notify(connection!, dashboardView, "runChanged", snapshotOf(running));
+    await page.getByRole("heading", { name: "demo" }).waitFor();
+    assert.equal(await page.getByRole("alert").count(), 0);
+    assert.deepEqual(await viewState(page), { folder: "demo-run" });
+    await page.close();
+  });
+
+  test("a report that can't be read says so in its place, and the rest is shown", async () => {
+    const reportDamage = "report.json: found broken JSON, expected a report as evaluate writes it; evaluate again";
+    const done: RunEntry = { ...running, state: "done", progress: null, report: true };
+    const { page, tell } = await open(done, null, { ready: () => ({ run: done, report: null, reportDamage }) });
+    tell(trainEvents);
+    await page.locator("sae-chart canvas").nth(3).waitFor();
+    await page.getByRole("alert").getByText("report.json: found broken JSON").waitFor();
+    await page.close();
+  });
+
   test("a failed run says why and offers to resume", async () => {
     const { page, asked } = await open(
       { ...running, state: "failed", reason: "its process ended without a word" },
@@ -262,5 +347,17 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   inEveryTheme("run-dashboard-failed", async () => {
     const reason = "its process ended without a word (signal SIGKILL): the machine may be out of memory";
     return (await open({ ...running, state: "failed", progress: null, reason }, null)).page;
+  });
+
+  inEveryTheme("run-dashboard-trouble", async () => {
+    const done: RunEntry = { ...running, state: "done", progress: null, report: true };
+    const { page, tell } = await open(done, null, {
+      ready: () => ({ run: done, report: null, reportDamage: "report.json: found broken JSON, expected a report" }),
+      save: failing("EACCES: permission denied"),
+    });
+    tell(trainEvents);
+    await page.getByRole("button", { name: "CSV", exact: true }).click();
+    await page.getByRole("alert").getByText("EACCES").waitFor();
+    return page;
   });
 });

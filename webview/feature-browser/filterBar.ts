@@ -3,6 +3,7 @@ import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import "@vscode-elements/elements/dist/vscode-single-select/index.js";
 import "@vscode-elements/elements/dist/vscode-option/index.js";
 import { css, html, LitElement } from "lit";
+import { keyed } from "lit/directives/keyed.js";
 import type { ListQuery } from "../../src/protocol/featureBrowser.ts";
 import { controls, palette } from "../components/style.ts";
 
@@ -35,6 +36,10 @@ const sorts: readonly (readonly [ListQuery["sort"], string])[] = [
   ["feature", "id"],
   ["label", "label"],
 ];
+
+/** What stands for "clearest first" where tokens are searched for, by one or by a pattern: their rows are ranked by it (OpenEnsemble.page). */
+const relevance = "most relevant first";
+const searchesTokens = (text: string) => !/^(?:".*|label:.*|\/{0,2})$/s.test(text.trim());
 
 export class SaeFilterBar extends LitElement {
   static override properties = {
@@ -153,7 +158,11 @@ export class SaeFilterBar extends LitElement {
         aria-label="Sort by" label="Sort by"
         @change=${(event: Event) => this.#change({ sort: (event.target as HTMLInputElement).value as ListQuery["sort"] })}
       >
-        ${sorts.map(([key, title]) => html`<vscode-option value=${key} ?selected=${q.sort === key}>${title}</vscode-option>`)}
+        ${sorts.map(([key, title]) => {
+          const shown = key === "clarity" && searchesTokens(q.text) ? relevance : title;
+          // Another option, not another text in it: the select hears of no text that changes.
+          return keyed(shown, html`<vscode-option value=${key} ?selected=${q.sort === key}>${shown}</vscode-option>`);
+        })}
       </vscode-single-select>
       <button class="plain outlined" title="Reverse the order" aria-label=${q.descending ? "Descending; reverse the order" : "Ascending; reverse the order"} @click=${() => this.#change({ descending: !q.descending })}>
         ${q.descending ? "↓" : "↑"}

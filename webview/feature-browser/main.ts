@@ -16,6 +16,7 @@ import type { SaeFeatureDetail } from "./featureDetail.ts";
 import "./featureDetail.ts";
 import type { Chosen, SaeFeatureList } from "./featureList.ts";
 import "./featureList.ts";
+import { messageOf } from "../components/messageOf.ts";
 import { count } from "../components/numbers.ts";
 import { everything, type SaeFilterBar } from "./filterBar.ts";
 import { featureAsMarkdown } from "./markdown.ts";
@@ -61,6 +62,7 @@ class SaeFeatureBrowser extends LitElement {
     selection: { state: true },
     detail: { state: true },
     detailError: { state: true },
+    trouble: { state: true },
     detailOpen: { state: true },
     loading: { state: true },
     help: { state: true },
@@ -79,6 +81,8 @@ class SaeFeatureBrowser extends LitElement {
   declare selection: Set<number>;
   declare detail: FeatureDetail | undefined;
   declare detailError: string;
+  /** What went wrong with the last action. */
+  declare trouble: string;
   declare detailOpen: boolean;
   declare loading: boolean;
   declare help: boolean;
@@ -98,10 +102,20 @@ class SaeFeatureBrowser extends LitElement {
   #anchor = 0;
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
   #detailRequest = 0;
+  /** The feature that was asked for last, which the detail shows or will show; -1 for none. */
+  #asked: number;
+  /** The ensemble's folder, by which the panel is restored. */
+  #ensemble: string | undefined;
 
   constructor() {
     super();
-    const kept = loadViewState({ query: everything, feature: -1, detailOpen: false });
+    const kept = loadViewState<{ ensemble?: string; query: ListQuery; feature: number; detailOpen: boolean }>({
+      query: everything,
+      feature: -1,
+      detailOpen: false,
+    });
+    this.#ensemble = kept.ensemble;
+    this.#asked = kept.feature;
     this.fatal = "";
     this.buildable = true;
     // A filter that came with a later version is not in what an earlier one kept.
@@ -110,6 +124,7 @@ class SaeFeatureBrowser extends LitElement {
     this.cursor = 0;
     this.selection = new Set(kept.feature >= 0 ? [kept.feature] : []);
     this.detailError = "";
+    this.trouble = "";
     this.detailOpen = kept.detailOpen;
     this.loading = false;
     this.help = false;
@@ -213,6 +228,7 @@ class SaeFeatureBrowser extends LitElement {
     super.connectedCallback();
     document.addEventListener("keydown", this.#onKey);
     onNotification(connection, featureBrowserView, "annotationsChanged", () => void this.#reload());
+    onNotification(connection, featureBrowserView, "indexChanged", () => this.#startOver());
     onNotification(connection, featureBrowserView, "canLabelChanged", ({ canLabel }) => {
       if (this.snapshot) this.snapshot = { ...this.snapshot, canLabel };
     });
@@ -225,6 +241,8 @@ class SaeFeatureBrowser extends LitElement {
       // The first rows are asked for at once: they don't depend on what the ensemble is called.
       const [snapshot] = await Promise.all([host("ready", {}), this.#pages.ask(this.query)]);
       this.snapshot = snapshot;
+      this.#ensemble = snapshot.ensembleFolder;
+      this.#keep();
       const first = this.snapshot.open ?? this.selection.values().next().value ?? this.#pages.at(0)?.feature;
       if (first !== undefined) {
         this.cursor = this.#pages.placeOf(first) ?? 0;
@@ -232,18 +250,40 @@ class SaeFeatureBrowser extends LitElement {
         await this.#open(first, this.snapshot.open !== null || this.detailOpen);
       }
     } catch (error) {
-      this.fatal = error instanceof Error ? error.message : String(error);
+      this.fatal = messageOf(error);
       this.buildable = (error as { code?: unknown }).code !== ANNOTATIONS_DAMAGED;
     }
   }
 
+  /** Another index: what was chosen, shown and tried is of features that are no more. */
+  #startOver(): void {
+    this.#detailRequest++;
+    this.#asked = -1;
+    this.fatal = "";
+    this.detail = undefined;
+    this.detailError = "";
+    this.loading = false;
+    this.trouble = "";
+    this.selection = new Set();
+    this.cursor = 0;
+    this.#anchor = 0;
+    this.tried = undefined;
+    void this.#start();
+  }
+
   async #reload(): Promise<void> {
     await this.#pages.refresh();
-    if (this.detail) await this.#open(this.detail.row.feature, this.detailOpen);
+    // Meanwhile another one may have been asked for: an answer about the one before would take its place.
+    if (this.detail && this.#asked >= 0) await this.#open(this.#asked, this.detailOpen);
   }
 
   #keep(): void {
-    saveViewState({ query: this.query, feature: this.detail?.row.feature ?? -1, detailOpen: this.detailOpen });
+    saveViewState({
+      ensemble: this.#ensemble,
+      query: this.query,
+      feature: this.#asked,
+      detailOpen: this.detailOpen,
+    });
   }
 
   #ask(query: ListQuery): void {
@@ -257,6 +297,8 @@ class SaeFeatureBrowser extends LitElement {
 
   async #open(feature: number, show = true): Promise<void> {
     const mine = ++this.#detailRequest;
+    if (feature !== this.#asked) this.trouble = "";
+    this.#asked = feature;
     if (show) this.detailOpen = true;
     if (this.detail?.row.feature !== feature) this.loading = true;
     try {
@@ -267,7 +309,7 @@ class SaeFeatureBrowser extends LitElement {
       if (this.selection.size <= 1) this.selection = new Set([feature]);
     } catch (error) {
       if (mine !== this.#detailRequest) return;
-      this.detailError = error instanceof Error ? error.message : String(error);
+      this.detailError = messageOf(error);
     }
     this.loading = false;
     this.#keep();
@@ -297,7 +339,7 @@ class SaeFeatureBrowser extends LitElement {
       const rows = await this.#pages.range(from, to);
       if (this.cursor === place) this.selection = new Set(rows.map(({ feature }) => feature));
     } catch (error) {
-      this.detailError = error instanceof Error ? error.message : String(error);
+      this.trouble = messageOf(error);
     }
   }
 
@@ -323,24 +365,31 @@ class SaeFeatureBrowser extends LitElement {
     this.#choose({ place, feature: row.feature, toggle: false, extend });
   }
 
-  async #annotate(change: { features: number[]; flagged?: boolean; label?: string; note?: string }): Promise<void> {
+  #annotate(change: { features: number[]; flagged?: boolean; label?: string; note?: string }): Promise<void> {
+    return this.#edit(() => host("annotate", change));
+  }
+
+  /** Changes flags, labels or notes; what goes wrong is said in the detail, above what there is now. */
+  async #edit(change: () => Promise<unknown>): Promise<void> {
+    this.trouble = "";
     try {
-      await host("annotate", change);
+      await change();
     } catch (error) {
-      this.detailError = error instanceof Error ? error.message : String(error);
+      this.trouble = messageOf(error);
     }
     await this.#reload();
   }
 
   /** Has the host do something; what goes wrong is said in the detail. */
-  #tell<K extends "buildIndex" | "openSource" | "openNeuronpedia" | "labelWithModel">(
+  #tell<K extends "buildIndex" | "copy" | "openSource" | "openNeuronpedia" | "labelWithModel">(
     name: K,
     params: Parameters<typeof request<typeof featureBrowserHost, K>>[3],
   ): void {
+    this.trouble = "";
     // The host may ask the user in between.
     host(name, params, { timeout: 3_600_000 }).catch((error: Error) => {
       if (this.fatal) this.fatal = error.message;
-      else this.detailError = error.message;
+      else this.trouble = error.message;
     });
   }
 
@@ -359,7 +408,7 @@ class SaeFeatureBrowser extends LitElement {
     try {
       this.tried = await host("tryText", { text }, { timeout: 120_000 });
     } catch (error) {
-      this.tryError = error instanceof Error ? error.message : String(error);
+      this.tryError = messageOf(error);
     }
     this.tryBusy = false;
   }
@@ -372,7 +421,7 @@ class SaeFeatureBrowser extends LitElement {
       event.preventDefault();
       // Above the document, VS Code takes the key as well and has the page undo what was typed last, in a field that it moves to.
       event.stopPropagation();
-      void host("undo", {}).then(() => this.#reload());
+      void this.#edit(() => host("undo", {}));
       return;
     }
     // What was typed is taken: the keys are the list's again.
@@ -483,7 +532,7 @@ class SaeFeatureBrowser extends LitElement {
         ${this.#list(snapshot)}
         <sae-feature-detail
           .detail=${this.detail}
-          .error=${this.detailError}
+          .error=${this.trouble || this.detailError}
           .loading=${this.loading}
           @back=${() => {
             this.detailOpen = false;
@@ -504,7 +553,7 @@ class SaeFeatureBrowser extends LitElement {
             this.#tell("labelWithModel", {
               features: this.selection.has(event.detail.feature) ? [...this.selection] : [event.detail.feature],
             })}
-          @copy=${(event: CustomEvent<FeatureDetail>) => void host("copy", { text: featureAsMarkdown(event.detail) })}
+          @copy=${(event: CustomEvent<FeatureDetail>) => this.#tell("copy", { text: featureAsMarkdown(event.detail) })}
         ></sae-feature-detail>
       </div>
       <dialog aria-labelledby="keys" @close=${() => {

@@ -81,7 +81,7 @@ function escapeXml(text: string): string {
 /** The SVG drawn at twice its size; base64 of a PNG. */
 export async function svgToPng(svg: string): Promise<string> {
   const image = new Image();
-  image.src = `data:image/svg+xml;base64,${btoa(String.fromCharCode(...new TextEncoder().encode(svg)))}`;
+  image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
   await image.decode();
   const canvas = document.createElement("canvas");
   canvas.width = 2 * (2 * width + 40);

@@ -4,10 +4,11 @@ import "@vscode-elements/elements/dist/vscode-progress-bar/index.js";
 import { css, html, LitElement, nothing } from "lit";
 import type { ReportTable } from "../../src/protocol/reportTable.ts";
 import { onNotification, request } from "../../src/protocol/rpc.ts";
-import { dashboardHost, dashboardView } from "../../src/protocol/runDashboard.ts";
+import { dashboardHost, dashboardView, type RunSnapshot } from "../../src/protocol/runDashboard.ts";
 import type { RunEvent } from "../../src/protocol/runEvents.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
 import { connectToHost, saveViewState } from "../components/host.ts";
+import { messageOf } from "../components/messageOf.ts";
 import { controls, page, palette } from "../components/style.ts";
 import "./chart.ts";
 import { chartsSvg, svgToPng, tableMarkdown, trainingCsv } from "./exports.ts";
@@ -16,6 +17,12 @@ import { quantities, TrainingSeries, trainingName } from "./series.ts";
 
 const connection = connectToHost();
 
+/** Milliseconds for what may ask a person in between. */
+const patience = 600_000;
+
+/** Where what goes wrong with an action is said: beside its button. */
+type Place = "run" | "training" | "evaluation";
+
 /** Stands where the run's name will be. */
 const untitled = html`<header><h1>Run</h1></header>`;
 
@@ -23,16 +30,23 @@ class SaeRunDashboard extends LitElement {
   static override properties = {
     run: { state: true },
     report: { state: true },
+    reportDamage: { state: true },
     version: { state: true },
     chosen: { state: true },
     fatal: { state: true },
+    trouble: { state: true },
   };
   declare run: RunEntry | undefined;
   declare report: ReportTable | null;
+  /** Why the report can't be read; empty where it can, or there is none. */
+  declare reportDamage: string;
   declare version: number;
   /** The training whose charts are shown; empty: the newest of a run at work, else the first. */
   declare chosen: string;
+  /** Why there is nothing to show yet. */
   declare fatal: string;
+  /** What went wrong with the last action. */
+  declare trouble: { readonly place: Place; readonly message: string } | undefined;
   readonly #series = new TrainingSeries();
   #device = "";
   readonly #messages: { level: string; message: string }[] = [];
@@ -40,6 +54,7 @@ class SaeRunDashboard extends LitElement {
   constructor() {
     super();
     this.report = null;
+    this.reportDamage = "";
     this.version = 0;
     this.chosen = "";
     this.fatal = "";
@@ -125,20 +140,21 @@ class SaeRunDashboard extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     onNotification(connection, dashboardView, "events", ({ events }) => this.#take(events));
-    onNotification(connection, dashboardView, "runChanged", ({ run, report }) => {
-      this.run = run;
-      this.report = report;
-    });
+    onNotification(connection, dashboardView, "runChanged", (snapshot) => this.#show(snapshot));
     request(connection, dashboardHost, "ready", {}).then(
-      ({ run, report }) => {
-        this.run = run;
-        this.report = report;
-        saveViewState({ folder: run.folder });
-      },
+      (snapshot) => this.#show(snapshot),
       (error: Error) => {
-        this.fatal = error.message;
+        if (!this.run) this.fatal = error.message;
       },
     );
+  }
+
+  #show({ run, report, reportDamage }: RunSnapshot): void {
+    this.run = run;
+    this.report = report;
+    this.reportDamage = reportDamage;
+    this.fatal = "";
+    saveViewState({ folder: run.folder });
   }
 
   #take(events: readonly RunEvent[]): void {
@@ -152,12 +168,25 @@ class SaeRunDashboard extends LitElement {
     this.version++;
   }
 
-  async #save(name: string, content: string, base64 = false): Promise<void> {
-    await request(connection, dashboardHost, "save", { name, content, base64 }, { timeout: 600_000 }).catch(
-      (error: Error) => {
-        this.fatal = error.message;
-      },
-    );
+  /** Does what a button says; what goes wrong is said beside it until the next action. */
+  async #do(place: Place, action: () => Promise<unknown>): Promise<void> {
+    this.trouble = undefined;
+    try {
+      await action();
+    } catch (error) {
+      this.trouble = { place, message: messageOf(error) };
+    }
+  }
+
+  #save(place: Place, name: string, contentOf: () => string | Promise<string>, base64 = false): Promise<void> {
+    return this.#do(place, async () => {
+      const content = await contentOf();
+      await request(connection, dashboardHost, "save", { name, content, base64 }, { timeout: patience });
+    });
+  }
+
+  #trouble(place: Place) {
+    return this.trouble?.place === place ? html`<p class="error" role="alert">${this.trouble.message}</p>` : nothing;
   }
 
   override render() {
@@ -170,7 +199,10 @@ class SaeRunDashboard extends LitElement {
     const training = stage === undefined ? undefined : this.#series.trainings.get(stage);
     const { progress } = run;
     const indexed = run.ensembles.find((ensemble) => ensemble.indexed);
-    const ask = (name: "stop" | "resume") => void request(connection, dashboardHost, name, {});
+    const ask = (name: "stop" | "resume") =>
+      void this.#do("run", () => request(connection, dashboardHost, name, {}, { timeout: patience }));
+    const browse = (ensemble: string) =>
+      void this.#do("run", () => request(connection, dashboardHost, "browse", { ensemble }, { timeout: patience }));
     return html`<main>
       <header>
         <h1>${run.name}</h1>
@@ -180,9 +212,10 @@ class SaeRunDashboard extends LitElement {
           ${run.state === "running" ? html`<vscode-button secondary @click=${() => ask("stop")}>Stop</vscode-button>` : nothing}
           ${run.state === "queued" ? html`<vscode-button secondary @click=${() => ask("stop")}>Leave the Queue</vscode-button>` : nothing}
           ${run.state === "stopped" || run.state === "failed" ? html`<vscode-button @click=${() => ask("resume")}>Resume</vscode-button>` : nothing}
-          ${indexed ? html`<vscode-button @click=${() => void request(connection, dashboardHost, "browse", { ensemble: indexed.folder })}>Browse Features</vscode-button>` : nothing}
+          ${indexed ? html`<vscode-button @click=${() => browse(indexed.folder)}>Browse Features</vscode-button>` : nothing}
         </span>
       </header>
+      ${this.#trouble("run")}
       ${run.reason ? html`<p class=${run.state === "failed" ? "error" : "notice"}>${run.reason}</p>` : nothing}
       ${run.state === "running" && progress ? this.#progress(progress) : nothing}
       ${this.#messages.length ? html`<ul>${this.#messages.slice(-5).map(({ level, message }) => html`<li class=${level === "error" ? "error" : "notice"}>${message}</li>`)}</ul>` : nothing}
@@ -207,10 +240,11 @@ class SaeRunDashboard extends LitElement {
             </div>
             <p class="dim">${training.penalised ? "The loss is the squared error and what the architecture adds to it; for TopK the auxiliary loss of dead latents, so it rises when latents are first counted as dead. " : ""}The charts run over tokens.
               Export:
-              <button class="plain link" @click=${() => void this.#save(`${trainingName(stage)}.csv`, trainingCsv(training))}>CSV</button>
-              <button class="plain link" @click=${() => void this.#save(`${trainingName(stage)}.svg`, chartsSvg(training, run.name))}>SVG</button>
-              <button class="plain link" @click=${async () => void this.#save(`${trainingName(stage)}.png`, await svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
-            </p>`
+              <button class="plain link" @click=${() => void this.#save("training", `${trainingName(stage)}.csv`, () => trainingCsv(training))}>CSV</button>
+              <button class="plain link" @click=${() => void this.#save("training", `${trainingName(stage)}.svg`, () => chartsSvg(training, run.name))}>SVG</button>
+              <button class="plain link" @click=${() => void this.#save("training", `${trainingName(stage)}.png`, () => svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
+            </p>
+            ${this.#trouble("training")}`
           : html`<p class="notice">The charts begin with the first training step.</p>`
       }
 
@@ -218,8 +252,11 @@ class SaeRunDashboard extends LitElement {
       ${
         this.report
           ? html`<sae-report-table .table=${this.report}></sae-report-table>
-              <p class="dim">Export: <button class="plain link" @click=${() => void this.#save("report-table.md", tableMarkdown(this.report!))}>Markdown</button></p>`
-          : html`<p class="notice">The table of metrics comes with the evaluation, after training.</p>`
+              <p class="dim">Export: <button class="plain link" @click=${() => void this.#save("evaluation", "report-table.md", () => tableMarkdown(this.report!))}>Markdown</button></p>
+              ${this.#trouble("evaluation")}`
+          : this.reportDamage
+            ? html`<p class="error" role="alert">${this.reportDamage}</p>`
+            : html`<p class="notice">The table of metrics comes with the evaluation, after training.</p>`
       }
     </main>`;
   }
