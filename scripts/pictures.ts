@@ -1,6 +1,6 @@
 // `npm run pictures`: runs the demo in a real VS Code with the packaged extension and takes the README's pictures into media/pictures/, and those of the walkthrough's steps into media/walkthrough/.
-// `npm run pictures -- RUN` takes a run folder of the demo that is already done instead of running it.
-import { cpSync, globSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+// `npm run pictures -- RUN` takes a run folder of the demo that is already done instead of running it. The pictures say how long it took: it is to be one of a machine with nothing else to do.
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Locator } from "playwright-core";
@@ -13,6 +13,10 @@ const folder = join(root, "media", "pictures");
 const walkthrough = join(root, "media", "walkthrough");
 /** All of them together, so that the VSIX and the repository stay small. */
 const mostBytes = 1.5e6;
+/** What the README calls a few minutes. */
+const mostMinutes = 10;
+/** The window of most pictures. */
+const usual = { width: 1280, height: 800 };
 
 const [done] = process.argv.slice(2);
 
@@ -25,22 +29,25 @@ mkdirSync(folder, { recursive: true });
 const server = await startVsCode({ vsix: packagedVsix(), state });
 const browser = await launchBrowser();
 try {
-  const workbench = await Workbench.open(browser, server.url, workspace, {
-    width: 1280,
-    height: 800,
-    patience: 900_000,
-  });
+  const workbench = await Workbench.open(browser, server.url, workspace, { ...usual, patience: 900_000 });
   const { page } = workbench;
   const picture = async (name: string, theme: Theme = "dark") => {
     workbench.theme(theme);
     await page.locator(`.monaco-workbench.${theme === "dark" ? "vs-dark" : "vs"}`).waitFor();
-    await page.mouse.move(640, 790);
+    await page.mouse.move(640, page.viewportSize()!.height - 10);
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600))); // tooltips and scroll bars fade
     await page.screenshot({ path: join(folder, `${name}.png`) });
   };
+  /** Throws where something is not wholly in the window. */
+  const whole = async (name: string, what: Locator) => {
+    const { x, y, width, height } = (await what.boundingBox())!;
+    const window = page.viewportSize()!;
+    if (x < 0 || y < 0 || x + width > window.width || y + height > window.height)
+      throw new Error(`${name}: ${JSON.stringify({ x, y, width, height })} is not in ${JSON.stringify(window)}`);
+  };
   /** The top of something for a step of the walkthrough, which shows it about 450 pixels wide. */
   const step = async (name: string, what: Locator) => {
-    await page.mouse.move(500, 790);
+    await page.mouse.move(500, page.viewportSize()!.height - 10);
     await what.first().scrollIntoViewIfNeeded();
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
     const { x, y, width, height } = (await what.first().boundingBox())!;
@@ -54,6 +61,21 @@ try {
     if (clip.width < 300 || clip.height < 150) throw new Error(`${name}: only ${JSON.stringify(clip)} of it shows`);
     await page.screenshot({ path: join(walkthrough, `${name}.png`), clip });
   };
+  /** The same from the top of something to the end of something else, with a margin: all of both, or none. */
+  const stepOver = async (name: string, first: Locator, last: Locator) => {
+    const margin = 14;
+    await page.mouse.move(500, page.viewportSize()!.height - 10);
+    await last.scrollIntoViewIfNeeded();
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 600)));
+    for (const part of [first, last]) await whole(name, part);
+    const [from, to] = [(await first.boundingBox())!, (await last.boundingBox())!];
+    const x = Math.min(from.x, to.x) - margin;
+    const y = from.y - margin;
+    const width = Math.max(from.x + from.width, to.x + to.width) + margin - x;
+    const clip = { x, y, width, height: to.y + to.height + margin - y };
+    if (width > 800) throw new Error(`${name}: ${width} pixels would be unreadable at 450`);
+    await page.screenshot({ path: join(walkthrough, `${name}.png`), clip });
+  };
   const editor = page.locator(".part.editor .editor-container");
   await workbench.icon.click();
   if (!done) await workbench.command("SAE Ensembles: Run the Demo");
@@ -64,23 +86,40 @@ try {
   await dashboard.locator("sae-report-table td").first().waitFor();
   await dashboard.getByRole("button", { name: "bagging", exact: true }).click();
   if (!done) await workbench.command("View: Toggle Panel Visibility");
+  const { started, ended } = JSON.parse(readFileSync(join(workspace, "runs", "demo", "run.json"), "utf8")) as {
+    started: number;
+    ended: number;
+  };
+  const minutes = (ended - started) / 60_000;
+  if (minutes > mostMinutes)
+    console.error(`The pictures say that the demo took ${minutes.toFixed(0)} minutes: take them on an idle machine.`);
+  // High enough for the charts and the table below them.
+  await page.setViewportSize({ width: usual.width, height: 1010 });
+  const table = dashboard.locator("sae-report-table table");
+  for (const part of [dashboard.locator("sae-chart").first(), table]) await whole("dashboard", part);
   await picture("dashboard");
-  // In a narrow window, so that no chart is cut at its side.
-  await page.setViewportSize({ width: 1000, height: 800 });
-  await step("demo", editor);
-  await page.setViewportSize({ width: 1280, height: 800 });
+  // One chart beside none: of the four, the last stands above the table.
+  await page.setViewportSize({ width: 1130, height: 800 });
+  await stepOver("demo", dashboard.locator("sae-chart").last(), table);
+  await page.setViewportSize(usual);
   await dashboard.getByRole("button", { name: "Browse Features" }).click();
   const features = await workbench.webview("sae-feature-browser");
   await features.locator(".row .id").nth(3).waitFor();
   await features.locator("sae-filter-bar input").first().fill("she");
   // The rows of the search, not those that stood there before, of which the first has the token as well.
   await features.locator(".row .tokens").nth(3).filter({ hasText: /she/i }).waitFor();
-  await features.locator(".row .id").first().click();
-  await features.locator(".row .flag").nth(0).click();
+  // A feature that every member has found is one that a person can name.
+  const found = features.locator(".row", { has: features.locator('[aria-label^="found in 4 of 4 members"]') });
+  await found.first().locator(".id").click();
+  await found.first().locator(".flag").click();
   await features.locator('.row .flag[aria-pressed="true"]').nth(0).waitFor();
+  await features
+    .locator("sae-feature-detail h2")
+    .getByText((await found.first().locator(".id").innerText()).trim())
+    .waitFor();
   await picture("features");
   await step("feature", features.locator("sae-feature-detail"));
-  await features.locator(".row .flag").nth(2).click();
+  await found.nth(1).locator(".flag").click();
   await features.locator('.row .flag[aria-pressed="true"]').nth(1).waitFor();
   await step("flag", editor);
   await picture("features-light", "light");
@@ -95,7 +134,10 @@ try {
   }
   await debias.getByRole("button", { name: "Retrain", exact: true }).click();
   await debias.locator(".verdict").getByText("retrained;").waitFor();
-  await step("debias", debias.locator("#result"));
+  // Wide enough for every column of the result.
+  await page.setViewportSize({ width: 1700, height: 900 });
+  await stepOver("debias", debias.locator("#result h2"), debias.locator("sae-result-table table"));
+  await page.setViewportSize(usual);
   const experiment = join(workspace, "mine.sae.jsonc");
   cpSync(join(root, "media", "presets", "smollm2-135m.sae.jsonc"), experiment);
   await workbench.openFile("mine.sae.jsonc");
