@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { packagedVsix } from "../../scripts/packagedVsix.ts";
@@ -16,6 +16,7 @@ const minutes = 60_000;
 describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, timeout: 20 * minutes }, () => {
   const state = mkdtempSync(join(tmpdir(), "sae-e2e-"));
   const workspace = join(state, "workspace");
+  const machineSettings = join(state, "user", "Machine", "settings.json");
   let server: RunningVsCode;
   let browser: Browser;
   let workbench: Workbench;
@@ -30,6 +31,8 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     mkdirSync(path);
     // A queue of its own: the run must not wait for those of whoever runs the tests.
     process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
+    mkdirSync(dirname(machineSettings), { recursive: true });
+    writeFileSync(machineSettings, JSON.stringify({ "saeEnsembles.runs.nodePath": join(state, "no-node") }));
     server = await startVsCode({ vsix: packagedVsix(), state, trust: true, path });
     browser = await launchBrowser();
     workbench = await Workbench.open(browser, server.url, workspace);
@@ -49,6 +52,15 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
 
   const row = (text: string | RegExp) => workbench.row(text);
   const picture = (name: string) => page.screenshot({ path: join(root, "test", "screenshots", `${name}.png`) });
+
+  test("a service that can't start says why in the view, which says of no run that it isn't there", async () => {
+    await workbench.showViews();
+    await page.getByText(/The service ended: spawn .*no-node ENOENT.*runs\.nodePath/).waitFor();
+    assert.equal(await page.getByText("Runs start only in a trusted workspace.").count(), 0);
+    await picture("sidebar-no-service-dark");
+    writeFileSync(machineSettings, "{}");
+    await workbench.reload();
+  });
 
   test("nothing starts in a workspace that is not trusted; trusting it is one button away", async () => {
     await workbench.showViews();
@@ -182,6 +194,14 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     workbench.theme("light");
     await browserView.locator("body.vscode-light").waitFor();
     await picture("features-flagged-light");
+  });
+
+  test("the feature browser comes back with its search when the window is loaded again", async () => {
+    await workbench.reload();
+    const browserView = await workbench.webview("sae-feature-browser");
+    await browserView.locator('.row .flag[aria-pressed="true"]').nth(1).waitFor();
+    assert.equal(await browserView.locator("sae-filter-bar input").first().inputValue(), "she");
+    await workbench.showViews();
   });
 
   test("try text: a sentence through model and ensemble", async () => {
