@@ -72,7 +72,8 @@ try {
     const x = Math.min(from.x, to.x) - margin;
     const y = from.y - margin;
     const width = Math.max(from.x + from.width, to.x + to.width) + margin - x;
-    const clip = { x, y, width, height: to.y + to.height + margin - y };
+    // Less below: there something else begins.
+    const clip = { x, y, width, height: to.y + to.height + 4 - y };
     if (width > 800) throw new Error(`${name}: ${width} pixels would be unreadable at 450`);
     await page.screenshot({ path: join(walkthrough, `${name}.png`), clip });
   };
@@ -108,19 +109,21 @@ try {
   await features.locator("sae-filter-bar input").first().fill("she");
   // The rows of the search, not those that stood there before, of which the first has the token as well.
   await features.locator(".row .tokens").nth(3).filter({ hasText: /she/i }).waitFor();
-  // A feature that every member has found is one that a person can name.
-  const found = features.locator(".row", { has: features.locator('[aria-label^="found in 4 of 4 members"]') });
-  await found.first().locator(".id").click();
-  await found.first().locator(".flag").click();
-  await features.locator('.row .flag[aria-pressed="true"]').nth(0).waitFor();
-  await features
-    .locator("sae-feature-detail h2")
-    .getByText((await found.first().locator(".id").innerText()).trim())
-    .waitFor();
+  // What one member alone has found is often nothing that a person could name.
+  const select = features.locator('sae-filter-bar vscode-single-select[label="Found in at least"]');
+  await select.click();
+  await select.getByRole("option", { name: "found in ≥ 2" }).click();
+  const row = (place: number) => features.locator(`#row-${place}`);
+  await row(0).locator('[aria-label^="found in 1 of"]').waitFor({ state: "detached" });
+  const name = (await row(0).locator(".id").innerText()).trim();
+  await row(0).locator(".id").click();
+  await features.getByRole("heading", { name, exact: true }).waitFor();
+  await row(0).locator(".flag").click();
+  await row(0).locator('.flag[aria-pressed="true"]').waitFor();
   await picture("features");
   await step("feature", features.locator("sae-feature-detail"));
-  await found.nth(1).locator(".flag").click();
-  await features.locator('.row .flag[aria-pressed="true"]').nth(1).waitFor();
+  await row(2).locator(".flag").click();
+  await row(2).locator('.flag[aria-pressed="true"]').waitFor();
   await step("flag", editor);
   await picture("features-light", "light");
   workbench.theme("dark");
