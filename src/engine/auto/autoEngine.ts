@@ -11,24 +11,35 @@ import type {
   TrainerConfig,
 } from "../engine.ts";
 import { copyMemberState } from "../memberState.ts";
-import { type Difference, encodedDifferences, reportDifferences, stateDifferences, worst } from "./agreement.ts";
+import {
+  agrees,
+  type Difference,
+  encodedDifferences,
+  mostAllowed,
+  reportDifferences,
+  stateDifferences,
+  worst,
+} from "./agreement.ts";
 
 /** Steps that both take. The first of each isn't timed: it compiles, allocates and warms up. */
 const TRIAL_STEPS = 4;
 /** Relative, for losses of the first steps, codes and reconstructions (agreement.ts has what the rest may differ by): float32 summed in another order is far nearer. */
 const AGREEMENT = 1e-3;
-/** Where the GPU may round the operands of products to float16. */
+/** Where the GPU may round the operands of products to float16, which it never does in encoding. */
 const AGREEMENT_OF_HALVES = 2e-2;
 
 export type Say = (level: "info" | "warning", message: string) => void;
 
-/** One trial decides for the engine's whole life. */
+/** The first trial decides for the engine's whole life; where that is the GPU, each encoder still compares its first batch, and one that differs goes to the processor by itself. */
 export class AutoEngine implements Engine {
   readonly #cpu: Engine;
   readonly #gpu: Engine;
   readonly #say: Say;
   readonly #agreement: number;
   #chosen: Engine | undefined;
+  /** Trials take turns, so that none is timed beside another. */
+  #trials: Promise<unknown> = Promise.resolve();
+  #gpuEnds: Promise<void> | undefined;
 
   constructor(cpu: Engine, gpu: Engine, say: Say, autocast = false) {
     this.#cpu = cpu;
@@ -62,45 +73,94 @@ export class AutoEngine implements Engine {
   }
 
   async createEncoder(ensemble: Ensemble): Promise<Encoder> {
-    if (this.#chosen) return this.#chosen.createEncoder(ensemble);
+    if (this.#chosen === this.#cpu) return this.#cpu.createEncoder(ensemble);
     let onGpu: Encoder;
     try {
       onGpu = await this.#gpu.createEncoder(ensemble);
     } catch (error) {
-      this.#choose(this.#cpu, `the GPU cannot encode with this (${(error as Error).message})`, "warning");
+      this.#encodeOnCpu(ensemble, `the GPU cannot encode with this (${(error as Error).message})`);
       return this.#cpu.createEncoder(ensemble);
     }
-    const onCpu = await this.#cpu.createEncoder(ensemble);
-    return new TrialEncoder(onCpu, onGpu, (outcome) => this.#decide(outcome));
+    return new TrialEncoder(onGpu, (first, x, rows) => {
+      const trial = this.#trials.then(() => this.#tryEncoder(ensemble, first, x, rows));
+      this.#trials = trial.catch(() => {});
+      return trial;
+    });
   }
 
   async close(): Promise<void> {
     await this.#cpu.close();
-    await this.#gpu.close();
+    await (this.#gpuEnds ?? this.#gpu.close());
+  }
+
+  /** An encoder's first batch, by both. What comes of it is the winner's, as all that follows: a job that goes on in another process has the same bits. */
+  async #tryEncoder(ensemble: Ensemble, onGpu: Encoder, x: Float32Array, rows: number): ReturnType<TryBoth> {
+    const onCpu = await this.#cpu.createEncoder(ensemble);
+    const isDecided = this.#chosen !== undefined;
+    // Once for warmth, once for the clock; where nothing is left to be decided by it, once.
+    if (!isDecided) await onCpu.encode(x, rows);
+    const [expected, cpuMs] = await timed(() => onCpu.encode(x, rows));
+    if (this.#chosen === this.#cpu) {
+      await onGpu.close();
+      return { encoded: expected, encoder: onCpu };
+    }
+    let found: Encoded | undefined;
+    let outcome: Outcome;
+    try {
+      if (!isDecided) await onGpu.encode(x, rows);
+      const [own, gpuMs] = await timed(() => onGpu.encode(x, rows));
+      found = own;
+      outcome = { cpuMs, gpuMs, difference: worst(encodedDifferences(found, expected), AGREEMENT) };
+    } catch (error) {
+      outcome = { cpuMs, gpuMs: 0, difference: NONE, failure: (error as Error).message };
+    }
+    const why = whyNot(outcome, AGREEMENT);
+    if (why !== undefined) this.#encodeOnCpu(ensemble, why);
+    else if (!isDecided) this.#decideByTime(outcome);
+    if (found && why === undefined && this.#chosen === this.#gpu) {
+      await onCpu.close();
+      return { encoded: found, encoder: onGpu };
+    }
+    await onGpu.close();
+    return { encoded: expected, encoder: onCpu };
   }
 
   /** True where the GPU has won. */
-  #decide({ cpuMs, gpuMs, difference, failure }: Outcome): boolean {
-    const { what, apart, allowed } = difference;
-    const most = allowed * this.#agreement;
-    const times = `${gpuMs.toFixed(0)} ms against the processor's ${cpuMs.toFixed(0)}`;
-    if (failure !== undefined) this.#choose(this.#cpu, `the GPU failed in its first batches (${failure})`, "warning");
-    else if (!(apart <= most))
-      this.#choose(
-        this.#cpu,
-        `the GPU's results differ from the processor's by ${apart.toExponential(1)} (${what}; allowed ${most})`,
-        "warning",
-      );
-    else if (gpuMs >= cpuMs) this.#choose(this.#cpu, `the GPU agrees and takes ${times} a batch`);
-    else this.#choose(this.#gpu, `it agrees with the processor and takes ${times} a batch`);
+  #decide(outcome: Outcome): boolean {
+    const why = whyNot(outcome, this.#agreement);
+    if (why === undefined) this.#decideByTime(outcome);
+    else this.#choose(this.#cpu, why, "warning");
     return this.#chosen === this.#gpu;
+  }
+
+  #decideByTime({ cpuMs, gpuMs }: Outcome): void {
+    const times = `${gpuMs.toFixed(0)} ms against the processor's ${cpuMs.toFixed(0)}`;
+    if (gpuMs >= cpuMs) this.#choose(this.#cpu, `the GPU agrees and takes ${times} a batch`);
+    else this.#choose(this.#gpu, `it agrees with the processor and takes ${times} a batch`);
+  }
+
+  /** Where the GPU has been chosen already it goes on with all else. */
+  #encodeOnCpu({ members, seeds }: Ensemble, why: string): void {
+    const which = members.length === 1 ? `the SAE of seed ${seeds[0]}` : `the ensemble of ${members.length} SAEs`;
+    if (this.#chosen !== this.#gpu) this.#choose(this.#cpu, why, "warning");
+    else this.#say("warning", `device ${this.#cpu.name} for encoding with ${which}: ${why}`);
   }
 
   #choose(engine: Engine, why: string, level: "info" | "warning" = "info"): void {
     if (this.#chosen) return;
     this.#chosen = engine;
     this.#say(level, `device ${engine.name} (${engine.description}): ${why}`);
+    // Nothing is asked of it any more: its process and its memory go. One that is dead already has nothing to close.
+    if (engine === this.#cpu) this.#gpuEnds = this.#gpu.close().catch(() => {});
   }
+}
+
+/** Why the GPU is not taken for what it computed; undefined where it agrees. */
+function whyNot({ difference, failure }: Outcome, agreement: number): string | undefined {
+  if (failure !== undefined) return `the GPU failed in its first batches (${failure})`;
+  if (agrees(difference, agreement)) return undefined;
+  const { what, apart } = difference;
+  return `the GPU's results differ from the processor's by ${apart.toExponential(1)} (${what}; allowed ${mostAllowed(difference, agreement)})`;
 }
 
 interface Outcome {
@@ -181,16 +241,14 @@ class TrialTrainer implements Trainer {
       return reports;
     }
     this.#cpuMs.push(cpuMs);
-    this.#difference = worst([
-      this.#difference,
-      ...reports.flatMap((report, m) => reportDifferences(theirs[m]!, report, rows)),
-    ]);
+    const own = reports.flatMap((report, m) => reportDifferences(theirs[m]!, report, rows));
+    this.#difference = worst([this.#difference, ...own], this.#agreement);
     if (!this.#agrees() || this.#cpuMs.length === TRIAL_STEPS) await this.#judge();
     return reports;
   }
 
   #agrees(): boolean {
-    return this.#difference.apart <= this.#difference.allowed * this.#agreement;
+    return agrees(this.#difference, this.#agreement);
   }
 
   /** Reports say nothing of what a step did to the weights: at the end of a warm-up's first steps they hardly moved. So the first member's state is compared too. */
@@ -201,7 +259,8 @@ class TrialTrainer implements Trainer {
       const { config, start } = this.#given!;
       try {
         const [[found], [expected]] = [await this.#onGpu!.state(0), await this.#onCpu!.state(0)];
-        this.#difference = worst([this.#difference, ...stateDifferences(found!, expected!, start, config)]);
+        const own = stateDifferences(found!, expected!, start, config);
+        this.#difference = worst([this.#difference, ...own], this.#agreement);
       } catch (error) {
         return this.#end({ cpuMs, gpuMs, difference: NONE, failure: (error as Error).message });
       }
@@ -227,16 +286,19 @@ class TrialTrainer implements Trainer {
   }
 }
 
+/** What a first batch comes to, and who goes on. */
+type TryBoth = (onGpu: Encoder, x: Float32Array, rows: number) => Promise<{ encoded: Encoded; encoder: Encoder }>;
+
+/** Compares its first batch with rows in it; from then on the encoder that won is asked. */
 class TrialEncoder implements Encoder {
-  #onCpu: Encoder | undefined;
-  #onGpu: Encoder | undefined;
-  readonly #decide: (outcome: Outcome) => boolean;
+  #encoder: Encoder;
+  #isTried = false;
+  readonly #try: TryBoth;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(onCpu: Encoder, onGpu: Encoder, decide: (outcome: Outcome) => boolean) {
-    this.#onCpu = onCpu;
-    this.#onGpu = onGpu;
-    this.#decide = decide;
+  constructor(onGpu: Encoder, tryBoth: TryBoth) {
+    this.#encoder = onGpu;
+    this.#try = tryBoth;
   }
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
@@ -247,31 +309,15 @@ class TrialEncoder implements Encoder {
 
   async close(): Promise<void> {
     await this.#last;
-    await this.#onCpu?.close();
-    await this.#onGpu?.close();
+    await this.#encoder.close();
   }
 
   async #encode(x: Float32Array, rows: number): Promise<Encoded> {
-    if (!this.#onCpu || !this.#onGpu) return (this.#onCpu ?? this.#onGpu)!.encode(x, rows);
-    // Once for warmth, once for the clock.
-    await this.#onCpu.encode(x, rows);
-    const [ours, cpuMs] = await timed(() => this.#onCpu!.encode(x, rows));
-    let outcome: Outcome;
-    try {
-      await this.#onGpu.encode(x, rows);
-      const [theirs, gpuMs] = await timed(() => this.#onGpu!.encode(x, rows));
-      outcome = { cpuMs, gpuMs, difference: worst(encodedDifferences(theirs, ours)) };
-    } catch (error) {
-      outcome = { cpuMs, gpuMs: 0, difference: NONE, failure: (error as Error).message };
-    }
-    if (this.#decide(outcome)) {
-      await this.#onCpu.close();
-      this.#onCpu = undefined;
-    } else {
-      await this.#onGpu.close();
-      this.#onGpu = undefined;
-    }
-    return ours;
+    if (this.#isTried || rows === 0) return this.#encoder.encode(x, rows);
+    const { encoded, encoder } = await this.#try(this.#encoder, x, rows);
+    this.#encoder = encoder;
+    this.#isTried = true;
+    return encoded;
   }
 }
 

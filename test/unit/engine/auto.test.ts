@@ -124,36 +124,193 @@ for (const [what, change] of [
   });
 }
 
-test("a GPU whose reconstruction agrees and whose codes are another's is left, and that is said", async () => {
-  const said: string[] = [];
+const topkOf = (seed: number) => ensembleOf("single", [randomSae({ architecture: "topk" }, seed)]);
+/** [rows, 14] */
+const xOf = (rows: number) => Float32Array.from({ length: 14 * rows }, (_, at) => Math.sin(1 + at));
+
+/** The reference engine with its encoders changed: `change` is given what each made of a batch, and the encoder's number. */
+function encodingStandIn(
+  name: string,
+  change: (encoded: Encoded, encoder: number) => void | Promise<void>,
+): Engine & { closed: number } {
   const engine = createReferenceEngine();
-  const encoding = async (change: (encoded: Encoded) => void): Promise<Encoded> => {
-    const wrong: Engine = {
-      ...engine,
-      name: "webgpu",
-      createEncoder: async (ensemble) => {
-        const encoder = await engine.createEncoder(ensemble);
-        return {
-          close: () => encoder.close(),
-          encode: async (...batch) => {
-            const encoded = await encoder.encode(...batch);
-            change(encoded);
-            return encoded;
-          },
-        };
-      },
-    };
-    const auto = new AutoEngine(engine, wrong, (level, message) => said.push(`${level}: ${message}`));
-    const encoder = await auto.createEncoder(ensembleOf("single", [randomSae({ architecture: "topk" }, 1)]));
-    const encoded = await encoder.encode(new Float32Array(14 * 5).fill(0.5), 5);
-    await encoder.close();
-    return encoded;
+  let count = 0;
+  const own: Engine & { closed: number } = {
+    ...engine,
+    name,
+    description: `a ${name}`,
+    closed: 0,
+    close: async () => {
+      own.closed += 1;
+    },
+    createEncoder: async (ensemble) => {
+      const encoder = await engine.createEncoder(ensemble);
+      const number = count++;
+      return {
+        close: () => encoder.close(),
+        encode: async (...batch) => {
+          const encoded = await encoder.encode(...batch);
+          await change(encoded, number);
+          return encoded;
+        },
+      };
+    },
   };
-  const { codes } = await encoding(({ codes }) => {
+  return own;
+}
+
+function autoOf(cpu: Engine, gpu: Engine, autocast = false) {
+  const said: string[] = [];
+  return { said, engine: new AutoEngine(cpu, gpu, (level, message) => said.push(`${level}: ${message}`), autocast) };
+}
+
+/** A processor that is the slower one beyond doubt. */
+const slowCpu = () => encodingStandIn("cpu", async () => void (await slowly({} as StepReport)));
+
+/** Two latents of a row change places: one that fires gives way to a neighbour that doesn't. */
+function swapLatent({ codes, reconstruction }: Encoded, row: number): void {
+  const fires = new Set(codes.indices.subarray(codes.offsets[row]!, codes.offsets[row + 1]!));
+  const at = codes.offsets[row + 1]! - 1;
+  const other = [1, -1].map((by) => codes.indices[at]! + by).find((i) => i < codes.width && !fires.has(i));
+  assert.ok(other !== undefined);
+  codes.indices[at] = other;
+  reconstruction[row * 14]! += 0.2;
+}
+
+test("a GPU whose reconstruction agrees and whose codes are another's is left, and that is said", async () => {
+  const wrong = encodingStandIn("webgpu", ({ codes }) => {
     codes.indices[0]! -= 1;
   });
+  const { said, engine } = autoOf(
+    encodingStandIn("cpu", () => {}),
+    wrong,
+  );
+  const encoder = await engine.createEncoder(topkOf(1));
+  const { codes } = await encoder.encode(xOf(5), 5);
   assert.ok(codes.indices.length > 0);
   assert.match(said.join(), /^warning: device .*differ from the processor's by .*\(codes; allowed 0.001\)/);
+  assert.equal(wrong.closed, 1, "nothing keeps the process of a GPU that isn't used");
+  await engine.close();
+  assert.equal(wrong.closed, 1);
+});
+
+test("a few rows in which latents at the cut fall the other way are forgiven, many are not", async () => {
+  const rows = 400;
+  const expected = await (await createReferenceEngine().createEncoder(topkOf(1))).encode(xOf(rows), rows);
+  for (const [swapped, name] of [
+    [1, "webgpu"],
+    [2, "webgpu"],
+    [3, "cpu"],
+  ] as const) {
+    const gpu = encodingStandIn("webgpu", (encoded) => {
+      for (let row = 0; row < swapped; row++) swapLatent(encoded, 7 * row);
+    });
+    const { said, engine } = autoOf(slowCpu(), gpu);
+    await (await engine.createEncoder(topkOf(1))).encode(xOf(rows), rows);
+    assert.equal(engine.name, name, `${swapped}: ${said.join()}`);
+  }
+  // What is no number is never forgiven.
+  const nan = encodingStandIn("webgpu", (encoded) => {
+    swapLatent(encoded, 0);
+    encoded.reconstruction[3] = Number.NaN;
+  });
+  const { engine } = autoOf(slowCpu(), nan);
+  assert.deepEqual(await (await engine.createEncoder(topkOf(1))).encode(xOf(rows), rows), expected);
+  assert.equal(engine.name, "cpu");
+});
+
+test("every encoder is judged by its own first batch: one that differs or fails goes on on the processor, and that is said", async () => {
+  const gpu = encodingStandIn("webgpu", ({ codes }, encoder) => {
+    if (encoder === 1) codes.values.fill(7);
+    if (encoder === 2) throw new EngineError("no memory left");
+  });
+  const { said, engine } = autoOf(slowCpu(), gpu);
+  // As evaluation has them: all are there before the first is asked, and they are asked at once.
+  const ensembles = [1, 2, 3, 4].map(topkOf);
+  const encoders = await Promise.all(ensembles.map((ensemble) => engine.createEncoder(ensemble)));
+  for (const rows of [6, 9]) {
+    const found = await Promise.all(encoders.map((encoder) => encoder.encode(xOf(rows), rows)));
+    for (const [j, ensemble] of ensembles.entries()) {
+      const straight = await (await createReferenceEngine().createEncoder(ensemble)).encode(xOf(rows), rows);
+      assert.deepEqual(found[j], straight, `member ${j}, ${rows} rows`);
+    }
+  }
+  assert.equal(engine.name, "webgpu");
+  assert.equal(said.length, 3, said.join("\n"));
+  assert.match(said[0]!, /^info: device webgpu/);
+  assert.match(
+    said[1]!,
+    /^warning: device cpu for encoding with the SAE of seed 0: .*differ .*\(codes; allowed 0.001\)/,
+  );
+  assert.match(said[2]!, /^warning: device cpu for encoding .*failed in its first batches \(no memory left\)/);
+  assert.equal(gpu.closed, 0);
+  for (const encoder of encoders) await encoder.close();
+  await engine.close();
+  assert.equal(gpu.closed, 1);
+});
+
+test("after a training that chose the GPU its encoders are compared as well, and one without room goes to the processor", async () => {
+  const training = standIn("webgpu", asIs);
+  let made = 0;
+  const encoding = encodingStandIn("webgpu", ({ codes }) => {
+    codes.values.fill(7);
+  });
+  const gpu: Engine = {
+    ...training,
+    createEncoder: async (ensemble) => {
+      if (made++ === 1) throw new EngineError("no room for the weights");
+      return encoding.createEncoder(ensemble);
+    },
+  };
+  const { engine, said } = await trained(standIn("cpu", slowly), gpu);
+  assert.equal(engine.name, "webgpu");
+  const ensemble = ensembleOf(
+    "bagging",
+    [5, 6].map((seed) => randomSae({ architecture: "topk" }, seed)),
+  );
+  const straight = await (await createReferenceEngine().createEncoder(ensemble)).encode(xOf(4), 4);
+  for (let n = 0; n < 2; n++)
+    assert.deepEqual(await (await engine.createEncoder(ensemble)).encode(xOf(4), 4), straight);
+  assert.match(said[1]!, /^warning: device cpu for encoding with the ensemble of 2 SAEs: .*differ/);
+  assert.match(said[2]!, /^warning: device cpu for encoding .*cannot encode with this \(no room for the weights\)/);
+});
+
+test("the process of a GPU that loses is ended once the trial is over", async () => {
+  for (const gpuIs of [slowly, asIs]) {
+    let closed = 0;
+    const gpu: Engine = {
+      ...standIn("webgpu", gpuIs),
+      close: async () => {
+        closed += 1;
+      },
+    };
+    const { name, engine } = await trained(standIn("cpu", gpuIs === slowly ? asIs : slowly), gpu);
+    assert.equal(closed, name === "cpu" ? 1 : 0);
+    await engine.close();
+    assert.equal(closed, 1);
+  }
+});
+
+test("with autocast more may differ, but never so much that nothing is checked", async () => {
+  const rounded = async (report: StepReport) => ({ ...report, loss: 1.015 * report.loss });
+  const wrongStep = (factor: number) =>
+    standIn("webgpu", rounded, (state) => {
+      state.weights.W_dec.set(state.weights.W_dec.map((v) => factor * v));
+      return state;
+    });
+  const { config, states, batch } = setUp(shape);
+  for (const [factor, name] of [
+    [1, "webgpu"],
+    // About half of how far W_dec moves in these steps.
+    [1.0075, "cpu"],
+  ] as const) {
+    const { engine, said } = autoOf(standIn("cpu", slowly), wrongStep(factor), true);
+    const trainer = await engine.createTrainer(config, states.map(copyMemberState));
+    for (let s = 0; s < 4; s++) await trainer.step(batch(s), shape.rows, stepInput(s));
+    await trainer.close();
+    assert.equal(engine.name, name, said.join());
+    if (name === "cpu") assert.match(said.join(), /\(step of W_dec; allowed 0.3\)/);
+  }
 });
 
 test("a GPU that fails in its first batches costs nothing but a warning", async () => {
