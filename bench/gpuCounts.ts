@@ -43,6 +43,8 @@ export interface StepCounts {
   readonly sparseOperations: number;
   /** Through the device's memory, if nothing stays in a cache between kernels and everything within one. */
   readonly memoryBytes: number;
+  /** Of that, pre-activations, which a product that selects at once would leave out. */
+  readonly preBytes: number;
   /** Buffers that hold the members, and those of the batch. */
   readonly memberBuffers: number;
   readonly batchBuffers: number;
@@ -56,7 +58,13 @@ export const goalShapes: readonly GpuShape[] = [4096, 10_000].flatMap((rows) => 
 ]);
 
 /** What a GPU gets without trials; subgroups make reductions no larger. */
-export const gpuLayout: Layout = { width: WIDTH, product: PLAIN, plain: PLAIN, subgroups: false };
+export const gpuLayout: Layout = {
+  width: WIDTH,
+  product: PLAIN,
+  plain: PLAIN,
+  subgroups: false,
+  mostRows: Number.POSITIVE_INFINITY,
+};
 
 /** begin, centre, gemm, decode, four of the counting sort, gradient, bias, clip, Adam, Adam of the bias. */
 const COMMON = 13;
@@ -86,16 +94,15 @@ export function countStep(shape: GpuShape, largestBuffer = 2 ** 31): StepCounts 
   const activations = rows * row;
   // A selection reads its row once from memory and byte by byte from the cache.
   const selection = architecture === "topk" || architecture === "batchtopk" ? pre : 0;
+  // Written by the product; read by the selection, by decode and twice by the counting sort.
+  const preBytes = pre + selection + pre + 2 * pre;
   const memoryBytes =
+    preBytes +
     matrices / 2 + // norms
     2 * activations + // centred input
     activations +
-    matrices / 2 +
-    pre + // product
-    selection +
-    pre +
+    matrices / 2 + // product
     3 * activations + // decode; decoder rows come from the cache as often as it holds them
-    2 * pre +
     pairs * 8 + // counting sort
     pairs * 8 +
     2 * activations +
@@ -113,6 +120,7 @@ export function countStep(shape: GpuShape, largestBuffer = 2 ** 31): StepCounts 
     gemmOperations: members * 2 * rows * d_in * F,
     sparseOperations: members * 8 * d_in * pairs,
     memoryBytes: members * memoryBytes,
+    preBytes: members * preBytes,
     memberBuffers: sum(saeSizes(config.sae, config, members)),
     batchBuffers: sum(plan.sizes),
   };
@@ -150,6 +158,13 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     ]);
   }
   console.log(table.toString());
+  for (const shape of goalShapes) {
+    const { preBytes, memoryBytes } = countStep(shape);
+    const share = `${((100 * preBytes) / memoryBytes).toFixed(0)} % of the memory moved`;
+    console.log(
+      `Pre-activations, ${shape.architecture} d=${shape.d_in}, B=${shape.rows}: ${(preBytes / 2 ** 20).toFixed(0)} MiB, ${share}`,
+    );
+  }
   for (const shape of [goalShapes[0]!, goalShapes[2]!]) {
     const config = configOf(shape);
     const layout = layoutConstants(gpuLayout, shape.d_in);

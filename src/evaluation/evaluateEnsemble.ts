@@ -81,10 +81,9 @@ export async function evaluateEnsemble(
   if (source.d_in !== d) throw new RangeError(`activations of width ${source.d_in} for an ensemble of width ${d}`);
   const encoders: Encoder[] = [];
   try {
-    for (const member of ensemble.members) {
-      encoders.push(
-        await engine.createEncoder({ ...ensemble, method: "single", members: [member], weights: [1], seeds: [0] }),
-      );
+    for (const [j, member] of ensemble.members.entries()) {
+      const alone = { method: "single", members: [member], weights: [1], seeds: [ensemble.seeds[j] ?? j] } as const;
+      encoders.push(await engine.createEncoder({ ...ensemble, ...alone }));
     }
     return await evaluate(encoders, ensemble, source, options);
   } finally {
@@ -116,19 +115,15 @@ async function evaluate(
     const { x, rows } = batch;
     input.add(x, rows);
     const sum = new Float64Array(rows * d);
-    const encoded: Encoded[] = [];
-    let target = x;
+    const chained = ensemble.method === "boosting";
+    // Members that don't wait for one another are asked for all at once, so that a device has the next one's work at hand.
+    const encoded: Encoded[] = chained ? [] : await Promise.all(encoders.map((encoder) => encoder.encode(x, rows)));
     for (const [j, encoder] of encoders.entries()) {
-      const own = await encoder.encode(target, rows);
-      encoded.push(own);
+      if (chained) encoded.push(await encoder.encode(j === 0 ? x : difference(x, sum), rows));
+      const own = encoded[j]!;
       memberCodes[j]!.add(own.codes);
       addScaled(sum, own.reconstruction, ensemble.weights[j]!);
-      if (ensemble.method === "boosting") {
-        memberErrors[j]!.add(x, sum, rows);
-        target = difference(x, sum);
-      } else {
-        memberErrors[j]!.add(x, own.reconstruction, rows);
-      }
+      memberErrors[j]!.add(x, chained ? sum : own.reconstruction, rows);
     }
     whole.add(x, sum, rows);
     const all = sideBySide(encoded, offsets, ensemble.weights);

@@ -4,42 +4,79 @@ import { type Encoded, EngineError } from "../engine.ts";
 import { type CodePart, joinCodes } from "../joinCodes.ts";
 import { allocateBatch } from "./batchMemory.ts";
 import type { Gpu } from "./gpu.ts";
-import { constantsFor, vec4s } from "./kernels.ts";
-import { type Layouts, withPlainProduct } from "./layouts.ts";
-import { type BatchBuffers, configsOf, MemberPass } from "./memberPass.ts";
+import { type Constants, constantsFor, vec4s } from "./kernels.ts";
+import { type Layout, type Layouts, withPlainProduct } from "./layouts.ts";
+import { type BatchBuffers, configsOf, MemberPass, type Work } from "./memberPass.ts";
 import { provesItself } from "./productCheck.ts";
 import { padded, SaeBuffers } from "./saeBuffers.ts";
 
-/** Rows done together, at most. */
+/** Rows done together, at most and at least: buffers are for a power of two of them, and a chunk may have fewer. */
 const MOST_ROWS = 2048;
+const LEAST_ROWS = 64;
+/** A product that has proven itself on so many rows needn't again when buffers grow. */
+const PROVING_ROWS = 128;
+
+interface Member {
+  readonly sae: SaeBuffers;
+  /** α */
+  readonly weight: number;
+  readonly constants: Constants;
+  layout: Layout;
+  isProven: boolean;
+}
+
+/** What is given to the device before anything of it is read: members [first, first + count) of a micro-batch. */
+interface Piece {
+  readonly first: number;
+  readonly count: number;
+  readonly part: number;
+  /** Rows of the micro-batch that are in use. */
+  readonly rows: number;
+  readonly isLast: boolean;
+}
 
 export class DeviceEncoder {
   readonly #gpu: Gpu;
-  readonly #ensemble: Omit<Ensemble, "members"> & { readonly configs: Ensemble["members"][number]["config"][] };
+  readonly #d: number;
   readonly #offsets: number[];
   readonly #width: number;
-  readonly #saes: SaeBuffers[];
+  readonly #members: readonly Member[];
   readonly #largestBuffer: number;
   readonly #layouts: Layouts;
   #passes: MemberPass[] = [];
   #batch: BatchBuffers | undefined;
+  /** Where each row's codes begin, of a piece's members, and the reconstruction; and the codes. */
+  #heads: GPUBuffer | undefined;
+  #lists: GPUBuffer | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(gpu: Gpu, ensemble: Ensemble, saes: SaeBuffers[], largestBuffer: number, layouts: Layouts) {
+  private constructor(gpu: Gpu, ensemble: Ensemble, members: Member[], largestBuffer: number, layouts: Layouts) {
     this.#gpu = gpu;
-    const { members, ...rest } = ensemble;
-    this.#ensemble = { ...rest, configs: members.map(({ config }) => config) };
+    this.#d = ensemble.members[0]!.config.d_in;
     this.#offsets = memberOffsets(ensemble);
     this.#width = ensembleWidth(ensemble);
-    this.#saes = saes;
+    this.#members = members;
     this.#largestBuffer = largestBuffer;
     this.#layouts = layouts;
   }
 
   static async open(gpu: Gpu, ensemble: Ensemble, largestBuffer: number, layouts: Layouts): Promise<DeviceEncoder> {
-    const saes: SaeBuffers[] = [];
-    for (const member of ensemble.members) saes.push(await SaeBuffers.ofSae(gpu, member, largestBuffer));
-    return new DeviceEncoder(gpu, ensemble, saes, largestBuffer, layouts);
+    const members: Member[] = [];
+    try {
+      for (const [m, sae] of ensemble.members.entries()) {
+        members.push({
+          sae: await SaeBuffers.ofSae(gpu, sae, largestBuffer),
+          weight: ensemble.weights[m]!,
+          constants: constantsFor(sae.config, { chain: ensemble.method === "boosting" }),
+          layout: await layouts.for(sae.config, MOST_ROWS, false),
+          isProven: false,
+        });
+      }
+    } catch (error) {
+      for (const { sae } of members) sae.destroy();
+      throw error;
+    }
+    return new DeviceEncoder(gpu, ensemble, members, largestBuffer, layouts);
   }
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
@@ -51,108 +88,180 @@ export class DeviceEncoder {
   async close(): Promise<void> {
     await this.#last;
     this.#release();
-    for (const sae of this.#saes) sae.destroy();
+    this.#lists?.destroy();
+    for (const { sae } of this.#members) sae.destroy();
   }
 
+  /** A piece is computed while the codes of the one before are read. */
   async #encode(x: Float32Array, rows: number): Promise<Encoded> {
-    const d = this.#ensemble.configs[0]!.d_in;
+    const d = this.#d;
     if (x.length !== rows * d) throw new EngineError(`${x.length} values are not ${rows} rows of d_in ${d}`);
     const reconstruction = new Float32Array(rows * d);
-    const chunks: CodePart[][] = [];
+    const parts: CodePart[][] = [];
+    let before: Promise<void> = Promise.resolve();
     for (let first = 0; first < rows; first += MOST_ROWS) {
       const count = Math.min(MOST_ROWS, rows - first);
       const chunk = padded(x.subarray(first * d, (first + count) * d), d);
-      if (this.#batch?.rows !== count) await this.#lay(count, chunk);
-      chunks.push(...(await this.#encodeChunk(chunk, count)));
-      reconstruction.set(await this.#reconstruction(count, d), first * d);
+      if (!this.#batch || this.#batch.rows < count) await this.#lay(chunk, count);
+      this.#begin(chunk, count);
+      const ofChunk: CodePart[][] = [];
+      for (const piece of this.#pieces(count)) {
+        this.#submit(piece, count);
+        const heads = await this.#gpu.read(this.#heads!, this.#headBytes(piece, count));
+        await before;
+        ofChunk[piece.part] ??= [];
+        before = this.#readCodes(piece, heads, ofChunk[piece.part]!);
+        // A failure is thrown where it is awaited, also where the next piece fails first.
+        before.catch(() => {});
+        if (piece.isLast) this.#unpad(new Float32Array(heads, startBytes(piece)), reconstruction, first, count);
+      }
+      parts.push(...ofChunk);
     }
+    await before;
     return {
-      codes: { ...joinCodes(chunks, this.#offsets, rows), rows, width: this.#width },
+      codes: { ...joinCodes(parts, this.#offsets, rows), rows, width: this.#width },
       reconstruction,
     };
   }
 
-  /** `first`: the first of the chunks of this many rows, on which the product proves itself. */
-  async #lay(rows: number, first: Float32Array, isPlain = false): Promise<void> {
+  /** Buffers for as many rows and more. `chunk`: the first that they are for, of `rows` rows, on which products prove themselves. */
+  async #lay(chunk: Float32Array, rows: number): Promise<void> {
     this.#release();
-    const { configs, method } = this.#ensemble;
-    const largestBuffer = this.#largestBuffer;
+    const room = Math.max(LEAST_ROWS, 2 ** Math.ceil(Math.log2(rows)));
     const batch = await allocateBatch(this.#gpu, {
-      saes: configsOf(this.#saes),
-      rows,
-      members: 1,
+      saes: configsOf(this.#members.map(({ sae }) => sae)),
+      rows: room,
+      members: this.#members.length,
       keepsGradients: false,
-      largestBuffer,
+      largestBuffer: this.#largestBuffer,
     });
     this.#batch = batch;
-    let isRight = true;
-    for (const [m, sae] of this.#saes.entries()) {
-      const constants = constantsFor(configs[m]!, { chain: method === "boosting" });
-      const best = await this.#layouts.for(configs[m]!, rows, false);
-      const layout = isPlain ? withPlainProduct(best) : best;
-      const pass = new MemberPass(this.#gpu, sae, batch, constants, layout);
+    const { together, microBatches, sizes } = batch.plan;
+    this.#heads = this.#gpu.staging(together * (microBatches[0]!.count + 1) * 4 + sizes["activations"]! / 3);
+    for (const [m, member] of this.#members.entries()) {
+      const place = m % together;
+      const { [`starts${place}`]: starts, [`codes${place}`]: codes } = batch.buffers;
+      const own = { ...batch, buffers: { ...batch.buffers, starts: starts!, codes: codes! } };
+      const make = () => new MemberPass(this.#gpu, member.sae, own, member.constants, member.layout);
+      let pass = make();
+      if (!member.isProven && !(await this.#proves(member, pass, chunk, rows))) {
+        member.layout = withPlainProduct(member.layout);
+        pass.destroy();
+        pass = make();
+      }
+      member.isProven ||= rows >= PROVING_ROWS;
       this.#passes.push(pass);
-      isRight &&= await provesItself(this.#gpu, this.#layouts, layout, pass, batch.buffers, first);
     }
-    if (!isRight) await this.#lay(rows, first, true);
   }
 
-  /** Codes of each micro-batch by member; `x` padded. */
-  async #encodeChunk(x: Float32Array, rows: number): Promise<CodePart[][]> {
-    const { buffers, plan } = this.#batch!;
-    const V = vec4s(this.#ensemble.configs[0]!.d_in);
-    const activations = buffers["activations"]!;
+  #proves({ layout }: Member, pass: MemberPass, chunk: Float32Array, rows: number): Promise<boolean> {
+    return provesItself(this.#gpu, this.#layouts, layout, pass, this.#batch!.buffers, chunk, rows);
+  }
+
+  /** Members whose codes have buffers of their own together, micro-batch by micro-batch. */
+  *#pieces(rows: number): Generator<Piece> {
+    const { together, microBatches } = this.#batch!.plan;
+    const parts = [...microBatches.entries()].filter(([, { first }]) => first < rows);
+    for (let first = 0; first < this.#members.length; first += together) {
+      const count = Math.min(together, this.#members.length - first);
+      for (const [part, micro] of parts) {
+        const isLast = first + count === this.#members.length && part === parts.length - 1;
+        yield { first, count, part, rows: Math.min(micro.count, rows - micro.first), isLast };
+      }
+    }
+  }
+
+  /** `x` padded. */
+  #begin(x: Float32Array, rows: number): void {
+    const activations = this.#batch!.buffers["activations"]!;
     this.#gpu.write(activations, x);
-    this.#gpu.submit([(encoder) => encoder.clearBuffer(activations, 2 * rows * V * 16, rows * V * 16)]);
-    const parts: CodePart[][] = plan.microBatches.map(() => []);
-    for (const [m, pass] of this.#passes.entries()) {
-      pass.prepare(undefined, this.#ensemble.weights[m]!);
-      this.#gpu.submit(pass.begin());
-      for (const [part, { count }] of pass.microBatches.entries()) {
-        this.#gpu.submit([...pass.encode(part), ...pass.codes(part)]);
-        parts[part]![m] = await this.#readCodes(count);
-      }
-    }
-    return parts;
+    this.#gpu.submit([(encoder) => encoder.clearBuffer(activations, this.#sum, rows * vec4s(this.#d) * 16)]);
   }
 
-  async #readCodes(count: number): Promise<CodePart> {
+  /** Where the reconstruction is added up, in the activations' buffer. */
+  get #sum(): number {
+    return 2 * this.#batch!.rows * vec4s(this.#d) * 16;
+  }
+
+  #submit({ first, count, part, rows, isLast }: Piece, ofChunk: number): void {
     const { buffers } = this.#batch!;
-    const starts = new Uint32Array(await this.#gpu.readBuffer(buffers["starts"]!, 0, (count + 1) * 4));
-    const total = starts[count]!;
-    const counts = new Uint32Array(count);
-    for (let t = 0; t < count; t++) counts[t] = starts[t + 1]! - starts[t]!;
-    const indices = new Uint32Array(total);
-    const values = new Float32Array(total);
-    if (total > 0) {
-      const bytes = await this.#gpu.readBuffer(buffers["codes"]!, 0, total * 8);
-      const words = new Uint32Array(bytes);
-      const floats = new Float32Array(bytes);
-      for (let at = 0; at < total; at++) {
-        indices[at] = words[2 * at]!;
-        values[at] = floats[2 * at + 1]!;
-      }
+    const work: Work[] = [];
+    for (let place = 0; place < count; place++) {
+      const pass = this.#passes[first + place]!;
+      pass.prepare(undefined, this.#members[first + place]!.weight, ofChunk);
+      if (part === 0) work.push(...pass.begin());
+      work.push(...pass.encode(part), ...pass.codes(part));
     }
-    return { counts, indices, values };
+    work.push((encoder) => {
+      const bytes = (rows + 1) * 4;
+      for (let place = 0; place < count; place++)
+        encoder.copyBufferToBuffer(buffers[`starts${place}`]!, 0, this.#heads!, place * bytes, bytes);
+      if (!isLast) return;
+      const sum = ofChunk * vec4s(this.#d) * 16;
+      encoder.copyBufferToBuffer(buffers["activations"]!, this.#sum, this.#heads!, count * bytes, sum);
+    });
+    this.#gpu.submit(work);
   }
 
-  async #reconstruction(rows: number, d: number): Promise<Float32Array> {
-    const width = vec4s(d) * 4;
-    const bytes = await this.#gpu.readBuffer(
-      this.#batch!.buffers["activations"]!,
-      2 * rows * width * 4,
-      rows * width * 4,
+  #headBytes(piece: Piece, ofChunk: number): number {
+    return startBytes(piece) + (piece.isLast ? ofChunk * vec4s(this.#d) * 16 : 0);
+  }
+
+  /** Copied before anything else is given to the device; in `parts` once they are here. */
+  async #readCodes({ first, count, rows }: Piece, heads: ArrayBuffer, parts: CodePart[]): Promise<void> {
+    const { buffers } = this.#batch!;
+    const starts = Array.from(
+      { length: count },
+      (_, place) => new Uint32Array(heads, place * (rows + 1) * 4, rows + 1),
     );
-    const all = new Float32Array(bytes);
-    if (width === d) return all;
-    const result = new Float32Array(rows * d);
-    for (let t = 0; t < rows; t++) result.set(all.subarray(t * width, t * width + d), t * d);
-    return result;
+    const all = starts.reduce((sum, own) => sum + own[rows]!, 0);
+    let bytes = new ArrayBuffer(0);
+    if (all > 0) {
+      if (!this.#lists || this.#lists.size < all * 8) {
+        this.#lists?.destroy();
+        this.#lists = this.#gpu.staging(all * 8);
+      }
+      const lists = this.#lists;
+      this.#gpu.submit([
+        (encoder) => {
+          let at = 0;
+          for (const [place, own] of starts.entries()) {
+            if (own[rows]! > 0) encoder.copyBufferToBuffer(buffers[`codes${place}`]!, 0, lists, at * 8, own[rows]! * 8);
+            at += own[rows]!;
+          }
+        },
+      ]);
+      bytes = await this.#gpu.read(lists, all * 8);
+    }
+    const [words, floats] = [new Uint32Array(bytes), new Float32Array(bytes)];
+    let at = 0;
+    for (const [place, own] of starts.entries()) {
+      const indices = new Uint32Array(own[rows]!);
+      const values = new Float32Array(own[rows]!);
+      for (let n = 0; n < indices.length; n++, at++) {
+        indices[n] = words[2 * at]!;
+        values[n] = floats[2 * at + 1]!;
+      }
+      parts[first + place] = { counts: own.subarray(1).map((end, t) => end - own[t]!), indices, values };
+    }
+  }
+
+  #unpad(found: Float32Array, into: Float32Array, first: number, rows: number): void {
+    const d = this.#d;
+    const width = vec4s(d) * 4;
+    for (let t = 0; t < rows; t++) into.set(found.subarray(t * width, t * width + d), (first + t) * d);
   }
 
   #release(): void {
     for (const pass of this.#passes.splice(0)) pass.destroy();
     for (const buffer of Object.values(this.#batch?.buffers ?? {})) buffer.destroy();
+    this.#heads?.destroy();
+    this.#heads = undefined;
     this.#batch = undefined;
   }
+}
+
+/** Of a piece's heads, those that say where codes begin. */
+function startBytes({ count, rows }: Piece): number {
+  return count * (rows + 1) * 4;
 }

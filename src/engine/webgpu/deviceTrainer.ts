@@ -187,6 +187,8 @@ export class DeviceTrainer {
     this.#release();
     const { sae, max_grad_norm } = this.#config;
     const frozen = this.#frozen.map((one) => one.sae);
+    const best = await this.#layouts.for(sae, rows, this.#autocast);
+    const layout = isPlain ? withPlainProduct(best) : best;
     const batch = await allocateBatch(this.#gpu, {
       saes: [sae, ...configsOf(frozen)],
       rows,
@@ -194,11 +196,10 @@ export class DeviceTrainer {
       training: this.#config,
       keepsGradients: max_grad_norm !== null,
       largestBuffer: this.#largestBuffer,
+      mostRows: layout.mostRows,
     });
     const fused = batch.buffers["gradients"] === undefined;
     const constants = constantsFor(sae, { training: this.#config, fused });
-    const best = await this.#layouts.for(sae, rows, this.#autocast);
-    const layout = isPlain ? withPlainProduct(best) : best;
     for (const { first, count } of this.#sharedPasses(batch.plan.together)) {
       const { sae: buffers, place } = this.#members[first]!;
       const range = { first: place, count };

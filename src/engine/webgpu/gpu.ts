@@ -19,6 +19,9 @@ export interface Counts {
   /** Bytes sent to and read from the device. */
   uploaded: number;
   downloaded: number;
+  /** Times that something was waited for and read, and buffers that were made. */
+  reads: number;
+  buffers: number;
 }
 
 export interface Run {
@@ -33,6 +36,15 @@ export interface Run {
 
 /** What takes long: each goes out by itself, since a system may reset a device that works on one submission for seconds. */
 const HEAVY: ReadonlySet<KernelName> = new Set(["gemm", "matrixGemm", "decode", "latentGradient", "adam"]);
+
+const SUBGROUP_CHECK_THREADS = 128;
+/** And what shared.wgsl asks for. */
+const subgroupCheckConstants: Constants = {
+  WIDTH: `${SUBGROUP_CHECK_THREADS}u`,
+  LATENTS_EACH: "1u",
+  INNER: "0u",
+  INNER_VECS: "0u",
+};
 
 /** The adapters that there are: the one preferred for speed, the one for battery, and software's, each once. */
 export async function findAdapters(): Promise<{ adapter: GPUAdapter; description: AdapterDescription }[]> {
@@ -54,7 +66,7 @@ export class Gpu {
   description: AdapterDescription;
   /** What a person should know of; taken by whoever answers next. */
   readonly warnings: string[] = [];
-  readonly counts: Counts = { dispatches: 0, uploaded: 0, downloaded: 0 };
+  readonly counts: Counts = { dispatches: 0, uploaded: 0, downloaded: 0, reads: 0, buffers: 0 };
   readonly #device: GPUDevice;
   readonly #layouts = new Map<KernelName, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, GPUComputePipeline>();
@@ -97,6 +109,7 @@ export class Gpu {
     const buffers: Record<string, GPUBuffer> = {};
     let refused = false;
     for (const [label, size] of Object.entries(sizes)) {
+      this.counts.buffers += 1;
       try {
         buffers[label] = this.#device.createBuffer({
           label,
@@ -117,10 +130,12 @@ export class Gpu {
 
   /** A buffer of a kernel's numbers. */
   uniform(size: number): GPUBuffer {
+    this.counts.buffers += 1;
     return this.#device.createBuffer({ size, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
   }
 
   staging(size: number): GPUBuffer {
+    this.counts.buffers += 1;
     return this.#device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   }
 
@@ -219,6 +234,7 @@ export class Gpu {
     const copy = staging.getMappedRange(0, size).slice(0);
     staging.unmap();
     this.counts.downloaded += size;
+    this.counts.reads += 1;
     return copy;
   }
 
@@ -233,8 +249,8 @@ export class Gpu {
 
   /** Whether threads of a subgroup follow each other, which sums by subgroups rely on. */
   async #subgroupsFollow(): Promise<boolean> {
-    const threads = 128;
-    const constants = { WIDTH: `${threads}u`, LATENTS_EACH: "1u" };
+    const threads = SUBGROUP_CHECK_THREADS;
+    const constants = subgroupCheckConstants;
     if (!(await this.takes("subgroupCheck", constants))) return false;
     const buffers = await this.allocate({ found: threads * 4 });
     if (!buffers) return false;

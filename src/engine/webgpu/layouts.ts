@@ -12,6 +12,8 @@ export interface Layout {
   readonly plain: Product;
   /** Reductions by the GPU's subgroups. */
   readonly subgroups: boolean;
+  /** Rows of all members in one product, so that it doesn't hold the device up for too long. */
+  readonly mostRows: number;
 }
 
 export interface Layouts {
@@ -28,7 +30,8 @@ const SOFTWARE_WIDTH = 32;
 /** Without trials: what is good everywhere, or on a processor. `width`: another than the adapter's. */
 export function plainLayout({ software, subgroups }: AdapterDescription, width?: number): Layout {
   const plain = software ? SOFTWARE_PLAIN : PLAIN;
-  return { width: width ?? (software ? SOFTWARE_WIDTH : WIDTH), product: plain, plain, subgroups };
+  const mostRows = Number.POSITIVE_INFINITY;
+  return { width: width ?? (software ? SOFTWARE_WIDTH : WIDTH), product: plain, plain, subgroups, mostRows };
 }
 
 /** The same with the plain product. */

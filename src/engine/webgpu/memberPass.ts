@@ -36,6 +36,9 @@ export class MemberPass {
   readonly #members: MemberRange;
   readonly #numbers: readonly GPUBuffer[];
   readonly #parts: readonly { readonly micro: MicroBatch; readonly kernels: Kernels }[];
+  readonly #product: Product;
+  /** Of the batch, those that are in use: an encoder keeps buffers for more than it is given. */
+  #rows: number;
   /** The micro-batch whose pre-activations are at hand while work is laid out. */
   #resident = -1;
 
@@ -57,6 +60,8 @@ export class MemberPass {
     };
     this.#training = training;
     this.#members = members;
+    this.#product = layout.product;
+    this.#rows = batch.rows;
     this.#numbers = batch.plan.microBatches.map(() => gpu.uniform(NUMBERS_BYTES));
     this.#parts = batch.plan.microBatches.map((micro, part) => ({ micro, kernels: this.#bind(micro, part, layout) }));
   }
@@ -65,8 +70,13 @@ export class MemberPass {
     for (const buffer of this.#numbers) buffer.destroy();
   }
 
-  /** Sends the numbers of the next pass. `count`: training steps taken once it is done. */
-  prepare(step?: { readonly input: StepInput; readonly count: number }, weight = 1): void {
+  /** Sends the numbers of the next pass. `count`: training steps taken once it is done. `rows`: of the batch's, in encoding. */
+  prepare(
+    step?: { readonly input: StepInput; readonly count: number },
+    weight = 1,
+    rows: number = this.#batch.rows,
+  ): void {
+    this.#rows = rows;
     const parts = this.microBatches;
     for (const [part, micro] of parts.entries()) {
       const numbers: Numbers = {
@@ -91,13 +101,14 @@ export class MemberPass {
 
   /** Bytes of pre-activations of the first micro-batch, of all members. */
   get productBytes(): number {
-    return this.#members.count * this.microBatches[0]!.count * this.#sae.config.d_sae * 4;
+    return this.#members.count * this.#countOf(this.microBatches[0]!) * this.#sae.config.d_sae * 4;
   }
 
   /** Where what the encoder multiplies lies: the first member's centred input, and its weights. */
   get centred(): { buffer: GPUBuffer; offset: number; bytes: number } {
-    const bytes = this.#batch.rows * vec4s(this.#sae.config.d_in) * 16;
-    return { buffer: this.#batch.buffers["activations"]!, offset: bytes, bytes };
+    const row = vec4s(this.#sae.config.d_in) * 16;
+    const buffer = this.#batch.buffers["activations"]!;
+    return { buffer, offset: this.#batch.rows * row, bytes: this.#rows * row };
   }
 
   get encoder(): { buffer: GPUBuffer; offset: number; bytes: number } {
@@ -111,10 +122,17 @@ export class MemberPass {
     return [this.#first("begin"), this.#first("centre")];
   }
 
-  /** Encodes a micro-batch: its reconstruction is added up in the activations' buffer. */
+  /** Encodes the rows of a micro-batch that are in use: its reconstruction is added up in the activations' buffer. */
   encode(part: number): Work[] {
-    const { gemm, selectRows, decode } = this.#parts[part]!.kernels;
-    return [gemm!, ...(selectRows ? [selectRows] : []), decode!];
+    const { micro, kernels } = this.#parts[part]!;
+    const { gemm, selectRows, decode } = kernels;
+    // The product is what costs: kernels of a workgroup a row leave those that aren't in use at once.
+    const [, y] = groupsOf(this.#product, this.#sae.config.d_sae, this.#countOf(micro));
+    return [{ ...gemm!, y }, ...(selectRows ? [selectRows] : []), decode!];
+  }
+
+  #countOf({ first, count }: MicroBatch): number {
+    return Math.max(0, Math.min(count, this.#rows - first));
   }
 
   /** The codes of the micro-batch that was encoded last, as compressed rows. */
@@ -203,6 +221,7 @@ export class MemberPass {
     return {
       rows: this.#batch.rows,
       ...micro,
+      count: this.#countOf(micro),
       firstMember: this.#members.first,
       pairs: this.#batch.plan.pairs,
       F: config.d_sae,

@@ -8,6 +8,8 @@ export const ROW_BYTES = 48;
 export const LATENT_BYTES = 32;
 /** Bytes of the header of single numbers. */
 export const HEADER_BYTES = 64;
+/** Bytes of codes that may lie on the device so that several members are encoded before anything is read. */
+const MOST_CODES = 2 ** 28;
 /** Segments of rows that the counting sort cuts a micro-batch into, at most. */
 const MOST_SEGMENTS = 64;
 const LEAST_ROWS_OF_SEGMENT = 32;
@@ -38,7 +40,7 @@ export interface MicroBatch {
 }
 
 export interface BatchPlan {
-  /** Members in one set of dispatches; the others follow in the same buffers. */
+  /** Members in one set of dispatches (encoding: whose codes have buffers of their own); the others follow in the same buffers. */
   readonly together: number;
   readonly microBatches: readonly MicroBatch[];
   /** Pairs of one member that a micro-batch has room for. */
@@ -50,13 +52,15 @@ export interface BatchPlan {
 export interface BatchNeeds {
   readonly saes: readonly SaeConfig[];
   readonly rows: number;
-  /** Members that are trained on the batch; 1 for encoding. */
+  /** Members that are trained on the batch, or encode it. */
   readonly members: number;
   /** Absent for encoding. */
   readonly training?: TrainerConfig;
   /** Gradients are kept until the norm of all is known, or until the last micro-batch. */
   readonly keepsGradients: boolean;
   readonly largestBuffer: number;
+  /** Rows of all members that are computed by one product; any number unless given. */
+  readonly mostRows?: number;
 }
 
 /**
@@ -65,23 +69,27 @@ export interface BatchNeeds {
  * does not fit.
  */
 export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
-  const { rows, members, largestBuffer } = needs;
+  const { rows, largestBuffer, training, mostRows = Number.POSITIVE_INFINITY } = needs;
+  const listed = Math.max(1, Math.floor(MOST_CODES / codesBytes(needs, rows)));
+  const members = training ? needs.members : Math.min(needs.members, listed);
   const tooLarge = (sizes: Readonly<Record<string, number>>) =>
     Object.entries(sizes).filter(([, bytes]) => bytes > largestBuffer);
   for (let passes = 1, before = 0; Math.ceil(members / passes) > 1; passes++) {
     const together = Math.ceil(members / passes);
     if (together === before) continue;
     before = together;
+    if (together * rows > mostRows) continue;
     const plan = planOf(needs, together, rows, false);
     if (tooLarge(plan.sizes).length === 0) yield plan;
   }
   for (let parts = 1; ; parts *= 2) {
     const count = Math.max(1, Math.ceil(rows / parts));
+    if (count > Math.max(1, mostRows)) continue;
     const plan = planOf(needs, 1, count, parts > 1);
     const beyond = tooLarge(plan.sizes);
     if (beyond.length === 0) yield plan;
     if (count === 1 && beyond.length === 0) return undefined;
-    if (count > 1 && beyond.every(([name]) => ["pre", "pairs", "codes"].includes(name))) continue;
+    if (count > 1 && beyond.every(([name]) => /^(pre|pairs|codes\d+)$/.test(name))) continue;
     const [name, bytes] = beyond[0]!;
     throw new EngineError(
       `${name} of this SAE needs a buffer of ${gib(bytes)} GiB and this GPU allows ${gib(largestBuffer)}: use a smaller train_batch_size_tokens or d_sae, or the device cpu`,
@@ -122,9 +130,12 @@ function planOf(needs: BatchNeeds, together: number, count: number, parted: bool
   const activations = rows * V * 16;
   const microBatches = cut(rows, count);
   if (!training) {
-    const codes = 8 * Math.max(...saes.map((sae) => count * mostCodes(sae)));
-    const sizes = { activations: activations * 3, rows: rows * ROW_BYTES, pre: count * F * 4 };
-    return { together, microBatches, pairs: 0, sizes: { ...sizes, starts: (count + 1) * 4, codes } };
+    const sizes: Record<string, number> = { activations: activations * 3, rows: rows * ROW_BYTES, pre: count * F * 4 };
+    for (let place = 0; place < together; place++) {
+      sizes[`starts${place}`] = (count + 1) * 4;
+      sizes[`codes${place}`] = codesBytes(needs, count);
+    }
+    return { together, microBatches, pairs: 0, sizes };
   }
   const sae = saes[0]!;
   const pairs = mostPairs(sae, training, rows, count);
@@ -153,9 +164,10 @@ export function innerErrorStart(sae: SaeConfig, rows: number, place: number): nu
   return section + place * (sections * section + innerErrorBytes(sae, rows)) + sections * section;
 }
 
-/** Codes of a row. */
-function mostCodes(sae: SaeConfig): number {
-  return sae.architecture === "topk" ? Math.min(sae.d_sae, sae.k!) : sae.d_sae;
+/** Of one member's codes, at most. */
+function codesBytes({ saes }: BatchNeeds, rows: number): number {
+  const ofRow = ({ architecture, d_sae, k }: SaeConfig) => (architecture === "topk" ? Math.min(d_sae, k!) : d_sae);
+  return 8 * rows * Math.max(...saes.map(ofRow));
 }
 
 /** Pairs that a micro-batch can list: bounded by k where there is one, else by all latents of all rows. */

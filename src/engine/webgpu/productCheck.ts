@@ -15,7 +15,7 @@ const SMALLEST_MEAN = 1e-3;
 /** Weights have the encoder's width in them: those of a row of length 0.1 are this small at a width of 10,000. */
 const SMALLEST_MEAN_WEIGHT = 5e-4;
 
-/** False where it doesn't: then a warning is left, and a product whose numbers differ isn't given again. `first`: the batch, padded. */
+/** False where it doesn't: then a warning is left, and a product whose numbers differ isn't given again. `first`: the batch, padded; `rows` of it, where there is room for more. */
 export async function provesItself(
   gpu: Gpu,
   layouts: Layouts,
@@ -23,6 +23,7 @@ export async function provesItself(
   pass: MemberPass,
   buffers: Readonly<Record<string, GPUBuffer>>,
   first: Float32Array,
+  rows?: number,
 ): Promise<boolean> {
   if (product === plain) return true;
   const refuse = (why: string): false => {
@@ -30,7 +31,7 @@ export async function provesItself(
     return false;
   };
   gpu.write(buffers["activations"]!, first);
-  pass.prepare();
+  pass.prepare(undefined, 1, rows);
   const { centre, own, plain: others } = pass.products();
   gpu.submit(centre);
   if (hasHalves(product)) {

@@ -15,24 +15,38 @@ const MOST_OPERATIONS = 2e10;
 
 /** Trials of a product that may have begun and never ended. One may have been cancelled; after the second, it is taken to be what ended them. */
 const MOST_UNENDED = 2;
+/** Milliseconds of one product in training: Windows resets a device that works for two seconds without a break, and a screen stands still meanwhile. */
+const MOST_MS = 500;
 
-/** By adapter and shape the name of the product; by adapter those that are not to be used, and trials that have begun and not ended. */
+/** By adapter and shape the name of the product, and its milliseconds a row; by adapter those that are not to be used, and trials that have begun and not ended. */
 const fileSchema = z.object({
   products: z.record(z.string(), z.string()),
+  times: z.record(z.string(), z.number()).default({}),
   avoided: z.record(z.string(), z.array(z.string())),
   unended: z.record(z.string(), z.record(z.string(), z.number())).default({}),
 });
 type File = z.infer<typeof fileSchema>;
 
-/** `file` is made where it isn't there; one that can't be read is made anew. */
+/** `file` is made where it isn't there; one that can't be read is made anew, and one that can't be written costs a warning: what is found is known to this process alone then. */
 export function tunedLayouts(gpu: Gpu, file: string, tunesSoftware = false): Layouts {
   const plain = plainLayout(gpu.description);
   const { key, software } = gpu.description;
+  /** Once the file can't be written: what is in it, and what this process has found since. */
+  let own: File | undefined;
+  const keep = (how: (content: File) => void): void => {
+    try {
+      if (!own) change(file, how);
+    } catch (error) {
+      own = read(file);
+      gpu.warnings.push(`which products are quickest on this GPU can't be kept: ${(error as Error).message}`);
+    }
+    if (own) how(own);
+  };
   return {
     for: async ({ d_in: d, d_sae: F }, rows, autocast) => {
       // Software has nothing worth the trials.
       if (software && !tunesSoftware) return plain;
-      const { products, avoided, unended } = read(file);
+      const { products, times, avoided, unended } = own ?? read(file);
       const [plainOne, ...others] = offeredBy(gpu, autocast);
       const offered = [
         plainOne!,
@@ -43,25 +57,31 @@ export function tunedLayouts(gpu: Gpu, file: string, tunesSoftware = false): Lay
       const tried = Math.max(64, Math.min(rows, Math.floor(MOST_OPERATIONS / (2 * d * F))));
       const shape = `${key} d${d} F${F} rows${2 ** Math.round(Math.log2(tried))}${autocast ? " autocast" : ""}`;
       const known = offered.find((one) => nameOf(one) === products[shape]);
-      if (known) return { ...plain, product: known };
-      const product = await quickest(gpu, { rows: tried, d, F }, offered, (name, isTried) =>
-        change(file, ({ unended }) => {
-          const own = unended[key] ?? {};
-          unended[key] = own;
-          if (isTried) own[name] = (own[name] ?? 0) + 1;
-          else delete own[name];
+      if (known) return { ...plain, product: known, mostRows: mostRows(times[shape]) };
+      const { product, ms } = await quickest(gpu, { rows: tried, d, F }, offered, (name, isTried) =>
+        keep(({ unended }) => {
+          const times = unended[key] ?? {};
+          unended[key] = times;
+          if (isTried) times[name] = (times[name] ?? 0) + 1;
+          else delete times[name];
         }),
       );
-      change(file, (before) => {
+      keep((before) => {
         before.products[shape] = nameOf(product);
+        if (Number.isFinite(ms)) before.times[shape] = ms / tried;
       });
-      return { ...plain, product };
+      return { ...plain, product, mostRows: mostRows(ms / tried) };
     },
     avoid: async (product) =>
-      change(file, ({ avoided }) => {
+      keep(({ avoided }) => {
         avoided[key] = [...(avoided[key] ?? []).filter((one) => one !== nameOf(product)), nameOf(product)];
       }),
   };
+}
+
+/** Rows that one product may have to take no longer than it should; no bound where its time isn't known. */
+function mostRows(msOfRow = Number.POSITIVE_INFINITY): number {
+  return Number.isFinite(msOfRow) ? Math.max(1, Math.floor(MOST_MS / msOfRow)) : Number.POSITIVE_INFINITY;
 }
 
 /** Of what the adapter has, that which fits its workgroup memory. */
@@ -71,23 +91,23 @@ export function offeredBy({ description }: Gpu, autocast: boolean): readonly Pro
   );
 }
 
-/** `mark` is told of a trial's begin and end: one that the driver doesn't survive is not tried for ever. */
+/** And its milliseconds, infinite where none can be measured. `mark` is told of a trial's begin and end: one that the driver doesn't survive is not tried for ever. */
 export async function quickest(
   gpu: Gpu,
   shape: ProductShape,
   offered: readonly Product[],
   mark: (name: string, isTried: boolean) => void,
-): Promise<Product> {
+): Promise<{ product: Product; ms: number }> {
   const [plain, ...others] = offered;
-  let best = plain!;
-  let least = ((await measureProduct(gpu, shape, plain!)) ?? Number.POSITIVE_INFINITY) * WORTH;
+  let best = { product: plain!, ms: (await measureProduct(gpu, shape, plain!)) ?? Number.POSITIVE_INFINITY };
+  let least = best.ms * WORTH;
   for (const product of others) {
     const name = nameOf(product);
     mark(name, true);
     const ms = await measureProduct(gpu, shape, product);
     mark(name, false);
     if (ms === null || ms >= least) continue;
-    best = product;
+    best = { product, ms };
     least = ms;
   }
   return best;
@@ -110,7 +130,7 @@ function change(file: string, how: (content: File) => void): void {
 }
 
 function read(file: string): File {
-  const none = { products: {}, avoided: {}, unended: {} };
+  const none = { products: {}, times: {}, avoided: {}, unended: {} };
   if (!existsSync(file)) return none;
   try {
     return fileSchema.parse(JSON.parse(readFileSync(file, "utf8")));

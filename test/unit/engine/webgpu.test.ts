@@ -17,6 +17,7 @@ import {
   type WebgpuEngineOptions,
   webgpuAdapters,
 } from "../../../src/engine/webgpu/webgpuEngine.ts";
+import { inferenceSae } from "../../../src/sae/fold.ts";
 import type { SaeWeights } from "../../../src/sae/sae.ts";
 import { completeTrainingSaeConfig, trainingSaeSchema } from "../../../src/sae/trainingConfig.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../../src/training/checkpoint.ts";
@@ -24,8 +25,9 @@ import { trainEnsemble } from "../../../src/training/trainEnsemble.ts";
 import { trainingSettingsSchema } from "../../../src/training/trainingSettings.ts";
 import { assertRelative, relativeDistance } from "./closeness.ts";
 import { engineContract } from "./contract.ts";
+import { compareEncoding } from "./encoding.ts";
 import { goldenBatches, goldenRows } from "./goldenTraining.ts";
-import { architectures, type Shape, setUp, stepInput } from "./randomCases.ts";
+import { architectures, ensembleOf, randomSae, type Shape, setUp, stepInput } from "./randomCases.ts";
 
 const missing = unavailable && `no software GPU: ${unavailable}`;
 if (!missing) await prepareBrowser();
@@ -92,6 +94,61 @@ describe("the webgpu engine on a software GPU", { skip: missing }, () => {
         config: { aux_loss_form: "dictionary_learning", aux_loss_coefficient: 1 / 32, max_grad_norm: null },
       };
       await compare(engine, cramped, shape, { loss: 1e-5, parameter: 1e-3 });
+    });
+  });
+
+  test("boosting in micro-batches: the chain of finished members and what trains on it, as in one piece", async () => {
+    const shape: Shape = { what: "", architecture: "topk", d: 8, F: 60, k: 4, rows: 90, members: 2, window: 1 };
+    const { config, states, batch } = setUp(shape);
+    const frozen = ensembleOf("boosting", [inferenceSae({ config: config.sae, weights: states[0]!.weights })]);
+    const cramped = await onSoftware({ largestBuffer: 20_000 });
+    const found: number[][] = [];
+    for (const own of [engine, cramped]) {
+      const trainer = await own.createTrainer(config, [copyMemberState(states[1]!)], frozen);
+      const numbers: number[] = [];
+      for (let s = 0; s < 3; s++) {
+        const [report] = await trainer.step(batch(s), shape.rows, stepInput(s));
+        numbers.push(report!.loss, report!.explained_variance, report!.grad_norm);
+      }
+      found.push(numbers);
+      await trainer.close();
+    }
+    await cramped.close();
+    for (const [at, expected] of found[0]!.entries()) assertRelative(found[1]![at]!, expected, 1e-4, `number ${at}`);
+  });
+
+  describe("encoding", () => {
+    const members = [1, 2, 3].map((seed) => randomSae({ architecture: "topk" }, seed));
+    const xOf = (rows: number) => Float32Array.from({ length: rows * 14 }, (_, at) => Math.sin(at) + 0.3);
+
+    for (const method of ["bagging", "boosting"] as const) {
+      test(`${method}: one encoder takes batches of any number of rows, more than are done together among them`, async () => {
+        await compareEncoding(engine, ensembleOf(method, members), 1e-4, [100, 30, 128, 1, 97, 2100, 64]);
+      });
+
+      test(`${method}: in micro-batches as in one piece`, async () => {
+        // Pre-activations of a batch of 128 don't fit.
+        const cramped = await onSoftware({ largestBuffer: 25_000 });
+        await compareEncoding(cramped, ensembleOf(method, members), 1e-4, [100, 30, 128, 1]);
+        await cramped.close();
+      });
+    }
+
+    test("codes of members that have no room beside each other are read in turn", async () => {
+      const wide = [4, 5].map((seed) => randomSae({ architecture: "standard", d_sae: 9000 }, seed));
+      // 2048 rows of up to 9,000 codes are 141 MiB.
+      await compareEncoding(engine, ensembleOf("bagging", wide), 1e-4, [1030, 20]);
+    });
+
+    test("other numbers of rows take no new buffers, and all members of a batch are waited for together, twice", async () => {
+      const encoder = await engine.createEncoder(ensembleOf("bagging", members));
+      await encoder.encode(xOf(128), 128);
+      const before = await engine.counts();
+      for (const rows of [65, 3, 100]) await encoder.encode(xOf(rows), rows);
+      const after = await engine.counts();
+      await encoder.close();
+      assert.equal(after.buffers, before.buffers);
+      assert.equal(after.reads - before.reads, 3 * 2);
     });
   });
 
@@ -278,6 +335,7 @@ describe("a device that goes", { skip: missing }, () => {
     const loaded = await loadCheckpoint(folder);
     assert.equal(loaded?.state.step, 2);
     assert.equal(loaded?.state.engine, "webgpu");
+    assert.equal(loaded?.state.engine_description, gpu.description);
     const cpu = await createCpuEngine({ threads: 1 });
     const events: number[] = [];
     const outcome = await trainEnsemble(cpu, plan, open, { onStep: ({ step }) => events.push(step) }, loaded!.state);

@@ -1,12 +1,18 @@
-// What the kernels' texts have to keep to where no GPU at hand would show the fault.
+// The kernels: which test holds each to its reference, selections and lists of pairs against engine/reference by themselves, and what their texts have to keep to where no GPU at hand would show the fault.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { configOf, gpuLayout } from "../../../bench/gpuCounts.ts";
 import { workgroupMemory } from "../../../bench/workgroupMemory.ts";
-import { constantsFor } from "../../../src/engine/webgpu/kernels.ts";
-import { layoutConstants } from "../../../src/engine/webgpu/layouts.ts";
+import { prepareBrowser, softwareGpuEnvironment, unavailable } from "../../../scripts/realVsCode.ts";
+import { SeededRandom } from "../../../src/data/seededRandom.ts";
+import type { TrainerConfig } from "../../../src/engine/engine.ts";
+import { keepLargest } from "../../../src/engine/reference/selection.ts";
+import { type Constants, constantsFor, type KernelName } from "../../../src/engine/webgpu/kernels.ts";
+import { layoutConstants, WIDTH } from "../../../src/engine/webgpu/layouts.ts";
+import { HEADER_BYTES, LATENT_BYTES, type MicroBatch, ROW_BYTES } from "../../../src/engine/webgpu/memoryPlan.ts";
+import type { Numbers } from "../../../src/engine/webgpu/numbers.ts";
 import {
   constantsOf,
   kernelOf,
@@ -16,8 +22,301 @@ import {
   workgroupBytes,
 } from "../../../src/engine/webgpu/products.ts";
 import type { AdapterDescription } from "../../../src/engine/webgpu/protocol.ts";
+import { ChildCalls } from "../../../src/formats/childCalls.ts";
+import { largest } from "../../../src/sae/select.ts";
+import type { KernelRuns } from "./kernelProcess.ts";
 
 const folder = join(import.meta.dirname, "..", "..", "..", "src", "engine", "webgpu", "kernels");
+
+/** By kernel: a test file, and words in it, whose cases fail where the kernel is wrong. They compare with engine/reference/, with sae/encode.ts or with golden tensors. */
+const tested: Readonly<Record<string, readonly [file: string, words: string]>> = {
+  "shared.wgsl": ["randomCases.ts", "two members, d 24, F 72"],
+  "activity.wgsl": ["webgpuKernels.test.ts", "pairs.wgsl lists what reference/selection.ts keeps"],
+  "selectRows.wgsl": ["webgpuKernels.test.ts", "keeps what reference/selection.ts keeps"],
+  "batchCut.wgsl": ["webgpuKernels.test.ts", "keeps what reference/selection.ts keeps"],
+  "pairs.wgsl": ["webgpuKernels.test.ts", "pairs.wgsl lists what reference/selection.ts keeps"],
+  "begin.wgsl": ["againstReference.ts", "a stored threshold below zero acts as zero"],
+  "centre.wgsl": ["encoding.ts", "encoding equals the definition"],
+  "gemm.wgsl": ["webgpuProducts.test.ts", "losses are the reference's"],
+  "matrixGemm.wgsl": ["webgpuProducts.test.ts", "losses are the reference's"],
+  "decode.wgsl": ["encoding.ts", "boosting encodes along the residual chain"],
+  "rowCodes.wgsl": ["encoding.ts", "bagging carries α_j in its codes"],
+  "latentGradient.wgsl": ["againstReference.ts", "20 steps at odd shapes equal the reference engine's"],
+  "columns.wgsl": ["goldenRuns.ts", "AuxK over the residual's variance"],
+  "finish.wgsl": ["goldenSteps.ts", "gradient norm of step"],
+  "adam.wgsl": ["goldenSteps.ts", "adam_default"],
+  "adamStep.wgsl": ["webgpu.test.ts", "Adam's 1 − β is float64's"],
+  "reduceShared.wgsl": ["webgpuProducts.test.ts", "sums with and without subgroups are the same"],
+  "reduceSubgroups.wgsl": ["webgpuProducts.test.ts", "sums with and without subgroups are the same"],
+  "subgroupCheck.wgsl": ["webgpuKernels.test.ts", "subgroupCheck.wgsl says"],
+};
+
+test("every kernel has a test that holds it to its reference", () => {
+  assert.deepEqual(Object.keys(tested).sort(), readdirSync(folder).sort());
+  for (const [kernel, [file, words]] of Object.entries(tested)) {
+    // Without this table.
+    const text = readFileSync(join(import.meta.dirname, file), "utf8").replace(/^const tested[\s\S]*?^};$/m, "");
+    assert.ok(text.includes(words), `${kernel}: ${file}`);
+  }
+});
+
+const missing = unavailable && `no software GPU: ${unavailable}`;
+if (!missing) await prepareBrowser();
+
+interface Values {
+  readonly F: number;
+  readonly rows: number;
+  readonly k: number;
+  /** Pre-activation times norm. */
+  readonly value: (row: number, latent: number, random: SeededRandom) => number;
+}
+
+/** Cuts within equal latents beyond those that one byte of an index numbers, and two. */
+const valuesOf: Readonly<Record<string, Values>> = {
+  "no two alike": { F: 1100, rows: 7, k: 21, value: (_row, _i, random) => random.normal() },
+  "equal latents far apart": {
+    F: 1100,
+    rows: 7,
+    k: 500.5,
+    value: (_row, _i, random) => [1.25, 1, 1, 1, 0, -0, -1][random.integer(7)]!,
+  },
+  "all equal": { F: 1100, rows: 7, k: 700, value: () => 3 },
+  "equal in one row, larger in the last latents": {
+    F: 1100,
+    rows: 7,
+    k: 40,
+    value: (row, i, random) => (i >= 1090 ? 2 + i / 1e4 : row === 3 ? 1 : random.normal() / 4),
+  },
+  "fewer positive ones than are kept": { F: 1100, rows: 7, k: 600, value: (_, i) => (i % 9 === 0 ? 0.5 : -i) },
+  "none positive": { F: 300, rows: 7, k: 3, value: () => -0 },
+  "more latents than two bytes number": { F: 66_000, rows: 2, k: 65_900, value: () => 1 },
+};
+
+const ROW_WORDS = ROW_BYTES / 4;
+const LATENT_WORDS = LATENT_BYTES / 4;
+/** In shared.wgsl's Latent, and in the header. */
+const DEAD = 2;
+const START = 4;
+const COUNT = 5;
+const DEAD_COUNT = 0;
+const MAIN_PAIR = 0x80000000;
+/** So that AuxK takes 48. */
+const D_IN = 96;
+
+function bitsOf(value: number): number {
+  return new Uint32Array(Float32Array.of(value).buffer)[0]!;
+}
+
+/** By their definition: in the order of the values, and 0 for what takes no part. */
+function positiveKey(value: number): number {
+  return value > 0 ? bitsOf(value) : 0;
+}
+
+function signedKey(value: number): number {
+  const bits = bitsOf(value === 0 ? 0 : value);
+  return bits >= 0x80000000 ? ~bits >>> 0 : bits + 0x80000000;
+}
+
+function isKept(key: number, i: number, cut: number, limit: number): boolean {
+  return key > cut || (key === cut && i < limit);
+}
+
+/** A batch in two micro-batches, whose latents have norms of powers of two, so that products are exact; and what the kernels need beside it. */
+class Problem {
+  readonly F: number;
+  readonly rows: number;
+  /** By reference/selection.ts. */
+  readonly codes: Float64Array;
+  readonly buffers: Record<string, Uint32Array | Float32Array>;
+  readonly #isBatch: boolean;
+  readonly #scaled: Float32Array;
+  readonly #pre: Float32Array;
+  readonly #constants: Constants;
+  readonly #parts: readonly [MicroBatch, MicroBatch];
+  readonly #numbers: Numbers;
+
+  constructor(architecture: "topk" | "batchtopk", values: Values, width: number, config: Partial<TrainerConfig> = {}) {
+    const { F, rows, value } = values;
+    this.F = F;
+    this.rows = rows;
+    this.#isBatch = architecture === "batchtopk";
+    const k = this.#isBatch ? values.k : Math.floor(values.k);
+    const training = { ...configOf({ architecture, d_in: D_IN, d_sae: F, active: k, rows }), ...config };
+    const layout = layoutConstants({ ...gpuLayout, width }, D_IN);
+    this.#constants = { ...constantsFor(training.sae, { training }), ...layout };
+    const random = new SeededRandom(5);
+    this.#scaled = Float32Array.from({ length: rows * F }, (_, at) => value(Math.floor(at / F), at % F, random));
+    this.codes = keepLargest(Float64Array.from(this.#scaled), rows, training.sae);
+    const normOf = (i: number) => [1, 0.5, 2][i % 3]!;
+    this.#pre = this.#scaled.map((own, at) => own / normOf(at % F));
+    const half = Math.ceil(rows / 2);
+    const segmentRows = 3;
+    const part = (first: number, count: number) => ({
+      first,
+      count,
+      segmentRows,
+      segments: Math.ceil(count / segmentRows),
+    });
+    this.#parts = [part(0, half), part(half, rows - half)];
+    this.#numbers = { rows, F, V: D_IN / 4, d: D_IN, k: Math.floor(k), keep: Math.floor(k * rows) };
+    const latents = new Uint32Array(F * LATENT_WORDS);
+    for (let i = 0; i < F; i++) latents[i * LATENT_WORDS] = bitsOf(normOf(i));
+    const known = new Uint32Array(rows * ROW_WORDS);
+    // As centre.wgsl leaves them: nothing is bounded.
+    for (let t = 0; t < rows; t++) for (const limit of [1, 3]) known[t * ROW_WORDS + limit] = F;
+    this.buffers = {
+      pre0: this.#pre.slice(0, half * F),
+      pre1: this.#pre.slice(half * F),
+      latents,
+      vectors: new Float32Array(F * 4),
+      rows: known,
+      bias: new Uint32Array(HEADER_BYTES / 4),
+      bins: new Uint32Array(2048),
+      counts: new Uint32Array(this.#parts[0].segments * F),
+      pairs: new Uint32Array(2 * half * F),
+    };
+  }
+
+  /** Pre-activations times norms. */
+  row(t: number): Float32Array {
+    return this.#scaled.subarray(t * this.F, (t + 1) * this.F);
+  }
+
+  /** As MemberPass has them: of a batch the cut first, then row by row. */
+  selection(): KernelRuns["runs"] {
+    const cut = ["latents", "rows", "bias", "bins"];
+    const runs: KernelRuns["runs"][number][] = [];
+    for (const PASS of this.#isBatch ? ["0u", "1u", "2u", "3u"] : []) {
+      for (const part of [0, 1] as const) runs.push(this.#run("batchHistogram", part, cut, { PASS }));
+      runs.push({ ...this.#run("batchChoose", 0, cut, { PASS }), groups: 1 });
+    }
+    if (this.#isBatch) {
+      for (const part of [0, 1] as const) runs.push(this.#run("batchTies", part, cut));
+      runs.push({ ...this.#run("batchShare", 0, cut), groups: 1 });
+    }
+    for (const part of [0, 1] as const) runs.push(this.#run("selectRows", part, ["latents", "rows", "bias"]));
+    return runs;
+  }
+
+  list(part: 0 | 1): KernelRuns["runs"] {
+    const buffers = ["latents", "vectors", "rows", "counts", "pairs"];
+    const across = Math.ceil(this.F / Number.parseInt(this.#constants["WIDTH"]!, 10));
+    const { segments } = this.#parts[part];
+    return [
+      { ...this.#run("pairCount", part, buffers), groups: [across, segments] },
+      { ...this.#run("pairWithin", part, buffers), groups: [across, 1] },
+      { ...this.#run("pairBetween", part, buffers), groups: 1 },
+      { ...this.#run("pairPlace", part, buffers), groups: [across, segments] },
+    ];
+  }
+
+  /** By definition: latent by latent in the order of rows, each the row and its pre-activation. */
+  pairsOf(part: 0 | 1): number[] {
+    const { first, count } = this.#parts[part];
+    const words: number[] = [];
+    for (let i = 0; i < this.F; i++) {
+      for (let t = first; t < first + count; t++)
+        if (this.codes[t * this.F + i]! > 0) words.push(MAIN_PAIR + t, bitsOf(this.#pre[t * this.F + i]!));
+    }
+    return words;
+  }
+
+  #run(kernel: KernelName, part: 0 | 1, buffers: string[], constants: Constants = {}): KernelRuns["runs"][number] {
+    const micro = this.#parts[part];
+    return {
+      kernel,
+      constants: { ...this.#constants, ...constants },
+      numbers: { ...this.#numbers, ...micro },
+      buffers: [`pre${part}`, ...buffers],
+      groups: micro.count,
+    };
+  }
+}
+
+describe("kernels by themselves, on a software GPU", { skip: missing }, () => {
+  let device: ChildCalls<KernelRuns>;
+  before(() => {
+    const says = {
+      process: "the kernels' process",
+      device: "the GPU",
+      advice: () => "",
+      error: (m: string) => Error(m),
+    };
+    const options = { environment: softwareGpuEnvironment, patience: 900_000 };
+    device = new ChildCalls(new URL("./kernelProcess.ts", import.meta.url), says, options);
+  });
+  after(() => device.close());
+  const run = (problem: Problem, runs: KernelRuns["runs"], read: readonly string[]): Promise<Uint32Array[]> =>
+    device.call({ kind: "run", buffers: problem.buffers, runs, read });
+
+  for (const width of [32, WIDTH]) {
+    for (const what of Object.keys(valuesOf)) {
+      for (const architecture of ["topk", "batchtopk"] as const) {
+        const file = architecture === "topk" ? "selectRows.wgsl" : "batchCut.wgsl";
+        test(`${file} keeps what reference/selection.ts keeps, ${width} threads: ${what}`, async () => {
+          const problem = new Problem(architecture, valuesOf[what]!, width);
+          const [rows] = await run(problem, problem.selection(), ["rows"]);
+          const { F, rows: count } = problem;
+          for (let t = 0; t < count; t++) {
+            const [cut, limit] = rows!.subarray(t * ROW_WORDS);
+            const keys = Array.from(problem.row(t), positiveKey);
+            const kept = [...keys.keys()].filter((i) => keys[i]! > 0 && isKept(keys[i]!, i, cut!, limit!));
+            const expected = [...keys.keys()].filter((i) => problem.codes[t * F + i]! > 0);
+            assert.deepEqual(kept, expected, `row ${t}`);
+          }
+        });
+
+        test(`pairs.wgsl lists what reference/selection.ts keeps by latent and row, ${architecture}, ${width} threads: ${what}`, async () => {
+          const problem = new Problem(architecture, valuesOf[what]!, width);
+          for (const part of [0, 1] as const) {
+            const runs = [...problem.selection(), ...problem.list(part)];
+            const [latents, pairs] = await run(problem, runs, ["latents", "pairs"]);
+            const expected = problem.pairsOf(part);
+            assert.deepEqual(Array.from(pairs!.subarray(0, expected.length)), expected);
+            let start = 0;
+            for (let i = 0; i < problem.F; i++) {
+              const known = latents!.subarray(i * LATENT_WORDS);
+              if (known[START] !== start) assert.fail(`latent ${i} starts at ${known[START]} and not at ${start}`);
+              start += known[COUNT]!;
+            }
+            assert.equal(2 * start, expected.length);
+          }
+        });
+      }
+    }
+
+    for (const aux_loss_form of ["sae_lens", "dictionary_learning"] as const) {
+      test(`selectRows.wgsl keeps the dead latents that reference/auxK.ts takes, ${aux_loss_form}, ${width} threads`, async () => {
+        const problem = new Problem("topk", valuesOf["equal latents far apart"]!, width, { aux_loss_form });
+        const isRaw = aux_loss_form === "sae_lens";
+        const dead = Array.from({ length: problem.F }, (_, i) => i).filter((i) => i % 3 === 1);
+        for (const i of dead) problem.buffers["latents"]![i * LATENT_WORDS + DEAD] = 1;
+        problem.buffers["bias"]![DEAD_COUNT] = dead.length;
+        const [rows] = await run(problem, problem.selection(), ["rows"]);
+        for (let t = 0; t < problem.rows; t++) {
+          const [, , cut, limit] = rows!.subarray(t * ROW_WORDS);
+          const candidates = dead.map((i) => (isRaw ? problem.row(t)[i]! : Math.max(0, problem.row(t)[i]!)));
+          const keys = candidates.map(isRaw ? signedKey : positiveKey);
+          const kept = dead.filter((i, n) => keys[n]! > 0 && isKept(keys[n]!, i, cut!, limit!));
+          const expected = largest(candidates, D_IN / 2).map((n) => dead[n]!);
+          assert.deepEqual(kept, expected, `row ${t}`);
+        }
+      });
+    }
+  }
+
+  test("subgroupCheck.wgsl says the same of every thread", async () => {
+    const constants = { WIDTH: "128u", LATENTS_EACH: "1u", INNER: "0u", INNER_VECS: "0u" };
+    const [found] = await device.call<Uint32Array[]>({
+      kind: "run",
+      buffers: { found: new Uint32Array(128).fill(7) },
+      runs: [{ kernel: "subgroupCheck", constants, numbers: {}, buffers: ["found"], groups: 1 }],
+      read: ["found"],
+    });
+    assert.equal(new Set(found).size, 1);
+    assert.ok(found![0] === 0 || found![0] === 1);
+  });
+});
 
 test("whole numbers of the header are never read as floats, in which a GPU may flush them to 0", () => {
   let readers = 0;

@@ -52,12 +52,40 @@ describe("the plan of a batch", () => {
     assert.deepEqual(first(8, pre - 1), [1, 2]);
   });
 
+  test("one product has no more rows than its time allows: fewer members, then micro-batches, whatever the memory", () => {
+    const plan = (mostRows: number) => {
+      const { together, microBatches } = planBatch({ ...needs(8, 2 ** 31), mostRows }).next().value!;
+      return [together, microBatches.length];
+    };
+    assert.deepEqual(plan(8 * 256), [8, 1]);
+    assert.deepEqual(plan(8 * 256 - 1), [4, 1]);
+    assert.deepEqual(plan(256), [1, 1]);
+    assert.deepEqual(plan(255), [1, 2]);
+    assert.deepEqual(plan(32), [1, 8]);
+    assert.deepEqual(plan(0), [1, 256]);
+  });
+
   test("is never the same twice", () => {
     const plans = [...planBatch(needs(8, 8 * pre))].map(
       ({ together, microBatches }) => `${together} ${microBatches.length}`,
     );
     assert.deepEqual(plans.slice(0, 5), ["8 1", "4 1", "3 1", "2 1", "1 1"]);
     assert.equal(new Set(plans).size, plans.length, plans.join(", "));
+  });
+
+  test("in encoding, codes of as many members have room at once as a quarter of a GiB holds, and of one in any case", () => {
+    for (const [architecture, d_sae, rows, together] of [
+      ["topk", 4096, 2048, 8],
+      ["standard", 4096, 2048, 4],
+      ["standard", 16_384, 2048, 1],
+      ["standard", 65_536, 2048, 1],
+    ] as const) {
+      const sae = { ...training.sae, architecture, d_sae };
+      const own = { saes: [sae], rows, members: 8, keepsGradients: false, largestBuffer: 2 ** 31 };
+      const plan = planBatch(own).next().value!;
+      assert.equal(plan.together, together, `${architecture} ${d_sae}`);
+      assert.equal(Object.keys(plan.sizes).filter((name) => /^(codes|starts)\d$/.test(name)).length, 2 * together);
+    }
   });
 
   test("micro-batches cover every row once", () => {

@@ -19,7 +19,7 @@ import {
   webgpuAdapters,
 } from "../../../src/engine/webgpu/webgpuEngine.ts";
 import { assertRelative } from "./closeness.ts";
-import { architectures, type Shape, setUp, stepInput } from "./randomCases.ts";
+import { architectures, ensembleOf, randomSae, type Shape, setUp, stepInput } from "./randomCases.ts";
 
 const missing = unavailable && `no software GPU: ${unavailable}`;
 if (!missing) await prepareBrowser();
@@ -73,6 +73,12 @@ describe("products of the webgpu engine", { skip: missing }, () => {
     if (!adapter.subgroups) t.diagnostic("not run here: sums by subgroups");
   });
 
+  test("sums go by subgroups where the adapter has them: the software GPUs' threads follow each other", async () => {
+    const engine = await createWebgpuEngine({ software: true, environment: softwareGpuEnvironment, patience: 900_000 });
+    await engine.close();
+    assert.equal(engine.adapter.subgroups, adapter!.features.includes("subgroups"));
+  });
+
   for (const autocast of [false, true]) {
     for (const product of adapter ? productsFor(adapter, autocast) : []) {
       if (autocast && isExact(product)) continue;
@@ -101,6 +107,25 @@ describe("products of the webgpu engine", { skip: missing }, () => {
     });
   }
 
+  test("an encoder's product proves itself once, on a batch of enough rows, and not again for other numbers of rows", async () => {
+    const other = productsFor(adapter!, false).find((one) => nameOf(one) !== nameOf(plainLayout(adapter!).product))!;
+    const options = { software: true, environment: softwareGpuEnvironment, patience: 900_000, product: nameOf(other) };
+    const engine = await createWebgpuEngine(options);
+    const encoder = await engine.createEncoder(ensembleOf("single", [randomSae({ architecture: "topk" }, 1)]));
+    const readsOf = async (rows: number) => {
+      const before = await engine.counts();
+      await encoder.encode(new Float32Array(rows * 14).fill(0.5), rows);
+      return (await engine.counts()).reads - before.reads;
+    };
+    // Two of the batch, and two of the products that are compared.
+    assert.ok((await readsOf(5)) >= 4);
+    assert.equal(await readsOf(9), 2, "there is room for 64");
+    assert.ok((await readsOf(130)) >= 4, "five rows don't prove much");
+    assert.equal(await readsOf(600), 2);
+    await encoder.close();
+    await engine.close();
+  });
+
   test("the quickest product of an adapter and shape is kept in a file, and one that is to be avoided isn't tried", async (t) => {
     const folder = mkdtempSync(join(tmpdir(), "sae-products-"));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -108,12 +133,14 @@ describe("products of the webgpu engine", { skip: missing }, () => {
     await train({ tuningFile, tunesSoftware: true });
     const kept = JSON.parse(readFileSync(tuningFile, "utf8")) as {
       products: Record<string, string>;
+      times: Record<string, number>;
       avoided: Record<string, string[]>;
       unended: Record<string, Record<string, number>>;
     };
     const [shapeKey] = Object.keys(kept.products);
     const names = productsFor(adapter!, false).map(nameOf);
     assert.ok(names.includes(kept.products[shapeKey!]!), JSON.stringify(kept));
+    assert.ok(kept.times[shapeKey!]! > 0, "milliseconds a row");
     assert.deepEqual(Object.values(kept.avoided).flat(), []);
     assert.deepEqual(kept.unended[adapter!.key], {}, "a trial that ended leaves no mark");
     // All but the plain one failed before, says the file: none of them is tried, and the plain one is found again.

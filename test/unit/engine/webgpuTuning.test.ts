@@ -51,6 +51,43 @@ test("a trial that never ended is made once more, and not a third time", async (
   assert.deepEqual(unended, { [description.key]: { [names[2]!]: 2 } }, "what ended leaves no mark");
 });
 
+test("a product whose time is known is given no more rows than take half a second; one of before has no bound", async (t) => {
+  const shape = (rows: number) => `${description.key} d64 F256 rows${rows}`;
+  const products = { [shape(128)]: names[1]!, [shape(256)]: names[0]! };
+  const path = file(t, { products, times: { [shape(128)]: 0.25 }, avoided: {}, unended: {} });
+  const layouts = tunedLayouts({ description } as unknown as Gpu, path);
+  const known = await layouts.for({ d_in: 64, d_sae: 256 }, 128, false);
+  assert.deepEqual([nameOf(known.product), known.mostRows], [names[1], 2000]);
+  assert.equal((await layouts.for({ d_in: 64, d_sae: 256 }, 256, false)).mostRows, Number.POSITIVE_INFINITY);
+});
+
+test("a file that can't be written costs a warning and no run: what is found holds for the process", async (t) => {
+  // Where its folder should be there is a file.
+  const path = join(file(t, {}), "products.json");
+  let asked = 0;
+  const gpu = {
+    description,
+    warnings: [] as string[],
+    takes: async () => true,
+    allocate: async () => {
+      asked += 1;
+      return null;
+    },
+  };
+  const layouts = tunedLayouts(gpu as unknown as Gpu, path);
+  const shape = { d_in: 64, d_sae: 256 };
+  const { product } = await layouts.for(shape, 128, false);
+  assert.equal(nameOf(product), names[0]);
+  assert.equal(gpu.warnings.length, 1);
+  assert.match(gpu.warnings[0]!, /^which products are quickest on this GPU can't be kept: .*products\.json/);
+  const before = asked;
+  await layouts.for(shape, 128, false);
+  assert.equal(asked, before, "the shape is known");
+  await layouts.avoid(product);
+  await layouts.for({ d_in: 64, d_sae: 512 }, 128, false);
+  assert.equal(gpu.warnings.length, 1);
+});
+
 test("processes that write at once lose nothing of each other's", async (t) => {
   const path = file(t);
   const script = `

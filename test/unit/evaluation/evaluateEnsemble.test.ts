@@ -89,6 +89,35 @@ test("the codes and reconstruction evaluated are those of the ensemble's own enc
   }
 });
 
+test("members that don't wait for one another are asked for all at once, those of a chain in turn", async () => {
+  const x = await goldenX();
+  for (const [name, most] of [
+    ["bagging_a", 3],
+    ["boosting_a", 1],
+  ] as const) {
+    let [asked, mostAsked] = [0, 0];
+    const counting: typeof definitionEngine = {
+      ...definitionEngine,
+      createEncoder: async (ensemble) => {
+        const encoder = await definitionEngine.createEncoder(ensemble);
+        return {
+          ...encoder,
+          encode: async (...batch) => {
+            mostAsked = Math.max(mostAsked, ++asked);
+            const encoded = await encoder.encode(...batch);
+            asked -= 1;
+            return encoded;
+          },
+        };
+      },
+    };
+    const ensemble = await goldenEnsemble(name);
+    assert.equal(ensemble.members.length, 3);
+    await evaluateEnsemble(counting, ensemble, sourceOf(x, D_IN));
+    assert.equal(mostAsked, most, name);
+  }
+});
+
 test("any batch size gives the same bits", async () => {
   const x = await goldenX();
   const ensemble = await goldenEnsemble("boosting_a");
