@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
 import { wasm } from "../engine/cpu/webAssembly.ts";
 import type { AdapterDescription } from "../engine/webgpu/protocol.ts";
-import { createWebgpuEngine, webgpuAdapters } from "../engine/webgpu/webgpuEngine.ts";
+import { createWebgpuEngine, type WebgpuEngineOptions, webgpuAdapters } from "../engine/webgpu/webgpuEngine.ts";
 import "../formats/onnxTelemetry.ts";
 import { encodeOnnx } from "../formats/onnx.ts";
 import { demoPath } from "./demoData.ts";
@@ -213,27 +213,39 @@ async function gpus(): Promise<Finding[]> {
     if (adapters.length === 0)
       return [{ name, state: "ok", value: "none that WebGPU can use; SAEs are trained on the processor" }];
     const findings: Finding[] = [];
-    for (const adapter of adapters) findings.push({ name, state: "ok", value: await measuredAdapter(adapter) });
+    for (const adapter of adapters) findings.push(await gpuFinding(adapter));
     return findings;
   } catch (error) {
-    return [
-      {
-        name,
-        state: "warning",
-        value: (error as Error).message,
-        advice: "SAEs are trained on the processor; see to the GPU's driver, or set device to cpu",
-      },
-    ];
+    return [{ name, ...withoutGpu((error as Error).message) }];
   }
 }
 
-async function measuredAdapter(adapter: AdapterDescription): Promise<string> {
+/** One that fails says so and hides no other. `measure`: as measuredAdapter. */
+export async function gpuFinding(adapter: AdapterDescription, measure = measuredAdapter): Promise<Finding> {
+  const name = "GPU";
+  try {
+    return { name, state: "ok", value: await measure(adapter) };
+  } catch (error) {
+    return { name, ...withoutGpu(`${adapter.name}: ${(error as Error).message}`) };
+  }
+}
+
+function withoutGpu(value: string): Omit<Finding, "name"> {
+  const advice = "SAEs are trained on the processor; see to the GPU's driver, or set device to cpu";
+  return { state: "warning", value, advice };
+}
+
+/** One line of an adapter's limits, features and speed. Software's isn't measured but where `engineOptions` (for tests) say how. */
+export async function measuredAdapter(
+  adapter: AdapterDescription,
+  engineOptions?: WebgpuEngineOptions,
+): Promise<string> {
   const { features, software } = adapter;
   const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
   const limits = `buffers to ${gib(Math.min(adapter.maxBufferSize, adapter.maxStorageBufferBindingSize))}, ${adapter.maxComputeWorkgroupStorageSize / 1024} KiB a workgroup`;
   const what = `${adapter.name}: ${limits}${features.length > 0 ? `, ${features.join(", ")}` : ""}`;
-  if (software) return `${what}; computed on the processor, never chosen by itself`;
-  const engine = await createWebgpuEngine({ adapter: adapter.key, tuningFile: productsFile() });
+  if (software && !engineOptions) return `${what}; computed on the processor, never chosen by itself`;
+  const engine = await createWebgpuEngine({ adapter: adapter.key, tuningFile: productsFile(), ...engineOptions });
   try {
     const { gemm, product, tokens, shape } = await engine.measure();
     return `${what}; matrix products at ${gemm.toFixed(0)} GFLOP/s (${product}), a TopK SAE of ${shape.F} features of width ${shape.d} at ${tokens.toFixed(0)} tokens/s`;

@@ -5,10 +5,11 @@ import { basename, join } from "node:path";
 import type { ActivationCursor } from "../data/activationSource.ts";
 import { openActivationStore } from "../data/activationStore.ts";
 import { createMixingBuffer } from "../data/mixingBuffer.ts";
+import type { Engine } from "../engine/engine.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
 import { loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
 import { trainEnsemble } from "../training/trainEnsemble.ts";
-import type { OpenActivations, TrainingPlan } from "../training/trainingRun.ts";
+import type { OpenActivations, TrainingPlan, TrainingState } from "../training/trainingRun.ts";
 import { totalSteps } from "../training/trainingSettings.ts";
 import { mixingRows, openWindowProducer } from "./captureWindows.ts";
 import {
@@ -66,11 +67,11 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
   let saved = Date.now();
   const engine = await context.engine();
   // "auto" is not decided before a few steps have been taken.
-  let before = loaded?.state.engine;
+  let before = loaded?.state;
   const sayWhereItGoesOn = (): void => {
     if (before === undefined || engine.name === "auto") return;
-    if (before !== engine.name && before !== "auto")
-      context.log("info", `${stage}: was trained on ${before} so far, and goes on on ${engine.name}`);
+    const change = changeOfDevice(before, engine);
+    if (change) context.log("info", `${stage}: ${change}`);
     before = undefined;
   };
 
@@ -119,6 +120,17 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
     );
   await run.finishStage(stage, identity(settings));
   for (const folder of [checkpoint, `${checkpoint}-buffer`]) await rm(folder, { recursive: true, force: true });
+}
+
+/** Where a run goes on on another device than its checkpoint was trained on; checkpoints of before know the engine's name alone, or nothing. */
+export function changeOfDevice(
+  { engine: name, engine_description: words }: Pick<TrainingState, "engine" | "engine_description">,
+  engine: Pick<Engine, "name" | "description">,
+): string | undefined {
+  if (name === undefined || name === "auto") return undefined;
+  if (name === engine.name && (words === undefined || words === engine.description)) return undefined;
+  const before = words === undefined ? name : `${name} (${words})`;
+  return `was trained on ${before} so far, and goes on on ${engine.name} (${engine.description})`;
 }
 
 /** Seed of a seed set; members count up from it, and its data are shuffled by it. */

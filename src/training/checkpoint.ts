@@ -34,6 +34,7 @@ const contentSchema = z.object({
   cursor: z.record(z.string(), z.unknown()),
   scaling_factor: z.number().nullable(),
   engine: z.string().optional(),
+  engine_description: z.string().optional(),
   members: z.array(z.object({ step: count, topk_threshold: z.number() })).min(1),
   finished: z.array(z.object({ topk_threshold: z.number() })),
   /** SHA-256 of each tensor's bytes. */
@@ -66,6 +67,7 @@ export async function saveCheckpoint(folder: string, state: TrainingState): Prom
     cursor: state.cursor,
     scaling_factor: state.scaling_factor,
     ...(state.engine === undefined ? {} : { engine: state.engine }),
+    ...(state.engine_description === undefined ? {} : { engine_description: state.engine_description }),
     members: state.members.map(({ step, topk_threshold }) => ({ step, topk_threshold })),
     finished: state.finished.map(({ topk_threshold }) => ({ topk_threshold })),
     tensors: Object.fromEntries(
@@ -197,9 +199,12 @@ async function readCheckpoint(path: string): Promise<TrainingState> {
     const weights = required(await readWeights(file, `finished.${j}`, read), file, `finished.${j}`);
     finished.push({ weights, topk_threshold });
   }
-  const { fingerprint, member, step, tokens, cursor, scaling_factor, engine } = content;
-  const base = { fingerprint, members, member, finished, step, tokens, cursor, scaling_factor };
-  return engine === undefined ? base : { ...base, engine };
+  const { fingerprint, member, step, tokens, cursor, scaling_factor, engine, engine_description } = content;
+  return {
+    ...{ fingerprint, members, member, finished, step, tokens, cursor, scaling_factor },
+    ...(engine === undefined ? {} : { engine }),
+    ...(engine_description === undefined ? {} : { engine_description }),
+  };
 }
 
 async function readText(path: string): Promise<string> {

@@ -265,6 +265,7 @@ async function currentState(run: Run, state: Phase): Promise<TrainingState> {
     cursor: await state.source.cursor(),
     scaling_factor: run.scaling_factor,
     engine: run.engine.name,
+    engine_description: run.engine.description,
   };
 }
 

@@ -74,6 +74,8 @@ export interface TrainingState {
   readonly scaling_factor: number | null;
   /** Name of the engine that it was trained on last; unknown for checkpoints of before. */
   readonly engine?: string;
+  /** What that engine says of its device: the same engine may go on on another one. */
+  readonly engine_description?: string;
 }
 
 export interface TrainingHooks {

@@ -10,6 +10,7 @@ import { deviceOf, QueueTicket } from "../../../src/jobs/deviceQueue.ts";
 import type { ExperimentSettings } from "../../../src/jobs/experimentSchema.ts";
 import { acquireRunLock } from "../../../src/jobs/runLock.ts";
 import { STATE_VARIABLE } from "../../../src/jobs/stateFolder.ts";
+import { changeOfDevice } from "../../../src/jobs/train.ts";
 import { temporaryFolder } from "../fixtures.ts";
 
 const root = temporaryFolder();
@@ -39,6 +40,21 @@ test("an experiment's device counts before the user's setting, which counts wher
   });
   withVariable("cpu", () => assert.equal(deviceFor(settings("webgpu")), "webgpu"));
   withVariable("", () => assert.equal(deviceFor(settings("auto")), "auto"));
+});
+
+test("a run that goes on on another device than its checkpoint's says so, also where the engine is the same", () => {
+  const apple = { name: "webgpu", description: "WebGPU on Apple M2" };
+  const state = { engine: "webgpu", engine_description: "WebGPU on Apple M2" };
+  assert.equal(changeOfDevice(state, apple), undefined);
+  assert.equal(
+    changeOfDevice(state, { name: "webgpu", description: "WebGPU on NVIDIA" }),
+    "was trained on webgpu (WebGPU on Apple M2) so far, and goes on on webgpu (WebGPU on NVIDIA)",
+  );
+  // Checkpoints of before know a name, or not even that; "auto" was never anything yet.
+  assert.equal(changeOfDevice({ engine: "webgpu" }, apple), undefined);
+  assert.match(changeOfDevice({ engine: "cpu" }, apple)!, /^was trained on cpu so far, and goes on on webgpu \(/);
+  assert.equal(changeOfDevice({}, apple), undefined);
+  assert.equal(changeOfDevice({ engine: "auto", engine_description: "by trial" }, apple), undefined);
 });
 
 test("a setting that is no device is refused with what it may be", () => {

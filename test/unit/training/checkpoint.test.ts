@@ -50,6 +50,9 @@ test("a state is read back bit for bit", async () => {
   const plain = { ...withoutMomentum, finished: [], scaling_factor: null };
   await saveCheckpoint(folder, plain);
   assert.deepEqual((await loadCheckpoint(folder))!.state, plain);
+  const named = { ...state(9), engine: "webgpu", engine_description: "WebGPU on Apple M2" };
+  await saveCheckpoint(folder, named);
+  assert.deepEqual((await loadCheckpoint(folder))!.state, named);
 });
 
 test("the newest counts: a later member before a later step; two are kept", async () => {
