@@ -12,6 +12,7 @@ import {
 } from "./editor.ts";
 import { indexBuildClaim, indexQueryClaim } from "./featureIndex.ts";
 import { gpuBaggingClaim, gpuTrainStepClaim } from "./gpu.ts";
+import { gpuSharedClaim } from "./gpuShared.ts";
 import { harvestClaim } from "./harvest.ts";
 import { harvestFamilyClaims } from "./harvestFamilies.ts";
 import { importLargeClaim, importLargeColdClaim } from "./importLarge.ts";
@@ -26,6 +27,7 @@ export const claims: readonly Claim[] = [
   baggingClaim,
   gpuTrainStepClaim,
   gpuBaggingClaim,
+  gpuSharedClaim,
   harvestClaim,
   ...harvestFamilyClaims,
   indexBuildClaim,

@@ -84,6 +84,7 @@ export const settings = {
   marks: "inspection.strengthMarks",
   device: "runs.device",
   tensorflowFolder: "runs.tensorflowFolder",
+  onnxruntimeFolder: "runs.onnxruntimeFolder",
   progressNotification: "runs.progressNotification",
 } as const;
 

@@ -127,13 +127,15 @@ function chosenNode(): string {
   return vscode.workspace.getConfiguration(settings.section).get<string>(settings.nodePath) ?? "";
 }
 
-/** What the settings say about devices, for the service and the runs that it starts (jobs/device.ts); what they leave open stays as it is. */
+/** What the settings say about devices, for the service and the runs that it starts (jobs/device.ts, model/device/); what they leave open stays as it is. */
 function chosenDevice(): Record<string, string> {
   const configuration = vscode.workspace.getConfiguration(settings.section);
   const device = configuration.get<string>(settings.device);
   const tensorflow = configuration.get<string>(settings.tensorflowFolder);
+  const onnxruntime = configuration.get<string>(settings.onnxruntimeFolder);
   return {
     ...(device && device !== "auto" ? { SAE_ENSEMBLES_DEVICE: device } : {}),
     ...(tensorflow ? { SAE_ENSEMBLES_TENSORFLOW: tensorflow } : {}),
+    ...(onnxruntime ? { SAE_ENSEMBLES_ONNXRUNTIME: onnxruntime } : {}),
   };
 }

@@ -1,4 +1,4 @@
-// The TensorFlow.js engine: gradients by its automatic differentiation, everything else as the reference engine does it. The slow path, for comparison, on the user's own TensorFlow.
+// The TensorFlow.js engine: gradients by its automatic differentiation, everything else (selection, Adam, encoding) by the reference engine's loops. The slow path, for comparison, on the user's own TensorFlow.
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { type Engine, EngineError } from "../engine.ts";
@@ -31,7 +31,7 @@ export function engineOn(tf: TensorFlow, name: string): Engine {
   const { createTrainer, createEncoder, close } = createReferenceEngine(tensorflowGradients(tf));
   return {
     name: "tensorflow",
-    description: `${name} (backend ${tf.getBackend()}): dense products and automatic differentiation, slow; tested on the pure JavaScript backend alone`,
+    description: `${name} (backend ${tf.getBackend()}): dense products and automatic differentiation in training, encoding by the reference engine's loops, slow; tested on the pure JavaScript backend alone`,
     createTrainer,
     createEncoder,
     close,

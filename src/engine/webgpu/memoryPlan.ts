@@ -8,7 +8,7 @@ export const ROW_BYTES = 48;
 export const LATENT_BYTES = 32;
 /** Bytes of the header of single numbers. */
 export const HEADER_BYTES = 64;
-/** Bytes of codes that may lie on the device so that several members are encoded before anything is read. */
+/** Bytes of codes that may lie on the device so that several members are encoded before anything is read; and no more than one buffer may have. */
 const MOST_CODES = 2 ** 28;
 /** Segments of rows that the counting sort cuts a micro-batch into, at most. */
 const MOST_SEGMENTS = 64;
@@ -70,7 +70,7 @@ export interface BatchNeeds {
  */
 export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
   const { rows, largestBuffer, training, mostRows = Number.POSITIVE_INFINITY } = needs;
-  const listed = Math.max(1, Math.floor(MOST_CODES / codesBytes(needs, rows)));
+  const listed = Math.max(1, Math.floor(Math.min(MOST_CODES, largestBuffer) / codesBytes(needs, rows)));
   const members = training ? needs.members : Math.min(needs.members, listed);
   const tooLarge = (sizes: Readonly<Record<string, number>>) =>
     Object.entries(sizes).filter(([, bytes]) => bytes > largestBuffer);

@@ -1,18 +1,21 @@
 // The process in which a language model runs on a GPU: a driver that faults ends this process and no other.
-
 import { answerCalls } from "../../formats/answerCalls.ts";
 import { requireOnnxRuntime } from "../../formats/onnxRuntime.ts";
 import type { LanguageModel } from "../languageModel.ts";
-import { openLanguageModel } from "../open.ts";
 import type { ModelCall } from "./deviceModel.ts";
 import type { ModelDevice } from "./modelDevice.ts";
+import { ONNXRUNTIME_VARIABLE, useOwnOnnxRuntime } from "./ownOnnxRuntime.ts";
 
 let model: LanguageModel | undefined;
 
 async function answer(call: ModelCall): Promise<unknown> {
   if (call.kind === "open") {
     const { path, device, threads, cacheFolder } = call;
+    const own = process.env[ONNXRUNTIME_VARIABLE];
+    if (own) useOwnOnnxRuntime(own);
     await requireDevice(device);
+    // Loads onnxruntime by its name, so not before it is known which.
+    const { openLanguageModel } = await import("../open.ts");
     model = await openLanguageModel(path, {
       device,
       ...(threads === undefined ? {} : { threads }),

@@ -1,4 +1,4 @@
-// A language model whose batches go to a device that has proven itself: the first of each kind and length are computed on the processor as well, and wherever the device differs, fails or is slower, the processor goes on.
+// A language model whose batches go to a device that has proven itself: the first of each kind, number of rows and length are computed on the processor as well, and wherever the device differs, fails or is slower, the processor goes on.
 
 import type { HookContinuation, HookReader } from "../hookedSequence.ts";
 import type { LanguageModel, TokenBatch } from "../languageModel.ts";
@@ -25,7 +25,7 @@ export interface Trial {
 
 interface Kind {
   batches: number;
-  /** Lengths at which it agreed. */
+  /** Rows and lengths at which it agreed. */
   readonly shapes: Set<string>;
   /** Milliseconds at the quickest. */
   cpuMs: number;
@@ -70,7 +70,7 @@ export class ProvenModel implements LanguageModel {
   }
 
   unembed(directions: Float32Array, rows: number): Promise<Float32Array> {
-    return this.#inTurn("unembed", "", (model) => model.unembed(directions, rows));
+    return this.#inTurn("unembed", `${sizeOf(rows)}`, (model) => model.unembed(directions, rows));
   }
 
   readTo(hookName: string): HookReader {
@@ -108,7 +108,7 @@ export class ProvenModel implements LanguageModel {
     };
     this.#kinds.set(name, kind);
     const isKnown = kind.batches >= (this.#trial.mustBeQuicker ? TIMED : 1);
-    // Kernels are chosen by shape: what is right at one length may be wrong at another.
+    // Kernels are chosen by shape: what is right at one size may be wrong at another.
     const isNew = !kind.shapes.has(shape);
     const isSample = ++this.#batches % CHECKED === 0;
     const isProven = isKnown && !isNew && !isSample;
@@ -172,9 +172,14 @@ export class ProvenModel implements LanguageModel {
   }
 }
 
-/** What a batch's kernels are chosen by: its length, and whether all rows have it. */
-function shapeOf({ length, lengths }: TokenBatch): string {
-  return `${length}${lengths.every((own) => own === length) ? "" : " ragged"}`;
+/** Rows to the power of two below: they differ from batch to batch, and kernels are chosen by how many there are about. */
+function sizeOf(rows: number): number {
+  return 2 ** Math.floor(Math.log2(rows));
+}
+
+/** What a batch's kernels are chosen by: its rows, its length, and whether all rows have it. */
+function shapeOf({ rows, length, lengths }: TokenBatch): string {
+  return `${sizeOf(rows)}x${length}${lengths.every((own) => own === length) ? "" : " ragged"}`;
 }
 
 async function timed(work: () => Promise<Float32Array>): Promise<[Float32Array, number]> {

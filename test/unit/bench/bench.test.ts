@@ -34,6 +34,7 @@ test("--list names every claim with its unit and goal", () => {
       "bagging-8",
       "gpu-train-step",
       "gpu-bagging-8",
+      "gpu-shared",
       "harvest",
       "harvest-gpt2",
       "harvest-gpt_neox",
@@ -86,9 +87,9 @@ test("medians, and turns that alternate", async () => {
   assert.deepEqual(collected, { ours: [1, 2, 1, 2], peer: [3, 3] });
 });
 
-test("gpu-train-step and gpu-bagging-8 run anywhere: without a GPU they say so, and with --software they go through the motions", (t) => {
+test("gpu-train-step, gpu-bagging-8 and gpu-shared run anywhere: without a GPU they say so, and with --software they go through the motions", (t) => {
   if (unavailable) return t.diagnostic(`no software GPU: ${unavailable}`);
-  for (const name of ["gpu-train-step", "gpu-bagging-8"]) {
+  for (const name of ["gpu-train-step", "gpu-bagging-8", "gpu-shared"]) {
     const { stdout, stderr, status } = run("--json", "--software", name);
     assert.equal(status, 0, stderr);
     const measured = JSON.parse(stdout) as Record<string, unknown>;

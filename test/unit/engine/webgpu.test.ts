@@ -135,9 +135,12 @@ describe("the webgpu engine on a software GPU", { skip: missing }, () => {
     }
 
     test("codes of members that have no room beside each other are read in turn", async () => {
-      const wide = [4, 5].map((seed) => randomSae({ architecture: "standard", d_sae: 9000 }, seed));
-      // 2048 rows of up to 9,000 codes are 141 MiB.
-      await compareEncoding(engine, ensembleOf("bagging", wide), 1e-4, [1030, 20]);
+      const dense = [4, 5, 6].map((seed) => randomSae({ architecture: "standard" }, seed));
+      // 64 rows of up to 52 codes are 26,624 bytes: there is room for those of two members.
+      const cramped = await onSoftware({ largestBuffer: 60_000 });
+      for (const method of ["bagging", "boosting"] as const)
+        await compareEncoding(cramped, ensembleOf(method, dense), 1e-4, [64, 20]);
+      await cramped.close();
     });
 
     test("other numbers of rows take no new buffers, and all members of a batch are waited for together, twice", async () => {

@@ -337,10 +337,14 @@ const constants = { ...constantsFor(topk.sae, { training: topk }), ...layoutCons
 test("workgroup memory of the kernels of a step is what bench/gpu.md says", () => {
   const document = readFileSync(join(import.meta.dirname, "../../../bench/gpu.md"), "utf8");
   const line = document.split("\n").find((one) => one.startsWith("- Workgroup memory"))!;
-  for (const name of ["gemm", "selectRows", "decode", "latentGradient"] as const) {
-    const bytes = workgroupMemory(name, { ...constants, ...constantsOf(PLAIN) });
-    assert.ok(line.includes(bytes.toLocaleString("en")), `${name}: ${bytes}`);
-    assert.ok(bytes <= 16_384, "what every device has");
+  const jumprelu = configOf({ architecture: "jumprelu", d_in: 2304, d_sae: 16_128, active: 64, rows: 4096 });
+  const ofJumprelu = { ...constantsFor(jumprelu.sae, { training: jumprelu }), ...layoutConstants(gpuLayout, 2304) };
+  for (const own of [constants, ofJumprelu]) {
+    for (const name of ["gemm", "selectRows", "decode", "latentGradient"] as const) {
+      const bytes = workgroupMemory(name, { ...own, ...constantsOf(PLAIN) });
+      assert.ok(line.includes(bytes.toLocaleString("en")), `${name}: ${bytes}`);
+      assert.ok(bytes <= 16_384, "what every device has");
+    }
   }
 });
 

@@ -1,5 +1,6 @@
 // A language model on a GPU (here SwiftShader, by onnxruntime's WebGPU provider): the processor's numbers, in a process that may die; and one that differs, fails or is slower is left.
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { prepareBrowser, softwareGpuEnvironment, unavailable } from "../../../scripts/realVsCode.ts";
@@ -7,6 +8,7 @@ import { type BatchModel, DeviceModel } from "../../../src/model/device/deviceMo
 import { ProvenModel, type Trial } from "../../../src/model/device/provenModel.ts";
 import type { LanguageModel, TokenBatch } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
+import { temporaryFolder } from "../fixtures.ts";
 
 const missing = unavailable && `no software GPU: ${unavailable}`;
 if (!missing) await prepareBrowser();
@@ -119,6 +121,25 @@ describe("the demo model on a software GPU", { skip: missing }, () => {
   });
 });
 
+test("an onnxruntime of the user's own is the one that is asked, and one that isn't there is said", async () => {
+  const folder = temporaryFolder();
+  const own = join(folder, "node_modules", "onnxruntime-node");
+  const open = () => DeviceModel.open(path, "cuda", { threads: 1, environment: { SAE_ENSEMBLES_ONNXRUNTIME: folder } });
+  await assert.rejects(open(), /there is no node_modules\/onnxruntime-node in .*runs\.onnxruntimeFolder/);
+  mkdirSync(own, { recursive: true });
+  writeFileSync(join(own, "package.json"), JSON.stringify({ name: "onnxruntime-node", main: "index.js" }));
+  const backends = (names: string) => `exports.listSupportedBackends = () => ${names};`;
+  writeFileSync(join(own, "index.js"), backends('[{ name: "made up" }]'));
+  await assert.rejects(open(), /this onnxruntime has no cuda: it has made up/);
+  // What opens a model has the same one.
+  const made = `class { constructor() { throw new Error("one's own"); } }`;
+  writeFileSync(join(own, "index.js"), `${backends('[{ name: "cuda" }]')} exports.Tensor = ${made};`);
+  await assert.rejects(
+    open().then((model) => model.capture(batch(1), hook)),
+    /^Error: one's own$/,
+  );
+});
+
 test("a device that onnxruntime doesn't have is said, and the processor goes on", async () => {
   const absent = process.platform === "win32" ? "coreml" : "dml";
   await withModel(async (cpu) => {
@@ -181,6 +202,37 @@ describe("devices made up", () => {
         said.join(),
         /^info: language model on the processor: webgpu agrees and takes \d+ ms a batch against/,
       );
+    });
+  });
+
+  test("a device that is wrong at another number of rows is found by the first batch of that size, as are directions", async () => {
+    await withModel(async (cpu) => {
+      const wrongOf = (rows: number, values: Float32Array) => (rows >= 4 ? values.map((value) => 1.1 * value) : values);
+      const device: BatchModel = {
+        capture: async (own, name) => wrongOf(own.rows, await cpu.capture(own, name)),
+        logits: (own, change) => cpu.logits(own, change),
+        unembed: async (directions, rows) => wrongOf(rows, await cpu.unembed(directions, rows)),
+        close: async () => {},
+      };
+      const d = cpu.info.dModel;
+      for (const work of [
+        (model: BatchModel, rows: number) =>
+          model.capture(
+            {
+              rows,
+              length: LENGTH,
+              ids: Int32Array.from({ length: rows * LENGTH }, (_, at) => 3 + (at % 200)),
+              lengths: new Int32Array(rows).fill(LENGTH),
+            },
+            hook,
+          ),
+        (model: BatchModel, rows: number) => model.unembed(new Float32Array(rows * d).fill(0.25), rows),
+      ]) {
+        const { trial: own, said } = trial(async () => device);
+        const model = new ProvenModel(cpu, own);
+        for (const rows of [2, 3, 5]) assert.deepEqual(await work(model, rows), await work(cpu, rows), `${rows} rows`);
+        assert.match(said.at(-1)!, /^warning: language model on the processor: webgpu differs/);
+      }
     });
   });
 

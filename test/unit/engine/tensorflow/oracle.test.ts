@@ -1,4 +1,4 @@
-// Automatic differentiation as the oracle of the hand-written gradients, for every architecture and switch; and the TensorFlow.js engine's own golden steps, on the pure JavaScript backend.
+// Automatic differentiation as the oracle of the hand-written gradients, for every architecture and switch; and the TensorFlow.js engine's own contract, on the pure JavaScript backend.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { EngineError, entries } from "../../../../src/engine/engine.ts";
@@ -6,7 +6,7 @@ import { computeGradients } from "../../../../src/engine/reference/lossGradients
 import { createTensorflowEngine, engineOn } from "../../../../src/engine/tensorflow/tensorflowEngine.ts";
 import { tensorflowGradients } from "../../../../src/engine/tensorflow/tensorflowGradients.ts";
 import { assertRelative, assertWithin, largestMagnitude } from "../closeness.ts";
-import { goldenStepsContract } from "../goldenSteps.ts";
+import { engineContract } from "../contract.ts";
 import { randomShapes, setUp } from "../randomCases.ts";
 import { pureJavaScriptTensorFlow } from "./pureJavaScript.ts";
 
@@ -34,13 +34,14 @@ describe("hand-written gradients equal automatic differentiation's", () => {
   }
 });
 
-describe("the TensorFlow.js engine on the pure JavaScript backend", () => {
-  const engine = engineOn(tf, "@tensorflow/tfjs-core");
-  goldenStepsContract(() => engine, { loss: 1e-5, parameter: 2e-6 });
+engineContract("TensorFlow.js (pure JavaScript)", () => engineOn(tf, "@tensorflow/tfjs-core"));
 
-  test("says that it is slow and what it was tested on", () => {
-    assert.match(engine.description, /slow; tested on the pure JavaScript backend alone/);
-  });
+test("the TensorFlow.js engine says that it is slow, what it doesn't do, and what it was tested on", () => {
+  const { description } = engineOn(tf, "@tensorflow/tfjs-core");
+  assert.match(
+    description,
+    /encoding by the reference engine's loops, slow; tested on the pure JavaScript backend alone/,
+  );
 });
 
 test("without TensorFlow.js for Node the engine says where it looked and what to install", () => {
