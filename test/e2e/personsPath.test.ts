@@ -197,6 +197,9 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
   });
 
   test("the feature browser comes back with its search when the window is loaded again", async () => {
+    // In a browser VS Code saves what is open every few seconds, and nothing when it closes.
+    const saved = () => page.evaluate(savedByVsCode, "text\\W+she\\W");
+    await workbench.until("VS Code has saved the search", saved);
     await workbench.reload();
     const browserView = await workbench.webview("sae-feature-browser");
     await browserView.locator('.row .flag[aria-pressed="true"]').nth(1).waitFor();
@@ -346,3 +349,25 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
     assert.deepEqual(found, []);
   });
 });
+
+/** In the page: whether any state that VS Code keeps in the browser matches. */
+async function savedByVsCode(pattern: string): Promise<boolean> {
+  const done = <T>(request: IDBRequest<T>) =>
+    new Promise<T>((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  for (const { name } of await indexedDB.databases()) {
+    if (!name?.startsWith("vscode-web-state-db")) continue;
+    const database = await done(indexedDB.open(name));
+    try {
+      for (const store of database.objectStoreNames) {
+        const values: unknown[] = await done(database.transaction(store).objectStore(store).getAll());
+        if (values.some((value) => new RegExp(pattern).test(String(value)))) return true;
+      }
+    } finally {
+      database.close();
+    }
+  }
+  return false;
+}
