@@ -49,6 +49,7 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
   const draws = directions.map(({ pair, cells }) =>
     options.seeds.map((seed) => drawDebiasSets(data, pair, cells, seed, options)),
   );
+  const n_values = options.n_values ?? SCR_N;
   let probes: DebiasProbes[][] | undefined;
   let tokens: Uint32Array = new Uint32Array();
   const results: DebiasReport["ensembles"][number][] = [];
@@ -71,7 +72,7 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
       const runs: DebiasResult[][] = probes.map((own) =>
         own.map((one) =>
           debiasEnsemble(one, pooled, W_dec, {
-            n_values: (options.n_values ?? SCR_N).filter((n) => n <= width),
+            n_values: n_values.filter((n) => n <= width),
             shift_n: options.shift_n,
             flags: flags.features,
             ...(padding && { padding }),
@@ -131,6 +132,7 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
       texts_at_context: textsAtTheContext(tokens, experiment.settings),
     },
     seeds: options.seeds,
+    n_values,
     shift_n: options.shift_n,
     saebench_compatible: options.saebenchCompatible ? DEBIAS_AS_SAEBENCH : false,
     directions: directions.map(({ pair, cells }, at) => ({

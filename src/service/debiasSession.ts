@@ -4,6 +4,7 @@ import { cellsOf, countCells, type FourCellSets } from "../data/fourCells.ts";
 import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData } from "../jobs/debiasData.ts";
 import { labelledPath } from "../jobs/obtain.ts";
 import { type ProbedEnsemble, probeRun, type TextSource, textsAtTheContext } from "../jobs/probeRun.ts";
+import { tooMany } from "../jobs/scrCurves.ts";
 import { randomFeatures } from "../probing/baselines.ts";
 import type { CellScores } from "../probing/cells.ts";
 import {
@@ -220,14 +221,14 @@ export class DebiasSession {
     return over(this.#seeds.map(score));
   }
 
-  #curveOf({ name, method }: ProbedEnsemble, own: boolean, bySeed: readonly DebiasCurve[]): ScrCurve {
+  #curveOf({ name, method, texts }: ProbedEnsemble, own: boolean, bySeed: readonly DebiasCurve[]): ScrCurve {
     const points = bySeed[0]!.scr.points.map(({ n }, at) => ({
       n,
       scr: told(bySeed.map(({ scr }) => scr.points[at]!.dir1)),
       worst_group: told(bySeed.map(({ scr }) => scr.points[at]!.scores.worst_group)),
       random: told(bySeed.map(({ scr_random }) => scr_random[at]!)),
     }));
-    return { ensemble: name, method, own, points };
+    return { ensemble: name, method, own, points, leftOut: tooMany(SCR_N, texts.codes.width) };
   }
 }
 
