@@ -1,7 +1,13 @@
 // One ensemble's debiasing, held in memory: texts pooled and probes trained once, then any flags scored at once. What a report says is jobs/debias.ts's, from the same parts.
 import { dirname } from "node:path";
 import { cellsOf, countCells, type FourCellSets } from "../data/fourCells.ts";
-import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData } from "../jobs/debiasData.ts";
+import {
+  cellNames,
+  type DebiasDataOptions,
+  drawDebiasSets,
+  leaveTokenlessOut,
+  readDebiasData,
+} from "../jobs/debiasData.ts";
 import { labelledPath } from "../jobs/obtain.ts";
 import { type ProbedEnsemble, probeRun, type TextSource, textsAtTheContext } from "../jobs/probeRun.ts";
 import { tooMany } from "../jobs/scrCurves.ts";
@@ -112,14 +118,18 @@ export class DebiasSession {
       data.texts.map(({ text }) => text),
       data.pairs,
     );
-    const draws = choice.seeds.map((seed) => drawDebiasSets(data, data.pairs, cells, seed, options));
+    const draw = (): FourCellSets[] =>
+      choice.seeds.map((seed) => drawDebiasSets(data, data.pairs, cells, seed, options));
+    let draws = draw();
     let own: ProbedEnsemble | undefined;
     const { settings } = await probeRun(runFolder, data.texts, { ...work, ensembles: [name] }, (probed) => {
       own = probed;
     });
+    const tokenless = leaveTokenlessOut(cells, own!.texts.tokens);
+    if (tokenless > 0) draws = draw();
     const cut = {
       texts: textsAtTheContext(own!.texts.tokens, settings),
-      of: data.texts.length,
+      of: data.texts.length - tokenless,
       context: settings.context_size,
     };
     const seeds: Seed[] = [];
