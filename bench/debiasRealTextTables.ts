@@ -1,6 +1,7 @@
 // The tables of debiasRealText.ts: every number a mean over tasks and both directions, with the standard deviation over seeds of draws and sets of ensembles.
 import type { ConceptsReport } from "../src/jobs/concepts.ts";
 import { type DebiasReport, text } from "../src/jobs/debiasReport.ts";
+import { scrAt, scrAxis } from "../src/jobs/scrCurves.ts";
 import type { CellScores } from "../src/probing/cells.ts";
 import type { DebiasBaselines, DebiasResult } from "../src/probing/debias.ts";
 import { scrScore } from "../src/probing/scr.ts";
@@ -41,27 +42,23 @@ export function debiasTables(title: string, tasks: readonly DebiasTask[]): strin
   /** Of two methods on the same draws: the difference, and in how many of them it is above 0. */
   const paired = (one: readonly number[], other: readonly number[]): string => {
     const differences = one.map((value, at) => value - other[at]!);
+    if (differences.some(Number.isNaN)) return "–";
     return `${cell(differences)} (${differences.filter((value) => value > 0).length} of ${differences.length})`;
   };
 
-  const points = ensembles[0]!.runs[0]![0]!.scr.points.map(({ n }) => n);
+  const axis = scrAxis(ensembles);
   const head = (name: string): string[] => [
-    `| ${name} | ${points.map((n) => `n = ${n}`).join(" | ")} |`,
-    `|---|${points.map(() => "---|").join("")}`,
+    `| ${name} | ${axis.map((n) => `n = ${n}`).join(" | ")} |`,
+    `|---|${axis.map(() => "---|").join("")}`,
   ];
-  const scrOf =
-    (direction: "dir1" | "dir2", point: number) =>
-    ({ scr }: DebiasResult): number =>
-      scr.points[point]![direction];
-  const row = (name: string, at: (point: number) => string): string =>
-    `| ${name} | ${points.map((_, point) => at(point)).join(" | ")} |`;
+  const scrOf = (method: string, which: "dir1" | "dir2" | "random", n: number): number[] =>
+    ofMethod(method, (result) => scrAt(result, n, which));
+  const row = (name: string, at: (n: number) => string): string => `| ${name} | ${axis.map(at).join(" | ")} |`;
   const others = methods.filter((method) => method !== "single");
-  const scrRows = (direction: "dir1" | "dir2"): string[] => [
-    ...methods.map((method) => row(method, (point) => cell(ofMethod(method, scrOf(direction, point))))),
+  const scrRows = (which: "dir1" | "dir2"): string[] => [
+    ...methods.map((method) => row(method, (n) => cell(scrOf(method, which, n)))),
     ...others.map((method) =>
-      row(`${method} less single, paired`, (point) =>
-        paired(ofMethod(method, scrOf(direction, point)), ofMethod("single", scrOf(direction, point))),
-      ),
+      row(`${method} less single, paired`, (n) => paired(scrOf(method, which, n), scrOf("single", which, n))),
     ),
   ];
   const againstRoom = (score: (baselines: DebiasBaselines) => CellScores) =>
@@ -84,11 +81,9 @@ export function debiasTables(title: string, tasks: readonly DebiasTask[]): strin
     "",
     ...head("SCR of the label"),
     ...scrRows("dir1"),
-    ...methods.map((method) =>
-      row(`${method}, as many at random`, (point) => cell(ofMethod(method, ({ scr_random }) => scr_random[point]!))),
-    ),
-    `| mean difference projected out | ${cell(againstRoom((one) => one.mean_difference))} |${" |".repeat(points.length - 1)}`,
-    `| … and retrained | ${cell(againstRoom((one) => one.mean_difference_retrained))} |${" |".repeat(points.length - 1)}`,
+    ...methods.map((method) => row(`${method}, as many at random`, (n) => cell(scrOf(method, "random", n)))),
+    `| mean difference projected out | ${cell(againstRoom((one) => one.mean_difference))} |${" |".repeat(axis.length - 1)}`,
+    `| … and retrained | ${cell(againstRoom((one) => one.mean_difference_retrained))} |${" |".repeat(axis.length - 1)}`,
     "",
     ...head("SCR of the attribute"),
     ...scrRows("dir2"),
@@ -116,8 +111,9 @@ export function debiasTables(title: string, tasks: readonly DebiasTask[]): strin
       return `| ${method} | ${both((pick) => paired(value(method, pick), value("single", pick)))} |`;
     }),
     "",
-    ...tasksTable(tasks, methods, sets, points.indexOf(shift_n)),
+    ...tasksTable(tasks, methods, sets),
     "",
+    ...(methods.includes("boosting") ? [laterMembers(tasks, sets("boosting")[0]!), ""] : []),
   ].join("\n");
 }
 
@@ -126,7 +122,6 @@ function tasksTable(
   tasks: readonly DebiasTask[],
   methods: readonly string[],
   sets: (method: string) => number[],
-  point: number,
 ): string[] {
   const n = tasks[0]!.report.shift_n;
   const columns = methods.map((method) => `SCR, ${n} of ${method}`).join(" | ");
@@ -143,9 +138,7 @@ function tasksTable(
           baseline(({ oracle }) => oracle.accuracy),
           ...methods.map((method) =>
             text(
-              spread(
-                sets(method).flatMap((e) => report.ensembles[e]!.runs[d]!.map(({ scr }) => scr.points[point]!.dir1)),
-              ),
+              spread(sets(method).flatMap((e) => report.ensembles[e]!.runs[d]!.map((run) => scrAt(run, n, "dir1")))),
             ),
           ),
           baseline(({ mean_difference_retrained }) => mean_difference_retrained.worst_group),
@@ -154,6 +147,26 @@ function tasksTable(
       }),
     ),
   ];
+}
+
+/** How much of what is suggested of an ensemble, which counts from 0, is of other members than its first; with the first seed. */
+function laterMembers(tasks: readonly DebiasTask[], ensemble: number): string {
+  const { shift_n, ensembles } = tasks[0]!.report;
+  const lists = tasks.flatMap(({ report: { ensembles: all } }) => {
+    const { runs, nameOf } = all[ensemble]!;
+    return runs.map(([run]) =>
+      run!.suggested.map(({ feature, effect }) => ({ later: !nameOf(feature).startsWith("0/"), effect })),
+    );
+  });
+  const first = lists.map((list) => list.slice(0, shift_n));
+  const later = first.map((list) => list.filter((one) => one.later));
+  const effect = (list: readonly { readonly effect: number }[]): number =>
+    list.reduce((sum, one) => sum + one.effect, 0);
+  const places = lists.map((list) => list.findIndex((one) => one.later) + 1);
+  const [least, most] = [Math.min(...places), Math.max(...places)];
+  const where =
+    least === 0 ? `beyond the ${lists[0]!.length} that are listed, in some task` : `at place ${least} to ${most}`;
+  return `Of the ${shift_n} features of ${ensembles[ensemble]!.name} of the largest effect on the attribute's probe (first seed, mean of ${lists.length} tasks), ${mean(later.map(({ length }) => length)).toFixed(1)} are of later members than its first, with ${mean(later.map(effect)).toFixed(3)} of a summed effect of ${mean(first.map(effect)).toFixed(2)}; the first such feature stands ${where}.`;
 }
 
 function stepsOf(tasks: readonly DebiasTask[]): string {

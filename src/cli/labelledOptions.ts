@@ -14,10 +14,16 @@ export function wholeNumbers(value: string): number[] {
   });
 }
 
-export function positive(value: string): number {
-  if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError("Expected a whole number from 1 on.");
-  return Number(value);
+/** A whole number that is `least` or more. */
+export function wholeNumberFrom(least: number): (value: string) => number {
+  return (value) => {
+    if (!/^\d+$/.test(value) || Number(value) < least)
+      throw new InvalidArgumentError(`Expected a whole number from ${least} on.`);
+    return Number(value);
+  };
 }
+
+export const positive = wholeNumberFrom(1);
 
 /** "a,b" → a and b. */
 export function list(value: string): string[] {

@@ -124,9 +124,15 @@ export interface ConceptTexts {
 
 /** Throws InputError for whatever the data lacks. */
 export async function readConceptTexts(options: ConceptsJobOptions): Promise<ConceptTexts> {
-  const { trainFile, testFile = trainFile, columns, perClass, seeds } = options;
+  const { trainFile, testFile, columns, perClass, seeds } = options;
+  if (testFile === trainFile)
+    throw new InputError({
+      file: testFile,
+      found: "the texts that are learnt from, to test on",
+      expected: `another file, or none: then ${100 * TEST_SHARE}% of each class are held out`,
+    });
   const train = await readLabelledTexts(trainFile, columns);
-  const test = testFile === trainFile ? null : await readLabelledTexts(testFile, columns);
+  const test = testFile === undefined ? null : await readLabelledTexts(testFile, columns);
   const known = new Set(train.texts.map((one) => sameText(one.text)));
   const { learning, held } = test
     ? { learning: train.texts, held: test.texts.filter((one) => !known.has(sameText(one.text))) }
@@ -154,7 +160,7 @@ export async function readConceptTexts(options: ConceptsJobOptions): Promise<Con
   const tested = chosen(held, perClass.test, "test");
   const texts: TextSource[] = [
     ...learnt.map((one) => ({ file: trainFile, text: one })),
-    ...tested.map((one) => ({ file: testFile, text: one })),
+    ...tested.map((one) => ({ file: testFile ?? trainFile, text: one })),
   ];
   return {
     texts,
@@ -182,9 +188,11 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
   const { trainFile, testFile, columns, perClass, seeds, tpp_n = [], saebenchCompatible = false } = options;
   const { texts, learnt, classes, left_out, empty, repeated } = await readConceptTexts(options);
   const classOf = texts.map(({ text: one }) => classes.indexOf(one.label));
-  const tasks = seeds.map((seed): ConceptTask[] => {
+  let tokenless = 0;
+  let tasks: ConceptTask[][] = [];
+  const drawTask = (seed: number): ConceptTask[] => {
     const of = (from: number, to: number) => {
-      const rows = Uint32Array.from({ length: to - from }, (_, at) => from + at);
+      const rows = Uint32Array.from({ length: to - from }, (_, at) => from + at).filter((row) => classOf[row]! >= 0);
       return classTasks(
         rows,
         Array.from(rows, (row) => classOf[row]!),
@@ -194,7 +202,7 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     };
     const [ofTrain, ofTest] = [of(0, learnt), of(learnt, texts.length)];
     return ofTrain.map((one, at) => ({ train: one, test: ofTest[at]! }));
-  });
+  };
   const full: FullWidth = (table, own, at) =>
     saebenchCompatible ? fullWidthSaeBench(table, table, own, seeds[at]!) : fullWidthDetection(table, table, own);
   const detections: Detection[] = [];
@@ -206,7 +214,16 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     options,
     async ({ name, ensemble, texts: pooled, W_dec }, engine) => {
       const { d } = pooled.activations;
-      tokens = pooled.tokens;
+      if (tasks.length === 0) {
+        tokens = pooled.tokens;
+        // What is no token but special ones has no mean, and counts as empty.
+        for (const [t, own] of tokens.entries())
+          if (own === 0) {
+            classOf[t] = -1;
+            tokenless++;
+          }
+        tasks = seeds.map(drawTask);
+      }
       const padding = saebenchCompatible ? await saebenchPadding(tokens, trainFile, ensemble, d, engine) : undefined;
       if (detections.length === 0)
         detections.push(
@@ -258,9 +275,9 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
       test: testFile ?? null,
       columns,
       per_class: perClass,
-      empty,
+      empty: empty + tokenless,
       repeated,
-      texts: texts.length,
+      texts: texts.length - tokenless,
       texts_at_context: textsAtTheContext(tokens, settings),
     },
     seeds,

@@ -1,6 +1,7 @@
 // Concept detection as a job of a run: the experiment's section "concepts" becomes the options of concepts.ts.
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import type { LanguageModel } from "../model/languageModel.ts";
 import { type ConceptsJobOptions, concepts, readConceptTexts } from "./concepts.ts";
 import { demoPath } from "./demoData.ts";
 import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
@@ -8,12 +9,15 @@ import { contentState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
 import type { ConceptsSection } from "./probingSchema.ts";
+import { checkSaeBenchLengths } from "./saebench.ts";
 import { checkEnsembles, commandLine, requireSection } from "./sections.ts";
 
-/** Throws InputError where the section or its data lack something; nothing is computed. */
-export async function checkConcepts(experiment: Experiment): Promise<void> {
+/** Throws InputError where the section or its data lack something; nothing is computed. `model`: asked for where only its tokenizer knows. */
+export async function checkConcepts(experiment: Experiment, model: () => Promise<LanguageModel>): Promise<void> {
   checkEnsembles(experiment, "concepts");
-  await readConceptTexts(conceptsOptions(experiment));
+  const options = conceptsOptions(experiment);
+  const { texts } = await readConceptTexts(options);
+  if (options.saebenchCompatible) await checkSaeBenchLengths(texts, experiment.settings, model);
 }
 
 export async function conceptsJob({ experiment, run, signal, progress, model, engine }: JobContext): Promise<void> {

@@ -1,7 +1,6 @@
 // Debiasing of a run's ensembles on a labelled data set, over seeds and in both directions of the bias; writes the report beside the run's other reports.
 import { basename, join, resolve } from "node:path";
-import { cellsOf, countCells } from "../data/fourCells.ts";
-import { InputError } from "../formats/inputError.ts";
+import { cellsOf, countCells, type FourCellSets } from "../data/fourCells.ts";
 import {
   type DebiasBaselines,
   type DebiasProbes,
@@ -14,12 +13,19 @@ import { SCR_N } from "../probing/scr.ts";
 import { spread } from "../probing/spread.ts";
 import { ensembleWidth } from "../sae/ensemble.ts";
 import { featureName } from "../sae/featureName.ts";
-import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData, swapped } from "./debiasData.ts";
+import {
+  cellNames,
+  type DebiasDataOptions,
+  drawDebiasSets,
+  leaveTokenlessOut,
+  readDebiasData,
+  swapped,
+} from "./debiasData.ts";
 import { type DebiasedProbe, saveDebiasedProbe } from "./debiasedProbe.ts";
 import { type DebiasReport, writeDebiasReport } from "./debiasReport.ts";
-import { readFlags } from "./flags.ts";
-import { type ProbeRunOptions, probeRun, textsAtTheContext } from "./probeRun.ts";
-import { runPaths } from "./runFolder.ts";
+import { flagsOf } from "./flags.ts";
+import { type ProbeRunOptions, probeRun, textsAtTheContext, trainedTasks } from "./probeRun.ts";
+import { experimentOfRun } from "./runRecord.ts";
 import { DEBIAS_AS_SAEBENCH, saebenchPadding } from "./saebench.ts";
 import { versions } from "./versions.ts";
 
@@ -46,32 +52,41 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
       pair,
     ),
   }));
-  const draws = directions.map(({ pair, cells }) =>
-    options.seeds.map((seed) => drawDebiasSets(data, pair, cells, seed, options)),
-  );
+  const draw = (): FourCellSets[][] =>
+    directions.map(({ pair, cells }) => options.seeds.map((seed) => drawDebiasSets(data, pair, cells, seed, options)));
+  let draws = draw();
+  const { settings } = experimentOfRun(runFolder);
+  const names = trainedTasks(runFolder, settings, options.ensembles).map(({ name }) => name);
+  const flagsBy = await flagsOf(runFolder, names, options);
+  const n_values = options.n_values ?? SCR_N;
   let probes: DebiasProbes[][] | undefined;
   let tokens: Uint32Array = new Uint32Array();
+  let tokenless = 0;
   const results: DebiasReport["ensembles"][number][] = [];
   const saved: { readonly name: string; readonly probe: DebiasedProbe }[] = [];
-  const experiment = await probeRun(
+  await probeRun(
     runFolder,
     texts,
     options,
     async ({ name, method, ensemble, texts: pooled, pooledFile, W_dec }, engine) => {
-      // The activations are the same under every ensemble; the probes are trained once.
-      probes ??= draws.map((sets) =>
-        sets.map((set) => trainDebiasProbes(pooled.activations, set, options.saebenchCompatible)),
-      );
-      tokens = pooled.tokens;
+      // Tokens and activations are the same under every ensemble; the probes are trained once.
+      if (!probes) {
+        tokens = pooled.tokens;
+        [tokenless = 0] = directions.map(({ cells }) => leaveTokenlessOut(cells, tokens));
+        if (tokenless > 0) draws = draw();
+        probes = draws.map((sets) =>
+          sets.map((set) => trainDebiasProbes(pooled.activations, set, options.saebenchCompatible)),
+        );
+      }
       const width = ensembleWidth(ensemble);
-      const flags = await readFlags(ensemble, runPaths(runFolder).annotations(name), options.flags);
+      const flags = flagsBy.get(name)!;
       const padding = options.saebenchCompatible
         ? await saebenchPadding(tokens, options.trainFile, ensemble, pooled.activations.d, engine)
         : undefined;
       const runs: DebiasResult[][] = probes.map((own) =>
         own.map((one) =>
           debiasEnsemble(one, pooled, W_dec, {
-            n_values: (options.n_values ?? SCR_N).filter((n) => n <= width),
+            n_values: n_values.filter((n) => n <= width),
             shift_n: options.shift_n,
             flags: flags.features,
             ...(padding && { padding }),
@@ -118,19 +133,20 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     command: options.command,
     versions: versions(),
     run: basename(runFolder),
-    model_name: experiment.settings.model_name,
-    hook_name: experiment.settings.hook_name,
-    context_size: experiment.settings.context_size,
+    model_name: settings.model_name,
+    hook_name: settings.hook_name,
+    context_size: settings.context_size,
     data: {
       train: options.trainFile,
       test: options.testFile ?? null,
       columns: options.columns,
-      empty: data.empty,
+      empty: data.empty + tokenless,
       repeated: data.repeated,
-      texts: texts.length,
-      texts_at_context: textsAtTheContext(tokens, experiment.settings),
+      texts: texts.length - tokenless,
+      texts_at_context: textsAtTheContext(tokens, settings),
     },
     seeds: options.seeds,
+    n_values,
     shift_n: options.shift_n,
     saebench_compatible: options.saebenchCompatible ? DEBIAS_AS_SAEBENCH : false,
     directions: directions.map(({ pair, cells }, at) => ({
@@ -153,14 +169,8 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
             worst_group: scores.worst_group,
           })),
   };
-  const { probeFolder } = options;
-  if (probeFolder !== undefined && saved.length === 0)
-    throw new InputError({
-      file: runFolder,
-      found: "no flagged feature, so no debiased probe",
-      expected: "flags in an ensemble's annotations.json, or named with --flags",
-    });
   await writeDebiasReport(result, report);
+  const { probeFolder } = options;
   if (probeFolder === undefined) return result;
   const { directions: _, baselines: __, ensembles: ___, seeds: ____, saved_probes: _____, ...head } = result;
   for (const { name, probe } of saved) {

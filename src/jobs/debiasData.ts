@@ -91,6 +91,17 @@ function thinned(sources: readonly TextSource[], pairs: CellPairs, most: number,
   return kept.sort((a, b) => a - b).map((at) => sources[at]!);
 }
 
+/** Takes texts of no token but special ones, which have no mean, out of the cells; how many they are. `tokens`: of each text. */
+export function leaveTokenlessOut(cells: Int8Array, tokens: Uint32Array): number {
+  let count = 0;
+  for (let t = 0; t < tokens.length; t++)
+    if (tokens[t] === 0) {
+      cells[t] = -1;
+      count++;
+    }
+  return count;
+}
+
 /** The sets of one seed. `pair`: that of the data or its other direction; `cells`: of each text by that pair. */
 export function drawDebiasSets(
   data: DebiasData,

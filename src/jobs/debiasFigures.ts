@@ -3,6 +3,7 @@ import type { CellScores } from "../probing/cells.ts";
 import { scrScore } from "../probing/scr.ts";
 import { spread } from "../probing/spread.ts";
 import type { DebiasReport } from "./debiasReport.ts";
+import { scrAt, scrAxis } from "./scrCurves.ts";
 import { barsSvg, linesSvg, type Value } from "./svgCharts.ts";
 
 export interface Figure {
@@ -69,7 +70,9 @@ function groupsSvg({ baselines, ensembles, shift_n }: DebiasReport, at: number, 
 
 function curvesSvg({ baselines, ensembles }: DebiasReport, at: number, title: string): string {
   const own = baselines[at]!;
-  const points = ensembles[0]!.runs[at]![0]!.scr.points;
+  const axis = scrAxis(ensembles);
+  const values = ({ runs }: (typeof ensembles)[number], which: "dir1" | "random"): Value[] =>
+    axis.map((n) => spread(runs[at]!.map((run) => scrAt(run, n, which))));
   const level = (label: string, of: (baseline: (typeof own)[number]) => CellScores) => ({
     label,
     value: spread(
@@ -82,18 +85,10 @@ function curvesSvg({ baselines, ensembles }: DebiasReport, at: number, title: st
   return linesSvg({
     title,
     xTitle: "features ablated",
-    x: points.map(({ n }) => `${n}`),
+    x: axis.map((n) => `${n}`),
     lines: [
-      ...ensembles.map(({ name, runs }) => ({
-        label: name,
-        values: points.map((_, point) => spread(runs[at]!.map(({ scr }) => scr.points[point]?.dir1 ?? Number.NaN))),
-      })),
-      {
-        label: `random features (${random.name})`,
-        values: points.map((_, point) =>
-          spread(random.runs[at]!.map(({ scr_random }) => scr_random[point] ?? Number.NaN)),
-        ),
-      },
+      ...ensembles.map((ensemble) => ({ label: ensemble.name, values: values(ensemble, "dir1") })),
+      { label: `random features (${random.name})`, values: values(random, "random") },
     ],
     levels: [
       level("mean difference", ({ mean_difference }) => mean_difference),

@@ -2,19 +2,24 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { cellsOf } from "../data/fourCells.ts";
+import type { LanguageModel } from "../model/languageModel.ts";
 import { type DebiasJobOptions, debias } from "./debias.ts";
 import { drawDebiasSets, readDebiasData } from "./debiasData.ts";
 import { demoBias } from "./demoData.ts";
 import type { Experiment } from "./experiment.ts";
 import { ensembleTasks, experimentError, shownPath } from "./experiment.ts";
 import { contentState } from "./fileStates.ts";
+import { flagsOf } from "./flags.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
 import type { DebiasSection } from "./probingSchema.ts";
+import { runPaths } from "./runFolder.ts";
+import { readRunRecord } from "./runRecord.ts";
+import { checkSaeBenchLengths } from "./saebench.ts";
 import { checkEnsembles, commandLine, requireSection } from "./sections.ts";
 
-/** Throws InputError where the section or its data lack something; nothing is computed. */
-export async function checkDebias(experiment: Experiment): Promise<void> {
+/** Throws InputError where the section or its data lack something; nothing is computed. `model`: asked for where only its tokenizer knows. */
+export async function checkDebias(experiment: Experiment, model: () => Promise<LanguageModel>): Promise<void> {
   checkEnsembles(experiment, "debias");
   const options = debiasOptions(experiment);
   if (options.probeFolder !== undefined && options.saebenchCompatible)
@@ -30,6 +35,18 @@ export async function checkDebias(experiment: Experiment): Promise<void> {
     data.pairs,
   );
   for (const seed of options.seeds) drawDebiasSets(data, data.pairs, cells, seed, options);
+  await checkFlags(experiment, options);
+  if (options.saebenchCompatible) await checkSaeBenchLengths(data.texts, experiment.settings, model);
+}
+
+/** Of ensembles that are still to be trained, only that nothing can be flagged yet is known. */
+async function checkFlags({ settings, paths: { runFolder } }: Experiment, options: DebiasJobOptions): Promise<void> {
+  if (options.flags === undefined && options.probeFolder === undefined) return;
+  const stages = existsSync(runPaths(runFolder).run) ? readRunRecord(runFolder).stages : {};
+  const trained = ensembleTasks(settings)
+    .map(({ name }) => name)
+    .filter((name) => stages[`train ${name}`] !== undefined && (options.ensembles?.includes(name) ?? true));
+  if (trained.length > 0 || options.flags === undefined) await flagsOf(runFolder, trained, options);
 }
 
 export async function debiasJob({ experiment, run, signal, progress, model, engine }: JobContext): Promise<void> {

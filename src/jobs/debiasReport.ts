@@ -9,6 +9,7 @@ import type { DebiasBaselines, DebiasResult, Shift } from "../probing/debias.ts"
 import { type Spread, spread } from "../probing/spread.ts";
 import { directionFigures, type Figure } from "./debiasFigures.ts";
 import { type SaeBenchWords, saebenchLines } from "./saebench.ts";
+import { scrAt, scrAxis, tooMany } from "./scrCurves.ts";
 
 export interface DebiasReport {
   readonly command: string;
@@ -27,6 +28,8 @@ export interface DebiasReport {
     readonly texts_at_context: number;
   };
   readonly seeds: readonly number[];
+  /** Numbers of features for SCR, as asked for; an ensemble has points for those that it has features for. */
+  readonly n_values: readonly number[];
   readonly shift_n: number;
   /** What of it is SAEBench's and what is not; false by default. */
   readonly saebench_compatible: SaeBenchWords | false;
@@ -131,6 +134,7 @@ export function debiasJson(report: DebiasReport): Record<string, unknown> {
               },
               headline: of.map(({ scr }) => scr.headline),
               has_room: of.map(({ scr }) => ({ dir1: scr.dir1.hasRoom, dir2: scr.dir2.hasRoom })),
+              left_out: tooMany(head.n_values, features),
               points: first.scr.points.map(({ n }, point) => ({
                 n,
                 random: spread(of.map(({ scr_random }) => scr_random[point]!)),
@@ -273,42 +277,37 @@ function directionSection(report: DebiasReport, at: number): string[] {
     spread(first.map(({ scr }) => scr.dir2.A_clean)),
     spread(first.map(({ scr }) => scr.dir2.A_biased)),
   ] as const;
-  const points = first[0]!.scr.points;
+  const axis = scrAxis(report.ensembles);
+  const points = axis.map((n) => ` n = ${n} |`).join("");
+  const rule = `|---|${axis.map(() => "---|").join("")}`;
+  const curve = (name: string, of: readonly DebiasResult[], which: Parameters<typeof scrAt>[2]): string =>
+    `| ${name} |${axis.map((n) => ` ${text(spread(of.map((one) => scrAt(one, n, which))))} |`).join("")}`;
   lines.push(
     "",
-    `The attribute's probe is right in ${text(spread(own.map((one) => one.attribute_accuracy)))}. SCR of the label: A_clean ${text(A_clean)}, A_biased ${text(A_biased)}, so a difference of ${(A_clean.mean - A_biased.mean).toFixed(3)} to win back. SCR of the attribute: A_clean ${text(ofAttribute[0])}, A_biased ${text(ofAttribute[1])}, so ${(ofAttribute[0].mean - ofAttribute[1].mean).toFixed(3)}; where that is small, direction 2 is noise.`,
+    `The attribute's probe is right in ${text(spread(own.map((one) => one.attribute_accuracy)))}. SCR of the label: A_clean ${text(A_clean)}, A_biased ${text(A_biased)}, so a difference of ${(A_clean.mean - A_biased.mean).toFixed(3)} to win back. SCR of the attribute: A_clean ${text(ofAttribute[0])}, A_biased ${text(ofAttribute[1])}, so ${(ofAttribute[0].mean - ofAttribute[1].mean).toFixed(3)}; where that is small, direction 2 is noise. ${headlineWords(report.seeds, first)}`,
   );
   if (first.some(({ scr }) => !scr.dir1.hasRoom))
     lines.push(
       "",
       "**Note:** there is no room (A_clean − A_biased < 0.001) with at least one seed: this data carries no bias that hurts.",
     );
+  const left = report.ensembles.flatMap(({ name, features }) => {
+    const more = tooMany(report.n_values, features);
+    return more.length > 0 ? [`n = ${more.join(", ")} for ${name} (${features})`] : [];
+  });
+  if (left.length > 0) lines.push("", `**Note:** left out, being more than there are features: ${left.join("; ")}.`);
   lines.push(
     "",
-    `| SCR, direction 1 (label) | ${points.map(({ n }) => `n = ${n}`).join(" | ")} |`,
-    `|---|${points.map(() => "---|").join("")}`,
+    `| SCR, direction 1 (label) |${points}`,
+    rule,
     ...report.ensembles.flatMap(({ name, runs }) => [
-      curve(
-        name,
-        runs[at]!.map(({ scr }) => scr.points.map(({ dir1 }) => dir1)),
-        points.length,
-      ),
-      curve(
-        "… as many at random",
-        runs[at]!.map(({ scr_random }) => scr_random),
-        points.length,
-      ),
+      curve(name, runs[at]!, "dir1"),
+      curve("… as many at random", runs[at]!, "random"),
     ]),
     "",
-    `| SCR, direction 2 (attribute) | ${points.map(({ n }) => `n = ${n}`).join(" | ")} |`,
-    `|---|${points.map(() => "---|").join("")}`,
-    ...report.ensembles.map(({ name, runs }) =>
-      curve(
-        name,
-        runs[at]!.map(({ scr }) => scr.points.map(({ dir2 }) => dir2)),
-        points.length,
-      ),
-    ),
+    `| SCR, direction 2 (attribute) |${points}`,
+    rule,
+    ...report.ensembles.map(({ name, runs }) => curve(name, runs[at]!, "dir2")),
     "",
     "Features of the largest effect on the attribute's probe, with the first seed:",
     "",
@@ -325,12 +324,15 @@ function row(title: string, scores: readonly CellScores[]): string {
   return `| ${title} | ${text(accuracy)} | ${text(worst_group)} | ${CELLS.map((cell) => text(cells[cell]!)).join(" | ")} |`;
 }
 
-/** `runs`: of each seed, the values of the curve's points. */
-function curve(name: string, runs: readonly (readonly number[])[], points: number): string {
-  const values = Array.from({ length: points }, (_, point) =>
-    text(spread(runs.map((run) => run[point] ?? Number.NaN))),
-  );
-  return `| ${name} | ${values.join(" | ")} |`;
+/** "Headline: direction 1 with seeds 0, 2; tie with seed 1." `runs`: one a seed; any ensemble's, since probes alone decide it. */
+function headlineWords(seeds: readonly number[], runs: readonly DebiasResult[]): string {
+  const parts = (["dir1", "dir2", null] as const).flatMap((which) => {
+    const own = seeds.filter((_, at) => runs[at]!.scr.headline === which);
+    if (own.length === 0) return [];
+    const what = which === null ? "tie" : `direction ${which === "dir1" ? 1 : 2}`;
+    return [`${what} with seed${own.length > 1 ? "s" : ""} ${own.join(", ")}`];
+  });
+  return `Headline, the direction of the lower A_biased: ${parts.join("; ")}.`;
 }
 
 /** "0.812 ± 0.010"; without a spread where there is one run. */

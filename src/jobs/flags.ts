@@ -4,7 +4,9 @@ import { Annotations } from "../features/annotations.ts";
 import { memberRanges } from "../features/decoderRows.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
+import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import { featureNumber } from "../sae/featureName.ts";
+import { runPaths } from "./runFolder.ts";
 
 export interface Flags {
   /** Global numbers, ascending. */
@@ -13,8 +15,29 @@ export interface Flags {
   readonly file: string | null;
 }
 
-/** `given`: names as "member/index". Throws InputError for one that is no feature of the ensemble. */
-export async function readFlags(
+/**
+ * Flags of trained ensembles of a run, by their names. Throws InputError for a name among `flags` that is no feature of one
+ * of them, and where a probe is to be saved and nothing is flagged: either would otherwise be said after all the work.
+ */
+export async function flagsOf(
+  runFolder: string,
+  ensembles: readonly string[],
+  { flags, probeFolder }: { readonly flags?: readonly string[]; readonly probeFolder?: string },
+): Promise<Map<string, Flags>> {
+  const found = new Map<string, Flags>();
+  const paths = runPaths(runFolder);
+  for (const name of ensembles)
+    found.set(name, await readFlags(await loadEnsemble(paths.ensemble(name)), paths.annotations(name), flags));
+  if (probeFolder === undefined || [...found.values()].some(({ features }) => features.length > 0)) return found;
+  throw new InputError({
+    file: runFolder,
+    found: "no flagged feature, so no debiased probe",
+    expected: "flags in an ensemble's annotations.json, or named with --flags",
+  });
+}
+
+/** `given`: names as "member/index". */
+async function readFlags(
   ensemble: Ensemble,
   annotationFile: string,
   given: readonly string[] | undefined,

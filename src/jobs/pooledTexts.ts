@@ -1,19 +1,18 @@
-// Pooled activations and codes of labelled texts for ensembles of a run: computed once, in one pass over the texts for all ensembles that lack them, and kept beside each ensemble under a key of what made them.
+// Pooled activations and codes of labelled texts for ensembles of a run: computed once, in one pass over the texts for all ensembles that lack them, and kept beside each ensemble under a key of what made them. Whoever stops it loses the part it was at.
 import { createHash } from "node:crypto";
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Encoder, Engine } from "../engine/engine.ts";
 import { entries } from "../engine/engine.ts";
-import type { LanguageModel, TokenBatch } from "../model/languageModel.ts";
+import type { LanguageModel, TokenBatch, Tokenizer } from "../model/languageModel.ts";
 import { inActivationUnits } from "../probing/activationUnits.ts";
 import { type PooledTexts, TextPooler } from "../probing/pool.ts";
 import { loadPooled, savePooled } from "../probing/pooledFile.ts";
+import { joinPooled } from "../probing/pooledTexts.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
 
 export interface PoolRequest {
   readonly texts: readonly string[];
-  /** What errors call a text, by its number: file and line. */
-  readonly nameOfText: (text: number) => string;
   /** Ensembles of one hook, each with its folder. */
   readonly ensembles: readonly { readonly folder: string; readonly ensemble: Ensemble }[];
   readonly hookName: string;
@@ -40,8 +39,10 @@ export interface PoolOutcome {
 
 /** Texts captured at a time. */
 const TEXTS_AT_A_TIME = 16;
+/** Texts of a part that is kept by itself until all are there. */
+const TEXTS_A_PART = 16 * TEXTS_AT_A_TIME;
 
-/** Throws RangeError, naming the text, where one has no token but special ones. Longer texts than the context are cut to it. */
+/** Longer texts than the context are cut to it. A text of no token but special ones has no mean (TextPooler). */
 export async function pooledTexts(request: PoolRequest): Promise<PoolOutcome> {
   const { ensembles, texts, signal, onProgress } = request;
   const common = commonKey(request);
@@ -57,21 +58,35 @@ export async function pooledTexts(request: PoolRequest): Promise<PoolOutcome> {
   const engine = await request.engine();
   const encoders: Encoder[] = [];
   try {
-    const poolers: TextPooler[] = [];
-    for (const { ensemble } of lacking) {
-      const encoder = inActivationUnits(ensemble, await engine.createEncoder(ensemble));
-      encoders.push(encoder);
-      poolers.push(new TextPooler(encoder, model.info.dModel, ensembleWidth(ensemble)));
-    }
-    for (let from = 0; from < texts.length; from += TEXTS_AT_A_TIME) {
-      signal?.throwIfAborted();
-      const { x, lengths } = await captureTexts(request, model, from, Math.min(texts.length, from + TEXTS_AT_A_TIME));
-      for (const pooler of poolers) await pooler.add(x, lengths);
-      onProgress?.(Math.min(texts.length, from + TEXTS_AT_A_TIME), texts.length);
+    for (const { ensemble } of lacking)
+      encoders.push(inActivationUnits(ensemble, await engine.createEncoder(ensemble)));
+    const parts = lacking.map((): PooledTexts[] => []);
+    for (let first = 0; first < texts.length; first += TEXTS_A_PART) {
+      const end = Math.min(texts.length, first + TEXTS_A_PART);
+      const kept = await Promise.all(
+        lacking.map(({ at }) => loadPooled(partFile(files[at]!.path, first), files[at]!.madeFrom)),
+      );
+      const poolers = lacking.map(({ ensemble }, position) =>
+        kept[position] ? null : new TextPooler(encoders[position]!, model.info.dModel, ensembleWidth(ensemble)),
+      );
+      if (poolers.some((pooler) => pooler !== null))
+        for (let from = first; from < end; from += TEXTS_AT_A_TIME) {
+          signal?.throwIfAborted();
+          const { x, lengths } = await captureTexts(request, model, from, Math.min(end, from + TEXTS_AT_A_TIME));
+          for (const pooler of poolers) await pooler?.add(x, lengths);
+          onProgress?.(Math.min(end, from + TEXTS_AT_A_TIME), texts.length);
+        }
+      for (const [position, { at }] of lacking.entries()) {
+        const part = kept[position] ?? poolers[position]!.result();
+        parts[position]!.push(part);
+        if (!kept[position] && end < texts.length)
+          await savePooled(partFile(files[at]!.path, first), part, files[at]!.madeFrom);
+      }
     }
     for (const [position, { at }] of lacking.entries()) {
-      const result = poolers[position]!.result();
+      const result = joinPooled(parts[position]!);
       await savePooled(files[at]!.path, result, files[at]!.madeFrom);
+      rmSync(partsFolder(files[at]!.path), { recursive: true, force: true });
       found[at] = result;
     }
   } finally {
@@ -80,18 +95,29 @@ export async function pooledTexts(request: PoolRequest): Promise<PoolOutcome> {
   return { pooled: found as PooledTexts[], files: paths, kept: ensembles.length - lacking.length };
 }
 
+const partsFolder = (path: string): string => path.replace(/\.safetensors$/, ".parts");
+const partFile = (path: string, first: number): string => join(partsFolder(path), `${first}.safetensors`);
+
+/** Ids of a text as it is read: cut to the context, BOS in front where it is wanted and there is one. */
+export function textIds(
+  text: string,
+  tokenizer: Tokenizer,
+  { contextSize, prependBos }: Pick<PoolRequest, "contextSize" | "prependBos">,
+): number[] {
+  const bos = prependBos && tokenizer.bosId !== null ? [tokenizer.bosId] : [];
+  const own = tokenizer.encode(text).map(({ id }) => id);
+  return [...bos, ...own.slice(0, contextSize - bos.length)];
+}
+
 /** Activations of the texts' own tokens, one text after the other. */
 async function captureTexts(request: PoolRequest, model: LanguageModel, from: number, to: number) {
-  const { texts, nameOfText, contextSize, prependBos, hookName } = request;
+  const { texts, hookName } = request;
   const { tokenizer, info } = model;
-  const bos = prependBos && tokenizer.bosId !== null ? [tokenizer.bosId] : [];
-  const rows = texts.slice(from, to).map((text, at) => {
-    const own = tokenizer.encode(text).map(({ id }) => id);
-    const ids = [...bos, ...own.slice(0, contextSize - bos.length)];
-    if (ids.every((id) => tokenizer.specialIds.has(id)))
-      throw new RangeError(`${nameOfText(from + at)}: the text has no token but special ones, so it has no mean`);
-    return ids;
-  });
+  const all = texts.slice(from, to).map((text) => textIds(text, tokenizer, request));
+  const own = (ids: readonly number[]): number => ids.filter((id) => !tokenizer.specialIds.has(id)).length;
+  const lengths = all.map(own);
+  const rows = all.filter((_, at) => lengths[at]! > 0);
+  if (rows.length === 0) return { x: new Float32Array(), lengths };
   const length = Math.max(...rows.map((ids) => ids.length));
   const batch: TokenBatch = {
     rows: rows.length,
@@ -103,15 +129,12 @@ async function captureTexts(request: PoolRequest, model: LanguageModel, from: nu
   const d = info.dModel;
   const x = new Float32Array(values.length);
   let kept = 0;
-  const lengths = rows.map((ids, row) => {
-    const before = kept;
+  for (const [row, ids] of rows.entries())
     for (const [t, id] of ids.entries()) {
       if (tokenizer.specialIds.has(id)) continue;
       const at = (row * length + t) * d;
       x.set(values.subarray(at, at + d), kept++ * d);
     }
-    return kept - before;
-  });
   return { x: x.subarray(0, kept * d), lengths };
 }
 

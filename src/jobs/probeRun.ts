@@ -104,7 +104,6 @@ export async function probeRun(
     );
     const { pooled, files } = await pooledTexts({
       texts: texts.map(({ text }) => text.text),
-      nameOfText: (t) => `${texts[t]!.file}, line ${texts[t]!.text.line}`,
       ensembles,
       hookName: settings.hook_name,
       contextSize: settings.context_size,

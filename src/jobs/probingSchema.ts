@@ -1,5 +1,6 @@
 // The sections "debias" and "concepts" of an experiment file: labelled texts and what to do with them. The jobs are debiasJob.ts and conceptsJob.ts.
 import { z } from "zod";
+import { LEAST_TRAIN } from "../data/fourCells.ts";
 
 const count = z.int().positive();
 const names = z.array(z.string().min(1)).nonempty();
@@ -37,7 +38,9 @@ export const debiasSchema = z
     attribute_column: z.string().min(1).default("gender").meta({ description: "Column of the spurious attribute." }),
     labels: pair.optional().meta({ description: "Values of the label to tell apart; default its only two." }),
     attributes: pair.optional().meta({ description: "The same for the attribute." }),
-    per_cell: count
+    per_cell: z
+      .int()
+      .min(LEAST_TRAIN)
       .optional()
       .meta({ description: "At most so many texts a cell in the balanced training set, and half as many to test on." }),
     n: z.array(count).nonempty().optional().meta({ description: "Numbers of features for SCR." }),

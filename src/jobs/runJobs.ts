@@ -99,8 +99,8 @@ export async function runJobs(
   /** Whatever texts or model refuse (a hook that it does not have) is said before the folder is made. A run that has harvested may do without the model. */
   async function check(): Promise<void> {
     for (const part of partsRead(experiment, kinds)) await checkTexts(experiment, part);
-    if (kinds.includes("debias")) await checkDebias(experiment);
-    if (kinds.includes("concepts")) await checkConcepts(experiment);
+    if (kinds.includes("debias")) await checkDebias(experiment, model);
+    if (kinds.includes("concepts")) await checkConcepts(experiment, model);
     if (kinds.includes("harvest") && !existsSync(runPaths(experiment.paths.runFolder).run)) await model();
   }
 

@@ -1,9 +1,13 @@
 // saebench_compatible in a job: SAEBench's padded length, what an ensemble makes of its padding, and the words that say what is SAEBench's in a report and what is not.
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
+import type { LanguageModel } from "../model/languageModel.ts";
 import { inActivationUnits } from "../probing/activationUnits.ts";
 import { codesOfZero } from "../probing/pool.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
+import type { ExperimentSettings } from "./experimentSchema.ts";
+import { textIds } from "./pooledTexts.ts";
+import type { TextSource } from "./probeRun.ts";
 
 /** SAEBench pads its texts to so many tokens, and cuts longer ones. */
 const LENGTH = 128;
@@ -12,6 +16,30 @@ export interface SaeBenchPadding {
   readonly length: number;
   /** enc(0) [F] */
   readonly codesOfZero: Float64Array;
+}
+
+/** Throws InputError for a text that SAEBench would have cut, before anything is computed. `model`: opened only where the context allows such texts. */
+export async function checkSaeBenchLengths(
+  texts: readonly TextSource[],
+  { context_size, prepend_bos }: Pick<ExperimentSettings, "context_size" | "prepend_bos">,
+  model: () => Promise<LanguageModel>,
+): Promise<void> {
+  if (context_size <= LENGTH) return;
+  const { tokenizer } = await model();
+  const reading = { contextSize: context_size, prependBos: prepend_bos };
+  for (const { file, text } of texts) {
+    const ids = textIds(text.text, tokenizer, reading).filter((id) => !tokenizer.specialIds.has(id));
+    if (ids.length > LENGTH) throw tooLong(file, ids.length, text.line);
+  }
+}
+
+function tooLong(file: string, tokens: number, line?: number): InputError {
+  return new InputError({
+    file,
+    ...(line !== undefined && { where: `line ${line}` }),
+    found: `a text of ${tokens} tokens`,
+    expected: `at most ${LENGTH} with saebench_compatible, as SAEBench cuts and pads to that: shorter texts, or the default`,
+  });
 }
 
 /** `tokens`: of each text. Throws InputError for a text that SAEBench would have cut. */
@@ -23,12 +51,7 @@ export async function saebenchPadding(
   engine: () => Promise<Engine>,
 ): Promise<SaeBenchPadding> {
   const longest = tokens.reduce((most, n) => Math.max(most, n), 0);
-  if (longest > LENGTH)
-    throw new InputError({
-      file,
-      found: `a text of ${longest} tokens`,
-      expected: `at most ${LENGTH} with saebench_compatible, as SAEBench cuts and pads to that: shorter texts, or the default`,
-    });
+  if (longest > LENGTH) throw tooLong(file, longest);
   const encoder = inActivationUnits(ensemble, await (await engine()).createEncoder(ensemble));
   try {
     return { length: LENGTH, codesOfZero: await codesOfZero(encoder, d, ensembleWidth(ensemble)) };

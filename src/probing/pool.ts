@@ -8,12 +8,21 @@ export interface PooledTexts {
   readonly activations: Rows;
   /** f̄ [texts, J·F]: mean codes, α_j applied; sums in float64, kept in float32. A feature that never fires in a text is left out. */
   readonly codes: SparseCodes;
-  /** Tokens of each text that went into its mean. */
+  /** Tokens of each text that went into its mean; 0 of a text that has none. */
   readonly tokens: Uint32Array;
 }
 
 /** Tokens encoded at a time: enough to keep an engine busy, few enough to bound its memory. */
 const TOKENS_AT_A_TIME = 2048;
+
+/** Codes of no tokens. */
+const NOTHING: SparseCodes = {
+  rows: 0,
+  width: 0,
+  offsets: Uint32Array.of(0),
+  indices: new Uint32Array(),
+  values: new Float32Array(),
+};
 
 /** Takes texts in order, any number at a time; `result` gives all of them. */
 export class TextPooler {
@@ -35,7 +44,7 @@ export class TextPooler {
 
   /**
    * Activations of some texts' tokens, one text after the other: x [Σ lengths, d]. Special tokens are left out by the caller.
-   * Throws RangeError for a text without tokens, which has no mean.
+   * A text without tokens has no mean: its row is zeros and its `tokens` 0, for whoever uses the rows to leave out.
    */
   async add(x: Float32Array, lengths: ArrayLike<number>): Promise<void> {
     const d = this.#d;
@@ -44,11 +53,10 @@ export class TextPooler {
       const first = text;
       let tokens = 0;
       do {
-        if (lengths[text]! < 1) throw new RangeError(`text ${this.#tokens.length + text - first} has no tokens`);
         tokens += lengths[text++]!;
       } while (text < lengths.length && tokens + lengths[text]! <= TOKENS_AT_A_TIME);
       const part = x.subarray(row * d, (row + tokens) * d);
-      const { codes } = await this.#encoder.encode(part, tokens);
+      const codes = tokens > 0 ? (await this.#encoder.encode(part, tokens)).codes : NOTHING;
       for (let at = 0, t = first; t < text; at += lengths[t++]!) this.#poolOne(part, codes, at, lengths[t]!);
       row += tokens;
     }
@@ -59,7 +67,7 @@ export class TextPooler {
     const d = this.#d;
     const mean = new Float64Array(d);
     for (let row = from; row < from + tokens; row++) for (let j = 0, at = row * d; j < d; j++) mean[j]! += x[at + j]!;
-    for (let j = 0; j < d; j++) mean[j]! /= tokens;
+    for (let j = 0; j < d; j++) mean[j]! /= Math.max(1, tokens);
     const sums = this.#sums;
     const touched: number[] = [];
     for (let at = codes.offsets[from]!; at < codes.offsets[from + tokens]!; at++) {

@@ -53,6 +53,8 @@ export const scrCurve = z.object({
   /** Whether it is the ensemble that the view is about. */
   own: z.boolean(),
   points: z.array(z.object({ n: z.number().int(), scr: spread, worst_group: spread, random: spread })),
+  /** Numbers of features that have no point, since the ensemble has fewer. */
+  leftOut: z.array(z.number().int()),
 });
 export type ScrCurve = z.infer<typeof scrCurve>;
 

@@ -201,6 +201,8 @@ export const service = {
     describeLabelled: { params: debias.describe.params.extend(index.shape), result: debias.describe.result },
     debiasOpen: { params: index, result: debias.ready.result },
     debiasPrepare: { params: index.extend({ choice: debiasChoice }), result: debias.prepare.result },
+    /** The view is closed: what it had prepared is let go. */
+    debiasClose: { params: index, result: z.object({}) },
     debiasSuggestions: { params: debias.suggestions.params.extend(index.shape), result: debias.suggestions.result },
     debiasRetrain: { params: index, result: debias.retrain.result },
     debiasCompare: { params: index, result: debias.compare.result },

@@ -2,7 +2,23 @@
 import type { ConceptsChoice } from "../protocol/concepts.ts";
 import type { DebiasChoice, ValuePair } from "../protocol/debias.ts";
 
-export function debiasCommand(runFolder: string, ensembles: readonly string[], choice: DebiasChoice): string {
+export interface ReportMade {
+  /** Path of the report, without an ending. */
+  readonly report: string;
+  /** Suggested features that stand in for flags. */
+  readonly shift: number;
+  /** "member/index", where there is one ensemble; several have their own, in annotations.json. */
+  readonly flags: readonly string[] | null;
+  /** Folder of the debiased probe; null: none. */
+  readonly probe: string | null;
+}
+
+export function debiasCommand(
+  runFolder: string,
+  ensembles: readonly string[],
+  choice: DebiasChoice,
+  { report, shift, flags, probe }: ReportMade,
+): string {
   const { trainFile, testFile, columns, label, attribute, seeds, perCell } = choice;
   const pair = ({ positive, negative }: ValuePair): string => `${positive.join(",")}/${negative.join(",")}`;
   return words([
@@ -16,12 +32,22 @@ export function debiasCommand(runFolder: string, ensembles: readonly string[], c
     ["--labels", pair(label)],
     ["--attributes", pair(attribute)],
     ["--ensemble", ensembles.join(",")],
+    ["--flags", flags === null || flags.length === 0 ? null : flags.join(",")],
     ["--seeds", seeds.join(",")],
+    ["--shift", String(shift)],
     ["--per-cell", perCell === null ? null : String(perCell)],
+    ["--report", report],
+    ["--probe", probe],
   ]);
 }
 
-export function conceptsCommand(runFolder: string, ensemble: string, choice: ConceptsChoice): string {
+/** `report`: its path, without an ending; null where it is not written yet. */
+export function conceptsCommand(
+  runFolder: string,
+  ensemble: string,
+  choice: ConceptsChoice,
+  report: string | null,
+): string {
   const { trainFile, testFile, columns, seeds, perClass } = choice;
   return words([
     "concepts",
@@ -33,6 +59,7 @@ export function conceptsCommand(runFolder: string, ensemble: string, choice: Con
     ["--ensemble", ensemble],
     ["--seeds", seeds.join(",")],
     ["--per-class", String(perClass)],
+    ["--report", report],
   ]);
 }
 

@@ -1,9 +1,16 @@
 // One ensemble's debiasing, held in memory: texts pooled and probes trained once, then any flags scored at once. What a report says is jobs/debias.ts's, from the same parts.
 import { dirname } from "node:path";
 import { cellsOf, countCells, type FourCellSets } from "../data/fourCells.ts";
-import { cellNames, type DebiasDataOptions, drawDebiasSets, readDebiasData } from "../jobs/debiasData.ts";
+import {
+  cellNames,
+  type DebiasDataOptions,
+  drawDebiasSets,
+  leaveTokenlessOut,
+  readDebiasData,
+} from "../jobs/debiasData.ts";
 import { labelledPath } from "../jobs/obtain.ts";
 import { type ProbedEnsemble, probeRun, type TextSource, textsAtTheContext } from "../jobs/probeRun.ts";
+import { tooMany } from "../jobs/scrCurves.ts";
 import { randomFeatures } from "../probing/baselines.ts";
 import type { CellScores } from "../probing/cells.ts";
 import {
@@ -111,14 +118,18 @@ export class DebiasSession {
       data.texts.map(({ text }) => text),
       data.pairs,
     );
-    const draws = choice.seeds.map((seed) => drawDebiasSets(data, data.pairs, cells, seed, options));
+    const draw = (): FourCellSets[] =>
+      choice.seeds.map((seed) => drawDebiasSets(data, data.pairs, cells, seed, options));
+    let draws = draw();
     let own: ProbedEnsemble | undefined;
     const { settings } = await probeRun(runFolder, data.texts, { ...work, ensembles: [name] }, (probed) => {
       own = probed;
     });
+    const tokenless = leaveTokenlessOut(cells, own!.texts.tokens);
+    if (tokenless > 0) draws = draw();
     const cut = {
       texts: textsAtTheContext(own!.texts.tokens, settings),
-      of: data.texts.length,
+      of: data.texts.length - tokenless,
       context: settings.context_size,
     };
     const seeds: Seed[] = [];
@@ -220,14 +231,14 @@ export class DebiasSession {
     return over(this.#seeds.map(score));
   }
 
-  #curveOf({ name, method }: ProbedEnsemble, own: boolean, bySeed: readonly DebiasCurve[]): ScrCurve {
+  #curveOf({ name, method, texts }: ProbedEnsemble, own: boolean, bySeed: readonly DebiasCurve[]): ScrCurve {
     const points = bySeed[0]!.scr.points.map(({ n }, at) => ({
       n,
       scr: told(bySeed.map(({ scr }) => scr.points[at]!.dir1)),
       worst_group: told(bySeed.map(({ scr }) => scr.points[at]!.scores.worst_group)),
       random: told(bySeed.map(({ scr_random }) => scr_random[at]!)),
     }));
-    return { ensemble: name, method, own, points };
+    return { ensemble: name, method, own, points, leftOut: tooMany(SCR_N, texts.codes.width) };
   }
 }
 

@@ -1,4 +1,4 @@
-// Answers to the debias and the concept view: sessions that stay open, one an ensemble, and the reports that they end in.
+// Answers to the debias and the concept view: sessions that stay open as long as their view, one an ensemble, and the reports that they end in.
 import { basename, dirname, join } from "node:path";
 import { type ConceptsReport, conceptsReport, writeConcepts } from "../jobs/concepts.ts";
 import { debias } from "../jobs/debias.ts";
@@ -29,6 +29,7 @@ type Answers = Pick<
   Handlers<typeof service>,
   | "debiasOpen"
   | "describeLabelled"
+  | "debiasClose"
   | "debiasPrepare"
   | "debiasSuggestions"
   | "debiasRetrain"
@@ -87,8 +88,14 @@ export class Probing {
       const open = await this.#host.opened(ensemble);
       await this.#obtained(ensemble, choice, signal);
       const session = await DebiasSession.prepare(ensemble, basename(ensemble), choice, this.#work(ensemble, signal));
+      // Its view may have been closed meanwhile.
+      signal.throwIfAborted();
       this.#sessions.set(ensemble, session);
       return session.state(open.flagged());
+    },
+    debiasClose: ({ ensemble }) => {
+      this.#sessions.delete(ensemble);
+      return {};
     },
     debiasSuggestions: async ({ ensemble, offset, limit }) => {
       const open = await this.#host.opened(ensemble);
@@ -143,7 +150,7 @@ export class Probing {
         seeds,
         perClass: { train: perClass, test: Math.ceil(perClass / 2) },
         ensembles: [basename(ensemble)],
-        command: conceptsCommand(runFolder, basename(ensemble), choice),
+        command: conceptsCommand(runFolder, basename(ensemble), choice, null),
         ...this.#work(ensemble, signal),
       });
       const detected = { choice, report };
@@ -154,7 +161,8 @@ export class Probing {
       const detected = this.#detected.get(ensemble);
       if (!detected) throw new Error("Nothing is detected yet: choose the data first.");
       const path = freeReport(ensemble, "concepts");
-      await writeConcepts(path, detected.report);
+      const command = conceptsCommand(dirname(dirname(ensemble)), basename(ensemble), detected.choice, path);
+      await writeConcepts(path, { ...detected.report, command });
       return { file: `${path}.md` };
     },
   };
@@ -165,12 +173,20 @@ export class Probing {
     const runFolder = dirname(dirname(ensemble));
     const ensembles = probeFolder === undefined ? session.ensembles : [basename(ensemble)];
     await this.#host.saved(runFolder);
+    const open = await this.#host.opened(ensemble);
+    const flags =
+      ensembles.length === 1 ? open.rows(open.flagged()).map(({ member, index }) => `${member}/${index}`) : null;
     await debias(runFolder, path, {
       ...jobOptions(session.choice, runFolder),
       ensembles,
       shift_n: SHIFT_N,
       ...(probeFolder !== undefined && { probeFolder }),
-      command: debiasCommand(runFolder, ensembles, session.choice),
+      command: debiasCommand(runFolder, ensembles, session.choice, {
+        report: path,
+        shift: SHIFT_N,
+        flags,
+        probe: probeFolder ?? null,
+      }),
       ...this.#work(ensemble, signal),
     });
   }

@@ -36,16 +36,20 @@ const scores = (cells: readonly number[]): GroupScores => ({
 const base = [0.96, 0.106, 0.41, 0.99];
 /** Each flag gives the cells that the bias cost a share of what is missing. */
 const without = (flags: number) => scores(base.map((cell) => cell + (0.95 - cell) * (1 - 0.8 ** flags)));
-const curve = (ensemble: string, method: string, own: boolean, up: number) => ({
+const numbers = [2, 5, 10, 20, 50, 100, 500];
+const curve = (ensemble: string, method: string, own: boolean, up: number, features = 1000) => ({
   ensemble,
   method,
   own,
-  points: [2, 5, 10, 20, 50, 100, 500].map((n, at) => ({
-    n,
-    scr: value(up * (1 - Math.exp(-(at + 1) / 2)), 0.05),
-    worst_group: value(0.1 + up * 0.8 * (1 - Math.exp(-(at + 1) / 3)), 0.04),
-    random: value(0.01 * at, null),
-  })),
+  points: numbers
+    .filter((n) => n <= features)
+    .map((n, at) => ({
+      n,
+      scr: value(up * (1 - Math.exp(-(at + 1) / 2)), 0.05),
+      worst_group: value(0.1 + up * 0.8 * (1 - Math.exp(-(at + 1) / 3)), 0.04),
+      random: value(0.01 * at, null),
+    })),
+  leftOut: numbers.filter((n) => n > features),
 });
 
 const few = "only 21 texts a cell for training (nurse · male 42, …); under 100 the results say little";
@@ -55,6 +59,8 @@ class StandInHost {
   retrained: DebiasVerdict["retrained"] = null;
   prepared: DebiasChoice | undefined;
   compared = false;
+  /** Of the ensemble that the view is about. */
+  features = 1000;
   /** Whether the service still holds what was prepared. */
   holds = false;
   preparations = 0;
@@ -113,7 +119,7 @@ class StandInHost {
       room: this.room,
       levels: { mean_difference: value(0.57), mean_difference_retrained: value(1.0) },
       curves: [
-        curve("bagging", "bagging", true, 0.7),
+        curve("bagging", "bagging", true, 0.7, this.features),
         ...(this.compared ? [curve("single", "single", false, 0.4), curve("single-1", "single", false, 0.35)] : []),
       ],
       compared: this.compared,
@@ -446,6 +452,25 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     assert.match((await save.getAttribute("title"))!, /probe of seed 0.*shown here are means over the seeds/s);
     await save.click();
     await page.getByText(/probe\.json, the probe of seed 0 with its own scores\.$/).waitFor();
+    await page.close();
+  });
+
+  test("a narrower ensemble beside wider ones: every point lies in the chart, and what has no point is said", async () => {
+    const host = new StandInHost();
+    host.features = 64;
+    const page = await prepared(host);
+    const chart = page.locator("sae-scr-chart");
+    const circles = () =>
+      chart.locator("circle").evaluateAll((all) => all.map((circle) => Number(circle.getAttribute("cx"))));
+    assert.equal((await circles()).length, 5);
+    await chart.getByText("Left out, being more than there are features: n = 100, 500 for bagging.").waitFor();
+    await page.getByRole("button", { name: /Compare with/ }).click();
+    await chart.getByRole("button", { name: "single", exact: true }).waitFor();
+    const places = await circles();
+    assert.equal(places.length, 5 + 7);
+    const width = await chart.locator("svg").evaluate((svg) => (svg as SVGSVGElement).viewBox.baseVal.width);
+    assert.ok(Math.max(...places) <= width, `${Math.max(...places)} of ${width}`);
+    assert.equal(await chart.locator("svg text", { hasText: /^500$/ }).count(), 1);
     await page.close();
   });
 

@@ -20,6 +20,11 @@ interface Line {
   readonly points: readonly { readonly n: number; readonly value: Spread }[];
 }
 
+/** The numbers of features that any of the lines has a point for, ascending. */
+function axisOf(lines: readonly Pick<Line | ScrCurve, "points">[]): number[] {
+  return [...new Set(lines.flatMap(({ points }) => points.map(({ n }) => n)))].sort((a, b) => a - b);
+}
+
 export class SaeScrChart extends LitElement {
   static override properties = { debias: { attribute: false }, quantity: { state: true }, toggled: { state: true } };
   declare debias: DebiasState | undefined;
@@ -93,12 +98,13 @@ export class SaeScrChart extends LitElement {
     }));
     const own = curves.find((curve) => curve.own);
     if (!own || this.quantity !== "scr") return lines;
+    const axis = axisOf(curves);
     const level = (name: string, value: Spread, color: string): Line => ({
       name,
       color,
       own: false,
       dashed: true,
-      points: own.points.map(({ n }) => ({ n, value: { mean: value.mean, sd: null } })),
+      points: axis.map((n) => ({ n, value: { mean: value.mean, sd: null } })),
     });
     return [
       ...lines,
@@ -119,6 +125,9 @@ export class SaeScrChart extends LitElement {
     if (!debias) return nothing;
     const all = this.#lines(debias);
     const shown = all.filter(({ name, own }) => this.#isShown(name, own));
+    const narrow = debias.curves.filter(
+      ({ ensemble, own, leftOut }) => leftOut.length > 0 && this.#isShown(ensemble, own),
+    );
     return html`<div class="tabs" role="group" aria-label="What the chart shows">
         ${(Object.keys(quantities) as Quantity[]).map(
           (key) =>
@@ -128,6 +137,7 @@ export class SaeScrChart extends LitElement {
         )}
       </div>
       ${this.#chart(shown)}
+      ${narrow.length > 0 ? html`<p class="dim">Left out, being more than there are features: ${narrow.map(({ ensemble, leftOut }) => `n = ${leftOut.join(", ")} for ${ensemble}`).join("; ")}.</p>` : nothing}
       <div class="keys" role="group" aria-label="Lines">
         ${all.map(
           ({ name, color, dashed, own }) =>
@@ -150,7 +160,7 @@ export class SaeScrChart extends LitElement {
   }
 
   #chart(lines: readonly Line[]) {
-    const ns = lines[0]?.points.map(({ n }) => n) ?? [];
+    const ns = axisOf(lines);
     const values = lines.flatMap(({ points }) =>
       points.flatMap(({ value: { mean, sd } }) => (mean === null ? [] : [mean - (sd ?? 0), mean + (sd ?? 0)])),
     );

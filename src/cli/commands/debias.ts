@@ -1,6 +1,7 @@
 // `debias`: what a classifier loses to a spurious attribute, and what comes back when features are taken out; over seeds, beside the baselines.
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
+import { LEAST_TRAIN } from "../../data/fourCells.ts";
 import { debiasReportPath } from "../../jobs/debiasJob.ts";
 import type { DebiasSection } from "../../jobs/probingSchema.ts";
 import { experimentOfRun } from "../../jobs/runRecord.ts";
@@ -11,6 +12,7 @@ import {
   positive,
   runProbing,
   valuePair,
+  wholeNumberFrom,
   wholeNumbers,
 } from "../labelledOptions.ts";
 
@@ -70,8 +72,8 @@ export function debiasCommand(): Command {
     .addOption(
       new Option(
         "--per-cell <n>",
-        "at most so many texts a cell in the balanced training set, and half as many to test on",
-      ).argParser(positive),
+        `at most so many texts a cell in the balanced training set (${LEAST_TRAIN} at least), and half as many to test on`,
+      ).argParser(wholeNumberFrom(LEAST_TRAIN)),
     )
     .option("--report <path>", "where the report goes, without ending; default debias in the run folder")
     .option(

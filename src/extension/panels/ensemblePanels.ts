@@ -25,6 +25,8 @@ export interface EnsemblePanel<B extends keyof Pages> {
   until(signal: AbortSignal): AbortSignal;
   /** Listens to the service until the panel is gone. */
   readonly on: ServiceClient["on"];
+  /** To do when the panel is closed. */
+  whenGone(work: () => void): void;
 }
 
 export class EnsemblePanels<B extends keyof Pages> implements vscode.WebviewPanelSerializer {
@@ -84,6 +86,7 @@ export class EnsemblePanels<B extends keyof Pages> implements vscode.WebviewPane
         listening.push(disposable);
         return disposable;
       },
+      whenGone: (work) => gone.signal.addEventListener("abort", work),
     });
   }
 }

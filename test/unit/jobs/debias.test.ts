@@ -1,23 +1,28 @@
 // Debiasing and concept detection of a real tiny run, in this process and from the command line: reports, what is kept, and what is refused by name.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { debiasTables } from "../../../bench/debiasRealTextTables.ts";
 import { cellsOf } from "../../../src/data/fourCells.ts";
 import { Annotations } from "../../../src/features/annotations.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorData } from "../../../src/formats/safetensors.ts";
 import { concepts, readConceptTexts } from "../../../src/jobs/concepts.ts";
+import { checkConcepts } from "../../../src/jobs/conceptsJob.ts";
 import { type DebiasJobOptions, debias } from "../../../src/jobs/debias.ts";
 import { drawDebiasSets, readDebiasData } from "../../../src/jobs/debiasData.ts";
+import { checkDebias } from "../../../src/jobs/debiasJob.ts";
+import { writeDebiasReport } from "../../../src/jobs/debiasReport.ts";
 import { openEngine } from "../../../src/jobs/device.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { pooledTexts } from "../../../src/jobs/pooledTexts.ts";
 import { textsAtTheContext } from "../../../src/jobs/probeRun.ts";
 import { openExperimentModel } from "../../../src/jobs/resources.ts";
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
+import type { LanguageModel, TokenBatch } from "../../../src/model/languageModel.ts";
 import { cellScores } from "../../../src/probing/cells.ts";
 import { classTasks } from "../../../src/probing/classTasks.ts";
 import { fullWidthProbeSettings } from "../../../src/probing/conceptDetection.ts";
@@ -116,6 +121,53 @@ test("every ensemble, both directions, every seed; the second time from what is 
   for (const [at, name] of ["single", "boosting"].entries())
     assert.equal(statSync(join(run, "ensembles", name, "pooled", pooledFiles(name)[0]!)).mtimeMs, kept[at]);
   assert.equal(readFileSync(join(folder, "second.json"), "utf8"), readFileSync(join(folder, "first.json"), "utf8"));
+});
+
+test("curves of ensembles of different widths share one axis; what was asked for beyond a width is said", async () => {
+  const report = await debias(run, join(folder, "widths"), {
+    ...options,
+    ensembles: ["single", "bagging"],
+    n_values: [80, 5, 5000],
+  });
+  const markdown = readFileSync(join(folder, "widths.md"), "utf8");
+  for (const title of ["direction 1 \\(label\\)", "direction 2 \\(attribute\\)"])
+    assert.match(markdown, new RegExp(`\\| SCR, ${title} \\| n = 5 \\| n = 80 \\|\n\\|---\\|---\\|---\\|`));
+  assert.match(markdown, /\| single \| -?\d\.\d+ ± \d\.\d+ \| – \|/);
+  assert.match(markdown, /\| bagging \| -?\d\.\d+ ± \d\.\d+ \| -?\d\.\d+ ± \d\.\d+ \|/);
+  assert.match(
+    markdown,
+    /left out, being more than there are features: n = 80, 5000 for single \(48\); n = 5000 for bagging \(96\)\./,
+  );
+  const svg = readFileSync(join(folder, "widths-scr-1.svg"), "utf8");
+  assert.match(svg, />5<\/text>[\s\S]*>80<\/text>/);
+  assert.doesNotMatch(svg, />5000<|NaN/);
+  const [direction] = JSON.parse(readFileSync(join(folder, "widths.json"), "utf8")).directions;
+  assert.deepEqual(
+    direction.ensembles.map(({ scr }: { scr: { left_out: number[] } }) => scr.left_out),
+    [[80, 5000], [5000]],
+  );
+  const table = debiasTables("Widths", [{ group: "A", report: { ...report, shift_n: 5 } }]);
+  assert.match(table, /\| SCR of the label \| n = 5 \| n = 80 \|/);
+  assert.match(table, /\| single \| -?\d\.\d+ ± \d\.\d+ \| – \|/);
+  assert.match(table, /\| bagging less single, paired \| .* \(\d of 2\) \| – \|/);
+});
+
+test("the report names the headline's direction, and a tie", async () => {
+  const report = await debias(run, join(folder, "headline"), { ...options, ensembles: ["single"], seeds: [0, 1, 2] });
+  const [own] = report.ensembles;
+  const as = (at: number, headline: "dir1" | "dir2" | null) => {
+    const result = own!.runs[0]![at]!;
+    return { ...result, scr: { ...result.scr, headline } };
+  };
+  const told = {
+    ...report,
+    ensembles: [{ ...own!, runs: [[as(0, "dir1"), as(1, null), as(2, "dir1")], own!.runs[1]!] }],
+  };
+  await writeDebiasReport(told, join(folder, "headline"));
+  assert.match(
+    readFileSync(join(folder, "headline.md"), "utf8"),
+    /Headline, the direction of the lower A_biased: direction 1 with seeds 0, 2; tie with seed 1\./,
+  );
 });
 
 test("a person's flags are scored; flags that aren't features are refused", async () => {
@@ -218,6 +270,7 @@ test("the debiased probe that is taken away gives what the job showed, in TypeSc
     debias(run, join(folder, "none"), { ...options, ensembles: ["bagging"], probeFolder: probes }),
     /no flagged feature, so no debiased probe/,
   );
+  assert.equal(existsSync(join(folder, "none.json")), false);
   const python = pythonWithNumpy();
   if (python === null) {
     console.error("SKIPPED: the Python half of the debiased probe; there is no python3 with numpy");
@@ -307,7 +360,6 @@ test("pooling: BOS in front and out of the mean, long texts cut to the context",
   const engine = await openEngine(experiment.settings);
   const ensemble = await loadEnsemble(join(run, "ensembles", "single"));
   const request = {
-    nameOfText: (t: number) => `text ${t}`,
     ensembles: [{ folder: join(folder, "elsewhere"), ensemble }],
     hookName: experiment.settings.hook_name,
     contextSize: 32,
@@ -332,9 +384,106 @@ test("pooling: BOS in front and out of the mean, long texts cut to the context",
     for (let t = 1; t < ids.length; t++) mean += values[t * d + j]! / (ids.length - 1);
     assert.ok(Math.abs(pooled[0]!.activations.values[j]! - mean) < 1e-5);
   }
-  await assert.rejects(pooledTexts({ ...request, texts: ["a", ""] }), /text 1: the text has no token but special ones/);
+  const none = await pooledTexts({ ...request, texts: ["</s>", "a", ""] });
+  assert.deepEqual(
+    Array.from(none.pooled[0]!.tokens, (n) => n > 0),
+    [false, true, false],
+  );
   await model.close();
   await engine.close();
+});
+
+test("pooling that is stopped goes on from the parts that it kept, to the same bits", async () => {
+  const experiment = readExperiment(join(folder, "tiny.sae.jsonc"));
+  const model = await openExperimentModel(experiment, () => {});
+  const engine = await openEngine(experiment.settings);
+  const ensembles = await Promise.all(
+    ["single", "boosting"].map(async (name) => ({
+      folder: join(folder, "stopped", name),
+      ensemble: await loadEnsemble(join(run, "ensembles", name)),
+    })),
+  );
+  let captured = 0;
+  const counting = {
+    info: model.info,
+    tokenizer: model.tokenizer,
+    capture: (batch: TokenBatch, hook: string) => {
+      captured += batch.rows;
+      return model.capture(batch, hook);
+    },
+  } as LanguageModel;
+  const request = {
+    ensembles,
+    texts: Array.from({ length: 300 }, (_, at) => `river ${at}`),
+    hookName: experiment.settings.hook_name,
+    contextSize: 32,
+    prependBos: true,
+    modelPath: experiment.paths.model,
+    model: async () => counting,
+    engine: async () => engine,
+  };
+  const stop = new AbortController();
+  const onProgress = (done: number) => done > 256 && stop.abort();
+  await assert.rejects(pooledTexts({ ...request, signal: stop.signal, onProgress }), { name: "AbortError" });
+  assert.ok(captured < 300);
+  captured = 0;
+  const { pooled, files } = await pooledTexts(request);
+  assert.equal(captured, 300 - 256);
+  for (const path of files) assert.deepEqual(readdirSync(dirname(path)), [basename(path)], "the parts are gone");
+  const elsewhere = ensembles.map((one) => ({ ...one, folder: `${one.folder}-whole` }));
+  const whole = await pooledTexts({ ...request, ensembles: elsewhere });
+  assert.deepEqual(pooled, whole.pooled);
+  await model.close();
+  await engine.close();
+});
+
+test("a text of special tokens only has no mean: it is left out and counted with the empty ones", async () => {
+  const file = join(folder, "special.jsonl");
+  const lines = biographies(40, 20) + JSON.stringify({ text: "</s>", job: "king", gender: "m" });
+  writeFileSync(file, lines);
+  const own = { ...options, trainFile: file, ensembles: ["single"], seeds: [0] };
+  const report = await debias(run, join(folder, "special"), own);
+  assert.deepEqual([report.data.empty, report.data.texts], [1, 160]);
+  for (const { counts } of report.directions) assert.deepEqual(counts, [40, 40, 40, 40]);
+  const found = await concepts(run, join(folder, "special-concepts"), {
+    trainFile: file,
+    columns: { text: "text", label: "job" },
+    ensembles: ["single"],
+    perClass: { train: 400, test: 200 },
+    seeds: [0],
+    command: "test",
+  });
+  assert.deepEqual([found.data.empty, found.data.texts], [1, 160]);
+  assert.equal(
+    found.texts.reduce((sum, { train, test: held }) => sum + train + held, 0),
+    160,
+  );
+});
+
+test("SAEBench's length is asked of the tokenizer before anything is computed, where the context allows more", async () => {
+  const experiment = readExperiment(join(folder, "tiny.sae.jsonc"));
+  const model = await openExperimentModel(experiment, () => {});
+  const labelled = { dataset_path: data, saebench_compatible: true };
+  const sections = readExperiment(
+    writeTinyExperiment(mkdtempSync(join(folder, "long-")), {
+      context_size: 64,
+      debias: { ...labelled, label_column: "job" },
+      concepts: { ...labelled, label_column: "gender" },
+    }),
+  );
+  const wide = { ...sections, settings: { ...sections.settings, context_size: 200 } };
+  for (const check of [checkDebias, checkConcepts]) {
+    await assert.rejects(
+      check(wide, async () => model),
+      (error: Error) => {
+        assert.ok(error instanceof InputError);
+        assert.match(error.message, /bios\.jsonl, line \d+: found a text of 1\d\d tokens, expected at most 128 with/);
+        return true;
+      },
+    );
+    await check(sections, async () => assert.fail("no text is longer than 64 tokens here"));
+  }
+  await model.close();
 });
 
 test("too little is refused by name, and nothing is written", async () => {
@@ -378,6 +527,7 @@ test("a section that names an ensemble that is not trained, or a probe with SAEB
       { debias: { ...columns, probe: "out", saebench_compatible: true } },
       /debias\.probe: found a debiased probe to save with saebench_compatible/,
     ],
+    [{ debias: { ...columns, probe: "out" } }, /found no flagged feature, so no debiased probe/],
   ];
   for (const [at, [sections, message]] of cases.entries()) {
     const own = join(folder, `wrong-${at}`);
@@ -391,6 +541,8 @@ test("a section that names an ensemble that is not trained, or a probe with SAEB
     });
     assert.equal(existsSync(experiment.paths.runFolder), false);
   }
+  const few = writeTinyExperiment(join(folder, "wrong-0"), { debias: { ...columns, per_cell: 9 } });
+  assert.throws(() => readExperiment(few), /debias\.per_cell: .*10/);
 });
 
 test("data whose label no attribute can stand in for: the report says that there is no room", async () => {
@@ -529,6 +681,15 @@ test("concepts, saebench_compatible: an AdamW probe over all features, TPP padde
   assert.equal(plain.saebench_compatible, false);
 });
 
+test("concepts: a file is not tested on itself", async () => {
+  const file = join(folder, "a.jsonl");
+  const same = { trainFile: file, testFile: file, columns: { text: "text", label: "gender" } };
+  await assert.rejects(
+    readConceptTexts({ ...same, perClass: { train: 400, test: 200 }, seeds: [3], command: "test" }),
+    /a\.jsonl: found the texts that are learnt from, to test on, expected another file, or none: then 30%/,
+  );
+});
+
 test("concepts of one file: three tenths of each class are held out, the same ones again", async () => {
   const one = (part: string) =>
     readConceptTexts({
@@ -626,6 +787,18 @@ test("from the command line", async () => {
   const bad = await runCommand(["debias", run, "--data", "bios.jsonl", "--label", "work"], folder);
   assert.equal(bad.code, 2);
   assert.match(bad.stderr, /^error: bios.jsonl, line 1: found the columns text, job, gender, expected a column work/);
+  const single = ["debias", run, ...args, "--ensemble", "single"];
+  const refused: [string[], RegExp][] = [
+    [["--flags", "0/48"], /--flags: found "0\/48", expected member\/index/],
+    [["--probe", "away"], /found no flagged feature, so no debiased probe, expected flags in/],
+    [["--per-cell", "9"], /Expected a whole number from 10 on/],
+  ];
+  for (const [more, message] of refused) {
+    const { code, stderr } = await runCommand([...single, ...more], folder);
+    assert.equal(code, 2);
+    assert.match(stderr, message);
+  }
+  assert.equal(existsSync(join(folder, "away")), false);
   assert.equal(readFileSync(join(run, "run.json"), "utf8"), before, "what is refused changes nothing");
   const usage = await runCommand(["debias", run, "--labels", "nurse"], folder);
   assert.equal(usage.code, 2);

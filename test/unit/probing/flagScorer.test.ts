@@ -1,15 +1,17 @@
 // SHIFT against golden values: base, ablated, retrained and oracle for two sets of flags and four ensembles; and on planted data with a dictionary that holds the directions.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { drawFourCells } from "../../../src/data/fourCells.ts";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import type { SparseCodes } from "../../../src/engine/engine.ts";
 import { meanDifference, projectOut, randomFeatures } from "../../../src/probing/baselines.ts";
 import { codeColumns } from "../../../src/probing/codeColumns.ts";
+import { debiasBaselines, trainDebiasProbes } from "../../../src/probing/debias.ts";
 import { classDifference, decoderProjection, scrEffects } from "../../../src/probing/effects.ts";
 import type { Examples, Rows } from "../../../src/probing/examples.ts";
 import { FlagScorer } from "../../../src/probing/flagScorer.ts";
 import { joinPooled } from "../../../src/probing/pooledTexts.ts";
-import { accuracy } from "../../../src/probing/probe.ts";
+import { accuracy, logits } from "../../../src/probing/probe.ts";
 import { heldOutPlan } from "../../../src/probing/probePlan.ts";
 import { type GroupedExamples, scr } from "../../../src/probing/scr.ts";
 import { type ProbePlan, trainProbe } from "../../../src/probing/trainProbe.ts";
@@ -165,6 +167,63 @@ test("planted direction: taking it out brings SCR near 1, a random feature near 
     selection: { ...plan.selection, x: without },
   }).probe;
   assert.ok(accuracy(again, { ...balanced, x: without }) > result.dir1.A_clean - 0.05);
+});
+
+test("the mean difference is projected out around the texts' middle: what all texts have in common changes no logit", () => {
+  const { texts } = planted();
+  const { rows, d, values } = texts.activations;
+  // The first half is to learn from; both halves repeat the same four cells.
+  const cell = (t: number): number => 2 * (1 - (t & 1)) + (1 - ((t >> 1) & 1));
+  const numbered = (from: number) => new Map(Array.from({ length: rows / 2 }, (_, t) => [from + t, cell(from + t)]));
+  const sets = drawFourCells(numbered(0), numbered(rows / 2), { seed: 1, perCell: { train: 150, test: 200 } });
+  const probes = trainDebiasProbes(texts.activations, sets);
+  const near = debiasBaselines(probes);
+  assert.ok(near.mean_difference.worst_group > near.base.worst_group + 0.2, "the planted attribute is gone");
+  // Far from 0 along every axis, the attribute's first of all; the probe's threshold goes along.
+  const offset = Float64Array.from({ length: d }, (_, j) => (j === 0 ? 1000 : 50));
+  const x: Rows = { rows, d, values: values.map((value, at) => value + offset[at % d]!) };
+  const { w, b } = probes.biased.probe;
+  const moved = { w, b: b - w.reduce((sum, value, j) => sum + value * offset[j]!, 0) };
+  const far = debiasBaselines({
+    ...probes,
+    x,
+    biased: { ...probes.biased, probe: moved },
+    byAttribute: { ...probes.byAttribute, x },
+    test: { ...probes.test, x },
+  });
+  assert.deepEqual(far.base, near.base);
+  assert.deepEqual(far.mean_difference, near.mean_difference);
+});
+
+test("mean difference on the golden texts: each logit loses (w·u)((x − μ)·u), μ the mean of the balanced training rows", async () => {
+  const model = await goldenModel("relu");
+  const file = await probeFile("own_probes.safetensors");
+  const sets = await probeFile("scr_probes.safetensors");
+  const x = model.train.activations;
+  const { d } = x;
+  const probe = await file.probe("biased");
+  const spurious: Examples = {
+    x,
+    rows: await sets.rows("spurious.train_rows"),
+    labels: await sets.labels("spurious.train_labels"),
+  };
+  const at = (row: number, j: number): number => x.values[row * d + j]!;
+  const mean = (rows: readonly number[], j: number): number =>
+    rows.reduce((sum, row) => sum + at(row, j), 0) / rows.length;
+  const all = Array.from(spurious.rows);
+  const [of0, of1] = [0, 1].map((label) => all.filter((_, t) => spurious.labels[t] === label));
+  const axis = Array.from({ length: d }, (_, j) => mean(of1!, j) - mean(of0!, j));
+  const length = Math.hypot(...axis);
+  const u = axis.map((value) => value / length);
+  const middle = axis.map((_, j) => mean(all, j));
+  const wu = u.reduce((sum, value, j) => sum + value * probe.w[j]!, 0);
+  const rows = Uint32Array.from({ length: x.rows }, (_, row) => row);
+  const before = logits(probe, x, rows);
+  const expected = before.map(
+    (logit, row) => logit - wu * u.reduce((sum, value, j) => sum + value * (at(row, j) - middle[j]!), 0),
+  );
+  assert.ok(distance(before, expected) > 0.1, "it does change them");
+  assert.ok(distance(logits(probe, projectOut(x, meanDifference(spurious)), rows), expected) < 1e-9);
 });
 
 test("data without a bias leaves no room, and that is said", () => {

@@ -109,10 +109,23 @@ test("texts may come in any portions", async () => {
   assert.deepEqual(dense(result, 60), dense(texts, 60));
 });
 
-test("a text without tokens has no mean", async () => {
+test("a text without tokens is a row of zeros between the others; rows of activations beyond the tokens are refused", async () => {
   const { ensemble } = await goldenModel("relu");
   const encoder = await createReferenceEngine().createEncoder(ensemble);
   const pooler = new TextPooler(encoder, 32, 128);
-  await assert.rejects(pooler.add(new Float32Array(64), [2, 0]), /text 1 has no tokens/);
+  const x = Float32Array.from({ length: 96 }, (_, at) => Math.sin(at));
+  await pooler.add(x, [2, 0, 1]);
+  await pooler.add(new Float32Array(), [0]);
+  const plain = new TextPooler(encoder, 32, 128);
+  await plain.add(x, [2, 1]);
+  const [found, expected] = [pooler.result(), plain.result()];
+  assert.deepEqual(Array.from(found.tokens), [2, 0, 1, 0]);
+  assert.deepEqual(found.activations.values.subarray(0, 32), expected.activations.values.subarray(0, 32));
+  assert.deepEqual(found.activations.values.subarray(64, 96), expected.activations.values.subarray(32));
+  for (const row of [1, 3]) {
+    assert.ok(found.activations.values.subarray(32 * row, 32 * row + 32).every((value) => value === 0));
+    assert.equal(found.codes.offsets[row], found.codes.offsets[row + 1]);
+  }
+  assert.deepEqual(found.codes.values, expected.codes.values);
   await assert.rejects(pooler.add(new Float32Array(96), [2]), /3 rows of activations for 2 tokens/);
 });

@@ -14,7 +14,7 @@ import { annotationFile, OpenEnsemble } from "../../../src/service/openEnsembles
 import { Probing } from "../../../src/service/probing.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { biographies } from "../jobs/biographies.ts";
-import { writeTinyExperiment } from "../jobs/tinyExperiment.ts";
+import { runCommand, writeTinyExperiment } from "../jobs/tinyExperiment.ts";
 import { localHub, put } from "../localHub.ts";
 
 const folder = temporaryFolder();
@@ -157,6 +157,10 @@ test("flags that someone else writes to annotations.json are those that are scor
 test("every trained ensemble gets its curve; the report names data, seeds and flags", async () => {
   const state = await answers.debiasCompare({ ensemble }, never);
   assert.deepEqual(
+    state.curves.map(({ points, leftOut }) => [points.at(-1)!.n, leftOut]),
+    [[20, [50, 100, 500]], ...Array(3).fill([50, [100, 500]])],
+  );
+  assert.deepEqual(
     state.curves.map((curve) => [curve.ensemble, curve.own]),
     ["single", "bagging", "boosting", "expanded"].map((name) => [name, name === "bagging"]),
   );
@@ -170,11 +174,34 @@ test("every trained ensemble gets its curve; the report names data, seeds and fl
   assert.match(readFileSync(file, "utf8"), /Flagged features of bagging.*0\/5/);
 });
 
+interface Direction {
+  readonly baselines: unknown;
+  readonly ensembles: readonly { readonly flags: unknown; readonly scr: unknown }[];
+}
+
 test("the debiased probe is saved with its report; what was saved before stays", async () => {
   const before = readFileSync(join(run, "reports", "bagging", "debias.json"), "utf8");
   const { file } = await answers.debiasProbe({ ensemble }, never);
   assert.equal(file, join(run, "reports", "bagging", "debiased-probe", "bagging", "probe.json"));
   assert.deepEqual(JSON.parse(readFileSync(file, "utf8")).ablated_features, ["0/5"]);
+  // The command that the report names makes the same again, though another feature is flagged by then.
+  await (await open).annotate({ features: [9], flagged: true });
+  const saved = join(run, "reports", "bagging", "debiased-probe");
+  const report = JSON.parse(readFileSync(join(saved, "debias.json"), "utf8"));
+  assert.match(
+    report.command,
+    / --flags 0\/5 .*--shift 20 --report \S+debiased-probe\/debias --probe \S+debiased-probe$/,
+  );
+  const scores = JSON.parse(readFileSync(file, "utf8")).scores;
+  rmSync(saved, { recursive: true });
+  const ended = await runCommand(report.command.split(" ").slice(1), folder);
+  assert.equal(ended.code, 0, ended.stderr);
+  const [made, named] = [JSON.parse(readFileSync(join(saved, "debias.json"), "utf8")), report].map(({ directions }) =>
+    directions.map(({ baselines, ensembles: [own] }: Direction) => [baselines, own!.flags, own!.scr]),
+  );
+  assert.deepEqual(made, named);
+  assert.deepEqual(JSON.parse(readFileSync(file, "utf8")).scores, scores);
+  await (await open).undo();
   const again = await answers.debiasProbe({ ensemble }, never);
   assert.equal(again.file, join(run, "reports", "bagging", "debiased-probe-2", "bagging", "probe.json"));
   assert.match(readFileSync(join(run, "reports", "bagging", "debiased-probe", "debias.md"), "utf8"), /0\/5/);
@@ -202,6 +229,19 @@ test("too few texts in a cell are refused by name, and what was prepared stays",
   assert.equal((await answers.debiasOpen({ ensemble }, never)).state, null);
 });
 
+test("what was prepared is let go with its view, also where that is closed while it is prepared", async () => {
+  await answers.debiasPrepare({ ensemble, choice }, never);
+  assert.notEqual(probing.verdict(ensemble, []), null);
+  await answers.debiasClose({ ensemble }, never);
+  assert.equal(probing.verdict(ensemble, []), null);
+  const closed = new AbortController();
+  const preparing = answers.debiasPrepare({ ensemble, choice }, closed.signal);
+  closed.abort();
+  await answers.debiasClose({ ensemble }, never);
+  await assert.rejects(async () => preparing, { name: "AbortError" });
+  assert.equal(probing.verdict(ensemble, []), null);
+});
+
 test("concepts: each class with its features, beside raw activations; the report is written", async () => {
   const held = join(folder, "held.jsonl");
   writeFileSync(held, biographies(60, 30).replaceAll(" ran ", " sang "));
@@ -226,6 +266,10 @@ test("concepts: each class with its features, beside raw activations; the report
   const { file } = await answers.conceptsReport({ ensemble }, never);
   assert.equal(file, join(run, "reports", "bagging", "concepts.md"));
   assert.match(readFileSync(file, "utf8"), /\| king \(/);
+  assert.match(
+    readFileSync(file, "utf8"),
+    /Command: `sae-ensembles concepts .*--report \S+reports\/bagging\/concepts`/,
+  );
 });
 
 test("data sets of the hub by their names: fetched whole, with progress, then described and probed as files are", async () => {
