@@ -39,6 +39,7 @@ export class RunStore implements vscode.Disposable {
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration(`${settings.section}.${settings.nodePath}`)) void this.watch();
       }),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => void this.#ask()),
       written,
       written.onDidCreate(({ fsPath }) => this.#add(fsPath)),
       written.onDidDelete(({ fsPath }) => void this.#know(this.#experiments.difference(new Set([fsPath])))),
@@ -115,8 +116,10 @@ export class RunStore implements vscode.Disposable {
       .map(({ uri }) => uri.fsPath);
     if (folders.length === 0) return;
     const runs = this.#memory.get<string[]>(rememberedKey, []);
+    // An experiment says where its run lies: anywhere, another machine's share among it, so somebody has to trust it first.
+    const experiments = vscode.workspace.isTrusted ? [...this.#experiments] : [];
     try {
-      await this.#service.request("watchRuns", { folders, experiments: [...this.#experiments], runs });
+      await this.#service.request("watchRuns", { folders, experiments, runs });
     } catch (error) {
       this.#trouble = error instanceof Error ? error.message : String(error);
       this.#changed.fire();

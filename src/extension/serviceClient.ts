@@ -39,6 +39,11 @@ export class ServiceClient implements vscode.Disposable {
     });
   }
 
+  /** Whether its process is there: otherwise a request starts it. */
+  get runs(): boolean {
+    return this.#running !== undefined;
+  }
+
   async request<K extends keyof Service["requests"] & string>(
     name: K,
     params: Params<Service, K>,

@@ -11,7 +11,7 @@ import type { TokenWindow } from "../model/windows.ts";
 import { loadEnsemble, movedAside } from "../sae/ensembleFolder.ts";
 import { experimentWindows } from "./captureWindows.ts";
 import { type EnsembleTask, ensembleTasks, indexedMethods } from "./experiment.ts";
-import { contentState } from "./fileStates.ts";
+import { wholeState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { runPaths } from "./runFolder.ts";
 import { experimentOfRun } from "./runRecord.ts";
@@ -41,7 +41,7 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
   const done = {
     index,
     text: paths.indexDataset,
-    file: contentState(paths.indexDataset),
+    file: wholeState(paths.indexDataset),
     column,
     context_size,
     prepend_bos,

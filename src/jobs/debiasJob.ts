@@ -8,7 +8,7 @@ import { drawDebiasSets, readDebiasData } from "./debiasData.ts";
 import { demoBias } from "./demoData.ts";
 import type { Experiment } from "./experiment.ts";
 import { ensembleTasks, experimentError, shownPath } from "./experiment.ts";
-import { contentState } from "./fileStates.ts";
+import { wholeState } from "./fileStates.ts";
 import { flagsOf } from "./flags.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
@@ -45,7 +45,9 @@ async function checkFlags({ settings, paths: { runFolder } }: Experiment, option
   const stages = existsSync(runPaths(runFolder).run) ? readRunRecord(runFolder).stages : {};
   const trained = ensembleTasks(settings)
     .map(({ name }) => name)
-    .filter((name) => stages[`train ${name}`] !== undefined && (options.ensembles?.includes(name) ?? true));
+    .filter((name) => stages[`train ${name}`] !== undefined && (options.ensembles?.includes(name) ?? true))
+    // One whose folder is gone is trained again.
+    .filter((name) => existsSync(runPaths(runFolder).ensemble(name)));
   if (trained.length > 0 || options.flags === undefined) await flagsOf(runFolder, trained, options);
 }
 
@@ -54,11 +56,12 @@ export async function debiasJob({ experiment, run, signal, progress, model, engi
   const report = debiasReportPath(experiment);
   const tasks = ensembleTasks(experiment.settings).map(({ name }) => name);
   const flags = tasks.map((name) => run.paths.annotations(name));
+  const textFiles = [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])];
   const done = {
     section: experiment.settings.debias,
-    texts: [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])].map(contentState),
+    texts: textFiles.map(wholeState),
     trained: tasks.map((name) => run.record.stages[`train ${name}`] ?? null),
-    flags: flags.map((file) => (existsSync(file) ? contentState(file) : null)),
+    flags: flags.map((file) => (existsSync(file) ? wholeState(file) : null)),
   };
   if (run.isFinished("debias", done) && existsSync(`${report}.json`)) return;
   await debias(run.folder, report, { ...options, signal, onProgress: progress, resources: { model, engine } });

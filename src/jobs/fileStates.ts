@@ -1,6 +1,6 @@
-// What a run remembers of the files that it reads, so that one which changes in place is noticed. Reads samples of their contents at most.
+// What a run remembers of the files that it reads, so that one which changes in place is noticed and one that is only touched or copied is not.
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, globSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, globSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const SAMPLES = 32;
@@ -24,6 +24,16 @@ export function contentState(path: string): string {
   } finally {
     closeSync(file);
   }
+}
+
+/** A file that is read whole takes no longer than a second or so. */
+const WHOLE_BYTES = 2 ** 29;
+
+/** The same over all of a file's bytes; of one of more than 512 MiB over its samples, and when it was changed. */
+export function wholeState(path: string): string {
+  const { size, mtimeMs } = statSync(path);
+  if (size > WHOLE_BYTES) return `${contentState(path)}, changed ${new Date(mtimeMs).toISOString()}`;
+  return `${size} bytes (SHA-256 ${createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16)})`;
 }
 
 /** The contents' state of every file that a model is read from, by its path; `model` is a Hugging Face folder or one file. */

@@ -9,7 +9,7 @@ import type { Tokenizer } from "../model/languageModel.ts";
 import { captureWindows } from "./captureWindows.ts";
 import { type Experiment, isImported } from "./experiment.ts";
 import { experimentTexts, SEPARATORS } from "./experimentTexts.ts";
-import { contentState } from "./fileStates.ts";
+import { wholeState } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
 
@@ -39,7 +39,7 @@ export function harvestIdentity(experiment: Experiment, part: "train" | "test"):
     ? identity(settings)
     : {
         ...identity(settings),
-        file: contentState(paths.testDataset ?? paths.dataset),
+        file: wholeState(paths.testDataset ?? paths.dataset),
         test: [evaluation.dataset_path ?? null, evaluation.column ?? null, evaluation.test_tokens],
       };
 }

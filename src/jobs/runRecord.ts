@@ -1,11 +1,11 @@
 // run.json and experiment.json of a run folder: what they hold, and reading them from any process. Working on a run is runFolder.ts.
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import { jobKinds, progress, type RunState, runStates } from "../protocol/runEvents.ts";
 import type { Experiment } from "./experiment.ts";
-import { experimentSchema } from "./experimentSchema.ts";
+import { type ExperimentSettings, experimentSchema } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
 
 const milliseconds = z.number();
@@ -130,7 +130,7 @@ export function experimentOfRun(folder: string): Experiment {
         found: `"${path}", which is not there`,
         expected: "what the run began with",
       });
-  const { testDataset, imported, ...others } = paths;
+  const { testDataset, imported = importedPaths(settings, dirname(file)), ...others } = paths;
   return {
     file,
     name,
@@ -144,6 +144,11 @@ export function experimentOfRun(folder: string): Experiment {
   };
 }
 
+/** Of a record that doesn't hold them: as the experiment's file names them. */
+function importedPaths({ sae }: ExperimentSettings, above: string): string[] | undefined {
+  return sae.architecture === "imported" ? sae.paths.map((path) => resolve(above, path)) : undefined;
+}
+
 /** Run folders in the usual places below `folder` (itself, its children, runs/* and a child's runs/*), newest first. */
 export function findRuns(folder: string): string[] {
   return runsAmong(usualPlaces(folder));
@@ -155,13 +160,18 @@ export function usualPlaces(folder: string): string[] {
   return [folder, ...inside, ...[folder, ...inside].flatMap((above) => children(join(above, "runs")))];
 }
 
-/** Which of these are run folders, newest first, each once. */
+/** Which of these are run folders, newest first, each once and as it is spelled first. */
 export function runsAmong(folders: readonly string[]): string[] {
-  return [...new Set(folders.map((folder) => resolve(folder)))]
-    .map((folder) => ({ folder, time: recordTime(folder) }))
-    .filter(({ time }) => time > 0)
-    .sort((a, b) => b.time - a.time)
-    .map(({ folder }) => folder);
+  const seen = new Set<string>();
+  return (
+    [...new Set(folders.map((folder) => resolve(folder)))]
+      .map((folder) => ({ folder, time: recordTime(folder) }))
+      .filter(({ time }) => time > 0)
+      // A drive's letter may be large or small, and a link leads to the same folder.
+      .filter(({ folder }) => seen.size < seen.add(realpathSync.native(folder)).size)
+      .sort((a, b) => b.time - a.time)
+      .map(({ folder }) => folder)
+  );
 }
 
 /** When a run's record was written last, in milliseconds since 1970; 0 where there is none, or none that can be seen. */

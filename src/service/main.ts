@@ -66,7 +66,8 @@ async function opened(folder: string): Promise<OpenEnsemble> {
   let ensemble = ensembles.get(folder);
   if (ensemble && (await ensemble).isOutdated()) {
     await forget(folder);
-    ensemble = undefined;
+    // Somebody else may have opened it since.
+    ensemble = ensembles.get(folder);
   }
   if (!ensemble) {
     ensemble = OpenEnsemble.open(folder);

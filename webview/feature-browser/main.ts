@@ -106,15 +106,24 @@ class SaeFeatureBrowser extends LitElement {
   #asked: number;
   /** The ensemble's folder, by which the panel is restored. */
   #ensemble: string | undefined;
+  /** Time of the index that the kept feature is of. */
+  #indexTime: number | undefined;
 
   constructor() {
     super();
-    const kept = loadViewState<{ ensemble?: string; query: ListQuery; feature: number; detailOpen: boolean }>({
+    const kept = loadViewState<{
+      ensemble?: string;
+      indexTime?: number;
+      query: ListQuery;
+      feature: number;
+      detailOpen: boolean;
+    }>({
       query: everything,
       feature: -1,
       detailOpen: false,
     });
     this.#ensemble = kept.ensemble;
+    this.#indexTime = kept.indexTime;
     this.#asked = kept.feature;
     this.fatal = "";
     this.buildable = true;
@@ -242,6 +251,12 @@ class SaeFeatureBrowser extends LitElement {
       const [snapshot] = await Promise.all([host("ready", {}), this.#pages.ask(this.query)]);
       this.snapshot = snapshot;
       this.#ensemble = snapshot.ensembleFolder;
+      if (this.#indexTime !== undefined && this.#indexTime !== snapshot.indexTime) {
+        // The index was made anew while nobody looked: the number is another feature's.
+        this.selection = new Set();
+        this.#asked = -1;
+      }
+      this.#indexTime = snapshot.indexTime;
       this.#keep();
       const first = this.snapshot.open ?? this.selection.values().next().value ?? this.#pages.at(0)?.feature;
       if (first !== undefined) {
@@ -279,6 +294,7 @@ class SaeFeatureBrowser extends LitElement {
 
   #keep(): void {
     saveViewState({
+      ...(this.#indexTime !== undefined && { indexTime: this.#indexTime }),
       ensemble: this.#ensemble,
       query: this.query,
       feature: this.#asked,

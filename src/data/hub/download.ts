@@ -93,7 +93,7 @@ async function download(
       await append(request, what, url, partial, file.size, onBytes);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
-      reached ||= error.wasMade;
+      reached ||= error.wasMade || (await sizeOf(partial)) > before;
       if (!reached) throw error;
       fruitless = (await sizeOf(partial)) > before ? 0 : fruitless + 1;
       if (fruitless >= FRUITLESS_TRIES) {

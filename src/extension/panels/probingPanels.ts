@@ -11,8 +11,10 @@ const timeout = PROBING_PATIENCE;
 export function debiasPanels(extension: vscode.ExtensionContext, service: ServiceClient): EnsemblePanels<"debias"> {
   const kind = { viewType: panels.debias, bundle: "debias" as const, element: "sae-debias", title: "Debias" };
   return new EnsemblePanels(extension, service, kind, ({ ensemble, answer, until, on, whenGone }) => {
-    // A service that is gone has let go of it too.
-    whenGone(() => void service.request("debiasClose", { ensemble }).catch(() => {}));
+    whenGone(() => {
+      // A service that is gone has let go of it too.
+      if (service.runs) void service.request("debiasClose", { ensemble }).catch(() => {});
+    });
     const line = answer({
       ready: () => service.request("debiasOpen", { ensemble }),
       pickFile,

@@ -72,6 +72,8 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
       },
     });
     const changed = this.#store.onChanged(async () => {
+      // Asking a service that can't start would start it again, and tell of a change again.
+      if (this.#store.trouble) return;
       const run = this.#find(folder);
       const content = run && (await this.#snapshot(run));
       if (content && !gone) line.notify("runChanged", content);
