@@ -9,14 +9,15 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { test } from "node:test";
 import { parseExperiment, readExperiment } from "../../../src/jobs/experiment.ts";
 import { RunBusyError, RunFolder } from "../../../src/jobs/runFolder.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
-import { experimentOfRun, findRuns, readRunStatus } from "../../../src/jobs/runRecord.ts";
+import { experimentOfRun, findRuns, readRunStatus, runsAmong } from "../../../src/jobs/runRecord.ts";
 import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { writeTinyExperiment } from "./tinyExperiment.ts";
@@ -44,6 +45,17 @@ async function begin(folder: string): Promise<void> {
 }
 
 const fresh = () => mkdtempSync(join(root, "e-"));
+
+test("a run that two paths lead to is one run, by the first of them", async () => {
+  const folder = fresh();
+  await begin(folder);
+  const [run] = findRuns(folder);
+  const link = join(fresh(), "link");
+  symlinkSync(folder, link, "junction");
+  const linked = join(link, relative(folder, run!));
+  assert.deepEqual(runsAmong([run!, linked]), [run]);
+  assert.deepEqual(runsAmong([linked, run!]), [linked]);
+});
 
 test("a run is found, read and understood by others while it works and after", async () => {
   const folder = fresh();
