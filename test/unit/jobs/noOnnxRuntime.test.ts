@@ -5,6 +5,7 @@ import { cpSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { STATE_VARIABLE } from "../../../src/jobs/stateFolder.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { runCommand, weightsOf, writeTinyExperiment } from "./tinyExperiment.ts";
 
@@ -17,6 +18,8 @@ function bare(...args: string[]) {
   return spawnSync(process.execPath, [...without, join(source, "cli", "main.ts"), ...args], {
     cwd: folder,
     encoding: "utf8",
+    // Not behind a run that somebody has at work on this machine.
+    env: { ...process.env, [STATE_VARIABLE]: join(folder, "state") },
   });
 }
 
