@@ -78,7 +78,8 @@ test("batch n + 1 is given before the numbers of batch n are waited for, but not
   ]);
   const straight = await trainEnsemble(createReferenceEngine(), plan, open, hooks([]));
   assert.deepEqual(late, straight);
-  assert.deepEqual({ ...saved[0]!, engine: "" }, { ...saved[1]!, engine: "" });
+  const whoever = { engine: "", engine_description: "" };
+  assert.deepEqual({ ...saved[0]!, ...whoever }, { ...saved[1]!, ...whoever });
 });
 
 test("stopped with a step under way, it is reported before the run is saved", async () => {
