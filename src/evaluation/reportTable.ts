@@ -13,6 +13,8 @@ import {
 
 const BEST = "*";
 const MISSING = "–";
+/** With the number of its reason, which must not look like a number below zero. */
+const missing = (reason: number) => `${MISSING} [${reason}]`;
 
 /** The paper's columns, then the others with methods as columns, then member by member; best of a column marked with *. */
 export function reportTable(report: EvaluationReport): string {
@@ -23,7 +25,7 @@ export function reportTable(report: EvaluationReport): string {
   const notes = [`${BEST} best of the column. Means over seed sets where there are several.`];
   const throughModel = modelMetricsNote(report);
   if (throughModel !== null) notes.push(throughModel);
-  for (const [reason, number] of reasons) notes.push(`${MISSING}${number}  ${reason}`);
+  for (const [reason, number] of reasons) notes.push(`${missing(number)}  ${reason}`);
   return [paper, further, ...members, notes.map(wrapped).join("\n")].join("\n\n");
 }
 
@@ -129,7 +131,7 @@ function cell(
   const metric = entryMetric(entry, column.key);
   if (metric.value === null) {
     if (!reasons.has(metric.reason)) reasons.set(metric.reason, reasons.size + 1);
-    return `${MISSING}${reasons.get(metric.reason)}`;
+    return missing(reasons.get(metric.reason)!);
   }
   return `${number(metric.value)}${bestEntries(entries, column).has(entry) ? BEST : " "}`;
 }

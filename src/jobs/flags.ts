@@ -1,11 +1,12 @@
 // Which features of an ensemble a person has flagged: those that a command names, or those of annotations.json beside the ensemble.
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { Annotations } from "../features/annotations.ts";
 import { memberRanges } from "../features/decoderRows.ts";
 import { InputError } from "../formats/inputError.ts";
-import type { Ensemble } from "../sae/ensemble.ts";
+import { type Ensemble, memberOffsets } from "../sae/ensemble.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
-import { featureNumber } from "../sae/featureName.ts";
+import { featureName, featureNumber } from "../sae/featureName.ts";
 import { runPaths } from "./runFolder.ts";
 
 export interface Flags {
@@ -46,8 +47,9 @@ async function readFlags(
     const features = given.map((name) => {
       const feature = featureNumber(ensemble, name);
       if (feature !== null) return feature;
-      const expected = "member/index, from 0/0 on, of every ensemble that is scored (--ensemble names one)";
-      throw new InputError({ file: annotationFile, where: "--flags", found: `"${name}"`, expected });
+      const last = featureName(ensemble, memberOffsets(ensemble).at(-1)! - 1);
+      const expected = `member/index from 0/0 to ${last}, and so in every ensemble that is scored (--ensemble names one)`;
+      throw new InputError({ file: dirname(annotationFile), where: "--flags", found: `"${name}"`, expected });
     });
     return { features: [...new Set(features)].sort((a, b) => a - b), file: null };
   }

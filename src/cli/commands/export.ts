@@ -26,10 +26,13 @@ export function exportCommand(): Command {
     .argument("<run>", "run folder, or an ensemble's folder")
     .addOption(new Option("--as <form>", "which form").choices(exportForms).makeOptionMandatory())
     .requiredOption("--to <folder>", "where it goes: a new folder")
-    .option("--ensemble <name>", "which ensemble of a run, e.g. bagging; default the first that is there")
+    .option(
+      "--ensemble <name>",
+      "which ensemble of a run, e.g. bagging; default the first that is there, for neuronpedia and parquet the first with an index",
+    )
     .option("--json", "one JSON on standard output")
     .action(async (run: string, options: ExportOptions) => {
-      const ensemble = ensembleFolder(run, options.ensemble);
+      const ensemble = ensembleFolder(run, options);
       const { onProgress, end } = progressLine();
       const said = await exportEnsemble(ensemble, options.as, options.to, (done, total) =>
         onProgress(`export ${options.as}`, done, total, "features"),
@@ -39,13 +42,14 @@ export function exportCommand(): Command {
     });
 }
 
-function ensembleFolder(run: string, name: string | undefined): string {
+function ensembleFolder(run: string, { ensemble: name, as }: ExportOptions): string {
   if (existsSync(join(run, "ensemble.json"))) return run;
   const paths = runPaths(run);
+  const ofFeatures = as === "neuronpedia" || as === "parquet";
   const names = ensembleTasks(experimentOfRun(run).settings)
     .map((task) => task.name)
     .filter((task) => existsSync(join(paths.ensemble(task), "ensemble.json")));
-  const chosen = name ?? names[0];
+  const chosen = name ?? names.find((one) => ofFeatures && existsSync(paths.index(one))) ?? names[0];
   if (chosen !== undefined && names.includes(chosen)) return paths.ensemble(chosen);
   const expected = names.length > 0 ? `one of ${names.join(", ")}` : "a trained ensemble: run train first";
   throw new InputError({ file: join(run, "ensembles"), found: name ? `no "${name}"` : "no ensemble", expected });

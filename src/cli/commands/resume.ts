@@ -6,6 +6,7 @@ import { experimentOfRun, readRunStatus } from "../../jobs/runRecord.ts";
 import type { JobKind } from "../../protocol/runEvents.ts";
 import { addRunOptions, type ExperimentCommandOptions, parseJobs, startDetached } from "../experimentCommand.ts";
 import { runInForeground } from "../foreground.ts";
+import { sayWhatThereIs } from "./run.ts";
 
 export function resumeCommand(): Command {
   const command = new Command("resume")
@@ -21,7 +22,8 @@ export function resumeCommand(): Command {
       const { record, folder: runFolder } = readRunStatus(folder);
       const experiment = experimentOfRun(folder);
       if (options.detach) await startDetached(runFolder, resumeArguments(runFolder, options.jobs), options);
-      else await runInForeground(experiment, options.jobs ?? record.jobs, options);
+      else if ((await runInForeground(experiment, options.jobs ?? record.jobs, options)) === "done" && !options.json)
+        sayWhatThereIs(runFolder);
     },
   );
 }

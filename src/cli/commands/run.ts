@@ -21,11 +21,15 @@ export function runCommand(): Command {
     )
     .action(async (file: string, options: ExperimentCommandOptions & { jobs?: JobKind[] }) => {
       const { outcome, runFolder } = await runExperiment(file, options.jobs ?? jobsOf, options);
-      if (outcome !== "done" || options.json) return;
-      const { report } = runPaths(runFolder);
-      if (existsSync(report("json"))) console.log(`\n${readReportTable(runFolder)}`);
-      console.log(`\nEverything is in ${shortPath(runFolder)}`);
-      if (indexedEnsembles(runFolder).length > 0)
-        console.log(`Its features: sae-ensembles features ${shortPath(runFolder)}`);
+      if (outcome === "done" && !options.json) sayWhatThereIs(runFolder);
     });
+}
+
+/** The table, and where everything is. */
+export function sayWhatThereIs(runFolder: string): void {
+  const { report } = runPaths(runFolder);
+  if (existsSync(report("json"))) console.log(`\n${readReportTable(runFolder)}`);
+  console.log(`\nEverything is in ${shortPath(runFolder)}`);
+  if (indexedEnsembles(runFolder).length > 0)
+    console.log(`Its features: sae-ensembles features ${shortPath(runFolder)}`);
 }

@@ -355,7 +355,8 @@ describe("a whole run", () => {
     const before = readFileSync(flags, "utf8");
     truncateSync(index, 20_000);
     assert.equal((await runCommand(["features", run], folder)).code, 2);
-    const { code, stderr } = await runCommand(["resume", run, "--jobs", "index", "--plain"], folder);
+    const { code, stdout, stderr } = await runCommand(["resume", run, "--jobs", "index", "--plain"], folder);
+    assert.match(stdout, /Everything is in .*\n.*features/);
     assert.equal(code, 0, stderr);
     assert.match(stderr, /warning: index bagging: .*build it again/);
     const list = await runCommand(["features", run, "--limit", "1"], folder);

@@ -30,6 +30,7 @@ const cases: [name: string, actual: string, expected: string][] = [
   ["bar", bar(0.5, 4), "██░░"],
   ["a bar past its end", bar(1.5, 4), "████"],
   ["white space in tokens", tokenShown(" a\n\tb"), "␣a↵⇥b"],
+  ["a control character in a token", tokenShown("a\u001A"), "a⟨1A⟩"],
 ];
 
 for (const [name, actual, expected] of cases) test(name, () => assert.equal(actual, expected));

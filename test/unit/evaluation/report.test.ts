@@ -82,7 +82,7 @@ test("the table marks the best, dashes what is missing and lists each reason onc
   const table = reportTable(report);
   const boosting = table.split("\n").find((line) => line.includes("boosting"))!;
   assert.match(boosting, /0\.9321\*/);
-  assert.match(table, /–\d/);
+  assert.match(table, /– \[\d\]/);
   assert.equal(table.match(/trained from one seed set; stability needs two or more/g)!.length, 1);
   assert.equal(table.match(/not evaluated through the model/g)!.length, 1);
   assert.match(table, /member 2 \(seed \d+\)/);
