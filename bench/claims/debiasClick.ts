@@ -1,16 +1,13 @@
 // click-to-screen: what a person waits for after a click on a flag in the debias view, in a real VS Code, over a real run of 100,000 features.
-import { execFileSync } from "node:child_process";
-import { globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import type { Frame } from "playwright-core";
-import { prepareRealVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { packagedVsix } from "../../scripts/packagedVsix.ts";
+import { startVsCode } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
-import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
-import { MANY, manyFeatures } from "../manyFeatures.ts";
+import type { Bench, Claim, Measured } from "../claim.ts";
+import { MANY, manyInEditor } from "../manyFeatures.ts";
 import { median } from "../median.ts";
 
-const root = join(import.meta.dirname, "..", "..");
 /** Of the suggestions on the first page; each is flagged, then unflagged. */
 const CLICKED = 20;
 /** Milliseconds. */
@@ -32,18 +29,9 @@ interface Click {
 }
 
 async function clickToScreen(bench: Bench): Promise<Measured> {
-  if (unavailable) throw new NotMeasurable(unavailable);
-  await prepareRealVsCode(bench.log);
-  const state = mkdtempSync(join(tmpdir(), "sae-click-"));
-  const workspace = join(state, "workspace");
-  mkdirSync(workspace);
-  process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
-  bench.log("a run of the demo's model with as many features");
-  await manyFeatures(workspace);
+  const { state, workspace } = await manyInEditor(bench);
   bench.log("packaging");
-  execFileSync(process.execPath, [join(root, "scripts", "package.ts")], { cwd: root });
-  const [vsix] = globSync(`*-${process.platform}-${process.arch}-*.vsix`, { cwd: root });
-  const server = await startVsCode({ vsix: join(root, vsix!), state });
+  const server = await startVsCode({ vsix: packagedVsix(), state });
   const browser = await launchBrowser();
   try {
     const workbench = await Workbench.open(browser, server.url, workspace, { patience: 600_000 });

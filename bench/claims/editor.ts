@@ -5,20 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { packagedVsix } from "../../scripts/packagedVsix.ts";
-import { prepareRealVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
+import { startVsCode } from "../../scripts/realVsCode.ts";
 import { launchBrowser, runHostSuite, Workbench } from "../../scripts/workbench.ts";
 import type { Activation } from "../children/activation.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
 import { type Scrolled, withFeatureBrowser } from "../featureBrowserPage.ts";
-import { MANY, manyFeatures } from "../manyFeatures.ts";
+import { editorNeeded, MANY, manyInEditor } from "../manyFeatures.ts";
 import { median } from "../median.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-
-async function editorNeeded(bench: Bench): Promise<void> {
-  if (unavailable) throw new NotMeasurable(unavailable);
-  await prepareRealVsCode(bench.log);
-}
 
 const ACTIVATIONS = 7;
 /** Milliseconds. */
@@ -146,13 +141,7 @@ export const browserOpenPanelClaim: Claim = {
   unit: "ms",
   goal: 1,
   run: async (bench) => {
-    await editorNeeded(bench);
-    const state = mkdtempSync(join(tmpdir(), "sae-open-"));
-    const workspace = join(state, "workspace");
-    mkdirSync(workspace);
-    process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
-    bench.log("a run of the demo's model with as many features");
-    await manyFeatures(workspace);
+    const { state, workspace } = await manyInEditor(bench);
     const server = await startVsCode({ vsix: packagedVsix(), state });
     const browser = await launchBrowser();
     try {

@@ -1,12 +1,9 @@
 // inspect-hover, inspect-pause: what a hover over an inspected text takes, and how long the extension host is blocked while somebody types into one, in a real VS Code.
-import { mkdirSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { runInHost } from "../../test/host/runInHost.ts";
 import type { Typing } from "../children/typing.ts";
 import { type Bench, type Claim, type Measured, NotMeasurable } from "../claim.ts";
-import { MANY, manyFeatures } from "../manyFeatures.ts";
+import { MANY, manyInEditor } from "../manyFeatures.ts";
 import { median } from "../median.ts";
 
 /** Milliseconds, of both. */
@@ -32,14 +29,7 @@ export const inspectPauseClaim: Claim = {
 };
 
 async function typing(bench: Bench, choose: (typed: Typing) => number): Promise<Measured> {
-  if (unavailable) throw new NotMeasurable(unavailable);
-  await prepareRealVsCode(bench.log);
-  const state = mkdtempSync(join(tmpdir(), "sae-typing-"));
-  const workspace = join(state, "workspace");
-  mkdirSync(workspace);
-  process.env["SAE_ENSEMBLES_STATE"] = join(state, "queue");
-  bench.log("a run of the demo's model with as many features");
-  await manyFeatures(workspace);
+  const { state, workspace } = await manyInEditor(bench);
   bench.log("typing");
   const [result] = await runInHost({ suite: join("..", "..", "bench", "children", "typing.ts"), state, workspace });
   if (!result || result.error !== null) throw new NotMeasurable(result?.error ?? "VS Code ended without a result");

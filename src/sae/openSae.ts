@@ -48,8 +48,8 @@ async function openAs(file: string, options: OpenOptions): Promise<OpenedSae> {
   const cfg = jsonBeside(folder, "cfg.json");
   if (basename(file) === WEIGHTS) return openSaeLens(folder, file, options);
   const bare = await readStateDict(file);
-  // sparsify's cfg.json has no d_sae. Whatever the file is called, SAELens' says how it is read.
-  const saeLens = typeof cfg?.value["d_sae"] === "number" ? cfg.value : null;
+  // Whatever the file is called, SAELens' configuration says how it is read.
+  const saeLens = ofSaeLens(cfg);
   if (saeLens && extname(file) === ".safetensors" && bare.tensors.has("W_enc"))
     return openSaeLens(folder, file, options);
   if (basename(file) === "sae.safetensors" && cfg && !saeLens) return readSparsify(bare, cfg.value, cfg.path, options);
@@ -57,6 +57,15 @@ async function openAs(file: string, options: OpenOptions): Promise<OpenedSae> {
   if (isSaeLensDict(dict)) return readSaeLensDict(dict, options);
   const config = jsonBeside(folder, "config.json")?.value ?? null;
   return openStateDict(dict, config, options);
+}
+
+/** A folder's cfg.json where it is SAELens': sparsify's has no d_sae. */
+export function saeLensBeside(folder: string): Record<string, unknown> | null {
+  return ofSaeLens(jsonBeside(folder, "cfg.json"));
+}
+
+function ofSaeLens(cfg: ReturnType<typeof jsonBeside>): Record<string, unknown> | null {
+  return typeof cfg?.value["d_sae"] === "number" ? cfg.value : null;
 }
 
 async function openSaeLens(folder: string, file: string, options: OpenOptions): Promise<OpenedSae> {

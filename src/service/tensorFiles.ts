@@ -1,5 +1,4 @@
 // Files of tensors as the editor shows them: a safetensors file, or an ensemble.json with its members' weights; what they are, and each tensor's numbers on demand.
-import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { InputError } from "../formats/inputError.ts";
 import { readSafetensors, type Safetensors } from "../formats/safetensors.ts";
@@ -8,7 +7,8 @@ import type { TensorFileView } from "../protocol/tensorFile.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
 import { readEnsembleFile } from "../sae/ensembleFolder.ts";
 import { openSources } from "../sae/importEnsemble.ts";
-import { biasWords, jsonObject, Unsaid } from "../sae/layouts/opened.ts";
+import { biasWords, Unsaid } from "../sae/layouts/opened.ts";
+import { saeLensBeside } from "../sae/openSae.ts";
 import { architectureWords, notForEnsembles, type SaeParts } from "../sae/sae.ts";
 import { loadConfig, WEIGHTS } from "../sae/saeLensFolder.ts";
 
@@ -96,7 +96,7 @@ async function describeUnread(path: string, bytes: number, about: About): Promis
   const folder = dirname(path);
   const size = `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   const ensemble = basename(path) === "ensemble.json" ? await readEnsembleFile(folder) : null;
-  if (!ensemble && !isSaeLens(path)) {
+  if (!ensemble && basename(path) !== WEIGHTS && saeLensBeside(folder) === null) {
     about.facts.push(["layout", `not looked for: its ${size} of weights were not read. Import SAEs… reads them`]);
     return;
   }
@@ -107,13 +107,6 @@ async function describeUnread(path: string, bytes: number, about: About): Promis
   about.warnings.push(
     `its weights (${size}) were not read: what stands here is what its configuration says, unchecked`,
   );
-}
-
-/** By its name, or by the cfg.json beside it (openSae.ts). */
-function isSaeLens(path: string): boolean {
-  if (basename(path) === WEIGHTS) return true;
-  const cfg = join(dirname(path), "cfg.json");
-  return existsSync(cfg) && typeof jsonObject(readFileSync(cfg, "utf8"), cfg)["d_sae"] === "number";
 }
 
 function factsOfEnsemble({ method, members, weights, seeds }: EnsembleParts): [string, string][] {

@@ -100,6 +100,8 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   });
   after(() => browser?.close());
 
+  const view = { bundle: "run-dashboard", element: "sae-run-dashboard", width: 1200, height: 900 };
+
   async function open(
     run: RunEntry,
     table: ReportTable | null,
@@ -109,10 +111,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     const saved: { name: string; content: string; base64: boolean }[] = [];
     let connection: MessageConnection | undefined;
     const page = await openWebview(browser, {
-      bundle: "run-dashboard",
-      element: "sae-run-dashboard",
-      width: 1200,
-      height: 900,
+      ...view,
       connect: (line) => {
         connection = line;
         answer(line, dashboardHost, {
@@ -274,10 +273,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   test("a run that could not be opened in time is shown once there is word of it, and kept for a reload", async () => {
     let connection: MessageConnection | undefined;
     const page = await openWebview(browser, {
-      bundle: "run-dashboard",
-      element: "sae-run-dashboard",
-      width: 1200,
-      height: 900,
+      ...view,
       connect: (line) => {
         connection = line;
         const nothing = () => ({});
