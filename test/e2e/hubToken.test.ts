@@ -62,7 +62,7 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
   before(async () => {
     await prepareRealVsCode();
     mkdirSync(workspace);
-    writeFileSync(join(workspace, "text.txt"), "the quick brown fox jumps over the lazy dog and runs. ".repeat(200));
+    writeFileSync(join(workspace, "text.txt"), "the quick brown fox jumps over the lazy dog and runs.\n\n".repeat(200));
     for (const name of ["first", "second"]) experiment(name);
     // What the service and its runs have of their surroundings: this hub, and no token of whoever tests.
     Object.assign(process.env, {
@@ -122,6 +122,9 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
     await run("second");
     await workbench.until("the weights are asked for", () => downloaded("second"), 2 * minutes);
     assert.deepEqual(new Set(asked("second").map((request) => request.token)), new Set([`Bearer ${token}`]));
+    // A run at work writes and renames its files.
+    for (const name of ["first", "second"])
+      await workbench.until(`the run ${name} has ended`, () => record(name).includes('"state": "done"'), 5 * minutes);
     const found = readdirSync(workspace, { recursive: true, withFileTypes: true }).filter(
       (entry) => entry.isFile() && readFileSync(join(entry.parentPath, entry.name)).includes(token),
     );
