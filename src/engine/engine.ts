@@ -121,6 +121,8 @@ export interface Encoded {
 export interface Encoder {
   /** Encodes x [rows, d] with every member (boosting: along the residual chain). */
   encode(x: Float32Array, rows: number): Promise<Encoded>;
+  /** The codes that `encode` gives, to the bit, without decoding what no residual needs. */
+  codes(x: Float32Array, rows: number): Promise<SparseCodes>;
   close(): Promise<void>;
 }
 

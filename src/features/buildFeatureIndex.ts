@@ -167,7 +167,7 @@ async function runCorpus(
     const tokenBatch = padded(batch);
     const captured = await build.model.capture(tokenBatch, build.ensemble.hook);
     const { x, rows } = withoutExcluded(captured, tokenBatch, excluded);
-    const { codes } = await build.encoder.encode(x, rows);
+    const codes = await build.encoder.codes(x, rows);
     journal?.put(codes);
     return codes;
   };

@@ -97,7 +97,7 @@ class Side {
     const own = await this.#reader.append(ids, signal);
     let x = own;
     if (!this.#interventions.empty) {
-      const { codes } = await this.#inspection.encoder.encode(own, 1);
+      const codes = await this.#inspection.encoder.codes(own, 1);
       x = this.#interventions.apply({ ids, x: own, ...codes }, 0).x;
     }
     ({ logits: this.logits } = await this.#continuation.append(ids, x, { logits: true }, signal));

@@ -111,7 +111,7 @@ export class KeptRows {
     const reader = old ? old.reader.fork() : this.#model.readTo(this.#hook);
     reader.truncate(from);
     const x = await reader.append(ids.slice(from), signal);
-    const { codes } = await this.#encoder.encode(x, ids.length - from);
+    const codes = await this.#encoder.codes(x, ids.length - from);
     return {
       ids,
       x: joined(Float32Array, old?.x.subarray(0, from * d), x),

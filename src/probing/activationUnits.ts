@@ -13,21 +13,25 @@ export function inActivationUnits(ensemble: Ensemble, encoder: Encoder): Encoder
   if (!normalisingMember(ensemble)) return encoder;
   const chain = ensemble.method === "boosting" ? new ResidualChain(ensemble) : null;
   const offsets = memberOffsets(ensemble);
+  const scaled = (x: Float32Array, codes: SparseCodes): SparseCodes => {
+    const d = x.length / codes.rows;
+    const values = codes.values.slice();
+    for (let t = 0; t < codes.rows; t++) {
+      const row = x.subarray(t * d, (t + 1) * d);
+      const scales = chain ? chain.scales(row, codes, t) : ownScales(ensemble, row);
+      for (let at = codes.offsets[t]!, j = 0; at < codes.offsets[t + 1]!; at++) {
+        while (codes.indices[at]! >= offsets[j + 1]!) j++;
+        values[at]! *= scales[j]!;
+      }
+    }
+    return positive({ ...codes, values });
+  };
   return {
     async encode(x, rows): Promise<Encoded> {
       const { codes, reconstruction } = await encoder.encode(x, rows);
-      const d = x.length / rows;
-      const scaled = codes.values.slice();
-      for (let t = 0; t < rows; t++) {
-        const row = x.subarray(t * d, (t + 1) * d);
-        const scales = chain ? chain.scales(row, codes, t) : ownScales(ensemble, row);
-        for (let at = codes.offsets[t]!, j = 0; at < codes.offsets[t + 1]!; at++) {
-          while (codes.indices[at]! >= offsets[j + 1]!) j++;
-          scaled[at]! *= scales[j]!;
-        }
-      }
-      return { codes: positive({ ...codes, values: scaled }), reconstruction };
+      return { codes: scaled(x, codes), reconstruction };
     },
+    codes: async (x, rows) => scaled(x, await encoder.codes(x, rows)),
     close: () => encoder.close(),
   };
 }

@@ -1,4 +1,5 @@
 // Texts as mean vectors: pooled activations and pooled sparse codes of each text, computed once. Ablation is linear, so nothing per token is kept (ablation.ts).
+import { setImmediate as eventLoopTurn } from "node:timers/promises";
 import type { Encoder, SparseCodes } from "../engine/engine.ts";
 import type { Rows } from "./examples.ts";
 
@@ -49,6 +50,7 @@ export class TextPooler {
   async add(x: Float32Array, lengths: ArrayLike<number>): Promise<void> {
     const d = this.#d;
     let row = 0;
+    let before: (() => void) | undefined;
     for (let text = 0; text < lengths.length; ) {
       const first = text;
       let tokens = 0;
@@ -56,10 +58,21 @@ export class TextPooler {
         tokens += lengths[text++]!;
       } while (text < lengths.length && tokens + lengths[text]! <= TOKENS_AT_A_TIME);
       const part = x.subarray(row * d, (row + tokens) * d);
-      const codes = tokens > 0 ? (await this.#encoder.encode(part, tokens)).codes : NOTHING;
-      for (let at = 0, t = first; t < text; at += lengths[t++]!) this.#poolOne(part, codes, at, lengths[t]!);
+      const coming = tokens > 0 ? this.#encoder.codes(part, tokens) : Promise.resolve(NOTHING);
+      // The texts before are pooled while the engine is at these; a failure is thrown where it is awaited.
+      coming.catch(() => {});
+      if (before) {
+        await eventLoopTurn();
+        before();
+      }
+      const codes = await coming;
+      const end = text;
+      before = () => {
+        for (let at = 0, t = first; t < end; at += lengths[t++]!) this.#poolOne(part, codes, at, lengths[t]!);
+      };
       row += tokens;
     }
+    before?.();
     if (row * d !== x.length) throw new RangeError(`${x.length / d} rows of activations for ${row} tokens`);
   }
 
@@ -108,7 +121,7 @@ export class TextPooler {
 
 /** enc(0) [J·F]: what the ensemble makes of a zero vector; SAEBench encodes its padding, which is such vectors. */
 export async function codesOfZero(encoder: Encoder, d: number, width: number): Promise<Float64Array> {
-  const { codes } = await encoder.encode(new Float32Array(d), 1);
+  const codes = await encoder.codes(new Float32Array(d), 1);
   const result = new Float64Array(width);
   for (let at = 0; at < codes.indices.length; at++) result[codes.indices[at]!] = codes.values[at]!;
   return result;

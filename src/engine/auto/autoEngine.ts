@@ -5,6 +5,7 @@ import type {
   Encoder,
   Engine,
   MemberState,
+  SparseCodes,
   StepInput,
   StepReport,
   Trainer,
@@ -302,7 +303,15 @@ class TrialEncoder implements Encoder {
   }
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
-    const result = this.#last.then(() => this.#encode(x, rows));
+    return this.#inTurn(async () => (await this.#tried(x, rows)) ?? this.#encoder.encode(x, rows));
+  }
+
+  codes(x: Float32Array, rows: number): Promise<SparseCodes> {
+    return this.#inTurn(async () => (await this.#tried(x, rows))?.codes ?? this.#encoder.codes(x, rows));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
     this.#last = result.catch(() => {});
     return result;
   }
@@ -312,8 +321,9 @@ class TrialEncoder implements Encoder {
     await this.#encoder.close();
   }
 
-  async #encode(x: Float32Array, rows: number): Promise<Encoded> {
-    if (this.#isTried || rows === 0) return this.#encoder.encode(x, rows);
+  /** What the trial came to, where this batch is the one. */
+  async #tried(x: Float32Array, rows: number): Promise<Encoded | undefined> {
+    if (this.#isTried || rows === 0) return;
     const { encoded, encoder } = await this.#try(this.#encoder, x, rows);
     this.#encoder = encoder;
     this.#isTried = true;

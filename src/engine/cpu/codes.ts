@@ -27,20 +27,26 @@ function biasOf(place: Place): number {
 /** Finds the codes of all rows and groups them by latent. False where a list was too short: the step has to be dense. */
 export async function findCodes(job: Job, selection: Selection): Promise<boolean> {
   const { crew } = job;
+  const places = job.places(selection.sae);
+  if (!(await selectCodes(job, selection, places))) return false;
+  groupAll(job, selection, places);
+  crew.lap("group");
+  crew.barrier();
+  crew.lap("wait");
+  return true;
+}
+
+/** Finds the codes of all rows, by row. False where a list was too short. */
+export async function selectCodes(job: Job, selection: Selection, places: readonly Place[]): Promise<boolean> {
+  const { crew } = job;
   const { sae } = selection;
-  const places = job.places(sae);
   crew.barrier(() => prepare(job, selection, places));
   if (sae.config.architecture === "batchtopk") await chooseBatchTopk(job, selection, places, scanBlock);
   else for (const block of crew.units(job.blocks)) await selectBlock(job, selection, places, block);
   crew.lap("select");
   crew.barrier();
   crew.lap("wait");
-  if (crew.get(OVERFLOW)) return false;
-  groupAll(job, selection, places);
-  crew.lap("group");
-  crew.barrier();
-  crew.lap("wait");
-  return true;
+  return !crew.get(OVERFLOW);
 }
 
 /** What the selection needs of the parameters, and empty lists. One worker, before all others. */

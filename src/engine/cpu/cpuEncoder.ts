@@ -1,6 +1,6 @@
 // The CPU engine's Encoder: members one after the other over chunks of rows, boosting along its residuals.
 import { type Ensemble, ensembleWidth, memberOffsets } from "../../sae/ensemble.ts";
-import { type Encoded, type Encoder, EngineError } from "../engine.ts";
+import { type Encoded, type Encoder, EngineError, type SparseCodes } from "../engine.ts";
 import { type CodePart, joinCodes } from "../joinCodes.ts";
 import { BLOCK_ROWS } from "./layout.ts";
 import type { Memories } from "./memories.ts";
@@ -32,7 +32,16 @@ export class CpuEncoder implements Encoder {
   }
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
-    const result = this.#last.then(() => this.#encode(x, rows));
+    const reconstruction = new Float32Array(x.length);
+    return this.#inTurn(async () => ({ codes: await this.#codes(x, rows, reconstruction), reconstruction }));
+  }
+
+  codes(x: Float32Array, rows: number): Promise<SparseCodes> {
+    return this.#inTurn(() => this.#codes(x, rows));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
     this.#last = result.catch(() => {});
     return result;
   }
@@ -42,21 +51,18 @@ export class CpuEncoder implements Encoder {
     await this.#team.call({ kind: "close", job: this.#job });
   }
 
-  async #encode(x: Float32Array, rows: number): Promise<Encoded> {
+  /** The codes of x [rows, d]; x̂ is added to `reconstruction` where there is one. */
+  async #codes(x: Float32Array, rows: number, reconstruction?: Float32Array): Promise<SparseCodes> {
     const d = this.#ensemble.members[0]!.config.d_in;
     if (x.length !== rows * d) throw new EngineError(`${x.length} values are not ${rows} rows of d_in ${d}`);
-    const reconstruction = new Float32Array(rows * d);
     const chunkRows = this.#chunkRows();
     const chunks: CodePart[][] = [];
     for (let first = 0; first < rows; first += chunkRows) {
       const n = Math.min(chunkRows, rows - first);
       const range: [number, number] = [first * d, (first + n) * d];
-      chunks.push(await this.#encodeChunk(x.slice(...range), n, d, reconstruction.subarray(...range)));
+      chunks.push(await this.#encodeChunk(x.subarray(...range), n, d, reconstruction?.subarray(...range)));
     }
-    return {
-      codes: { ...joinCodes(chunks, memberOffsets(this.#ensemble), rows), rows, width: ensembleWidth(this.#ensemble) },
-      reconstruction,
-    };
+    return { ...joinCodes(chunks, memberOffsets(this.#ensemble), rows), rows, width: ensembleWidth(this.#ensemble) };
   }
 
   #chunkRows(): number {
@@ -67,17 +73,20 @@ export class CpuEncoder implements Encoder {
     return Math.max(BLOCK_ROWS, Math.floor(rows / BLOCK_ROWS) * BLOCK_ROWS);
   }
 
-  async #encodeChunk(x: Float32Array, rows: number, d: number, out: Float32Array): Promise<CodePart[]> {
+  async #encodeChunk(x: Float32Array, rows: number, d: number, out: Float32Array | undefined): Promise<CodePart[]> {
     const { members, method, weights } = this.#ensemble;
     await this.#memories.lay(rows, this.#team, this.#job);
     const parts: CodePart[] = [];
+    const rest = method === "boosting" ? x.slice() : x;
     for (const [m, member] of members.entries()) {
-      this.#memories.putBatch(x, rows, d, member.config.normalize_activations);
-      const outcomes = await this.#team.call({ kind: "encode", job: this.#job, member: m });
+      this.#memories.putBatch(rest, rows, d, member.config.normalize_activations);
+      const leavesRest = method === "boosting" && m + 1 < members.length;
+      const decodes = out !== undefined || leavesRest;
+      const outcomes = await this.#team.call({ kind: "encode", job: this.#job, member: m, decodes });
       if (!outcomes.every((outcome) => (outcome as { done: boolean }).done))
         throw new EngineError("the lists of codes were too short");
       parts.push(this.#readCodes(m, rows));
-      this.#addReconstruction(m, rows, d, weights[m]!, out, method === "boosting" ? x : undefined);
+      if (decodes) this.#addReconstruction(m, rows, d, weights[m]!, out, leavesRest ? rest : undefined);
     }
     return parts;
   }
@@ -88,7 +97,7 @@ export class CpuEncoder implements Encoder {
     rows: number,
     d_in: number,
     weight: number,
-    out: Float32Array,
+    out: Float32Array | undefined,
     rest: Float32Array | undefined,
   ): void {
     const sae = this.#memories.saes[m]!;
@@ -97,7 +106,7 @@ export class CpuEncoder implements Encoder {
     for (let t = 0; t < rows; t++) {
       for (let j = 0; j < d_in; j++) {
         const value = decoded[t * sae.d + j]!;
-        out[t * d_in + j]! += weight * value;
+        if (out) out[t * d_in + j]! += weight * value;
         if (rest) rest[t * d_in + j]! -= value;
       }
     }

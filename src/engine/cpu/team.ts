@@ -38,7 +38,7 @@ export type Call =
       readonly input: StepInput;
       readonly buffers: DenseBuffers;
     }
-  | { readonly kind: "encode"; readonly job: number; readonly member: number }
+  | { readonly kind: "encode"; readonly job: number; readonly member: number; readonly decodes: boolean }
   | { readonly kind: "close"; readonly job: number };
 
 export interface Reply {

@@ -32,7 +32,7 @@ async function answer(call: Call): Promise<unknown> {
     case "denseStep":
       return denseStep(jobs.get(call.job)!, call.member, call.count, call.input, call.buffers);
     case "encode":
-      return encodeRows(jobs.get(call.job)!, call.member);
+      return encodeRows(jobs.get(call.job)!, call.member, call.decodes);
     case "close":
       jobs.delete(call.job);
       return undefined;

@@ -2,7 +2,7 @@
 import { encodeEnsemble } from "../../sae/encodeEnsemble.ts";
 import { type Ensemble, ensembleWidth } from "../../sae/ensemble.ts";
 import { withCurrentMoments } from "../currentMoments.ts";
-import { checkEncodable, type Encoded, type Encoder, type Engine } from "../engine.ts";
+import { checkEncodable, type Encoded, type Encoder, type Engine, type SparseCodes } from "../engine.ts";
 import type { Batch } from "./linear.ts";
 import { computeGradients, type LossGradients } from "./lossGradients.ts";
 import { ReferenceTrainer } from "./referenceTrainer.ts";
@@ -52,6 +52,10 @@ class ReferenceEncoder implements Encoder {
       codes: { rows, width, offsets, indices: Uint32Array.from(indices), values: Float32Array.from(values) },
       reconstruction,
     };
+  }
+
+  async codes(x: Float32Array, rows: number): Promise<SparseCodes> {
+    return (await this.encode(x, rows)).codes;
   }
 
   async close(): Promise<void> {}

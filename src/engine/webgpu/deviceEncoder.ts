@@ -1,6 +1,6 @@
 // An ensemble on the device, ready to encode: members one after the other over chunks of rows, boosting along its residuals; codes read back as compressed rows.
 import { type Ensemble, ensembleWidth, memberOffsets } from "../../sae/ensemble.ts";
-import { type Encoded, EngineError } from "../engine.ts";
+import { type Encoded, EngineError, type SparseCodes } from "../engine.ts";
 import { type CodePart, joinCodes } from "../joinCodes.ts";
 import { allocateBatch } from "./batchMemory.ts";
 import type { Gpu } from "./gpu.ts";
@@ -32,7 +32,10 @@ interface Piece {
   readonly part: number;
   /** Rows of the micro-batch that are in use. */
   readonly rows: number;
-  readonly isLast: boolean;
+  /** Whether codes alone are asked for, or x̂ as well. */
+  readonly reconstructs: boolean;
+  /** Whether x̂ is complete with it, to be read back. */
+  readonly endsSum: boolean;
 }
 
 export class DeviceEncoder {
@@ -41,6 +44,7 @@ export class DeviceEncoder {
   readonly #offsets: number[];
   readonly #width: number;
   readonly #members: readonly Member[];
+  readonly #isChain: boolean;
   readonly #largestBuffer: number;
   readonly #layouts: Layouts;
   #passes: MemberPass[] = [];
@@ -56,6 +60,7 @@ export class DeviceEncoder {
     this.#offsets = memberOffsets(ensemble);
     this.#width = ensembleWidth(ensemble);
     this.#members = members;
+    this.#isChain = ensemble.method === "boosting";
     this.#largestBuffer = largestBuffer;
     this.#layouts = layouts;
   }
@@ -80,7 +85,16 @@ export class DeviceEncoder {
   }
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
-    const result = this.#last.then(() => this.#encode(x, rows));
+    return this.#inTurn(x, rows, true);
+  }
+
+  /** The codes alone: nothing is decoded that no residual needs, and no reconstruction is read back. */
+  async codes(x: Float32Array, rows: number): Promise<SparseCodes> {
+    return (await this.#inTurn(x, rows, false)).codes;
+  }
+
+  #inTurn(x: Float32Array, rows: number, reconstructs: boolean): Promise<Encoded> {
+    const result = this.#last.then(() => this.#encode(x, rows, reconstructs));
     this.#last = result.catch(() => {});
     return result;
   }
@@ -93,10 +107,10 @@ export class DeviceEncoder {
   }
 
   /** A piece is computed while the codes of the one before are read. */
-  async #encode(x: Float32Array, rows: number): Promise<Encoded> {
+  async #encode(x: Float32Array, rows: number, reconstructs: boolean): Promise<Encoded> {
     const d = this.#d;
     if (x.length !== rows * d) throw new EngineError(`${x.length} values are not ${rows} rows of d_in ${d}`);
-    const reconstruction = new Float32Array(rows * d);
+    const reconstruction = new Float32Array(reconstructs ? rows * d : 0);
     const parts: CodePart[][] = [];
     let before: Promise<void> = Promise.resolve();
     for (let first = 0; first < rows; first += MOST_ROWS) {
@@ -105,7 +119,7 @@ export class DeviceEncoder {
       if (!this.#batch || this.#batch.rows < count) await this.#lay(chunk, count);
       this.#begin(chunk, count);
       const ofChunk: CodePart[][] = [];
-      for (const piece of this.#pieces(count)) {
+      for (const piece of this.#pieces(count, reconstructs)) {
         this.#submit(piece, count);
         const heads = await this.#gpu.read(this.#heads!, this.#headBytes(piece, count));
         await before;
@@ -113,7 +127,7 @@ export class DeviceEncoder {
         before = this.#readCodes(piece, heads, ofChunk[piece.part]!);
         // A failure is thrown where it is awaited, also where the next piece fails first.
         before.catch(() => {});
-        if (piece.isLast) this.#unpad(new Float32Array(heads, startBytes(piece)), reconstruction, first, count);
+        if (piece.endsSum) this.#unpad(new Float32Array(heads, startBytes(piece)), reconstruction, first, count);
       }
       parts.push(...ofChunk);
     }
@@ -159,14 +173,15 @@ export class DeviceEncoder {
   }
 
   /** Members whose codes have buffers of their own together, micro-batch by micro-batch. */
-  *#pieces(rows: number): Generator<Piece> {
+  *#pieces(rows: number, reconstructs: boolean): Generator<Piece> {
     const { together, microBatches } = this.#batch!.plan;
     const parts = [...microBatches.entries()].filter(([, { first }]) => first < rows);
     for (let first = 0; first < this.#members.length; first += together) {
       const count = Math.min(together, this.#members.length - first);
       for (const [part, micro] of parts) {
         const isLast = first + count === this.#members.length && part === parts.length - 1;
-        yield { first, count, part, rows: Math.min(micro.count, rows - micro.first), isLast };
+        const own = Math.min(micro.count, rows - micro.first);
+        yield { first, count, part, rows: own, reconstructs, endsSum: reconstructs && isLast };
       }
     }
   }
@@ -183,20 +198,21 @@ export class DeviceEncoder {
     return 2 * this.#batch!.rows * vec4s(this.#d) * 16;
   }
 
-  #submit({ first, count, part, rows, isLast }: Piece, ofChunk: number): void {
+  #submit({ first, count, part, rows, reconstructs, endsSum }: Piece, ofChunk: number): void {
     const { buffers } = this.#batch!;
     const work: Work[] = [];
     for (let place = 0; place < count; place++) {
       const pass = this.#passes[first + place]!;
       pass.prepare(undefined, this.#members[first + place]!.weight, ofChunk);
       if (part === 0) work.push(...pass.begin());
-      work.push(...pass.encode(part), ...pass.codes(part));
+      const isNeeded = reconstructs || (this.#isChain && first + place + 1 < this.#members.length);
+      work.push(...pass.encode(part, isNeeded), ...pass.codes(part));
     }
     work.push((encoder) => {
       const bytes = (rows + 1) * 4;
       for (let place = 0; place < count; place++)
         encoder.copyBufferToBuffer(buffers[`starts${place}`]!, 0, this.#heads!, place * bytes, bytes);
-      if (!isLast) return;
+      if (!endsSum) return;
       const sum = ofChunk * vec4s(this.#d) * 16;
       encoder.copyBufferToBuffer(buffers["activations"]!, this.#sum, this.#heads!, count * bytes, sum);
     });
@@ -204,7 +220,7 @@ export class DeviceEncoder {
   }
 
   #headBytes(piece: Piece, ofChunk: number): number {
-    return startBytes(piece) + (piece.isLast ? ofChunk * vec4s(this.#d) * 16 : 0);
+    return startBytes(piece) + (piece.endsSum ? ofChunk * vec4s(this.#d) * 16 : 0);
   }
 
   /** Copied before anything else is given to the device; in `parts` once they are here. */

@@ -48,6 +48,8 @@ async function answer(call: Call): Promise<unknown> {
       return count;
     case "encode":
       return object(call.encoder, DeviceEncoder).encode(call.x, call.rows);
+    case "codes":
+      return object(call.encoder, DeviceEncoder).codes(call.x, call.rows);
     case "close": {
       const object = objects.get(call.object);
       objects.delete(call.object);

@@ -51,7 +51,7 @@ export type Call =
     }
   | { readonly kind: "state"; readonly trainer: number; readonly member: number }
   | { readonly kind: "encoder"; readonly ensemble: Ensemble }
-  | { readonly kind: "encode"; readonly encoder: number; readonly x: Float32Array; readonly rows: number }
+  | { readonly kind: "encode" | "codes"; readonly encoder: number; readonly x: Float32Array; readonly rows: number }
   | { readonly kind: "close"; readonly object: number }
   | { readonly kind: "measure" }
   | { readonly kind: "product"; readonly shape: ProductShape; readonly autocast: boolean }

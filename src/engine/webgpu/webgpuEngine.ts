@@ -9,6 +9,7 @@ import {
   type Engine,
   EngineError,
   type MemberState,
+  type SparseCodes,
   type StepInput,
   type StepReport,
   type Trainer,
@@ -170,6 +171,10 @@ class WebgpuEncoder implements Encoder {
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
     return this.#device.call({ kind: "encode", encoder: this.#id, x, rows });
+  }
+
+  codes(x: Float32Array, rows: number): Promise<SparseCodes> {
+    return this.#device.call({ kind: "codes", encoder: this.#id, x, rows });
   }
 
   async close(): Promise<void> {

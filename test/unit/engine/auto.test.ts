@@ -11,6 +11,7 @@ import {
 } from "../../../src/engine/engine.ts";
 import { copyMemberState } from "../../../src/engine/memberState.ts";
 import { createReferenceEngine } from "../../../src/engine/reference/referenceEngine.ts";
+import { encoderFrom } from "./encoderFrom.ts";
 import { ensembleOf, randomSae, type Shape, setUp, stepInput } from "./randomCases.ts";
 
 const shape: Shape = { what: "", architecture: "topk", d: 12, F: 40, k: 3, rows: 16, members: 1, window: 2 };
@@ -146,14 +147,14 @@ function encodingStandIn(
     createEncoder: async (ensemble) => {
       const encoder = await engine.createEncoder(ensemble);
       const number = count++;
-      return {
-        close: () => encoder.close(),
-        encode: async (...batch) => {
+      return encoderFrom(
+        async (...batch) => {
           const encoded = await encoder.encode(...batch);
           await change(encoded, number);
           return encoded;
         },
-      };
+        () => encoder.close(),
+      );
     },
   };
   return own;

@@ -74,6 +74,7 @@ export async function compareEncoding(
     const before = x.slice();
     const wanted = encodeEnsemble(ensemble, x, rows);
     const got = await encoder.encode(x, rows);
+    assert.deepEqual(await encoder.codes(x, rows), got.codes, "codes alone are the same to the bit");
     assert.deepEqual(x, before, "the caller's activations are left as they were");
     assertWithin(got.reconstruction, wanted.reconstruction, tolerance, `reconstruction of ${rows} rows`);
     assertWithin(denseCodes(got), wanted.codes, tolerance, `codes of ${rows} rows`);

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { evaluateEnsemble, type IntrinsicMetrics } from "../../../src/evaluation/evaluateEnsemble.ts";
 import type { Ensemble } from "../../../src/sae/ensemble.ts";
 import type { Sae } from "../../../src/sae/sae.ts";
+import { encoderFrom } from "../engine/encoderFrom.ts";
 import {
   alone,
   D_IN,
@@ -246,10 +247,7 @@ test("zeros among stored codes did not fire", async () => {
   };
   const engine = {
     ...definitionEngine,
-    createEncoder: async () => ({
-      encode: async (x: Float32Array) => ({ codes: withZero, reconstruction: x }),
-      close: async () => {},
-    }),
+    createEncoder: async () => encoderFrom(async (x) => ({ codes: withZero, reconstruction: x })),
   };
   const sae = constantSae(new Float32Array(2));
   const wide = { ...sae, config: { ...sae.config, d_sae: 3 }, weights: { ...sae.weights, W_dec: new Float32Array(6) } };

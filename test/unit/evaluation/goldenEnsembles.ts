@@ -5,6 +5,7 @@ import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import { type Ensemble, ensembleWidth } from "../../../src/sae/ensemble.ts";
 import type { Sae } from "../../../src/sae/sae.ts";
+import { encoderFrom } from "../engine/encoderFrom.ts";
 import { golden } from "../fixtures.ts";
 
 export const TOKENS = 500;
@@ -62,13 +63,11 @@ export const definitionEngine: Engine = {
   name: "definition",
   description: "plain loops",
   createTrainer: () => Promise.reject(new Error("this engine only encodes")),
-  createEncoder: async (ensemble) => ({
-    encode: async (x, rows) => {
+  createEncoder: async (ensemble) =>
+    encoderFrom(async (x, rows) => {
       const { codes, reconstruction } = encodeEnsemble(ensemble, x, rows);
       return { codes: sparse(codes, rows, ensembleWidth(ensemble)), reconstruction };
-    },
-    close: async () => {},
-  }),
+    }),
   close: async () => {},
 };
 

@@ -7,6 +7,7 @@ import { type ModelMetrics, modelMetrics } from "../../../src/evaluation/modelMe
 import { crossEntropy, divergence, logSumExp } from "../../../src/evaluation/nextTokenLosses.ts";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import type { TokenBatch } from "../../../src/model/languageModel.ts";
+import { encoderFrom } from "../engine/encoderFrom.ts";
 import { golden } from "../fixtures.ts";
 import { alone, definitionEngine, goldenSae } from "./goldenEnsembles.ts";
 import { plainGpt2 } from "./plainGpt2.ts";
@@ -104,8 +105,8 @@ test("batches of any size, and several encoders at once, give the same values", 
 });
 
 test("a perfect reconstruction recovers everything, zero nothing", async () => {
-  const answer = (make: (x: Float32Array) => Float32Array): Encoder => ({
-    encode: async (x, rows) => ({
+  const answer = (make: (x: Float32Array) => Float32Array): Encoder =>
+    encoderFrom(async (x, rows) => ({
       codes: {
         rows,
         width: 1,
@@ -114,9 +115,7 @@ test("a perfect reconstruction recovers everything, zero nothing", async () => {
         values: new Float32Array(0),
       },
       reconstruction: make(x),
-    }),
-    close: async () => {},
-  });
+    }));
   // Special positions keep their own activation, so zero there is not the zero condition: rows without special tokens.
   const plain = batchOf([[30, 53, 63, 144, 78, 62, 73, 257, 146, 174, 106, 231, ...new Array(12).fill(0)]]);
   const [perfect, zero] = await modelMetrics(

@@ -1,10 +1,10 @@
 // CE and KL through the product's own language model, against PyTorch in float64 on the same tiny Llama.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import type { Encoder } from "../../../src/engine/engine.ts";
 import { modelMetrics } from "../../../src/evaluation/modelMetrics.ts";
 import { readSafetensors, tensorData } from "../../../src/formats/safetensors.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
+import { encoderFrom } from "../engine/encoderFrom.ts";
 import { golden } from "../fixtures.ts";
 
 /**
@@ -23,19 +23,16 @@ const model = await openLanguageModel(golden("models", "llama"), { threads: 1 })
 after(() => model.close());
 
 /** Stands in for an SAE: what it answers is known without one. */
-const shrinking: Encoder = {
-  encode: async (x, rows) => ({
-    codes: {
-      rows,
-      width: 1,
-      offsets: new Uint32Array(rows + 1),
-      indices: new Uint32Array(),
-      values: new Float32Array(),
-    },
-    reconstruction: x.map((value) => 0.8 * value + 0.05),
-  }),
-  close: async () => {},
-};
+const shrinking = encoderFrom(async (x, rows) => ({
+  codes: {
+    rows,
+    width: 1,
+    offsets: new Uint32Array(rows + 1),
+    indices: new Uint32Array(),
+    values: new Float32Array(),
+  },
+  reconstruction: x.map((value) => 0.8 * value + 0.05),
+}));
 
 test("losses equal PyTorch's; a score that has nothing to recover is left out with its reason", async () => {
   const file = await readSafetensors(golden("models", "llama", "reference.safetensors"));

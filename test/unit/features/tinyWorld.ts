@@ -6,6 +6,7 @@ import type { FeatureIndexBuild } from "../../../src/features/buildFeatureIndex.
 import type { IndexRow } from "../../../src/features/indexWindows.ts";
 import type { TokenBatch, Tokenizer } from "../../../src/model/languageModel.ts";
 import type { Ensemble } from "../../../src/sae/ensemble.ts";
+import { encoderFrom } from "../engine/encoderFrom.ts";
 
 export const d = 6;
 export const hook = "blocks.1.hook_resid_post";
@@ -155,31 +156,28 @@ function code(ensemble: Ensemble, x: (c: number) => number, feature: number): nu
 
 export function makeEncoder(ensemble: Ensemble): Encoder {
   const width = 8 * ensemble.members.length;
-  return {
-    encode: async (x, rows) => {
-      const offsets = new Uint32Array(rows + 1);
-      const indices: number[] = [];
-      const values: number[] = [];
-      for (let r = 0; r < rows; r++) {
-        for (let i = 0; i < width; i++) {
-          const value = code(ensemble, (c) => x[r * d + c]!, i);
-          if (value === 0) continue;
-          indices.push(i);
-          values.push(value);
-        }
-        offsets[r + 1] = indices.length;
+  return encoderFrom(async (x, rows) => {
+    const offsets = new Uint32Array(rows + 1);
+    const indices: number[] = [];
+    const values: number[] = [];
+    for (let r = 0; r < rows; r++) {
+      for (let i = 0; i < width; i++) {
+        const value = code(ensemble, (c) => x[r * d + c]!, i);
+        if (value === 0) continue;
+        indices.push(i);
+        values.push(value);
       }
-      const codes: SparseCodes = {
-        rows,
-        width,
-        offsets,
-        indices: Uint32Array.from(indices),
-        values: Float32Array.from(values),
-      };
-      return { codes, reconstruction: new Float32Array(rows * d) };
-    },
-    close: async () => {},
-  };
+      offsets[r + 1] = indices.length;
+    }
+    const codes: SparseCodes = {
+      rows,
+      width,
+      offsets,
+      indices: Uint32Array.from(indices),
+      values: Float32Array.from(values),
+    };
+    return { codes, reconstruction: new Float32Array(rows * d) };
+  });
 }
 
 /** One activation of one feature on one token. */

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { createCpuEngine } from "../../../src/engine/cpu/cpuEngine.ts";
-import type { Encoder } from "../../../src/engine/engine.ts";
 import { createReferenceEngine } from "../../../src/engine/reference/referenceEngine.ts";
 import { ablatedRows } from "../../../src/probing/ablation.ts";
 import { inActivationUnits } from "../../../src/probing/activationUnits.ts";
@@ -12,6 +11,7 @@ import { codesOfZero, TextPooler } from "../../../src/probing/pool.ts";
 import { combinedRows } from "../../../src/sae/combine.ts";
 import { type Ensemble, ensembleWidth, memberOffsets } from "../../../src/sae/ensemble.ts";
 import type { NormalizeActivations, SaeConfig } from "../../../src/sae/sae.ts";
+import { encoderFrom } from "../engine/encoderFrom.ts";
 import { ensembleOf, randomSae } from "../engine/randomCases.ts";
 import { distance } from "./goldenProbing.ts";
 import { shareOfFeatures } from "./tokenByToken.ts";
@@ -97,6 +97,9 @@ test("a vector of zeros has no codes in a member that normalises it: nothing of 
 
 test("where nobody normalises each token the encoder is the same one", () => {
   const one = ensemble("bagging", ["none", "expected_average_only_in"]);
-  const encoder: Encoder = { encode: () => assert.fail(), close: () => assert.fail() };
+  const encoder = encoderFrom(
+    () => assert.fail(),
+    () => assert.fail(),
+  );
   assert.equal(inActivationUnits(one, encoder), encoder);
 });
