@@ -121,7 +121,7 @@ export interface Encoded {
 export interface Encoder {
   /** Encodes x [rows, d] with every member (boosting: along the residual chain). */
   encode(x: Float32Array, rows: number): Promise<Encoded>;
-  /** The codes that `encode` gives, to the bit, without decoding what no residual needs. */
+  /** The codes that `encode` gives, to the bit, without the work that only x̂ needs. */
   codes(x: Float32Array, rows: number): Promise<SparseCodes>;
   close(): Promise<void>;
 }

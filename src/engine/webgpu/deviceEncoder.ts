@@ -32,8 +32,6 @@ interface Piece {
   readonly part: number;
   /** Rows of the micro-batch that are in use. */
   readonly rows: number;
-  /** Whether codes alone are asked for, or x̂ as well. */
-  readonly reconstructs: boolean;
   /** Whether x̂ is complete with it, to be read back. */
   readonly endsSum: boolean;
 }
@@ -44,7 +42,6 @@ export class DeviceEncoder {
   readonly #offsets: number[];
   readonly #width: number;
   readonly #members: readonly Member[];
-  readonly #isChain: boolean;
   readonly #largestBuffer: number;
   readonly #layouts: Layouts;
   #passes: MemberPass[] = [];
@@ -60,7 +57,6 @@ export class DeviceEncoder {
     this.#offsets = memberOffsets(ensemble);
     this.#width = ensembleWidth(ensemble);
     this.#members = members;
-    this.#isChain = ensemble.method === "boosting";
     this.#largestBuffer = largestBuffer;
     this.#layouts = layouts;
   }
@@ -88,7 +84,7 @@ export class DeviceEncoder {
     return this.#inTurn(x, rows, true);
   }
 
-  /** The codes alone: nothing is decoded that no residual needs, and no reconstruction is read back. */
+  /** The codes alone: no reconstruction is read back. (Decoding finds the active latents, so that is done.) */
   async codes(x: Float32Array, rows: number): Promise<SparseCodes> {
     return (await this.#inTurn(x, rows, false)).codes;
   }
@@ -181,7 +177,7 @@ export class DeviceEncoder {
       for (const [part, micro] of parts) {
         const isLast = first + count === this.#members.length && part === parts.length - 1;
         const own = Math.min(micro.count, rows - micro.first);
-        yield { first, count, part, rows: own, reconstructs, endsSum: reconstructs && isLast };
+        yield { first, count, part, rows: own, endsSum: reconstructs && isLast };
       }
     }
   }
@@ -198,15 +194,14 @@ export class DeviceEncoder {
     return 2 * this.#batch!.rows * vec4s(this.#d) * 16;
   }
 
-  #submit({ first, count, part, rows, reconstructs, endsSum }: Piece, ofChunk: number): void {
+  #submit({ first, count, part, rows, endsSum }: Piece, ofChunk: number): void {
     const { buffers } = this.#batch!;
     const work: Work[] = [];
     for (let place = 0; place < count; place++) {
       const pass = this.#passes[first + place]!;
       pass.prepare(undefined, this.#members[first + place]!.weight, ofChunk);
       if (part === 0) work.push(...pass.begin());
-      const isNeeded = reconstructs || (this.#isChain && first + place + 1 < this.#members.length);
-      work.push(...pass.encode(part, isNeeded), ...pass.codes(part));
+      work.push(...pass.encode(part), ...pass.codes(part));
     }
     work.push((encoder) => {
       const bytes = (rows + 1) * 4;

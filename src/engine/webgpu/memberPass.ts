@@ -122,13 +122,13 @@ export class MemberPass {
     return [this.#first("begin"), this.#first("centre")];
   }
 
-  /** Encodes the rows of a micro-batch that are in use: where it decodes, its reconstruction is added up in the activations' buffer. */
-  encode(part: number, decodes = true): Work[] {
+  /** Encodes the rows of a micro-batch that are in use: its reconstruction is added up in the activations' buffer. */
+  encode(part: number): Work[] {
     const { micro, kernels } = this.#parts[part]!;
     const { gemm, selectRows, decode } = kernels;
     // The product is what costs: kernels of a workgroup a row leave those that aren't in use at once.
     const [, y] = groupsOf(this.#product, this.#sae.config.d_sae, this.#countOf(micro));
-    return [{ ...gemm!, y }, ...(selectRows ? [selectRows] : []), ...(decodes ? [decode!] : [])];
+    return [{ ...gemm!, y }, ...(selectRows ? [selectRows] : []), decode!];
   }
 
   #countOf({ first, count }: MicroBatch): number {
