@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { acquireFileLock, type FileLock } from "../src/formats/fileLock.ts";
 
 const root = join(import.meta.dirname, "..");
 const home = join(root, ".e2e");
@@ -69,15 +70,24 @@ async function step(
   install: (folder: string) => Promise<void>,
 ): Promise<void> {
   const stamp = join(home, `${name}.version`);
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === version) return;
-  const begun = Date.now();
-  say(`Installing ${name} ${version} into .e2e …`);
-  const folder = join(home, name);
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  await install(folder);
-  writeFileSync(stamp, version);
-  say(`  done in ${Math.round((Date.now() - begun) / 1000)} s`);
+  const isThere = (): boolean => existsSync(stamp) && readFileSync(stamp, "utf8") === version;
+  if (isThere()) return;
+  let lock: FileLock | null = null;
+  // Another process may be installing it.
+  while (!lock) lock = acquireFileLock(join(home, `${name}.lock`), 1000);
+  try {
+    if (isThere()) return;
+    const begun = Date.now();
+    say(`Installing ${name} ${version} into .e2e …`);
+    const folder = join(home, name);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    await install(folder);
+    writeFileSync(stamp, version);
+    say(`  done in ${Math.round((Date.now() - begun) / 1000)} s`);
+  } finally {
+    lock.release();
+  }
 }
 
 /** npm without scripts (they build and download what we don't need), in a folder that is no part of our package. */

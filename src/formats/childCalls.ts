@@ -98,7 +98,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     const request: CallRequest<Call> = { id, call };
     this.#sending = this.#sending
       .then(() => sendLarge((message) => this.#send(message), request))
-      .catch((error: Error) => this.#finish(`${this.#says.process} does not listen any more: ${error.message}`));
+      .catch((error: Error) => this.#finishUnheard(error));
     return reply as Promise<T>;
   }
 
@@ -111,6 +111,13 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 2000);
     await gone;
     clearTimeout(timer);
+  }
+
+  /** A process that has ended says more by its end, which comes in a moment. */
+  #finishUnheard(error: Error): void {
+    const says = `${this.#says.process} does not listen any more: ${error.message}`;
+    const timer = setTimeout(() => this.#finish(says), 1000);
+    this.#child.once("exit", () => clearTimeout(timer));
   }
 
   /** Ends the process at once, as a driver's fault would, or (SIGSTOP) lets it hang. For tests. */

@@ -23,6 +23,6 @@ export function sharedData(...path: string[]): { path: string; skip: string | fa
 /** A fresh folder that is gone when the test file ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "sae-ensembles-"));
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
   return folder;
 }

@@ -10,7 +10,7 @@ const writer = await createActivationWriter(process.argv[2]!, {
   provenance,
 });
 const start = (writer.cursor as { chunk: number } | null)?.chunk ?? 0;
-for (let chunk = start; chunk < 60; chunk++) {
+for (let chunk = start; chunk < 240; chunk++) {
   await writer.append(numberedRows(chunk, 50, 256), 50, { cursor: { chunk: chunk + 1 } });
   writeSync(1, ".");
 }

@@ -36,14 +36,19 @@ async function until(run: string, wanted: (status: RunStatus) => boolean): Promi
   }
 }
 
-test("one run at a time, in order; a place can be given up, is freed by death, and passes on", async (context) => {
+test("one run at a time, in order; a place can be given up, is freed by death, and passes on", {
+  timeout: 600_000,
+}, async (context) => {
   context.after(async () => {
     for (const run of runs) if (requestStop(run)) await waitForEnd(run);
   });
   const first = await start("first");
   await until(first, ({ state }) => state === "running");
+  // Who has started may not have its place yet.
   const second = await start("second");
+  await until(second, ({ record }) => record.ahead === 1);
   const third = await start("third");
+  await until(third, ({ record }) => record.ahead === 2);
   const fourth = await start("fourth");
   const waiting = await until(fourth, ({ reason }) => reason === "waits for first and 2 more");
   assert.deepEqual([waiting.state, waiting.record.ahead], ["queued", 3]);

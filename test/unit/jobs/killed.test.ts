@@ -9,7 +9,7 @@ import { followEvents } from "../../../src/jobs/eventLog.ts";
 import { readRunStatus } from "../../../src/jobs/runRecord.ts";
 import { loadCheckpoint } from "../../../src/training/checkpoint.ts";
 import { temporaryFolder } from "../fixtures.ts";
-import { runCommand, startCommand, weightsOf, writeTinyExperiment } from "./tinyExperiment.ts";
+import { type Ended, runCommand, startCommand, weightsOf, writeTinyExperiment } from "./tinyExperiment.ts";
 
 const JOBS = ["--jobs", "harvest,train", "--plain"];
 const folder = temporaryFolder();
@@ -29,14 +29,21 @@ before(async () => {
   assert.equal(new Set(Object.values(expected)).size, 4);
 });
 
-/** Starts or resumes the run and sends `signal` once `count` more events are there. Whether it had ended by itself before. */
-async function interrupt(run: string, args: readonly string[], count: number, signal: NodeJS.Signals) {
+/** Starts or resumes the run and sends `signal` once its log has `count` events, or training steps. */
+async function interrupt(
+  run: string,
+  args: readonly string[],
+  count: number,
+  signal: NodeJS.Signals,
+  of: "events" | "steps" = "events",
+): Promise<Ended> {
   const { child, ended } = startCommand(args, folder);
   const stop = new AbortController();
   void ended.then(() => stop.abort());
   const log = join(run, "events.jsonl");
   let seen = 0;
-  for await (const _ of followEvents(log, { signal: stop.signal, interval: 5 })) if (++seen >= count) break;
+  for await (const { type } of followEvents(log, { signal: stop.signal, interval: 5 }))
+    if ((of === "events" || type === "train") && ++seen >= count) break;
   child.kill(signal);
   // As under npm, which hands on what the terminal has sent already.
   if (signal === "SIGINT") child.kill(signal);
@@ -54,8 +61,10 @@ describe("kill -9 at random moments, several times, then resume", () => {
         at += 1 + random.integer(Math.floor(events / 3));
         const { signal, stderr } = await interrupt(run, args, at, "SIGKILL");
         context.diagnostic(`killed at event ${at} of ${events}: ${signal ?? "had ended"}`);
-        if (signal === null) assert.equal(readRunStatus(run).state, "done", stderr);
-        else assert.equal(readRunStatus(run).state, "failed");
+        const { state } = readRunStatus(run);
+        // Where this process was kept waiting, it may have ended first, or hardly begun.
+        assert.ok(signal === null ? state === "done" : ["done", "failed", "stopped"].includes(state), stderr);
+        if (state === "done") break;
       }
       const { code, stderr } = await runCommand(["resume", run, "--plain"], folder);
       assert.equal(code, 0, stderr);
@@ -67,8 +76,14 @@ describe("kill -9 at random moments, several times, then resume", () => {
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   test(`${signal} saves a checkpoint, says how to go on, and exits with 130`, async () => {
-    const run = join(folder, signal);
-    const ended = await interrupt(run, ["run", file, "--run-folder", run, ...JOBS], Math.floor(events / 2), signal);
+    let run = "";
+    let ended: Ended | undefined;
+    // Where this process is kept waiting the run may end first: then once more, and earlier.
+    for (let at = Math.floor(events / 2); ended === undefined || ended.code === 0; at = Math.floor(at / 2)) {
+      assert.ok(at > 10, "the run always ends first");
+      run = join(folder, `${signal}-${at}`);
+      ended = await interrupt(run, ["run", file, "--run-folder", run, ...JOBS], at, signal);
+    }
     assert.equal(ended.code, 130, ended.stderr);
     assert.match(ended.stderr, /saving a checkpoint/);
     assert.match(ended.stderr, new RegExp(`To go on: sae-ensembles resume ${signal}`));
@@ -80,7 +95,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     if (loaded) assert.equal(done, loaded.state.finished.length * 6400 + loaded.state.tokens);
     const { code, stderr } = await runCommand(["resume", run, "--plain"], folder);
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /goes on after/);
+    // Between two stages nothing is under way.
+    if (loaded) assert.match(stderr, /goes on after/);
     assert.deepEqual(weightsOf(run), expected);
   });
 }
@@ -154,6 +170,8 @@ for (const [what, change] of [
   [
     "activations made on the fly",
     {
+      // Long enough that the kill comes well before its end, as below.
+      training_tokens: 19_200,
       activations: { store: "on_the_fly" },
       n_batches_in_buffer: 4,
       ensembles: { methods: ["boosting"], n_members: 2 },
@@ -162,8 +180,7 @@ for (const [what, change] of [
   [
     "a matryoshka batchtopk on scaled activations",
     {
-      // Long enough that the kill comes well before its end.
-      training_tokens: 19_200,
+      training_tokens: 38_400,
       sae: {
         architecture: "matryoshka_batchtopk",
         d_sae: 48,
@@ -183,7 +200,7 @@ for (const [what, change] of [
     const first = await runCommand(["run", other, "--run-folder", whole, ...JOBS], own);
     assert.equal(first.code, 0, first.stderr);
     const run = join(own, "killed");
-    await interrupt(run, ["run", other, "--run-folder", run, ...JOBS], 40, "SIGKILL");
+    await interrupt(run, ["run", other, "--run-folder", run, ...JOBS], 60, "SIGKILL", "steps");
     const second = await runCommand(["resume", run, "--plain"], own);
     assert.equal(second.code, 0, second.stderr);
     assert.match(second.stderr, /train .*: goes on after/);

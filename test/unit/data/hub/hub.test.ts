@@ -427,7 +427,7 @@ describe("a list that is none", () => {
       response.write("[");
       return true;
     };
-    await refused(obtainModel(model("someone/single"), options({ silence: 300 })), /nothing more came/);
+    await refused(obtainModel(model("someone/single"), options({ silence: 2000 })), /nothing more came/);
   });
 });
 
