@@ -2,13 +2,15 @@
 import type { ProgressEvent, RunEvent, TrainEvent, TrainMemberNumbers } from "../protocol/runEvents.ts";
 import { bar, duration, integer, metric, rate, share } from "./words.ts";
 
-/** "EV 0.712", "L0 16.0", "dead 2%", "loss 4.31": the members' means, the most telling first. */
+/** "EV 0.712", "L0 16.0", "dead 2%", "loss 4.31": the members' means, the most telling first. A later member of boosting is said to learn what is left. */
 function trainingNumbers(event: TrainEvent | undefined): string[] {
   if (!event) return [];
   const mean = (value: (member: TrainMemberNumbers) => number | null): number =>
     event.members.reduce((sum, member) => sum + (value(member) ?? Number.NaN), 0) / event.members.length;
+  const [{ member }] = event.members as [TrainMemberNumbers];
+  const left = event.members.length === 1 && member > 0 ? ` of what is left for member ${member}` : "";
   return [
-    `EV ${metric(mean((member) => member.explained_variance))}`,
+    `EV ${metric(mean((member) => member.explained_variance))}${left}`,
     `L0 ${metric(mean((member) => member.l0))}`,
     `dead ${share(mean((member) => member.dead))}`,
     `loss ${metric(mean((member) => member.loss))}`,

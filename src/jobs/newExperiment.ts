@@ -2,9 +2,9 @@
 
 /** How much is trained: by name, for people who have no numbers in mind yet. */
 export const sizes = {
-  quick: { n_members: 4, expansion_factor: 4, training_tokens: 400_000 },
-  middle: { n_members: 4, expansion_factor: 8, training_tokens: 2_000_000 },
-  paper: { n_members: 8, expansion_factor: 16, training_tokens: 20_000_000 },
+  quick: { n_members: 4, expansion_factor: 4, training_tokens: 400_000, train_batch_size_tokens: 1024 },
+  middle: { n_members: 4, expansion_factor: 8, training_tokens: 2_000_000, train_batch_size_tokens: 2048 },
+  paper: { n_members: 8, expansion_factor: 16, training_tokens: 20_000_000, train_batch_size_tokens: 2048 },
 } as const;
 export type ExperimentSize = keyof typeof sizes;
 
@@ -34,7 +34,7 @@ const details: Readonly<Record<(typeof architectures)[number], (expansion: numbe
 
 export function experimentText({ model, dataset, hook, method, architecture, size }: ExperimentChoice): string {
   const methods = method === "all" ? '["single", "bagging", "boosting", "expanded"]' : `["${method}"]`;
-  const { n_members, expansion_factor, training_tokens } = sizes[size];
+  const { n_members, expansion_factor, training_tokens, train_batch_size_tokens } = sizes[size];
   // The demo's held-out text is of its own kind.
   const evaluation = dataset === "demo" ? '\n\n  "evaluation": { "dataset_path": "demo" }' : "";
   return `// An experiment: harvest, train, evaluate, index. Run it with the lens above, or: sae-ensembles run THIS_FILE
@@ -47,7 +47,7 @@ export function experimentText({ model, dataset, hook, method, architecture, siz
 
   // Every member sees this many tokens; more than the data has means several passes.
   "training_tokens": ${training_tokens},
-  "train_batch_size_tokens": 2048,
+  "train_batch_size_tokens": ${train_batch_size_tokens},
   "lr": 0.001,
   "seed": 42,
 

@@ -10,7 +10,7 @@ import { saveEnsemble } from "../sae/ensembleFolder.ts";
 import { loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
 import { trainEnsemble } from "../training/trainEnsemble.ts";
 import type { OpenActivations, TrainingPlan, TrainingState } from "../training/trainingRun.ts";
-import { totalSteps } from "../training/trainingSettings.ts";
+import { fewSteps, totalSteps } from "../training/trainingSettings.ts";
 import { mixingRows, openWindowProducer } from "./captureWindows.ts";
 import {
   type EnsembleTask,
@@ -34,10 +34,14 @@ const CHECKPOINT_INTERVAL = 5 * 60_000;
 const SEED_SET_DISTANCE = 1000;
 
 export async function train(context: JobContext): Promise<void> {
-  for (const task of ensembleTasks(context.experiment.settings)) {
-    if (isTrained(context, task)) continue;
+  const { settings } = context.experiment;
+  const imported = isImported(context.experiment);
+  const tasks = ensembleTasks(settings).filter((task) => !isTrained(context, task));
+  const few = imported || tasks.length === 0 ? null : fewSteps(settings);
+  if (few !== null) context.log("warning", few);
+  for (const task of tasks) {
     context.signal.throwIfAborted();
-    await (isImported(context.experiment) ? importTask : trainTask)(context, task);
+    await (imported ? importTask : trainTask)(context, task);
   }
 }
 

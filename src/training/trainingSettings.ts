@@ -54,3 +54,13 @@ export type TrainingSettings = z.output<typeof trainingSettingsSchema>;
 export function totalSteps(settings: { training_tokens: number; train_batch_size_tokens: number }): number {
   return Math.floor(settings.training_tokens / settings.train_batch_size_tokens);
 }
+
+/** Steps below which hardly anything is learned, whatever the SAE. */
+const FEW_STEPS = 200;
+
+/** What to say of a training too short to mean anything; null of others. */
+export function fewSteps(settings: { training_tokens: number; train_batch_size_tokens: number }): string | null {
+  const steps = totalSteps(settings);
+  if (steps >= FEW_STEPS) return null;
+  return `${steps} steps a member (training_tokens over train_batch_size_tokens) are hardly a beginning: expect features that mean little and a low explained variance; more tokens or smaller batches make it more, hundreds at least`;
+}

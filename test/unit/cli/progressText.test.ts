@@ -62,3 +62,15 @@ test("a training that has lost its numbers says so with dashes", () => {
   text.take({ ...training, members: [{ ...training.members[0]!, loss: null }] } as RunEvent);
   assert.match(text.moving(200), /loss –/);
 });
+
+test("a later member of boosting learns what the earlier ones leave, and its explained variance is said to be of that", () => {
+  const text = new ProgressText();
+  for (const [member, words] of [
+    [0, "EV 0.713"],
+    [3, "EV 0.713 of what is left for member 3"],
+  ] as const) {
+    text.take(progress(0, 0));
+    text.take({ ...training, members: [{ ...training.members[0]!, member }] } as RunEvent);
+    assert.deepEqual(text.numbers, [words, "L0 16.0", "dead 2%", "loss 8,629"]);
+  }
+});

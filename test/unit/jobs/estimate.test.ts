@@ -62,6 +62,30 @@ test("disk, memory and time of a small experiment, summed by hand", async () => 
   assert.ok(Math.abs(trainSeconds - (1.6 * 3 * sae * 6400) / 1e9) < 1e-9);
 });
 
+test("a training of a few steps is said to be hardly a beginning, by doctor before and by the run in its log", async () => {
+  for (const [tokens, words] of [
+    [25_472, "199 steps a member"],
+    [25_600, null],
+  ] as const) {
+    const folder = join(temporary, `steps-${tokens}`);
+    mkdirSync(folder);
+    const change = { training_tokens: tokens, ensembles: { methods: ["single"], n_members: 1 } };
+    const experiment = readExperiment(writeTinyExperiment(folder, change));
+    const found = (await examineExperiment(experiment, null)).filter(({ name }) => name === "Training");
+    const said: string[] = [];
+    await runJobs(experiment, ["harvest", "train"], {
+      signal: new AbortController().signal,
+      onEvent: (event) => event.type === "log" && event.level === "warning" && said.push(event.message),
+    });
+    assert.deepEqual(
+      said,
+      found.map(({ value }) => value),
+    );
+    assert.equal(found.length, words === null ? 0 : 1);
+    if (words !== null) assert.ok(found[0]!.value.startsWith(words) && found[0]!.state === "warning");
+  }
+});
+
 test("boosting, a long index and metrics through the model, summed by hand", async () => {
   const folder = join(temporary, "through-model");
   mkdirSync(folder);

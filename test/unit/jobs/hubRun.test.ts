@@ -78,7 +78,7 @@ test("doctor on one file of a repository: its size by the config.json beside or 
   put(hub, "someone/quantised", { ...small, "tiny.gguf": gguf });
   put(hub, "someone/bare", { "tiny.gguf": gguf });
   const examined = async (model_name: string) => {
-    const file = experimentIn(`doctor-${model_name.replaceAll(/\W/g, "-")}`, { model_name });
+    const file = experimentIn(`doctor-${model_name.replaceAll(/\W/g, "-")}`, { model_name, training_tokens: 25_600 });
     const findings = await examineExperiment(readExperiment(file), null);
     const disk = findings.find(({ name }) => name === "Disk needed")?.value;
     return {
