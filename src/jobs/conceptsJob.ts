@@ -5,7 +5,7 @@ import type { LanguageModel } from "../model/languageModel.ts";
 import { type ConceptsJobOptions, concepts, readConceptTexts } from "./concepts.ts";
 import { demoPath } from "./demoData.ts";
 import { type Experiment, ensembleTasks, shownPath } from "./experiment.ts";
-import { wholeState } from "./fileStates.ts";
+import { textStates } from "./fileStates.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
 import type { ConceptsSection } from "./probingSchema.ts";
@@ -23,10 +23,9 @@ export async function checkConcepts(experiment: Experiment, model: () => Promise
 export async function conceptsJob({ experiment, run, signal, progress, model, engine }: JobContext): Promise<void> {
   const options = conceptsOptions(experiment);
   const report = conceptsReportPath(experiment);
-  const textFiles = [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])];
   const done = {
     section: experiment.settings.concepts,
-    texts: textFiles.map(wholeState),
+    texts: textStates(options),
     trained: ensembleTasks(experiment.settings).map(({ name }) => run.record.stages[`train ${name}`] ?? null),
   };
   if (run.isFinished("concepts", done) && existsSync(`${report}.json`)) return;

@@ -8,7 +8,7 @@ import { drawDebiasSets, readDebiasData } from "./debiasData.ts";
 import { demoBias } from "./demoData.ts";
 import type { Experiment } from "./experiment.ts";
 import { ensembleTasks, experimentError, shownPath } from "./experiment.ts";
-import { wholeState } from "./fileStates.ts";
+import { textStates, wholeState } from "./fileStates.ts";
 import { flagsOf } from "./flags.ts";
 import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
@@ -56,10 +56,9 @@ export async function debiasJob({ experiment, run, signal, progress, model, engi
   const report = debiasReportPath(experiment);
   const tasks = ensembleTasks(experiment.settings).map(({ name }) => name);
   const flags = tasks.map((name) => run.paths.annotations(name));
-  const textFiles = [options.trainFile, ...(options.testFile === undefined ? [] : [options.testFile])];
   const done = {
     section: experiment.settings.debias,
-    texts: textFiles.map(wholeState),
+    texts: textStates(options),
     trained: tasks.map((name) => run.record.stages[`train ${name}`] ?? null),
     flags: flags.map((file) => (existsSync(file) ? wholeState(file) : null)),
   };

@@ -241,15 +241,10 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     return path;
   };
   const { evaluation, index, sae } = settings;
-  const imported =
-    sae.architecture !== "imported"
-      ? undefined
-      : sae.paths.map((value, position) => {
-          const path = resolve(folder, value);
-          if (!existsSync(path))
-            complain(["sae", "paths", position], `"${value}", which is not there (${path})`, "an SAE");
-          return path;
-        });
+  const imported = importedPaths(settings, folder);
+  for (const [position, path] of imported?.entries() ?? [])
+    if (!existsSync(path) && sae.architecture === "imported")
+      complain(["sae", "paths", position], `"${sae.paths[position]}", which is not there (${path})`, "an SAE");
   const dataset = existing(settings.dataset_path, ["dataset_path"], "text");
   const testDataset =
     evaluation.dataset_path && existing(evaluation.dataset_path, ["evaluation", "dataset_path"], "testText");
@@ -267,6 +262,11 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     ...(imported && { imported }),
     runFolder: resolve(folder, settings.output_path ?? defaultRunFolder(file)),
   };
+}
+
+/** Where the SAEs lie that an experiment names, from the folder that it is in; undefined where it trains its own. */
+export function importedPaths({ sae }: ExperimentSettings, folder: string): string[] | undefined {
+  return sae.architecture === "imported" ? sae.paths.map((path) => resolve(folder, path)) : undefined;
 }
 
 /** A name of the hub is the same place as itself alone. */

@@ -36,6 +36,11 @@ export function wholeState(path: string): string {
   return `${size} bytes (SHA-256 ${createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16)})`;
 }
 
+/** Of labelled texts to train and to test on. */
+export function textStates({ trainFile, testFile }: { trainFile: string; testFile?: string }): string[] {
+  return [trainFile, ...(testFile === undefined ? [] : [testFile])].map(wholeState);
+}
+
 /** The contents' state of every file that a model is read from, by its path; `model` is a Hugging Face folder or one file. */
 export function modelStates(model: string): Record<string, string> {
   // A changed README is the same model.

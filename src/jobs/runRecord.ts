@@ -4,8 +4,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import { jobKinds, progress, type RunState, runStates } from "../protocol/runEvents.ts";
-import type { Experiment } from "./experiment.ts";
-import { type ExperimentSettings, experimentSchema } from "./experimentSchema.ts";
+import { type Experiment, importedPaths } from "./experiment.ts";
+import { experimentSchema } from "./experimentSchema.ts";
 import { isRunLocked } from "./runLock.ts";
 
 const milliseconds = z.number();
@@ -130,6 +130,7 @@ export function experimentOfRun(folder: string): Experiment {
         found: `"${path}", which is not there`,
         expected: "what the run began with",
       });
+  // A record of before doesn't hold the imported ones: they are where the experiment's file names them.
   const { testDataset, imported = importedPaths(settings, dirname(file)), ...others } = paths;
   return {
     file,
@@ -142,11 +143,6 @@ export function experimentOfRun(folder: string): Experiment {
       runFolder: resolve(folder),
     },
   };
-}
-
-/** Of a record that doesn't hold them: as the experiment's file names them. */
-function importedPaths({ sae }: ExperimentSettings, above: string): string[] | undefined {
-  return sae.architecture === "imported" ? sae.paths.map((path) => resolve(above, path)) : undefined;
 }
 
 /** Run folders in the usual places below `folder` (itself, its children, runs/* and a child's runs/*), newest first. */
