@@ -82,6 +82,7 @@ export class Workbench {
 
   async openFile(name: string): Promise<void> {
     await this.#pick("Control+p", name, name);
+    await this.page.locator(".editor-group-container.active .tab.active", { hasText: name }).waitFor();
   }
 
   /**
@@ -180,6 +181,6 @@ export async function runHostSuite(
     ["extensionTestsPath", remote(suite)],
     ["skipWelcome", "true"],
   ]);
-  await page.goto(`${address}?${new URLSearchParams({ folder, payload })}`);
+  await page.goto(`${address}?${new URLSearchParams({ folder, payload })}`, { timeout: 120_000 });
   return ended;
 }

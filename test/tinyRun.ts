@@ -35,5 +35,9 @@ export function writeTinyExperiment(folder: string, { training_tokens, ...sectio
 /** Does the jobs of tiny.sae.jsonc by the command line, into runs/tiny beside it. */
 export function runTiny(folder: string, jobs: readonly TinyJob[] = ["harvest", "train", "index"]): void {
   for (const job of jobs)
-    execFileSync(process.execPath, [program, job, "tiny.sae.jsonc"], { cwd: folder, stdio: "ignore" });
+    execFileSync(process.execPath, [program, job, "tiny.sae.jsonc", "--no-queue"], {
+      cwd: folder,
+      stdio: "ignore",
+      timeout: 10 * 60_000,
+    });
 }

@@ -8,6 +8,7 @@ import type { Browser, Page } from "playwright-core";
 import { packagedVsix } from "../../scripts/packagedVsix.ts";
 import { prepareRealVsCode, type RunningVsCode, startVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser, Workbench } from "../../scripts/workbench.ts";
+import { isRunLocked } from "../../src/jobs/runLock.ts";
 import { golden } from "../unit/fixtures.ts";
 import { localHub, put } from "../unit/localHub.ts";
 
@@ -28,7 +29,8 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
   for (const name of ["first", "second"]) put(hub, `gated/${name}`, files);
   hub.misbehave = ({ headers }, response) => {
     if (headers.authorization === `Bearer ${token}`) return false;
-    response.writeHead(401, { "X-Error-Code": "GatedRepo" }).end();
+    // A run that fails at once, before whoever starts it has seen it, is one that never began.
+    setTimeout(() => response.writeHead(401, { "X-Error-Code": "GatedRepo" }).end(), 500);
     return true;
   };
   /** What was asked of a repository, with what token. */
@@ -53,7 +55,9 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
 
   async function run(name: string): Promise<void> {
     await workbench.openFile(`${name}.sae.jsonc`);
-    await page.locator(".tab.active", { hasText: `${name}.sae.jsonc` }).waitFor();
+    // The text, not only the tab, is what the command asks for.
+    const lines = page.locator(".editor-group-container.active .view-line", { hasText: `gated/${name}` });
+    await lines.first().waitFor();
     await workbench.command("SAE Ensembles: Run Experiment");
   }
 
@@ -69,6 +73,7 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
       HF_ENDPOINT: hub.url,
       HF_HUB_CACHE: join(state, "hub"),
       HF_HOME: join(state, "home"),
+      SAE_ENSEMBLES_STATE: join(state, "queue"),
     });
     for (const name of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"]) delete process.env[name];
     server = await startVsCode({ vsix: packagedVsix(), state });
@@ -111,6 +116,8 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
     await input.fill(token);
     await input.press("Enter");
     await input.waitFor({ state: "hidden" });
+    // The box goes before the token is in the store, which no page shows.
+    await page.waitForTimeout(1000);
     hub.requests.length = 0;
     await run("first");
     await workbench.until("the weights are asked for", () => downloaded("first"), 2 * minutes);
@@ -122,9 +129,11 @@ describe("a gated model", { skip: unavailable && `SKIPPED: ${unavailable}`, time
     await run("second");
     await workbench.until("the weights are asked for", () => downloaded("second"), 2 * minutes);
     assert.deepEqual(new Set(asked("second").map((request) => request.token)), new Set([`Bearer ${token}`]));
-    // A run at work writes and renames its files.
-    for (const name of ["first", "second"])
-      await workbench.until(`the run ${name} has ended`, () => record(name).includes('"state": "done"'), 5 * minutes);
+    // A run at work writes and renames its files, its heartbeat to the last.
+    for (const name of ["first", "second"]) {
+      const hasEnded = () => record(name).includes('"state": "done"') && !isRunLocked(join(workspace, "runs", name));
+      await workbench.until(`the run ${name} has ended`, hasEnded, 5 * minutes);
+    }
     const found = readdirSync(workspace, { recursive: true, withFileTypes: true }).filter(
       (entry) => entry.isFile() && readFileSync(join(entry.parentPath, entry.name)).includes(token),
     );

@@ -118,6 +118,12 @@ describe("SAEs of others in the editor", {
   test("the palette imports a state dict of no layout: asked how it selects, its hook, model and text", async () => {
     await workbench.command("SAE Ensembles: Import SAEs…");
     await choose("Files or folders…");
+    // VS Code's dialog puts its folder into the box once it has listed it: what is typed before is lost.
+    const box = input().locator("input.input");
+    await workbench.until(
+      "the dialog has listed its folder",
+      async () => (await box.inputValue({ timeout: 1000 }).catch(() => "")) === `${workspace}/`,
+    );
     await answer(join(workspace, "stranger.safetensors"), "Import");
     await choose("TopK");
     await asked("Active features a token");
@@ -199,7 +205,14 @@ describe("SAEs of others in the editor", {
     // A click on the icon of what is shown hides it.
     if (!(await page.locator(".explorer-folders-view").isVisible()))
       await page.locator('.activitybar .action-label[aria-label^="Explorer"]').click();
-    for (const name of names) await explorerRow(name).first().click();
+    for (const [i, name] of names.entries()) {
+      const next = names[i + 1];
+      const opened = next ? explorerRow(next) : page.locator(".tab.active", { hasText: name });
+      await workbench.insist(`${name} never opened`, async () => {
+        await explorerRow(name).first().click({ timeout: 4000 });
+        await opened.first().waitFor({ timeout: 20_000 });
+      });
+    }
   }
 
   async function frameWith(text: string): Promise<Frame> {
@@ -219,8 +232,15 @@ describe("SAEs of others in the editor", {
     await page.locator(".monaco-workbench.vs").waitFor();
     // Webviews are told a moment later than the workbench.
     for (const frame of page.frames()) {
-      if ((await frame.locator("body[data-vscode-theme-kind]").count()) === 0) continue;
-      await frame.locator('body[data-vscode-theme-kind="vscode-light"]').waitFor();
+      const body = frame.locator("body[data-vscode-theme-kind]");
+      if ((await body.count().catch(() => 0)) === 0) continue;
+      await frame
+        .locator('body[data-vscode-theme-kind="vscode-light"]')
+        .waitFor()
+        .catch((error: unknown) => {
+          // One that was closed is there a little longer.
+          if (!frame.isDetached()) throw error;
+        });
     }
     await picture(`${name}-light`);
     workbench.theme("dark");

@@ -92,16 +92,16 @@ describe("debugging a model in the editor", {
     const card = page.locator(".monaco-hover:visible", { hasText: "rank" });
     for (;;) {
       await page.mouse.move(5, 5);
-      const box = (await word(text).boundingBox())!;
-      const lineStart = await word(text).evaluate((span, part) => {
+      // Nothing where the line is drawn anew at this moment.
+      const part = await word(text).evaluate((span, wanted) => {
         const range = document.createRange();
         const node = span.firstChild!;
-        const at = node.textContent!.indexOf(part);
+        const at = node.textContent!.indexOf(wanted);
         range.setStart(node, at);
-        range.setEnd(node, at + part.length);
+        range.setEnd(node, at + wanted.length);
         return range.getBoundingClientRect().toJSON() as DOMRect;
       }, text);
-      await page.mouse.move(lineStart.x + lineStart.width / 2, box.y + box.height / 2, { steps: 4 });
+      await page.mouse.move(part.x + part.width / 2, part.y + part.height / 2, { steps: 4 });
       const there = await card
         .first()
         .waitFor({ timeout: 5000 })
@@ -162,6 +162,7 @@ describe("debugging a model in the editor", {
 
   test("tint by a feature: only where it fires", async () => {
     const all = Object.values(await tints()).reduce((sum, n) => sum + n, 0);
+    await hover("doctor");
     await page.locator(".monaco-hover:visible a", { hasText: "tint" }).first().click();
     await workbench
       .statusBarItem(/[01]\/\d+ /)
@@ -189,10 +190,13 @@ describe("debugging a model in the editor", {
 
   test("Features Here lists what fires in the selection, by a ranking of one's choice; a click on a row tints by it", async () => {
     await showFeaturesHere();
-    const message = (text: RegExp) => pane().getByText(text).waitFor();
+    const message = (text: RegExp, within = {}) => pane().getByText(text).waitFor(within);
     await message(/features in what was read \(\d+ tokens\), by specificity/);
-    await word("doctor").dblclick();
-    await message(/features in the selection \(\d tokens\), by specificity/);
+    // Two clicks that are too far apart select nothing.
+    await workbench.insist("the word was never selected", async () => {
+      await word("doctor").dblclick({ timeout: 4000 });
+      await message(/features in the selection \(\d tokens\), by specificity/, { timeout: 8000 });
+    });
     await workbench.command("SAE Ensembles: Rank Features Here By…");
     await page.locator(".quick-input-list .monaco-list-row", { hasText: "largest activation" }).click();
     await message(/features in the selection \(\d tokens\), by max/);
@@ -203,9 +207,12 @@ describe("debugging a model in the editor", {
       values,
       values.toSorted((a, b) => b - a),
     );
-    const name = /[01]\/\d+/.exec(await rows.nth(1).innerText())![0];
-    await rows.nth(1).click();
-    await workbench.statusBarItem(name).waitFor();
+    // The rows may be the list's before.
+    await workbench.insist("no row's feature tinted", async () => {
+      const name = /[01]\/\d+/.exec(await rows.nth(1).innerText({ timeout: 4000 }))![0];
+      await rows.nth(1).click({ timeout: 4000 });
+      await workbench.statusBarItem(name).waitFor({ timeout: 8000 });
+    });
     await word("doctor").click();
     await page.keyboard.press("Control+End");
     await message(/features in what was read \(\d+ tokens\), by max/);
@@ -224,7 +231,7 @@ describe("debugging a model in the editor", {
           const row = rows.locator(".monaco-list-row").nth(place);
           await row.hover();
           await row.locator(`.action-label[aria-label^="${button}"]`).click({ timeout: 2000 });
-          await workbench.until(`${button} has done it`, done, 2000);
+          await workbench.until(`${button} has done it`, done, 15_000);
         },
         80_000,
       );
@@ -265,6 +272,10 @@ describe("debugging a model in the editor", {
   const probabilities = async (frame: Frame) =>
     (await frame.locator("sae-probability-bars td.number").allInnerTexts()).join(" ");
 
+  /** What is shown is of the list as it stands. */
+  const settled = (frame: Frame) =>
+    frame.waitForFunction(() => !document.querySelector("sae-next-token")?.shadowRoot?.querySelector(".stale"));
+
   /** Without the pointer: where it goes, a hover of the editor may open over the panel. */
   const toggle = (frame: Frame) =>
     frame
@@ -286,6 +297,7 @@ describe("debugging a model in the editor", {
     await picture("next-token-beside-dark");
     await toggle(frame);
     await frame.locator(".summary").waitFor({ state: "detached" });
+    await settled(frame);
     const original = await probabilities(frame);
     await toggle(frame);
     await frame.locator(".summary").waitFor();
@@ -294,7 +306,7 @@ describe("debugging a model in the editor", {
       .first()
       .evaluate((button) => (button as HTMLButtonElement).click());
     await frame.locator(".summary").waitFor({ state: "detached" });
-    await frame.waitForFunction(() => !document.querySelector("sae-next-token")?.shadowRoot?.querySelector(".stale"));
+    await settled(frame);
     assert.equal(await probabilities(frame), original);
   });
 
@@ -338,14 +350,20 @@ describe("debugging a model in the editor", {
   test("two files chosen in the Explorer: what differs, and a choice tints both", async () => {
     await workbench.command("View: Show Explorer");
     const file = (name: string) => page.locator(".explorer-folders-view .monaco-list-row", { hasText: name });
-    await file("story.txt").click();
-    await file("twin.txt").click({ modifiers: ["Control"] });
+    // Revealing the active file chooses it alone.
+    await workbench.insist("two files were never chosen", async () => {
+      await file("story.txt").click({ timeout: 4000 });
+      const tab = page.locator(".editor-group-container.active .tab.active", { hasText: "story.txt" });
+      await tab.waitFor({ timeout: 4000 });
+      await file("twin.txt").click({ modifiers: ["Control"], timeout: 4000 });
+      await page.locator(".explorer-folders-view .monaco-list-row.selected").nth(1).waitFor({ timeout: 4000 });
+    });
     const list = page.locator(".quick-input-widget:visible", { hasText: "by the difference of their means" });
     const working = page.locator(".notification-toast", { hasText: "Comparing two texts" });
     await workbench.fromMenu(file("twin.txt"), "Compare Two Texts", list.or(working));
     await list.waitFor({ timeout: minutes });
     await picture("compare-light");
-    await page.keyboard.press("Enter");
+    await list.locator("input.input").press("Enter");
     await page.waitForFunction(
       () =>
         [...document.querySelectorAll(".editor-group-container .editor-instance")].filter(
@@ -362,8 +380,12 @@ describe("debugging a model in the editor", {
     await workbench.command("SAE Ensembles: Inspect Text");
     const warning = page.locator(".statusbar-item.warning-kind", { hasText: /tiny|[01]\/\d+/ });
     await warning.waitFor();
-    await warning.hover();
-    await page.getByText(/has no names for \d+% of these characters/).waitFor();
+    // The bar's items move as they change.
+    await workbench.insist("the status bar never said how much is unknown", async () => {
+      await page.mouse.move(5, 5);
+      await warning.hover({ timeout: 4000 });
+      await page.getByText(/has no names for \d+% of these characters/).waitFor({ timeout: 4000 });
+    });
     await picture("inspect-unknown-script-light");
     await workbench.command("View: Close All Editors");
   });
@@ -380,8 +402,8 @@ describe("debugging a model in the editor", {
     await page.waitForFunction(() => document.querySelectorAll(".editor-instance .cdr").length > 8);
     await picture("inspect-part-light");
     await workbench.command("SAE Ensembles: Show Another Part of This File…");
-    await page.locator(".quick-input-widget", { hasText: "Part 1 of 50 is shown" }).waitFor();
-    await page.keyboard.press("Enter");
+    const parts = page.locator(".quick-input-widget", { hasText: "Part 1 of 50 is shown" });
+    await parts.locator("input.input").press("Enter");
     await workbench.statusBarItem(/part 2 of 50 of the file/).waitFor();
     await workbench.command("View: Close All Editors");
     rmSync(join(workspace, "large.jsonl"));

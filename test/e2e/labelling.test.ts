@@ -157,7 +157,10 @@ describe("labels by a stand-in for the editor's language model", {
   test("several at once: each gets its own label", async () => {
     writeFileSync(behaviour, "good");
     features = await workbench.webview("sae-feature-browser");
-    await features.locator('.row[data-place="3"] .id').click();
+    const third = features.locator('.row[data-place="3"] .id');
+    await third.click();
+    // What the button is for: the feature that is shown, and the selection that it is part of.
+    await features.getByRole("heading", { name: (await third.innerText()).trim(), exact: true }).waitFor();
     await features.locator('.row[data-place="5"] .id').click({ modifiers: ["Shift"] });
     await features.locator('.row[aria-selected="true"]').nth(2).waitFor();
     const names = await features.locator('.row[aria-selected="true"] .id').allInnerTexts();

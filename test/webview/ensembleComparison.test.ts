@@ -6,7 +6,7 @@ import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
 import { type Comparison, comparisonHost } from "../../src/protocol/ensembleComparison.ts";
 import { answer } from "../../src/protocol/rpc.ts";
-import { inEveryTheme, openWebview } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview } from "./webviewPage.ts";
 
 const hook = "blocks.2.hook_resid_post";
 const comparison: Comparison = {
@@ -102,7 +102,7 @@ describe("ensemble comparison", { skip: unavailable && `SKIPPED: ${unavailable}`
     assert.match(rows[0]!, /demo · bagging\s+41\.2% \(0\.612\)\s+–/);
     assert.match(await page.locator("main").innerText(), /–: other spaces/);
     await page.getByRole("button", { name: "demo · boosting" }).click();
-    assert.deepEqual(browsed, ["b"]);
+    await eventually(() => assert.deepEqual(browsed, ["b"]));
     await page.close();
   });
 

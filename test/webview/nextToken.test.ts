@@ -251,6 +251,7 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
 
   test("the cursor moves: asked anew; outside of any text it says what to do", async () => {
     const { page, host } = await open();
+    await page.locator("sae-probability-bars tbody tr").first().waitFor();
     notify(host.line!, nextTokenView, "cursor", { text: "He was", reason: "", title: "demo · bagging" });
     await page.locator(".before", { hasText: "He was" }).waitFor();
     notify(host.line!, nextTokenView, "cursor", { text: null, reason: "Put the cursor into a text.", title: "x" });
@@ -379,6 +380,7 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
   });
   inEveryTheme("next-token-no-text", async () => {
     const { page, host } = await open();
+    await page.locator("sae-probability-bars tbody tr").first().waitFor();
     notify(host.line!, nextTokenView, "cursor", { text: null, reason: "Put the cursor into a text.", title: "x" });
     await page.getByText("Put the cursor into a text.").waitFor();
     return page;
