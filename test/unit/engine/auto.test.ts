@@ -356,3 +356,14 @@ test("one trial decides for all that comes; encoding alone has a trial of its ow
   assert.ok(engine.name === "cpu" || engine.name === "webgpu");
   await encoder.close();
 });
+
+test("codes alone are tried like whole encodings: a GPU that differs in them is left", async () => {
+  const wrong = encodingStandIn("webgpu", ({ codes }) => codes.values.fill(7));
+  const { said, engine } = autoOf(slowCpu(), wrong);
+  const encoder = await engine.createEncoder(topkOf(1));
+  const straight = await (await createReferenceEngine().createEncoder(topkOf(1))).encode(xOf(6), 6);
+  for (let batch = 0; batch < 2; batch++) assert.deepEqual(await encoder.codes(xOf(6), 6), straight.codes);
+  assert.equal(engine.name, "cpu");
+  assert.match(said.join(), /differ from the processor's/);
+  await encoder.close();
+});

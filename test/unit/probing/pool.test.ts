@@ -11,6 +11,7 @@ import { type PooledTexts, TextPooler } from "../../../src/probing/pool.ts";
 import { logits } from "../../../src/probing/probe.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import { ensembleWidth } from "../../../src/sae/ensemble.ts";
+import { encoderFrom } from "../engine/encoderFrom.ts";
 import { golden } from "../fixtures.ts";
 import { distance, goldenModel, goldenPart, modelNames, probeFile } from "./goldenProbing.ts";
 
@@ -128,4 +129,16 @@ test("a text without tokens is a row of zeros between the others; rows of activa
   }
   assert.deepEqual(found.codes.values, expected.codes.values);
   await assert.rejects(pooler.add(new Float32Array(96), [2]), /3 rows of activations for 2 tokens/);
+});
+
+test("an encoder that fails in a later batch fails the pooling, with its words", async () => {
+  let batches = 0;
+  const encoder = encoderFrom(async (x, rows) => {
+    if (++batches > 1) throw new Error("the device is gone");
+    const [offsets, none] = [new Uint32Array(rows + 1), new Uint32Array()];
+    return { codes: { rows, width: 4, offsets, indices: none, values: new Float32Array() }, reconstruction: x };
+  });
+  const pooler = new TextPooler(encoder, 2, 4);
+  const lengths = new Array<number>(30).fill(200);
+  await assert.rejects(pooler.add(new Float32Array(2 * 200 * 30), lengths), /the device is gone/);
 });
