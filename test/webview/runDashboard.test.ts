@@ -10,6 +10,7 @@ import { answer, notify } from "../../src/protocol/rpc.ts";
 import { dashboardHost, dashboardView, type RunSnapshot } from "../../src/protocol/runDashboard.ts";
 import type { RunEvent } from "../../src/protocol/runEvents.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
+import { quantityMark, roundMarks } from "../../webview/run-dashboard/axis.ts";
 import { eventually, inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
 
 const running: RunEntry = {
@@ -271,6 +272,15 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     // 2 panels of 480 pixels, three times.
     assert.equal(Buffer.from(png, "base64").readUInt32BE(16), 2880);
     await page.close();
+  });
+
+  test("marks are round, enclose what is shown, and differ from each other", () => {
+    const marks = (quantity: "loss" | "dead", low: number, high: number) =>
+      roundMarks(low, high, 4).map((value) => quantityMark(quantity, value));
+    assert.deepEqual(marks("loss", 1346, 18_691), ["0", "5,000", "10,000", "15,000", "20,000"]);
+    assert.deepEqual(marks("loss", 1346.2, 1349.9), ["1,346", "1,347", "1,348", "1,349", "1,350"]);
+    assert.deepEqual(marks("loss", -0.214, 0.935), ["-0.5", "0", "0.5", "1"]);
+    assert.deepEqual(marks("dead", 0, 0.0007), ["0%", "0.02%", "0.04%", "0.06%", "0.08%"]);
   });
 
   test("a share that is 0 throughout has an axis of shares", async () => {

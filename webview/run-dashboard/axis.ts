@@ -17,11 +17,12 @@ export function rangeOfOne(value: number): [low: number, high: number] {
   return value === 0 ? [0, 1] : [Math.min(0, 2 * value), Math.max(0, 2 * value)];
 }
 
+/** Marks are round: more digits are what a sum of floats leaves. */
+const digits = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 6 });
+
 /** A mark on a quantity's axis: shares in percent. */
 export function quantityMark(quantity: Quantity, value: number): string {
-  return quantity === "dead"
-    ? `${Number((100 * value).toPrecision(3))}%`
-    : Number(value.toPrecision(3)).toLocaleString("en-US");
+  return quantity === "dead" ? `${digits.format(100 * value)}%` : digits.format(value);
 }
 
 /** A mark on the axis of tokens: 0, 500k, 1.5M. */
