@@ -166,6 +166,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   test("shows progress, stops the run, and draws what is told while it runs", async () => {
     const { page, asked, tell } = await open(running, null);
     await page.getByText("train bagging · 63%").waitFor();
+    await page.getByText("12 s left of this stage").waitFor();
     await page.getByText("The charts begin with the first training step.").waitFor();
     tell([{ time: 0, type: "log", level: "info", message: "device cpu (2 threads): asked for" }]);
     tell(trainEvents.slice(0, 10));
