@@ -16,20 +16,23 @@ export function isAtWork(state: RunEntry["state"]): boolean {
   return state === "running" || state === "queued";
 }
 
+function percentDone({ done, total }: NonNullable<RunEntry["progress"]>): number {
+  return total > 0 ? Math.floor((100 * done) / total) : 0;
+}
+
 /** The one number that matters: "63% · 12 min left", "done in 4 min", why it stopped. */
 export function describeRun(run: RunEntry): string {
   const { progress } = run;
   switch (run.state) {
     case "running": {
       if (!progress || progress.total === 0) return "starting";
-      const percent = Math.floor((100 * progress.done) / progress.total);
       const left = progress.eta === null ? "" : ` · ${duration(progress.eta)} left`;
-      return `${progress.stage} ${percent}%${left}`;
+      return `${progress.stage} ${percentDone(progress)}%${left}`;
     }
     case "done":
-      return run.started !== null && run.ended !== null
-        ? `done in ${duration((run.ended - run.started) / 1000)}`
-        : "done";
+      return run.worked === null ? "done" : `done in ${duration(run.worked / 1000)}`;
+    case "stopped":
+      return progress ? `stopped · ${progress.stage} ${percentDone(progress)}%` : "stopped";
     case "queued":
       return run.ahead ? `queued, place ${run.ahead} · ${run.reason}` : "starting";
     default:

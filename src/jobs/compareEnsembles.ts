@@ -2,6 +2,7 @@
 import { basename, dirname } from "node:path";
 import { DIVERSITY_THRESHOLD, largestCosines, normalisedDecoderRows } from "../evaluation/decoderCosines.ts";
 import { REPORT_COLUMNS } from "../evaluation/report.ts";
+import { seedSetOf } from "../protocol/seedSet.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
 import { loadEnsemble, movedAside } from "../sae/ensembleFolder.ts";
 import { ensembleMetric, type ReportMetric, readReportFile } from "./reportFile.ts";
@@ -14,6 +15,8 @@ export interface ComparedEnsemble {
   readonly label: string;
   readonly folder: string;
   readonly method: string;
+  /** Counted from 1; null where it was not trained here. */
+  readonly seedSet: number | null;
   readonly members: number;
   readonly features: number;
   readonly d_in: number;
@@ -54,8 +57,8 @@ function described(folder: string, ensemble: Ensemble): ComparedEnsemble {
   const aside = movedAside(basename(folder));
   const report = readReportFile(run);
   // What "expanded" trains is a single SAE; the report knows it by its task.
-  const method = basename(folder).replace(/-\d+$/, "");
-  const trained = ensemble.provenance["method"];
+  const method = seedSetOf(basename(folder)).method;
+  const { method: trained, seed_set } = ensemble.provenance;
   const metricOf = (key: string): ReportMetric => {
     if (aside) return { value: null, reason: "another training has taken its place in the report" };
     if (!report) return { value: null, reason: "its run has no report: evaluate it" };
@@ -65,6 +68,7 @@ function described(folder: string, ensemble: Ensemble): ComparedEnsemble {
     label: `${basename(run)} · ${basename(folder)}`,
     folder,
     method: typeof trained === "string" ? trained : ensemble.method,
+    seedSet: typeof seed_set === "number" ? seed_set + 1 : null,
     members: ensemble.members.length,
     features: ensembleWidth(ensemble),
     d_in: ensemble.members[0]!.config.d_in,

@@ -14,7 +14,13 @@ import { type Experiment, experimentError, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 import { contentState, modelStates } from "./fileStates.ts";
 import { acquireRunLock } from "./runLock.ts";
-import { type ExperimentRecord, type RunRecord, readExperimentRecord, readRunRecord } from "./runRecord.ts";
+import {
+  type ExperimentRecord,
+  type RunRecord,
+  readExperimentRecord,
+  readRunRecord,
+  workingTime,
+} from "./runRecord.ts";
 import { versions } from "./versions.ts";
 
 /** Another process is at work on the run. */
@@ -98,6 +104,7 @@ export class RunFolder {
         started: now,
         heartbeat: now,
         ended: null,
+        worked: before && before.state !== "done" ? workingTime(before) : 0,
         ahead: null,
         progress: null,
         stages: before?.stages ?? {},

@@ -23,6 +23,7 @@ import { trainedTasks } from "./probeRun.ts";
 import { ProgressMeter } from "./progressMeter.ts";
 import { openExperimentModel } from "./resources.ts";
 import { RunFolder, runPaths } from "./runFolder.ts";
+import type { RunRecord } from "./runRecord.ts";
 import { train } from "./train.ts";
 
 export interface RunJobsOptions {
@@ -161,9 +162,10 @@ export async function runJobs(
       // Something may also go wrong while stopping: a checkpoint that cannot be written is a failure.
       if (signal.aborted && (error === signal.reason || (error as Error).name === "AbortError")) {
         meter.flush();
+        const ended = Date.now();
         const queued = run.record.state === "queued";
-        const reason = queued ? "taken out of the queue; resume queues it again" : "stopped; resume goes on from here";
-        await run.update({ state: "stopped", reason, ahead: null, ended: Date.now() });
+        const reason = queued ? "taken out of the queue; resume queues it again" : stopWords(run.record);
+        await run.update({ state: "stopped", reason, ahead: null, ended, ...(queued && { started: ended }) });
         log({ type: "state", state: "stopped", reason });
         return "stopped";
       }
@@ -222,6 +224,12 @@ function partsRead({ settings }: Experiment, kinds: readonly JobKind[]): Set<Tex
     ...(kinds.includes("harvest") || kinds.includes("evaluate") ? (["test"] as const) : []),
     ...(kinds.includes("index") ? (["index"] as const) : []),
   ]);
+}
+
+/** Where a run stopped. */
+function stopWords({ progress }: RunRecord): string {
+  if (!progress || progress.total === 0) return "stopped; resume goes on from here";
+  return `stopped in ${progress.stage} at ${Math.floor((100 * progress.done) / progress.total)}%; resume goes on from there`;
 }
 
 function progressOf({ stage, done, total, unit, rate, eta }: ProgressEvent) {

@@ -28,6 +28,8 @@ const runRecordSchema = z.object({
   started: milliseconds,
   heartbeat: milliseconds,
   ended: milliseconds.nullable(),
+  /** Milliseconds of work on the same jobs before `started`: of a run that was stopped, failed or was killed, and resumed. */
+  worked: milliseconds.default(0),
   /** While it is queued: runs before it on its device. */
   ahead: z.int().nullable().default(null),
   progress: progress.nullable(),
@@ -98,6 +100,11 @@ export function readRunStatus(folder: string): RunStatus {
 /** Whether a process has the run, at work or in the queue. */
 export function isAtWork(state: RunState): boolean {
   return state === "running" || state === "queued";
+}
+
+/** Milliseconds of work so far, also what came before a stop; waiting in the queue is none. */
+export function workingTime({ state, started, heartbeat, ended, worked }: RunRecord): number {
+  return state === "queued" ? worked : worked + (ended ?? heartbeat) - started;
 }
 
 /** The last line that a detached process printed, which may say why it died; empty where there is none. */

@@ -9,6 +9,8 @@ export const comparison = z.object({
       label: z.string(),
       folder: z.string(),
       method: z.string(),
+      /** Counted from 1; null where it was not trained here. */
+      seedSet: z.number().int().nullable(),
       members: z.number().int(),
       features: z.number().int(),
       d_in: z.number().int(),

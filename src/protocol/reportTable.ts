@@ -3,6 +3,8 @@ import * as z from "zod";
 
 /** The evaluation report as a table: methods in rows, metrics in columns. */
 export const reportTable = z.object({
+  /** What a row's numbers are over, in a sentence; empty where that goes without saying. */
+  over: z.string(),
   columns: z.array(
     z.object({
       key: z.string(),

@@ -15,10 +15,10 @@ export const dashboardHost = {
     stop: { params: z.object({}), result: z.object({}) },
     resume: { params: z.object({}), result: z.object({}) },
     browse: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
-    /** Asks where and writes a file there. `base64`: whether the content is bytes. */
+    /** Asks where and writes a file there; which it was, null where nobody wanted it any more. `base64`: whether the content is bytes. */
     save: {
       params: z.object({ name: z.string(), content: z.string(), base64: z.boolean() }),
-      result: z.object({ saved: z.boolean() }),
+      result: z.object({ file: z.string().nullable() }),
     },
   },
   notifications: {},
@@ -30,5 +30,7 @@ export const dashboardView = {
     /** What the run's events file has, from its beginning on, then as it is written. */
     events: z.object({ events: z.array(runEvent) }),
     runChanged: runSnapshot,
+    /** The run is not there any more; it may come back. */
+    runGone: z.object({ message: z.string() }),
   },
 } as const satisfies Contract;

@@ -27,8 +27,8 @@ export const runEntry = z.object({
   state: z.enum([...runStates, "damaged"]),
   reason: z.string().nullable(),
   experiment: z.string().nullable(),
-  started: z.number().nullable(),
-  ended: z.number().nullable(),
+  /** Milliseconds of work until it ended, also what came before a stop; null while it is at work. */
+  worked: z.number().nullable(),
   /** While it is queued: how many runs are before it on its device. */
   ahead: z.number().int().nullable(),
   progress: progress.nullable(),

@@ -5,9 +5,10 @@ import * as z from "zod";
 import { openIndexFile } from "../features/indexFile.ts";
 import { InputError } from "../formats/inputError.ts";
 import { indexedMethods, runFolderOf } from "../jobs/experiment.ts";
-import { readReportFile } from "../jobs/reportFile.ts";
+import { ensembleMetric, type ReportFile, readReportFile } from "../jobs/reportFile.ts";
 import { runPaths } from "../jobs/runFolder.ts";
-import { readExperimentRecord, readRunStatus, runsAmong, usualPlaces } from "../jobs/runRecord.ts";
+import { readExperimentRecord, readRunStatus, runsAmong, usualPlaces, workingTime } from "../jobs/runRecord.ts";
+import { seedSetOf } from "../protocol/seedSet.ts";
 import type { EnsembleEntry, RunEntry, WatchedPlaces } from "../protocol/service.ts";
 import { movedAside } from "../sae/ensembleFolder.ts";
 import { annotationFile } from "./openEnsembles.ts";
@@ -86,8 +87,7 @@ export function readRun(folder: string): RunEntry {
       state,
       reason,
       experiment: experimentFile(folder),
-      started: record.started,
-      ended: record.ended,
+      worked: record.ended === null ? null : workingTime(record),
       ahead: state === "queued" ? record.ahead : null,
       progress: record.progress,
       report,
@@ -100,8 +100,7 @@ export function readRun(folder: string): RunEntry {
       state: "damaged",
       reason: (error as Error).message,
       experiment: experimentFile(folder),
-      started: null,
-      ended: null,
+      worked: null,
       ahead: null,
       progress: null,
       report: false,
@@ -141,6 +140,7 @@ function experimentFile(folder: string): string | null {
 const ensembleFile = z.object({
   method: z.string(),
   members: z.array(z.string()).min(1),
+  seeds: z.array(z.int()),
   hook: z.string(),
   /** What trained it says more: an expanded SAE is a single one as such. */
   provenance: z.looseObject({ method: z.string().optional().catch(undefined) }).optional(),
@@ -149,7 +149,6 @@ const annotationCounts = z
   .object({ features: z.record(z.string(), z.unknown()) })
   .transform(({ features }) => Object.keys(features).length);
 const memberConfig = z.object({ d_sae: z.number().int() });
-type Metrics = Readonly<Record<string, { readonly value: number | null }>>;
 
 /** Ensembles of a run that is damaged: they may be whole all the same, or be what is damaged. */
 function whatIsWhole(runFolder: string): EnsembleEntry[] {
@@ -166,9 +165,9 @@ function readEnsembles(runFolder: string): EnsembleEntry[] {
   const names = namesIn(parent).filter(
     (name) => !name.startsWith(".") && existsSync(join(parent, name, "ensemble.json")),
   );
-  const metrics = readMetrics(runFolder);
+  const report = readReport(runFolder);
   const indexable = indexableEnsembles(runFolder);
-  return names.sort().map((name) => ({ ...readEnsemble(join(parent, name), metrics), indexable: indexable.has(name) }));
+  return names.sort().map((name) => ({ ...readEnsemble(join(parent, name), report), indexable: indexable.has(name) }));
 }
 
 /** None where there is no such folder. */
@@ -183,9 +182,8 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Omit<EnsembleEntry, "indexable"> {
+function readEnsemble(folder: string, report: ReportFile | null): Omit<EnsembleEntry, "indexable"> {
   const name = basename(folder);
-  const shown = metrics.get(name.replace(/-\d+$/, ""));
   const empty = {
     folder,
     name,
@@ -202,9 +200,10 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Om
     replaced: movedAside(name)?.time ?? null,
   };
   try {
-    const { method, members, hook, provenance } = ensembleFile.parse(
+    const { method, members, seeds, hook, provenance } = ensembleFile.parse(
       JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8")),
     );
+    const metric = (key: string) => report && ensembleMetric(report, seedSetOf(name).method, seeds, key).value;
     const sizes = members.map(
       (member) => memberConfig.parse(JSON.parse(readFileSync(join(folder, member, "cfg.json"), "utf8"))).d_sae,
     );
@@ -214,8 +213,8 @@ function readEnsemble(folder: string, metrics: ReadonlyMap<string, Metrics>): Om
       hook,
       members: members.length,
       features: sizes.reduce((sum, size) => sum + size, 0),
-      explainedVariance: shown?.["explained_variance"]?.value ?? null,
-      l0: shown?.["l0"]?.value ?? null,
+      explainedVariance: metric("explained_variance"),
+      l0: metric("l0"),
       ...indexState(join(folder, "index.sqlite")),
       damage: "",
     };
@@ -268,11 +267,11 @@ function annotatedFeatures(file: string): number | null {
   return count === undefined ? 0 : count;
 }
 
-/** Values of the report by method; none where it can't be read. */
-function readMetrics(runFolder: string): ReadonlyMap<string, Metrics> {
+/** Null where there is none, or none that can be read. */
+function readReport(runFolder: string): ReportFile | null {
   try {
-    return new Map(readReportFile(runFolder)?.methods.map(({ method, metrics }) => [method, metrics]));
+    return readReportFile(runFolder);
   } catch {
-    return new Map();
+    return null;
   }
 }

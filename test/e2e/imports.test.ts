@@ -198,6 +198,18 @@ describe("SAEs of others in the editor", {
     await features.locator(".row .id").first().waitFor();
   });
 
+  test("the dashboard of a run that is deleted says so by itself", async () => {
+    await workbench.insist("the dashboard never opened", async () => {
+      await workbench.row(/done in/).click({ timeout: 4000 });
+      await page.locator(".tab", { hasText: "Run: bag of one" }).waitFor({ timeout: 8000 });
+    });
+    const dashboard = await workbench.webview("sae-run-dashboard");
+    await dashboard.getByRole("button", { name: "Browse Features" }).waitFor();
+    rmSync(join(workspace, "imported", "runs", "bag of one"), { recursive: true });
+    await dashboard.getByRole("alert").getByText("There is no run in").waitFor();
+    assert.equal(await dashboard.getByRole("button", { name: "Browse Features" }).count(), 0);
+  });
+
   const explorerRow = (name: string) => page.locator(".explorer-folders-view .monaco-list-row", { hasText: name });
 
   /** Clicks through the Explorer as a person does. */

@@ -26,6 +26,7 @@ const finished = {
   ahead: null,
   heartbeat: 1000,
   ended: 1000,
+  worked: 0,
   progress: null,
   stages: {},
 } satisfies RunRecord;

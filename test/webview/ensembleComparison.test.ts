@@ -11,12 +11,31 @@ import { eventually, inEveryTheme, openWebview } from "./webviewPage.ts";
 const hook = "blocks.2.hook_resid_post";
 const comparison: Comparison = {
   ensembles: [
-    { label: "demo · bagging", folder: "a", method: "bagging", members: 4, features: 2560, d_in: 128, hook },
-    { label: "demo · boosting", folder: "b", method: "boosting", members: 4, features: 2560, d_in: 128, hook },
+    {
+      label: "demo · bagging",
+      folder: "a",
+      method: "bagging",
+      seedSet: 2,
+      members: 4,
+      features: 2560,
+      d_in: 128,
+      hook,
+    },
+    {
+      label: "demo · boosting",
+      folder: "b",
+      method: "boosting",
+      seedSet: 1,
+      members: 4,
+      features: 2560,
+      d_in: 128,
+      hook,
+    },
     {
       label: "mine · single",
       folder: "c",
       method: "single",
+      seedSet: null,
       members: 1,
       features: 640,
       d_in: 128,
@@ -24,6 +43,7 @@ const comparison: Comparison = {
     },
   ],
   table: {
+    over: "Of each ensemble alone.",
     columns: [
       {
         key: "explained_variance",
@@ -98,6 +118,10 @@ describe("ensemble comparison", { skip: unavailable && `SKIPPED: ${unavailable}`
 
   test("a row an ensemble; what is found in what; a dash and its reason where nothing can be", async () => {
     const page = await open(() => comparison);
+    const first = page.locator("table").first();
+    assert.match(await first.locator("thead").innerText(), /seed set\s+features\s+hook\s+d_in/);
+    assert.match(await first.locator("tbody tr").first().innerText(), /bagging of 4\s+2\s+2,560/);
+    await page.getByText("Of each ensemble alone.").waitFor();
     const rows = await page.locator("table", { hasText: "features of" }).locator("tbody tr").allInnerTexts();
     assert.match(rows[0]!, /demo · bagging\s+41\.2% \(0\.612\)\s+–/);
     assert.match(await page.locator("main").innerText(), /–: other spaces/);

@@ -10,6 +10,7 @@ import { answer, notify } from "../../src/protocol/rpc.ts";
 import { dashboardHost, dashboardView, type RunSnapshot } from "../../src/protocol/runDashboard.ts";
 import type { RunEvent } from "../../src/protocol/runEvents.ts";
 import type { RunEntry } from "../../src/protocol/service.ts";
+import { quantityMark, roundMarks } from "../../webview/run-dashboard/axis.ts";
 import { eventually, inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
 
 const running: RunEntry = {
@@ -18,8 +19,7 @@ const running: RunEntry = {
   state: "running",
   reason: null,
   experiment: "demo.sae.jsonc",
-  started: 0,
-  ended: null,
+  worked: null,
   ahead: null,
   progress: { stage: "train bagging", done: 63_000, total: 100_000, unit: "tokens", rate: 41_250, eta: 12 },
   report: false,
@@ -27,6 +27,7 @@ const running: RunEntry = {
 };
 
 const report: ReportTable = {
+  over: "",
   columns: [
     {
       key: "explained_variance",
@@ -59,6 +60,22 @@ const report: ReportTable = {
       ],
     },
   ],
+};
+
+/** More columns than a narrow view has room for. */
+const wideColumns = Array.from({ length: 12 }, (_, i) => ({
+  ...report.columns[0]!,
+  key: `metric ${i}`,
+  title: `metric ${i}`,
+}));
+const wideRow = (label: string, value: number) => ({
+  label,
+  cells: wideColumns.map(() => ({ value, reason: "" })),
+});
+const wide: ReportTable = {
+  over: "Means over 2 seed sets; stability is between them.",
+  columns: wideColumns,
+  rows: [wideRow("bagging", 0.29), wideRow("boosting", 0.063)],
 };
 
 const trainEvents = Array.from(
@@ -130,7 +147,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
           },
           save: (file) => {
             saved.push(file);
-            return { saved: true };
+            return { file: `runs/demo/${file.name}` };
           },
           ...others,
         });
@@ -149,6 +166,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   test("shows progress, stops the run, and draws what is told while it runs", async () => {
     const { page, asked, tell } = await open(running, null);
     await page.getByText("train bagging · 63%").waitFor();
+    await page.getByText("12 s left of this stage").waitFor();
     await page.getByText("The charts begin with the first training step.").waitFor();
     tell([{ time: 0, type: "log", level: "info", message: "device cpu (2 threads): asked for" }]);
     tell(trainEvents.slice(0, 10));
@@ -232,9 +250,111 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     await eventually(() => assert.equal(saved.length, 4));
     const byName = new Map(saved.map((file) => [file.name.split(".").at(-1), file]));
     assert.equal(byName.get("csv")!.content.split("\n").length, 1 + 60 * 4 + 1);
-    assert.match(byName.get("svg")!.content, /^<svg .*Explained variance/s);
     assert.deepEqual([...Buffer.from(byName.get("png")!.content, "base64").subarray(1, 4)], [...Buffer.from("PNG")]);
-    assert.match(byName.get("md")!.content, /\| bagging \| 0\.810 \| 8\.40 \| 0\.630 \| 64\.0 \|/);
+    await page.getByRole("status").getByText("Saved: runs/demo/report-table.md").waitFor();
+    assert.match(byName.get("md")!.content, /\| bagging \| 0\.810 \| 8\.40 \| 0\.630 \| 64 \|/);
+    await page.close();
+  });
+
+  test("a figure has round marks and units, a constant quantity among them, in SVG as in PNG", async () => {
+    const { page, saved, tell } = await open({ ...running, state: "done", progress: null }, null);
+    tell(trainEvents.map((event) => ({ ...event, stage: "train bagging-1" })));
+    for (const name of ["SVG", "PNG"]) await page.getByRole("button", { name, exact: true }).click();
+    await eventually(() => assert.equal(saved.length, 2));
+    const [svg, png] = saved.map(({ content }) => content) as [string, string];
+    const texts = [...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]+)</g)].map(([, x, y, text]) => ({
+      place: `${x} ${y}`,
+      text: text!,
+    }));
+    assert.equal(new Set(texts.map(({ place }) => place)).size, texts.length);
+    const words = texts.map(({ text }) => text);
+    for (const word of ["demo · bagging, seed set 2", "member 3", "mean", "L0", "20", "3%", "0", "100k", "tokens"])
+      assert.ok(words.includes(word), `${word} is not among ${words.join(", ")}`);
+    // 2 panels of 480 pixels, three times.
+    assert.equal(Buffer.from(png, "base64").readUInt32BE(16), 2880);
+    await page.close();
+  });
+
+  test("marks are round, enclose what is shown, and differ from each other", () => {
+    const marks = (quantity: "loss" | "dead", low: number, high: number) =>
+      roundMarks(low, high, 4).map((value) => quantityMark(quantity, value));
+    assert.deepEqual(marks("loss", 1346, 18_691), ["0", "5,000", "10,000", "15,000", "20,000"]);
+    assert.deepEqual(marks("loss", 1346.2, 1349.9), ["1,346", "1,347", "1,348", "1,349", "1,350"]);
+    assert.deepEqual(marks("loss", -0.214, 0.935), ["-0.5", "0", "0.5", "1"]);
+    assert.deepEqual(marks("dead", 0, 0.0007), ["0%", "0.02%", "0.04%", "0.06%", "0.08%"]);
+  });
+
+  test("a share that is 0 throughout has an axis of shares", async () => {
+    const { page, tell } = await open(running, null);
+    await page.evaluate(() => {
+      const drawn: string[] = [];
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      CanvasRenderingContext2D.prototype.fillText = function (text, ...others) {
+        drawn.push(text);
+        fillText.call(this, text, ...others);
+      };
+      Object.assign(globalThis, { drawn });
+    });
+    const alive = trainEvents.map((event) => {
+      const { members, ...rest } = event as Extract<RunEvent, { type: "train" }>;
+      return { ...rest, members: members.map((member) => ({ ...member, dead: 0 })) };
+    });
+    tell(alive);
+    const drawn = () => page.evaluate(() => (globalThis as unknown as { drawn: string[] }).drawn);
+    await page.waitForFunction(() => (globalThis as unknown as { drawn: string[] }).drawn.includes("100%"));
+    assert.deepEqual(
+      (await drawn()).filter((text) => /^\d{4,}%$/.test(text)),
+      [],
+    );
+    await page.close();
+  });
+
+  test("seed sets are rows; the training in view stays when the run stops, and when it ends", async () => {
+    const { page, tell, connection } = await open(running, null);
+    const of = (stage: string) => trainEvents.map((event) => ({ ...event, stage: `train ${stage}` }));
+    tell([...of("single"), ...of("bagging"), ...of("single-1"), ...of("bagging-1")]);
+    const second = page.getByRole("group", { name: "Training, seed set 2" });
+    const pressed = second.getByRole("button", { name: "bagging", pressed: true });
+    await pressed.waitFor();
+    assert.match(await second.innerText(), /seed set 2\s+single\s+bagging/);
+    const reason = "stopped in train bagging-1 at 63%; resume goes on from there";
+    notify(connection(), dashboardView, "runChanged", snapshotOf({ ...running, state: "stopped", reason }));
+    await page.getByText(reason).waitFor();
+    await pressed.waitFor();
+    notify(connection(), dashboardView, "runChanged", snapshotOf({ ...running, state: "done", progress: null }));
+    await page.getByText("done", { exact: true }).waitFor();
+    await pressed.waitFor();
+    await page.close();
+  });
+
+  test("a run that is deleted is gone from its dashboard, and another in its place begins anew", async () => {
+    const done: RunEntry = { ...running, state: "done", progress: null, report: true };
+    const { page, tell, connection } = await open(done, report);
+    tell(trainEvents);
+    await page.locator("sae-chart canvas").nth(3).waitFor();
+    notify(connection(), dashboardView, "runGone", { message: "There is no run in demo-run any more." });
+    await page.getByRole("alert").getByText("There is no run in demo-run any more.").waitFor();
+    assert.equal(await page.locator("sae-report-table, vscode-button, sae-chart").count(), 0);
+    notify(connection(), dashboardView, "runChanged", snapshotOf({ ...running, progress: null }));
+    await page.getByText("The charts begin with the first training step.").waitFor();
+    await page.close();
+  });
+
+  test("numbers of a column have equally many decimals, and what a row is stays in view", async () => {
+    const { page } = await open({ ...running, state: "done", progress: null, report: true }, wide);
+    await page.setViewportSize({ width: 600, height: 900 });
+    await page.getByText(wide.over).waitFor();
+    assert.deepEqual(await page.locator("sae-report-table tbody tr td:nth-child(2)").allInnerTexts(), [
+      "0.2900",
+      "0.0630",
+    ]);
+    await page.getByRole("region", { name: "Metrics" }).evaluate((region) => region.scrollTo({ left: 400 }));
+    const { left, hidden } = await page.getByRole("rowheader", { name: "boosting" }).evaluate((header) => {
+      const box = header.getBoundingClientRect();
+      const root = header.getRootNode() as ShadowRoot;
+      return { left: box.left, hidden: root.elementFromPoint(box.left + 5, box.top + 5) !== header };
+    });
+    assert.deepEqual({ left, hidden }, { left: 16, hidden: false });
     await page.close();
   });
 
@@ -282,7 +402,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
           stop: nothing,
           resume: nothing,
           browse: nothing,
-          save: () => ({ saved: false }),
+          save: () => ({ file: null }),
         });
       },
     });
@@ -336,7 +456,25 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
   inEveryTheme("run-dashboard-done", async () => {
     const { page, tell } = await open({ ...running, state: "done", progress: null, report: true }, report);
     tell(trainEvents);
+    tell(trainEvents.map((event) => ({ ...event, stage: "train bagging-1" })));
     await page.locator("sae-chart canvas").nth(3).waitFor();
+    return page;
+  });
+
+  inEveryTheme("run-dashboard-wide-table", async () => {
+    const { page, tell } = await open({ ...running, state: "done", progress: null, report: true }, wide);
+    await page.setViewportSize({ width: 600, height: 700 });
+    tell(
+      ["single", "bagging", "single-1"].flatMap((name) =>
+        trainEvents.map((event) => ({ ...event, stage: `train ${name}` })),
+      ),
+    );
+    await page.locator("sae-chart canvas").nth(3).waitFor();
+    const region = page.getByRole("region", { name: "Metrics" });
+    await region.evaluate((table) => {
+      table.scrollLeft = 130;
+      table.scrollIntoView();
+    });
     return page;
   });
 

@@ -16,6 +16,22 @@ export function significant(value: number | null): string {
   return value.toPrecision(3);
 }
 
+/** Numbers of one metric below each other: whole ones as such, others with equally many decimals, three significant digits of the least and at most one more than the greatest needs. */
+export function column(values: readonly (number | null)[]): string[] {
+  const sizes = values.flatMap((value) => (value && Number.isFinite(value) ? Math.abs(value) : []));
+  const [least, greatest] = [Math.min(...sizes), Math.max(...sizes)];
+  if (sizes.length === 0 || greatest < 0.001) return values.map(significant);
+  const whole = sizes.every(Number.isInteger);
+  const decimals = whole ? 0 : Math.min(decimalsOf(least), decimalsOf(greatest) + 1);
+  const alike = new Intl.NumberFormat("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return values.map((value) => (value === null || !Number.isFinite(value) ? "–" : alike.format(value)));
+}
+
+/** Decimals that three significant digits need. */
+function decimalsOf(size: number): number {
+  return Math.max(0, 2 - Math.floor(Math.log10(size)));
+}
+
 /** A share as a percentage down to 0.001%, then as 1 in n; a dash where unknown. */
 export function density(share: number | null): string {
   if (share === null || !Number.isFinite(share)) return "–";

@@ -3,7 +3,7 @@ import { css, html, LitElement, nothing } from "lit";
 import { type Comparison, comparisonHost } from "../../src/protocol/ensembleComparison.ts";
 import { request } from "../../src/protocol/rpc.ts";
 import { connectToHost } from "../components/host.ts";
-import { count, significant } from "../components/numbers.ts";
+import { count } from "../components/numbers.ts";
 import { controls, page, palette } from "../components/style.ts";
 import "../run-dashboard/reportTable.ts";
 
@@ -96,12 +96,13 @@ class SaeEnsembleComparison extends LitElement {
       <h1>${ensembles.length} ensembles side by side</h1>
       <div class="scroll">
         <table>
-          <thead><tr><th scope="col">ensemble</th><th scope="col">method</th><th scope="col">features</th><th scope="col">hook</th><th scope="col">width</th></tr></thead>
+          <thead><tr><th scope="col">ensemble</th><th scope="col">method</th><th scope="col">seed set</th><th scope="col">features</th><th scope="col">hook</th><th scope="col" title="Dimensions of an activation">d_in</th></tr></thead>
           <tbody>
             ${ensembles.map(
               (ensemble) => html`<tr>
                 <th scope="row"><button class="plain link" title="Browse its features" @click=${() => void request(connection, comparisonHost, "browse", { ensemble: ensemble.folder })}>${ensemble.label}</button></th>
                 <td>${ensemble.method}${ensemble.members > 1 ? ` of ${ensemble.members}` : ""}</td>
+                <td class="number">${ensemble.seedSet ?? "–"}</td>
                 <td class="number">${count(ensemble.features)}</td>
                 <td>${ensemble.hook}</td>
                 <td class="number">${count(ensemble.d_in)}</td>
@@ -123,7 +124,7 @@ class SaeEnsembleComparison extends LitElement {
       if (!match) return html`<td></td>`;
       if (match.found === null) return html`<td class="number" title=${match.reason}>–</td>`;
       const percent = `${(100 * match.found).toFixed(1)}%`;
-      return html`<td class="number">${percent} <span class="dim">(${significant(match.meanCosine)})</span></td>`;
+      return html`<td class="number">${percent} <span class="dim">(${match.meanCosine?.toFixed(3)})</span></td>`;
     };
     const reasons = [...new Set(matches.map(({ reason }) => reason).filter(Boolean))];
     return html`<h2>Features found in each other</h2>

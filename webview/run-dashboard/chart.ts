@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import uPlotCss from "uplot/dist/uPlot.min.css";
 import { count, percent, significant } from "../components/numbers.ts";
 import { palette } from "../components/style.ts";
+import { quantityMark, rangeOfOne, tokensMark } from "./axis.ts";
 import { memberMean, type Quantity, type Training } from "./series.ts";
 
 const sync = uPlot.sync("run");
@@ -12,12 +13,6 @@ const hueOf = (i: number) => `--vscode-charts-${hues[i % hues.length]!}`;
 
 /** A value of a quantity as people read it: shares in percent. */
 const shown = (quantity: Quantity, value: number | null) => (quantity === "dead" ? percent(value) : significant(value));
-
-/** The same for marks on the axis, which have few digits by themselves. */
-const mark = (quantity: Quantity, value: number) =>
-  quantity === "dead"
-    ? `${Number((100 * value).toPrecision(3))}%`
-    : Number(value.toPrecision(3)).toLocaleString("en-US");
 
 export class SaeChart extends LitElement {
   static override properties = {
@@ -141,16 +136,19 @@ export class SaeChart extends LitElement {
         height: 170,
         cursor: { sync: { key: sync.key } },
         legend: { show: false },
-        scales: { x: { time: false } },
+        scales: {
+          x: { time: false },
+          y: {
+            range: (_, low, high) =>
+              low === high && low !== null ? rangeOfOne(low) : uPlot.rangeNum(low, high, 0.1, true),
+          },
+        },
         axes: [
           {
             ...axis,
-            values: (_, values) =>
-              values.map((value) =>
-                value >= 1e6 ? `${value / 1e6}M` : value >= 1e3 ? `${value / 1e3}k` : String(value),
-              ),
+            values: (_, values) => values.map(tokensMark),
           },
-          { ...axis, size: 58, values: (_, values) => values.map((value) => mark(this.quantity, value)) },
+          { ...axis, size: 58, values: (_, values) => values.map((value) => quantityMark(this.quantity, value)) },
         ],
         series: [
           { label: "tokens" },

@@ -1,7 +1,8 @@
 // The charts and the table as files: CSV and Markdown of the numbers, SVG and PNG of the charts.
 import type { ReportTable } from "../../src/protocol/reportTable.ts";
-import { significant } from "../components/numbers.ts";
-import { memberMean, type Quantity, quantities, type Training, trainingName } from "./series.ts";
+import { column } from "../components/numbers.ts";
+import { quantityMark, rangeOfOne, roundMarks, tokensMark } from "./axis.ts";
+import { memberMean, type Quantity, quantities, type Training, trainingSeedSet } from "./series.ts";
 
 /** Every point of a training: tokens, member, and the four quantities. */
 export function trainingCsv(training: Training): string {
@@ -15,77 +16,144 @@ export function trainingCsv(training: Training): string {
   return `${lines.join("\n")}\n`;
 }
 
-export function tableMarkdown({ columns, rows }: ReportTable): string {
-  const shown = columns.filter((_, i) => rows.some((row) => row.cells[i]?.value !== null));
+export function tableMarkdown({ over, columns, rows }: ReportTable): string {
+  const shown = columns
+    .map(({ title }, i) => ({ title, values: rows.map((row) => row.cells[i]?.value ?? null) }))
+    .filter(({ values }) => values.some((value) => value !== null))
+    .map(({ title, values }) => ({ title, cells: column(values) }));
   const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
   return `${[
     line(["method", ...shown.map(({ title }) => title)]),
     line(["---", ...shown.map(() => "---:")]),
-    ...rows.map((row) =>
-      line([row.label, ...shown.map((column) => significant(row.cells[columns.indexOf(column)]?.value ?? null))]),
-    ),
+    ...rows.map(({ label }, row) => line([label, ...shown.map(({ cells }) => cells[row]!)])),
+    ...(over ? ["", over] : []),
   ].join("\n")}\n`;
 }
 
-const width = 460;
-const height = 200;
-const colors = ["#1a85ff", "#652d90", "#388a34", "#b89500", "#e51400", "#d18616"];
+/** Sizes in pixels: a panel's plot, and what stands around it. */
+const plot = { width: 400, height: 190 };
+const panel = { left: 62, right: 18, top: 34, bottom: 46 };
+const panelWidth = panel.left + plot.width + panel.right;
+const panelHeight = panel.top + plot.height + panel.bottom;
+const heading = 34;
+const legendEntry = 104;
+const legendLine = 20;
+/** Okabe and Ito's, which people with any colour vision tell apart, on paper as well. */
+const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
-/** The four charts on white, two by two. */
-export function chartsSvg(training: Training, name: string): string {
-  const charts = quantities.map(({ key, title }, i) =>
-    oneChart(training, key, title, (i % 2) * (width + 20), 30 + Math.floor(i / 2) * (height + 40)),
-  );
-  const names = [...training.values.keys()].map((member) => ({
-    name: `member ${member}`,
-    color: colors[member % colors.length],
-  }));
-  if (training.together) names.push({ name: "mean", color: "black" });
-  const legend = names.map(
-    ({ name, color }, i) =>
-      `<rect x="${50 + 80 * i}" y="${2 * height + 100}" width="10" height="3" fill="${color}"/><text x="${64 + 80 * i}" y="${2 * height + 106}">${name}</text>`,
-  );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * width + 40} ${2 * height + 120}" font-family="sans-serif" font-size="11">
-<rect width="100%" height="100%" fill="white"/><text x="10" y="18" font-size="13">${escapeXml(name)} · ${escapeXml(trainingName(training.stage))}</text>
-${charts.join("\n")}${names.length > 1 ? legend.join("") : ""}</svg>\n`;
+interface Line {
+  readonly name: string;
+  readonly color: string;
+  readonly width: number;
+  readonly valuesOf: (quantity: Quantity) => readonly (number | null)[];
 }
 
-function oneChart(training: Training, quantity: Quantity, title: string, left: number, top: number): string {
-  const members = [...training.values];
-  const lines = members.map(([, columns]) => columns[quantity]);
-  if (training.together) lines.push(memberMean(training, quantity));
-  const values = lines.flat().filter((value) => value !== null);
-  const [low, high] = values.length
-    ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
-    : [0, 1];
-  const last = training.tokens.at(-1) ?? 1;
-  const x = (tokens: number) => left + 50 + ((width - 60) * tokens) / last;
-  const y = (value: number) => top + height - ((height - 20) * (value - low)) / (high - low || 1);
-  const paths = lines.map((line, i) => {
-    const points = line.flatMap((value, at) =>
-      value === null ? [] : [`${x(training.tokens[at]!).toFixed(1)},${y(value).toFixed(1)}`],
-    );
-    const mean = i === members.length;
-    return `<polyline fill="none" stroke="${mean ? "black" : colors[i % colors.length]}" stroke-width="${mean ? 2 : 1}" points="${points.join(" ")}"/>`;
+function linesOf(training: Training): Line[] {
+  const members = [...training.values].sort(([a], [b]) => a - b);
+  const lines = members.map(
+    ([member, columns], i): Line => ({
+      name: `member ${member}`,
+      color: colors[i % colors.length]!,
+      width: members.length === 1 ? 2 : 1.2,
+      valuesOf: (quantity) => columns[quantity],
+    }),
+  );
+  if (training.together)
+    lines.push({ name: "mean", color: "#000", width: 2.2, valuesOf: (quantity) => memberMean(training, quantity) });
+  return lines;
+}
+
+/** The four charts on white as a figure, two by two below the legend. */
+export function chartsSvg(training: Training, run: string): string {
+  const { method, seedSet } = trainingSeedSet(training.stage);
+  const lines = linesOf(training);
+  const legend = lines.length > 1 ? legendOf(lines) : { parts: [], height: 0 };
+  const top = heading + legend.height;
+  const charts = quantities.map(({ key, title }, i) =>
+    oneChart(training.tokens, lines, key, title, (i % 2) * panelWidth, top + Math.floor(i / 2) * panelHeight),
+  );
+  const [width, height] = [2 * panelWidth, top + 2 * panelHeight];
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="Helvetica, Arial, sans-serif" font-size="12">
+<rect width="100%" height="100%" fill="white"/>
+${label(panel.left, 22, `${run} · ${method}${seedSet > 1 ? `, seed set ${seedSet}` : ""}`, 'font-size="15" font-weight="bold"')}
+${[...legend.parts, ...charts].join("\n")}
+</svg>\n`;
+}
+
+function legendOf(lines: readonly Line[]): { readonly parts: string[]; readonly height: number } {
+  const inLine = Math.floor((2 * panelWidth - panel.left) / legendEntry);
+  const parts = lines.map(({ name, color, width }, i) => {
+    const x = panel.left + (i % inLine) * legendEntry;
+    const y = heading + 10 + Math.floor(i / inLine) * legendLine;
+    return `<path d="M${x} ${y}h20" stroke="${color}" stroke-width="${width}"/>${label(x + 26, y + 4, name)}`;
   });
-  return `<g><text x="${left + 50}" y="${top + 10}" font-weight="bold">${title}</text>
-<text x="${left + 46}" y="${y(high) + 4}" text-anchor="end">${significant(high)}</text><text x="${left + 46}" y="${y(low)}" text-anchor="end">${significant(low)}</text>
-<text x="${left + width - 10}" y="${top + height + 16}" text-anchor="end">${last.toLocaleString("en-US")} tokens</text>
-<path d="M${left + 50} ${top + 20}V${top + height}H${left + width - 10}" fill="none" stroke="#999"/>${paths.join("")}</g>`;
+  return { parts, height: Math.ceil(lines.length / inLine) * legendLine };
+}
+
+function oneChart(
+  tokens: readonly number[],
+  lines: readonly Line[],
+  quantity: Quantity,
+  title: string,
+  left: number,
+  top: number,
+): string {
+  const [x0, y0] = [left + panel.left, top + panel.top + plot.height];
+  const columns = lines.map(({ valuesOf }) => valuesOf(quantity));
+  const end = tokens.at(-1) ?? 1;
+  const across = roundMarks(0, end, 5);
+  const upwards = marksOf(columns);
+  const [low, high] = [upwards[0]!, upwards.at(-1)!];
+  const x = (value: number) => (x0 + (plot.width * value) / end).toFixed(1);
+  const y = (value: number) => (y0 - (plot.height * (value - low)) / (high - low)).toFixed(1);
+  const rows = upwards.map(
+    (value) =>
+      `<path d="M${x0} ${y(value)}h${plot.width}" stroke="#ddd"/>${label(x0 - 8, Number(y(value)) + 4, quantityMark(quantity, value), END)}`,
+  );
+  const stops = across
+    .filter((value) => value <= end)
+    .map(
+      (value) =>
+        `<path d="M${x(value)} ${y0}v5" stroke="#333"/>${label(Number(x(value)), y0 + 19, tokensMark(value), MIDDLE)}`,
+    );
+  const paths = lines.map(({ color, width }, i) => {
+    const points = columns[i]!.flatMap((value, at) => (value === null ? [] : [`${x(tokens[at]!)},${y(value)}`]));
+    return `<polyline fill="none" stroke="${color}" stroke-width="${width}" stroke-linejoin="round" points="${points.join(" ")}"/>`;
+  });
+  return `<g>${label(x0, top + 20, title, 'font-size="13" font-weight="bold"')}
+${[...rows, ...stops, ...paths].join("\n")}
+<path d="M${x0} ${y0 - plot.height}V${y0}h${plot.width}" fill="none" stroke="#333"/>
+${label(x0 + plot.width / 2, y0 + 38, "tokens", MIDDLE)}</g>`;
+}
+
+/** Marks that enclose every value. */
+function marksOf(columns: readonly (readonly (number | null)[])[]): number[] {
+  const values = columns.flat().filter((value) => value !== null);
+  if (values.length === 0) return [0, 1];
+  const low = values.reduce((a, b) => Math.min(a, b));
+  const high = values.reduce((a, b) => Math.max(a, b));
+  return roundMarks(...(low === high ? rangeOfOne(low) : ([low, high] as const)), 4);
+}
+
+const END = 'text-anchor="end"';
+const MIDDLE = 'text-anchor="middle"';
+
+function label(x: number, y: number, text: string, attributes = ""): string {
+  return `<text x="${x}" y="${y}" fill="#222" ${attributes}>${escapeXml(text)}</text>`;
 }
 
 function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 
-/** The SVG drawn at twice its size; base64 of a PNG. */
+/** The SVG drawn at three times its size, 300 dots an inch where it is as wide as a page; base64 of a PNG. */
 export async function svgToPng(svg: string): Promise<string> {
   const image = new Image();
   image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
   await image.decode();
   const canvas = document.createElement("canvas");
-  canvas.width = 2 * (2 * width + 40);
-  canvas.height = 2 * (2 * height + 120);
+  canvas.width = 3 * image.naturalWidth;
+  canvas.height = 3 * image.naturalHeight;
   canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
   return canvas.toDataURL("image/png").split(",")[1]!;
 }

@@ -13,14 +13,14 @@ import { controls, page, palette } from "../components/style.ts";
 import "./chart.ts";
 import { chartsSvg, svgToPng, tableMarkdown, trainingCsv } from "./exports.ts";
 import "./reportTable.ts";
-import { quantities, TrainingSeries, trainingName } from "./series.ts";
+import { quantities, TrainingSeries, trainingName, trainingSeedSet } from "./series.ts";
 
 const connection = connectToHost();
 
 /** Milliseconds for what may ask a person in between. */
 const patience = 600_000;
 
-/** Where what goes wrong with an action is said: beside its button. */
+/** Where it is said what came of an action: beside its button. */
 type Place = "run" | "training" | "evaluation";
 
 /** Stands where the run's name will be. */
@@ -34,22 +34,22 @@ class SaeRunDashboard extends LitElement {
     version: { state: true },
     chosen: { state: true },
     fatal: { state: true },
-    trouble: { state: true },
+    said: { state: true },
   };
   declare run: RunEntry | undefined;
   declare report: ReportTable | null;
   /** Why the report can't be read; empty where it can, or there is none. */
   declare reportDamage: string;
   declare version: number;
-  /** The training whose charts are shown; empty: the newest of a run at work, else the first. */
+  /** The training whose charts are shown; empty: the first of a run that is done, else the newest. */
   declare chosen: string;
   /** Why there is nothing to show yet. */
   declare fatal: string;
-  /** What went wrong with the last action. */
-  declare trouble: { readonly place: Place; readonly message: string } | undefined;
-  readonly #series = new TrainingSeries();
+  /** What came of the last action: a failure, or where a file was saved. */
+  declare said: { readonly place: Place; readonly message: string; readonly failed: boolean } | undefined;
+  #series = new TrainingSeries();
   #device = "";
-  readonly #messages: { level: string; message: string }[] = [];
+  #messages: { level: string; message: string }[] = [];
 
   constructor() {
     super();
@@ -118,10 +118,17 @@ class SaeRunDashboard extends LitElement {
         gap: 10px 28px;
       }
       .tabs {
+        margin-bottom: 10px;
+      }
+      .tabs div {
         display: flex;
         gap: 4px;
-        margin-bottom: 10px;
+        margin-bottom: 4px;
         flex-wrap: wrap;
+        align-items: baseline;
+      }
+      .tabs span {
+        margin-right: 6px;
       }
       .error {
         margin: 12px 0;
@@ -141,6 +148,7 @@ class SaeRunDashboard extends LitElement {
     super.connectedCallback();
     onNotification(connection, dashboardView, "events", ({ events }) => this.#take(events));
     onNotification(connection, dashboardView, "runChanged", (snapshot) => this.#show(snapshot));
+    onNotification(connection, dashboardView, "runGone", ({ message }) => this.#leave(message));
     request(connection, dashboardHost, "ready", {}).then(
       (snapshot) => this.#show(snapshot),
       (error: Error) => {
@@ -150,11 +158,29 @@ class SaeRunDashboard extends LitElement {
   }
 
   #show({ run, report, reportDamage }: RunSnapshot): void {
+    // What was watched to the end stays in view.
+    if (this.run && this.run.state !== "done" && run.state === "done") this.chosen ||= this.#newest ?? "";
     this.run = run;
     this.report = report;
     this.reportDamage = reportDamage;
     this.fatal = "";
     saveViewState({ folder: run.folder });
+  }
+
+  /** Another run may come to the same place: nothing of this one is kept. */
+  #leave(message: string): void {
+    this.run = undefined;
+    this.report = null;
+    this.chosen = "";
+    this.said = undefined;
+    this.fatal = message;
+    this.#series = new TrainingSeries();
+    this.#device = "";
+    this.#messages = [];
+  }
+
+  get #newest(): string | undefined {
+    return [...this.#series.trainings.keys()].at(-1);
   }
 
   #take(events: readonly RunEvent[]): void {
@@ -168,25 +194,30 @@ class SaeRunDashboard extends LitElement {
     this.version++;
   }
 
-  /** Does what a button says; what goes wrong is said beside it until the next action. */
+  /** Does what a button says; what came of it is said beside it until the next action. */
   async #do(place: Place, action: () => Promise<unknown>): Promise<void> {
-    this.trouble = undefined;
+    this.said = undefined;
     try {
       await action();
     } catch (error) {
-      this.trouble = { place, message: messageOf(error) };
+      this.said = { place, message: messageOf(error), failed: true };
     }
   }
 
   #save(place: Place, name: string, contentOf: () => string | Promise<string>, base64 = false): Promise<void> {
     return this.#do(place, async () => {
       const content = await contentOf();
-      await request(connection, dashboardHost, "save", { name, content, base64 }, { timeout: patience });
+      const saved = await request(connection, dashboardHost, "save", { name, content, base64 }, { timeout: patience });
+      if (saved.file !== null) this.said = { place, message: `Saved: ${saved.file}`, failed: false };
     });
   }
 
-  #trouble(place: Place) {
-    return this.trouble?.place === place ? html`<p class="error" role="alert">${this.trouble.message}</p>` : nothing;
+  #said(place: Place) {
+    if (this.said?.place !== place) return nothing;
+    const { message, failed } = this.said;
+    return failed
+      ? html`<p class="error" role="alert">${message}</p>`
+      : html`<p class="dim" role="status">${message}</p>`;
   }
 
   override render() {
@@ -194,8 +225,8 @@ class SaeRunDashboard extends LitElement {
     if (this.fatal) return html`<main>${untitled}<p class="error" role="alert">${this.fatal}</p></main>`;
     if (!run) return html`<main>${untitled}<p class="notice" role="status">Opening the run…</p></main>`;
     const stages = [...this.#series.trainings.keys()];
-    const latest = run.state === "running" ? stages.at(-1) : stages[0];
-    const stage = this.#series.trainings.has(this.chosen) ? this.chosen : latest;
+    const unasked = run.state === "done" ? stages[0] : this.#newest;
+    const stage = this.#series.trainings.has(this.chosen) ? this.chosen : unasked;
     const training = stage === undefined ? undefined : this.#series.trainings.get(stage);
     const { progress } = run;
     const indexed = run.ensembles.find((ensemble) => ensemble.indexed);
@@ -215,7 +246,7 @@ class SaeRunDashboard extends LitElement {
           ${indexed ? html`<vscode-button @click=${() => browse(indexed.folder)}>Browse Features</vscode-button>` : nothing}
         </span>
       </header>
-      ${this.#trouble("run")}
+      ${this.#said("run")}
       ${run.reason ? html`<p class=${run.state === "failed" ? "error" : "notice"}>${run.reason}</p>` : nothing}
       ${run.state === "running" && progress ? this.#progress(progress) : nothing}
       ${this.#messages.length ? html`<ul>${this.#messages.slice(-5).map(({ level, message }) => html`<li class=${level === "error" ? "error" : "notice"}>${message}</li>`)}</ul>` : nothing}
@@ -223,18 +254,7 @@ class SaeRunDashboard extends LitElement {
       <h2>Training</h2>
       ${
         training && stage !== undefined
-          ? html`${
-              stages.length > 1
-                ? html`<div class="tabs" role="group" aria-label="Training">
-                    ${stages.map(
-                      (name) =>
-                        html`<button class="plain outlined" aria-pressed=${name === stage ? "true" : "false"} @click=${() => {
-                          this.chosen = name;
-                        }}>${trainingName(name)}</button>`,
-                    )}
-                  </div>`
-                : nothing
-            }
+          ? html`${stages.length > 1 ? this.#choice(stages, stage) : nothing}
             <div class="charts">
               ${quantities.map(({ key, title }) => html`<sae-chart .training=${training} .quantity=${key} .title=${title} .version=${this.version}></sae-chart>`)}
             </div>
@@ -244,7 +264,7 @@ class SaeRunDashboard extends LitElement {
               <button class="plain link" @click=${() => void this.#save("training", `${trainingName(stage)}.svg`, () => chartsSvg(training, run.name))}>SVG</button>
               <button class="plain link" @click=${() => void this.#save("training", `${trainingName(stage)}.png`, () => svgToPng(chartsSvg(training, run.name)), true)}>PNG</button>
             </p>
-            ${this.#trouble("training")}`
+            ${this.#said("training")}`
           : html`<p class="notice">The charts begin with the first training step.</p>`
       }
 
@@ -253,7 +273,7 @@ class SaeRunDashboard extends LitElement {
         this.report
           ? html`<sae-report-table .table=${this.report}></sae-report-table>
               <p class="dim">Export: <button class="plain link" @click=${() => void this.#save("evaluation", "report-table.md", () => tableMarkdown(this.report!))}>Markdown</button></p>
-              ${this.#trouble("evaluation")}`
+              ${this.#said("evaluation")}`
           : this.reportDamage
             ? html`<p class="error" role="alert">${this.reportDamage}</p>`
             : html`<p class="notice">The table of metrics comes with the evaluation, after training.</p>`
@@ -261,12 +281,32 @@ class SaeRunDashboard extends LitElement {
     </main>`;
   }
 
+  /** The trainings, a row a seed set. */
+  #choice(stages: readonly string[], shown: string) {
+    const sets = [...Map.groupBy(stages, (stage) => trainingSeedSet(stage).seedSet)];
+    return html`<div class="tabs">
+      ${sets.map(
+        ([set, own]) => html`<div role="group" aria-label=${`Training, seed set ${set}`}>
+          ${sets.length > 1 ? html`<span class="dim">seed set ${set}</span>` : nothing}
+          ${own.map(
+            (stage) =>
+              html`<button class="plain outlined" title=${`ensembles/${trainingName(stage)}`} aria-pressed=${stage === shown ? "true" : "false"} @click=${() => {
+                this.chosen = stage;
+              }}>${trainingSeedSet(stage).method}</button>`,
+          )}
+        </div>`,
+      )}
+    </div>`;
+  }
+
   #progress({ stage, done, total, unit, rate, eta }: NonNullable<RunEntry["progress"]>) {
     const share = total > 0 ? Math.min(1, done / total) : 0;
     const numbers = [
       `${done.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} ${unit}`,
       rate === null ? "" : `${Math.round(rate).toLocaleString("en-US")} ${unit}/s`,
-      eta === null ? "" : `${eta < 90 ? `${Math.max(1, Math.round(eta))} s` : `${Math.round(eta / 60)} min`} left`,
+      eta === null
+        ? ""
+        : `${eta < 90 ? `${Math.max(1, Math.round(eta))} s` : `${Math.round(eta / 60)} min`} left of this stage`,
     ].filter(Boolean);
     return html`<div class="progress">
       <div class="line"><span>${stage} · ${Math.floor(share * 100)}%</span><span class="dim">${numbers.join(" · ")}</span></div>

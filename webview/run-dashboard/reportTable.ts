@@ -1,7 +1,7 @@
 // The table of methods and metrics: the paper's columns first, the best of a column bold, a dash with its reason where there is no number.
 import { css, html, LitElement } from "lit";
 import type { ReportTable } from "../../src/protocol/reportTable.ts";
-import { significant } from "../components/numbers.ts";
+import { column as columnWords } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 
 export class SaeReportTable extends LitElement {
@@ -23,11 +23,26 @@ export class SaeReportTable extends LitElement {
     css`
       :host {
         display: block;
+      }
+      /* A shadow where the table goes on: its cover at the right end goes along with the table, the shadow stays. */
+      .scroll {
+        --hover: var(--vscode-list-hoverBackground, transparent);
+        --edge: var(--vscode-scrollbar-shadow, var(--hairline));
         overflow-x: auto;
+        background:
+          linear-gradient(var(--vscode-editor-background) 0 0) right / 24px 100% no-repeat local,
+          linear-gradient(to left, var(--edge), transparent) right / 12px 100% no-repeat scroll;
       }
       table {
-        border-collapse: collapse;
+        border-collapse: separate;
+        border-spacing: 0;
         font-variant-numeric: tabular-nums;
+      }
+      /* What a row is stays in view. */
+      th:first-child {
+        position: sticky;
+        left: 0;
+        background: var(--vscode-editor-background);
       }
       th,
       td {
@@ -46,8 +61,9 @@ export class SaeReportTable extends LitElement {
       tbody th {
         color: inherit;
       }
-      tbody tr:hover {
-        background: var(--vscode-list-hoverBackground);
+      tbody tr:hover,
+      tbody tr:hover th:first-child {
+        background-image: linear-gradient(var(--hover) 0 0);
       }
       .more {
         margin-top: 8px;
@@ -67,7 +83,7 @@ export class SaeReportTable extends LitElement {
   ];
 
   override render() {
-    const { columns, rows } = this.table;
+    const { over, columns, rows } = this.table;
     const best = columns.map(({ better }, i) => {
       const values = rows.flatMap((row) => row.cells[i]?.value ?? []);
       if (better === null || values.length < 2) return null;
@@ -76,8 +92,9 @@ export class SaeReportTable extends LitElement {
     const shown = columns
       .map((column, i) => ({ ...column, i }))
       .filter(({ paper, i }) => (paper || this.all) && rows.some((row) => row.cells[i]?.value !== null));
-    return html`<p class="dim">On held-out activations, special tokens left out. The best of a column is bold; ↑ higher and ↓ lower is better.</p>
-      <table>
+    const words = columns.map((_, i) => columnWords(rows.map((row) => row.cells[i]!.value)));
+    return html`<p class="dim">On held-out activations, special tokens left out. ${over} The best of a column is bold; ↑ higher and ↓ lower is better.</p>
+      <div class="scroll" role="region" aria-label="Metrics" tabindex="0"><table>
         <caption class="hidden">Metrics by ${this.first}</caption>
         <thead>
           <tr>
@@ -87,16 +104,16 @@ export class SaeReportTable extends LitElement {
         </thead>
         <tbody>
           ${rows.map(
-            (row) => html`<tr>
+            (row, at) => html`<tr>
               <th scope="row">${row.label}</th>
               ${shown.map(({ i }) => {
                 const cell = row.cells[i]!;
-                return html`<td class=${cell.value !== null && cell.value === best[i] ? "best" : ""} title=${cell.reason}>${significant(cell.value)}</td>`;
+                return html`<td class=${cell.value !== null && cell.value === best[i] ? "best" : ""} title=${cell.reason}>${words[i]![at]}</td>`;
               })}
             </tr>`,
           )}
         </tbody>
-      </table>
+      </table></div>
       <button class="plain link more" @click=${() => {
         this.all = !this.all;
       }}>${this.all ? "The paper's columns only" : "All metrics"}</button>`;

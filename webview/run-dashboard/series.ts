@@ -1,5 +1,6 @@
 // Training numbers from the events file, as columns that a chart takes: one x (tokens), one line a member, and the members' mean.
 import type { RunEvent } from "../../src/protocol/runEvents.ts";
+import { seedSetOf } from "../../src/protocol/seedSet.ts";
 
 export const quantities = [
   { key: "loss", title: "Loss" },
@@ -86,6 +87,11 @@ export function memberMean(training: Training, quantity: Quantity): (number | nu
     }
     return sum / columns.length;
   });
+}
+
+/** A training's method, and its seed set from 1. */
+export function trainingSeedSet(stage: string): { readonly method: string; readonly seedSet: number } {
+  return seedSetOf(trainingName(stage));
 }
 
 /** A stage's name without what all of them share: "bagging", and "bagging-1" from the second set of seeds, as their ensembles are called. */

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { followEvents } from "../../jobs/eventLog.ts";
 import { runPaths } from "../../jobs/runFolder.ts";
-import { findRuns, isAtWork, type RunStatus, readRunStatus } from "../../jobs/runRecord.ts";
+import { findRuns, isAtWork, type RunStatus, readRunStatus, workingTime } from "../../jobs/runRecord.ts";
 import { createDisplay, displayMode } from "../display.ts";
 import { shortPath } from "../foreground.ts";
 import { duration, share } from "../words.ts";
@@ -46,7 +46,7 @@ function line(folder: string): string {
     state === "running" && progress
       ? `${progress.stage} ${share(progress.done / progress.total)}${progress.eta === null ? "" : `, ${duration(progress.eta)} left`}`
       : state === "done"
-        ? `${record.jobs.join(", ")} in ${duration(((record.ended ?? record.started) - record.started) / 1000)}`
+        ? `${record.jobs.join(", ")} in ${duration(workingTime(record) / 1000)}`
         : (reason ?? "");
   return `${name}  ${state.padEnd(8)}  ${detail}`.trimEnd();
 }

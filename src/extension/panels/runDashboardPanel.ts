@@ -39,7 +39,7 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
   #fill(panel: vscode.WebviewPanel, folder: string): void {
     panel.title = `Run: ${basename(folder)}`;
     panel.iconPath = tabIcon(this.#extension.extensionUri);
-    let gone = false;
+    let state: "opening" | "shown" | "gone" | "closed" = "opening";
     const pump = new EventPump(
       (from) => this.#service.request("events", { folder, from }),
       (events) => line.notify("events", { events }),
@@ -49,7 +49,9 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
       // A page that was hidden is loaded anew, and asks anew.
       ready: async () => {
         pump.start();
-        return this.#snapshot(await this.#run(folder));
+        const run = await this.#run(folder);
+        state = "shown";
+        return this.#snapshot(run);
       },
       stop: async () => {
         await this.#service.request("stop", { folder });
@@ -65,22 +67,33 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
       },
       save: async ({ name, content, base64 }) => {
         const target = await vscode.window.showSaveDialog({
+          title: `Export ${name}`,
+          saveLabel: "Export",
           defaultUri: vscode.Uri.joinPath(vscode.Uri.file(folder), name),
         });
         if (target) await vscode.workspace.fs.writeFile(target, Buffer.from(content, base64 ? "base64" : "utf8"));
-        return { saved: target !== undefined };
+        return { file: target ? vscode.workspace.asRelativePath(target) : null };
       },
     });
     const changed = this.#store.onChanged(async () => {
       // Asking a service that can't start would start it again, and tell of a change again.
       if (this.#store.trouble) return;
       const run = this.#find(folder);
-      const content = run && (await this.#snapshot(run));
-      if (content && !gone) line.notify("runChanged", content);
+      if (!run) {
+        if (state !== "shown") return;
+        state = "gone";
+        pump.stop();
+        line.notify("runGone", { message: goneWords(folder) });
+        return;
+      }
+      if (state === "gone") pump.start();
+      state = "shown";
+      const content = await this.#snapshot(run);
+      if (state === "shown") line.notify("runChanged", content);
     });
     this.#open.set(folder, panel);
     panel.onDidDispose(() => {
-      gone = true;
+      state = "closed";
       pump.stop();
       changed.dispose();
       this.#open.delete(folder);
@@ -106,7 +119,11 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
     // It may lie where only a search finds it.
     if (!this.#find(folder)) await this.#store.watch();
     const run = this.#find(folder);
-    if (!run) throw new Error(`There is no run in ${folder} any more.`);
+    if (!run) throw new Error(goneWords(folder));
     return run;
   }
+}
+
+function goneWords(folder: string): string {
+  return `There is no run in ${folder} any more.`;
 }

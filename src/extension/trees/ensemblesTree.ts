@@ -1,5 +1,6 @@
 // The Ensembles view: every ensemble of every run, with its method and headline numbers; without any, a row that imports.
 import * as vscode from "vscode";
+import { seedSetOf } from "../../protocol/seedSet.ts";
 import type { EnsembleEntry, RunEntry } from "../../protocol/service.ts";
 import { commands } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
@@ -53,14 +54,16 @@ function ensembleItem({ run, ensemble }: EnsembleNode): vscode.TreeItem {
     item.contextValue = "ensemble:damaged";
     return item;
   }
+  const { seedSet } = seedSetOf(ensemble.name);
+  const set = seedSet > 1 ? `seed set ${seedSet}` : "";
   const size = ensemble.members > 1 ? `${ensemble.method} ×${ensemble.members}` : ensemble.method;
   const quality = ensemble.explainedVariance === null ? "" : `EV ${ensemble.explainedVariance.toFixed(3)}`;
   // Most are called as their method is: said once, the number that matters has room.
   const named = ensemble.name.startsWith(ensemble.method);
   const short = !named ? size : ensemble.members > 1 ? `×${ensemble.members}` : "";
-  item.description = [short, quality].filter(Boolean).join(" · ");
+  item.description = [short, quality, set].filter(Boolean).join(" · ");
   if (ensemble.replaced) item.description = [short, `replaced ${ensemble.replaced}`].filter(Boolean).join(" · ");
-  item.accessibilityInformation = { label: `${run.name}, ${ensemble.name}, ${size}, ${quality}` };
+  item.accessibilityInformation = { label: [run.name, ensemble.name, size, quality, set].filter(Boolean).join(", ") };
   item.iconPath = new vscode.ThemeIcon(
     ensemble.replaced ? "history" : ensemble.members > 1 ? "layers" : "circle-outline",
   );
@@ -71,7 +74,7 @@ function ensembleItem({ run, ensemble }: EnsembleNode): vscode.TreeItem {
   }
   item.tooltip = new vscode.MarkdownString(
     [
-      `**${ensemble.name}** · ${size}`,
+      [`**${ensemble.name}**`, size, set].filter(Boolean).join(" · "),
       `${ensemble.features.toLocaleString("en-US")} features at \`${ensemble.hook}\``,
       ensemble.explainedVariance === null
         ? ""
@@ -97,5 +100,5 @@ function indexAdvice({ indexed, indexable, replaced, name }: EnsembleEntry): str
   if (indexed) return "";
   if (replaced) return "No feature index.";
   if (indexable) return "No feature index that can be read: Build Feature Index makes one.";
-  return `No feature index: add "${name.replace(/-\d+$/, "")}" to index.methods of its experiment, and run that again.`;
+  return `No feature index: add "${seedSetOf(name).method}" to index.methods of its experiment, and run that again.`;
 }

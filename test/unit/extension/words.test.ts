@@ -1,10 +1,31 @@
 // What features are called in lists: their label, or their tokens with white space as signs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { featureWords } from "../../../src/extension/words.ts";
+import { describeRun, featureWords } from "../../../src/extension/words.ts";
+import type { RunEntry } from "../../../src/protocol/service.ts";
 import { withSigns } from "../../../src/protocol/whiteSpace.ts";
 
 const named = (label: string, ...tokens: string[]) => featureWords({ label, tokens: tokens.map((text) => ({ text })) });
+
+test("a run in few words: how long it worked, or where it stopped", () => {
+  const run: RunEntry = {
+    folder: "runs/demo",
+    name: "demo",
+    state: "done",
+    reason: null,
+    experiment: null,
+    worked: 7 * 60_000,
+    ahead: null,
+    progress: null,
+    report: true,
+    ensembles: [],
+  };
+  const progress = { stage: "train boosting-1", done: 43, total: 100, unit: "tokens", rate: 1, eta: 57 };
+  assert.equal(describeRun(run), "done in 7 min");
+  assert.equal(describeRun({ ...run, state: "stopped", progress }), "stopped · train boosting-1 43%");
+  assert.equal(describeRun({ ...run, state: "stopped" }), "stopped");
+  assert.equal(describeRun({ ...run, state: "running", worked: null, progress }), "train boosting-1 43% · 57 s left");
+});
 
 test("a label goes before tokens; three of them, without the spaces around words", () => {
   assert.equal(named("pronouns", " she", " her"), "pronouns");

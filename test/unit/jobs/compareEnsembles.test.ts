@@ -26,6 +26,9 @@ test("metrics are an ensemble's own, those of its method where only that has the
     "bagging-1": "bagging_b",
     "boosting.2026-11-22-203005": "boosting_a",
   });
+  const second = join(folder, "ensembles", "bagging-1", "ensemble.json");
+  const file = JSON.parse(await readFile(second, "utf8")) as object;
+  writeFileSync(second, JSON.stringify({ ...file, provenance: { method: "bagging", seed_set: 1 } }));
   const seeds = await Promise.all(
     ["bagging", "bagging-1"].map(async (name) => (await loadEnsemble(join(folder, "ensembles", name))).seeds),
   );
@@ -54,6 +57,10 @@ test("metrics are an ensemble's own, those of its method where only that has the
   assert.deepEqual(
     column("stability").map(({ value }) => value),
     [0.7, 0.7, null],
+  );
+  assert.deepEqual(
+    ensembles.map(({ seedSet }) => seedSet),
+    [null, 2, null],
   );
   assert.match(column("mse")[2]!.reason!, /taken its place/);
   assert.match(column("l0")[0]!.reason!, /not in the run's report/);

@@ -87,10 +87,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     assert.equal(ended.code, 130, ended.stderr);
     assert.match(ended.stderr, /saving a checkpoint/);
     assert.match(ended.stderr, new RegExp(`To go on: sae-ensembles resume ${signal}`));
-    const { state, record } = readRunStatus(run);
+    const { state, record, reason } = readRunStatus(run);
     assert.equal(state, "stopped");
     // What it says to have done is what the checkpoint has.
-    const { stage, done } = record.progress!;
+    const { stage, done, total } = record.progress!;
+    assert.equal(reason, `stopped in ${stage} at ${Math.floor((100 * done) / total)}%; resume goes on from there`);
     const loaded = await loadCheckpoint(join(run, "checkpoints", stage.replace(/^train /, "")));
     if (loaded) assert.equal(done, loaded.state.finished.length * 6400 + loaded.state.tokens);
     const { code, stderr } = await runCommand(["resume", run, "--plain"], folder);

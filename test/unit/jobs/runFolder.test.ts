@@ -17,7 +17,7 @@ import { test } from "node:test";
 import { parseExperiment, readExperiment } from "../../../src/jobs/experiment.ts";
 import { RunBusyError, RunFolder } from "../../../src/jobs/runFolder.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
-import { experimentOfRun, findRuns, readRunStatus, runsAmong } from "../../../src/jobs/runRecord.ts";
+import { experimentOfRun, findRuns, readRunStatus, runsAmong, workingTime } from "../../../src/jobs/runRecord.ts";
 import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { temporaryFolder } from "../fixtures.ts";
 import { writeTinyExperiment } from "./tinyExperiment.ts";
@@ -72,6 +72,26 @@ test("a run is found, read and understood by others while it works and after", a
   assert.equal(readRunStatus(run.folder).state, "done");
   assert.deepEqual(experimentOfRun(run.folder), experiment(folder));
   assert.ok(readdirSync(run.folder).every((name) => !name.endsWith(".tmp")));
+});
+
+test("a resumed run's working time has what came before its stop, and no waiting in the queue", async () => {
+  const folder = fresh();
+  const again = async (change: Parameters<RunFolder["update"]>[0], state?: "queued") => {
+    const run = await RunFolder.open(experiment(folder), ["train"], state);
+    await run.update(change);
+    await run.close();
+    return workingTime(run.record);
+  };
+  assert.equal(await again({ state: "stopped", started: 1000, ended: 61_000 }), 60_000);
+  // A record of before didn't hold it.
+  const file = join(folder, "runs", "tiny", "run.json");
+  const { worked: _, ...old } = JSON.parse(readFileSync(file, "utf8")) as { worked: number };
+  writeFileSync(file, JSON.stringify(old));
+  assert.equal(await again({ started: 0 }, "queued"), 60_000);
+  assert.equal(await again({ state: "failed", started: 0, ended: 5000 }), 65_000);
+  assert.equal(await again({ state: "done", started: 0, ended: 2000 }), 67_000);
+  // What is done is over: what is asked for then has a time of its own.
+  assert.equal(await again({ state: "done", started: 0, ended: 3000 }), 3000);
 });
 
 test("a run whose process is gone counts as failed, and says how to go on", async () => {

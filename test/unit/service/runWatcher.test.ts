@@ -6,6 +6,7 @@ import { mock, test } from "node:test";
 import { parseExperiment } from "../../../src/jobs/experiment.ts";
 import { RunFolder } from "../../../src/jobs/runFolder.ts";
 import type { RunEntry, WatchedPlaces } from "../../../src/protocol/service.ts";
+import { readReportTable } from "../../../src/service/reportRows.ts";
 import { RunWatcher, readRun, stateOf } from "../../../src/service/runWatcher.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 
@@ -97,6 +98,33 @@ test("a damaged ensemble, a damaged index and a broken report each say so, and t
   assert.match(bagging!.indexDamage, /index\.sqlite: found a file of another kind/);
   assert.deepEqual([aside!.replaced, aside!.indexable, aside!.indexDamage], ["2026-11-22 20:30 UTC", false, ""]);
   assert.notEqual(boosting!.damage, "");
+});
+
+test("an ensemble's numbers are those of its own seed set, as in a comparison; the report's are means", async () => {
+  const { run } = await finishedRun({ bagging: "bagging_a", "bagging-1": "bagging_b" });
+  const seedsOf = (name: string) =>
+    (JSON.parse(readFileSync(join(run, "ensembles", name, "ensemble.json"), "utf8")) as { seeds: number[] }).seeds;
+  const evaluated = ["bagging", "bagging-1"].map((name, i) => ({
+    seeds: seedsOf(name),
+    metrics: { explained_variance: { value: 0.8 + i / 10 } },
+  }));
+  const metrics = { explained_variance: { value: 0.85 } };
+  const write = (runs: typeof evaluated) =>
+    writeFileSync(
+      join(run, "report.json"),
+      JSON.stringify({ methods: [{ method: "bagging", label: "bagging", metrics, runs }] }),
+    );
+  write(evaluated);
+  assert.deepEqual(
+    readRun(run).ensembles.map(({ name, explainedVariance }) => [name, explainedVariance]),
+    [
+      ["bagging", 0.8],
+      ["bagging-1", 0.9],
+    ],
+  );
+  const { over, rows } = readReportTable(run)!;
+  assert.match(over, /^Means over 2 seed sets/);
+  assert.equal(rows[0]!.cells[0]!.value, 0.85);
 });
 
 test("a run whose process was killed has failed, with the last words of its output", async () => {
