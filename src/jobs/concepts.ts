@@ -1,5 +1,5 @@
 // Concept detection with a run's ensembles on a labelled data set, over seeds; writes the report beside the run's other reports.
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import { TEST_SHARE } from "../data/fourCells.ts";
 import {
   type LabelledColumns,
@@ -271,8 +271,8 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     hook_name: settings.hook_name,
     context_size: settings.context_size,
     data: {
-      train: trainFile,
-      test: testFile ?? null,
+      train: resolve(trainFile),
+      test: testFile === undefined ? null : resolve(testFile),
       columns,
       per_class: perClass,
       empty: empty + tokenless,

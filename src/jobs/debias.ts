@@ -137,8 +137,8 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     hook_name: settings.hook_name,
     context_size: settings.context_size,
     data: {
-      train: options.trainFile,
-      test: options.testFile ?? null,
+      train: resolve(options.trainFile),
+      test: options.testFile === undefined ? null : resolve(options.testFile),
       columns: options.columns,
       empty: data.empty + tokenless,
       repeated: data.repeated,

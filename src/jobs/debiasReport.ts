@@ -48,7 +48,7 @@ export interface DebiasReport {
     readonly features: number;
     /** A person's, "member/index". */
     readonly flags: readonly string[];
-    /** Where they were read, if not from the command. */
+    /** The file in which they are flagged; null where the command named others. */
     readonly flags_file: string | null;
     /** [direction][seed] */
     readonly runs: readonly (readonly DebiasResult[])[];
