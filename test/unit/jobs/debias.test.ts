@@ -120,7 +120,8 @@ test("every ensemble, both directions, every seed; the second time from what is 
   );
   for (const [at, name] of ["single", "boosting"].entries())
     assert.equal(statSync(join(run, "ensembles", name, "pooled", pooledFiles(name)[0]!)).mtimeMs, kept[at]);
-  assert.equal(readFileSync(join(folder, "second.json"), "utf8"), readFileSync(join(folder, "first.json"), "utf8"));
+  const [first, second] = ["first", "second"].map((name) => readFileSync(join(folder, `${name}.json`), "utf8"));
+  assert.equal(second!.replace(again.date, report.date), first);
 });
 
 test("curves of ensembles of different widths share one axis; what was asked for beyond a width is said", async () => {
@@ -216,6 +217,14 @@ test("without a word about flags, those of annotations.json count, each ensemble
   assert.equal(named.ensembles[0]!.flags_file, ensembles[1]!.flags_file, "the same features, wherever they are named");
   const markdown = readFileSync(join(folder, "kept-flags.md"), "utf8");
   assert.match(markdown, /Flagged features of boosting \(.*annotations\.json\): 0\/2, 1\/7\./);
+  // Of other weights and other texts it would say something else.
+  const { date, files } = named;
+  assert.match(date, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  assert.deepEqual(Object.keys(files), [data, join(run, "ensembles", "boosting")]);
+  assert.match(files[data]!, /^\d+ bytes \(SHA-256 [0-9a-f]{16}\)$/);
+  assert.match(files[join(run, "ensembles", "boosting")]!, /^2 members \(sample [0-9a-f]{12}\)$/);
+  const text = readFileSync(join(folder, "named-flags.md"), "utf8");
+  assert.ok(text.includes(`Computed: ${date}  \nFrom: ${data}, ${files[data]}; `));
   assert.match(markdown, /boosting: 2 flagged features ablated/);
 });
 
