@@ -2,16 +2,21 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
-import type { Experiment } from "../jobs/experiment.ts";
+import type { z } from "zod";
+import { InputError } from "../formats/inputError.ts";
+import { type Experiment, expectation } from "../jobs/experiment.ts";
 import { hubPath } from "../jobs/obtain.ts";
+import { sparingReports } from "../jobs/savedReports.ts";
 import { runInForeground, shortPath } from "./foreground.ts";
 
-/** "1,2,3" → whole numbers. */
-export function wholeNumbers(value: string): number[] {
-  return list(value).map((part) => {
-    if (!/^\d+$/.test(part)) throw new InvalidArgumentError("Expected whole numbers with commas between them.");
-    return Number(part);
-  });
+/** "1,2,3" → whole numbers that are `least` or more, each once. */
+export function wholeNumbersFrom(least: number): (value: string) => number[] {
+  return (value) => {
+    const numbers = list(value).map((part) => (/^\d+$/.test(part) ? Number(part) : Number.NaN));
+    if (!numbers.every((number) => number >= least) || new Set(numbers).size < numbers.length)
+      throw new InvalidArgumentError(`Expected whole numbers from ${least} on with commas between them, each once.`);
+    return numbers;
+  };
 }
 
 /** A whole number that is `least` or more. */
@@ -39,6 +44,32 @@ export function valuePair(value: string): { positive: string[]; negative: string
   return { positive: list(sides[0]!), negative: list(sides[1]!) };
 }
 
+/** Options by the keys of the section that they have other names than. */
+const optionNames: Readonly<Record<string, string>> = {
+  dataset_path: "data",
+  test_dataset_path: "test",
+  text_column: "text",
+  label_column: "label",
+  attribute_column: "attribute",
+  ensembles: "ensemble",
+};
+
+/** What the options say, as the section of an experiment. Throws InputError where a file's section would be refused, by the option's name. */
+export function checkedSection<Section extends z.ZodType>(
+  schema: Section,
+  given: z.output<Section>,
+): z.output<Section> {
+  const issue = schema.safeParse(given).error?.issues[0];
+  if (!issue) return given;
+  const key = String(issue.path[0]);
+  const found = issue.path.reduce((value: unknown, part) => (value as Record<PropertyKey, unknown>)?.[part], given);
+  throw new InputError({
+    file: `--${optionNames[key] ?? key.replaceAll("_", "-")}`,
+    found: JSON.stringify(found) ?? "nothing",
+    expected: expectation(issue),
+  });
+}
+
 export interface ProbingOptions {
   readonly json?: boolean;
 }
@@ -47,6 +78,14 @@ export interface ProbingOptions {
 export function dataPath(value: string): string {
   const named = value === "demo" || (!existsSync(value) && hubPath(value, "dataset", process.cwd()) !== null);
   return named ? value : resolve(value);
+}
+
+/** Where a report or a probe goes that an option names, as an absolute path; what a view has saved is not replaced. */
+export function outputPath(runFolder: string, value: string): string {
+  const path = resolve(value);
+  const free = sparingReports(resolve(runFolder), path);
+  if (free !== path) console.error(`${shortPath(path)} is there already and stays: this goes to ${shortPath(free)}`);
+  return free;
 }
 
 /** Runs one of the jobs on labelled texts in a run's folder and prints its report, `<report>.md` or `.json`. */

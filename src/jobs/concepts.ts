@@ -1,5 +1,5 @@
 // Concept detection with a run's ensembles on a labelled data set, over seeds; writes the report beside the run's other reports.
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import { TEST_SHARE } from "../data/fourCells.ts";
 import {
   type LabelledColumns,
@@ -33,8 +33,8 @@ import { trainProbe } from "../probing/trainProbe.ts";
 import { featureName } from "../sae/featureName.ts";
 import { contextWords, text } from "./debiasReport.ts";
 import { type ProbeRunOptions, probeRun, type TextSource, textsAtTheContext } from "./probeRun.ts";
+import { type Provenance, provenanceLines, provenanceOf } from "./provenance.ts";
 import { CONCEPTS_AS_SAEBENCH, type SaeBenchWords, saebenchLines, saebenchPadding } from "./saebench.ts";
-import { versions } from "./versions.ts";
 
 export interface ConceptsJobOptions extends ProbeRunOptions {
   readonly trainFile: string;
@@ -69,10 +69,8 @@ interface Detection {
   readonly tpp: readonly { readonly n: number; readonly total: Spread }[];
 }
 
-export interface ConceptsReport {
+export interface ConceptsReport extends Provenance {
   readonly format_version: 1;
-  readonly command: string;
-  readonly versions: Readonly<Record<string, string>>;
   readonly run: string;
   readonly model_name: string;
   readonly hook_name: string;
@@ -264,15 +262,18 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
   const { settings } = experiment;
   return {
     format_version: 1,
-    command: options.command,
-    versions: versions(),
+    ...provenanceOf(
+      runFolder,
+      detections.slice(1).map(({ name }) => name),
+      options,
+    ),
     run: basename(runFolder),
     model_name: settings.model_name,
     hook_name: settings.hook_name,
     context_size: settings.context_size,
     data: {
-      train: trainFile,
-      test: testFile ?? null,
+      train: resolve(trainFile),
+      test: testFile === undefined ? null : resolve(testFile),
       columns,
       per_class: perClass,
       empty: empty + tokenless,
@@ -377,11 +378,6 @@ function markdown(report: ConceptsReport): string {
       );
       return `| ${label} (${texts[at]!.train} + ${texts[at]!.test}) | ${cells.join(" | ")} |`;
     }),
-    "",
-    `Command: \`${report.command}\`  `,
-    `Versions: ${Object.entries(report.versions)
-      .map(([name, version]) => `${name} ${version}`)
-      .join(", ")}`,
-    "",
+    ...provenanceLines(report),
   ].join("\n");
 }

@@ -61,13 +61,13 @@ export function conceptsOptions(experiment: Experiment): ConceptsJobOptions {
   };
 }
 
-/** What a person would type to have the same report. */
+/** What a person would type, in any folder, to have the same report. */
 function conceptsCommandLine(section: ConceptsSection, { file, paths }: Experiment): string {
   const at = (path: string | undefined): string | undefined =>
-    path === undefined ? path : shownPath(resolve(dirname(file), path));
+    path === undefined ? path : resolve(dirname(file), path);
   const data = (name: string | undefined): string | undefined =>
     name !== undefined && isNamedData(name, dirname(file)) ? name : at(name);
-  return commandLine(["concepts", shownPath(paths.runFolder)], {
+  return commandLine(["concepts", paths.runFolder], {
     data: data(section.dataset_path),
     test: data(section.test_dataset_path),
     text: section.text_column,
@@ -76,7 +76,7 @@ function conceptsCommandLine(section: ConceptsSection, { file, paths }: Experime
     ensemble: section.ensembles?.join(","),
     seeds: section.seeds.join(","),
     "per-class": section.per_class,
-    tpp: section.tpp.join(","),
+    tpp: section.tpp.join(",") || "none",
     report: at(section.report),
     "saebench-compatible": section.saebench_compatible,
   });

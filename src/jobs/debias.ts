@@ -25,9 +25,9 @@ import { type DebiasedProbe, saveDebiasedProbe } from "./debiasedProbe.ts";
 import { type DebiasReport, writeDebiasReport } from "./debiasReport.ts";
 import { flagsOf } from "./flags.ts";
 import { type ProbeRunOptions, probeRun, textsAtTheContext, trainedTasks } from "./probeRun.ts";
+import { provenanceOf } from "./provenance.ts";
 import { experimentOfRun } from "./runRecord.ts";
 import { DEBIAS_AS_SAEBENCH, saebenchPadding } from "./saebench.ts";
-import { versions } from "./versions.ts";
 
 export interface DebiasJobOptions extends ProbeRunOptions, DebiasDataOptions {
   readonly n_values?: readonly number[];
@@ -130,15 +130,14 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
   );
   const baselines: DebiasBaselines[][] = probes!.map((own) => own.map(debiasBaselines));
   const result: DebiasReport = {
-    command: options.command,
-    versions: versions(),
+    ...provenanceOf(runFolder, names, options),
     run: basename(runFolder),
     model_name: settings.model_name,
     hook_name: settings.hook_name,
     context_size: settings.context_size,
     data: {
-      train: options.trainFile,
-      test: options.testFile ?? null,
+      train: resolve(options.trainFile),
+      test: options.testFile === undefined ? null : resolve(options.testFile),
       columns: options.columns,
       empty: data.empty + tokenless,
       repeated: data.repeated,

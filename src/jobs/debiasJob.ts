@@ -99,15 +99,15 @@ export function debiasOptions(experiment: Experiment): DebiasJobOptions {
   };
 }
 
-/** What a person would type to have the same report. */
+/** What a person would type, in any folder, to have the same report. */
 function debiasCommandLine(section: DebiasSection, { file, paths }: Experiment): string {
   const pair = (sides: DebiasSection["labels"]): string | undefined =>
     sides && `${sides.positive.join(",")}/${sides.negative.join(",")}`;
   const at = (path: string | undefined): string | undefined =>
-    path === undefined ? path : shownPath(resolve(dirname(file), path));
+    path === undefined ? path : resolve(dirname(file), path);
   const data = (name: string | undefined): string | undefined =>
     name !== undefined && isNamedData(name, dirname(file)) ? name : at(name);
-  return commandLine(["debias", shownPath(paths.runFolder)], {
+  return commandLine(["debias", paths.runFolder], {
     data: data(section.dataset_path),
     test: data(section.test_dataset_path),
     text: section.text_column,

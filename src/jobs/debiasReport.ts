@@ -8,12 +8,11 @@ import { CELLS } from "../probing/cells.ts";
 import type { DebiasBaselines, DebiasResult, Shift } from "../probing/debias.ts";
 import { type Spread, spread } from "../probing/spread.ts";
 import { directionFigures, type Figure } from "./debiasFigures.ts";
+import { type Provenance, provenanceLines } from "./provenance.ts";
 import { type SaeBenchWords, saebenchLines } from "./saebench.ts";
 import { scrAt, scrAxis, tooMany } from "./scrCurves.ts";
 
-export interface DebiasReport {
-  readonly command: string;
-  readonly versions: Readonly<Record<string, string>>;
+export interface DebiasReport extends Provenance {
   readonly run: string;
   readonly model_name: string;
   readonly hook_name: string;
@@ -48,7 +47,7 @@ export interface DebiasReport {
     readonly features: number;
     /** A person's, "member/index". */
     readonly flags: readonly string[];
-    /** Where they were read, if not from the command. */
+    /** The file in which they are flagged; null where the command named others. */
     readonly flags_file: string | null;
     /** [direction][seed] */
     readonly runs: readonly (readonly DebiasResult[])[];
@@ -178,7 +177,7 @@ export function contextWords(
 
 /** `base`: the report's file name without its ending, which the figures' names begin with. */
 function debiasMarkdown(report: DebiasReport, base: string, figures: readonly (readonly Figure[])[]): string {
-  const { run, model_name, hook_name, context_size, data, seeds, saebench_compatible, versions, command } = report;
+  const { run, model_name, hook_name, context_size, data, seeds, saebench_compatible } = report;
   const lines = [
     `# Debiasing: ${run}`,
     "",
@@ -200,12 +199,7 @@ function debiasMarkdown(report: DebiasReport, base: string, figures: readonly (r
   lines.push(
     "",
     "SCR is 0 where A_clean − A_biased is below 0.001; it is not clipped, and it is noisy where that difference is small. Suggested flags are the features of the largest effect on the attribute's probe; nobody has looked at them. They may carry the label as well: the cells show what that costs.",
-    "",
-    `Command: \`${command}\`  `,
-    `Versions: ${Object.entries(versions)
-      .map(([name, version]) => `${name} ${version}`)
-      .join(", ")}`,
-    "",
+    ...provenanceLines(report),
   );
   return lines.join("\n");
 }

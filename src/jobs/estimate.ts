@@ -18,14 +18,17 @@ import { expandedConfig } from "../sae/trainingConfig.ts";
 import { fewSteps } from "../training/trainingSettings.ts";
 import { mixingRows } from "./captureWindows.ts";
 import { type EnsembleTask, type Experiment, ensembleTasks, isImported, saeConfig } from "./experiment.ts";
+import type { ExperimentSettings } from "./experimentSchema.ts";
 import { checkTexts } from "./experimentTexts.ts";
 import type { Finding } from "./machine.ts";
-import { examineModel } from "./modelFinding.ts";
+import { examineLayer, examineModel } from "./modelFinding.ts";
 
 /** Bytes, and seconds on a machine of the given rate. */
 export interface Estimate {
   /** Of the run folder, when it is largest: activations, SAEs, checkpoints, codes. */
   readonly disk: number;
+  /** Of that, activations. */
+  readonly activations: number;
   /** Of the user's cache: the weights as float32 of a model that is converted, once for all runs. */
   readonly cache: number;
   /** Of the job that takes most. */
@@ -65,8 +68,10 @@ export function estimate(experiment: Experiment, size: ModelSize, gflops: number
   const seen = stored + evaluation.test_tokens + index.tokens + passes * training_tokens;
   const whole =
     3 * evaluation.model_metrics_tokens * tasks.length * (size.perLayer * size.nLayers + size.dVocab * size.dModel);
+  const kept = activationsKept(experiment, size, stored);
   return {
-    disk: diskNeeded(experiment, size, trainings, stored),
+    disk: kept + saesKept(experiment, size, trainings),
+    activations: kept,
     cache: size.converted,
     memory: memoryNeeded(experiment, size, trainings, toHook, stored),
     harvestSeconds: (MODEL_OVER_PRODUCT * 2 * (seen * toHook + whole)) / rate,
@@ -103,12 +108,16 @@ function trainingSizes(experiment: Experiment, size: ModelSize, method: Ensemble
   };
 }
 
+function activationsKept({ settings }: Experiment, { dModel }: ModelSize, stored: number): number {
+  const { activations, evaluation } = settings;
+  return (stored + evaluation.test_tokens) * dModel * (activations.dtype === "float16" ? 2 : 4);
+}
+
 /** Ensembles stay; an ensemble's checkpoints lie beside those before it, and go when it is finished. */
-function diskNeeded(experiment: Experiment, size: ModelSize, trainings: readonly TrainingSizes[], stored: number) {
+function saesKept(experiment: Experiment, size: ModelSize, trainings: readonly TrainingSizes[]): number {
   const { settings } = experiment;
-  const { activations, evaluation, index, ensembles } = settings;
+  const { activations, index, ensembles } = settings;
   const sae = saeConfig(experiment, size.dModel);
-  const kept = (stored + evaluation.test_tokens) * sae.d_in * (activations.dtype === "float16" ? 2 : 4);
   const buffer = activations.store === "disk" ? 0 : mixingRows(settings);
   let [before, most] = [0, 0];
   for (const { finished, trained, behind } of trainings) {
@@ -117,7 +126,7 @@ function diskNeeded(experiment: Experiment, size: ModelSize, trainings: readonly
   }
   // Codes of the indexed text, while an index is built: 8 bytes each, kept and sorted. How many a ReLU SAE will have is not known.
   const codes = "k" in sae ? index.tokens * ensembles.n_members * sae.k : 0;
-  return kept + Math.max(4 * most, 4 * before + 2 * 8 * codes);
+  return Math.max(4 * most, 4 * before + 2 * 8 * codes);
 }
 
 /** The largest of training each ensemble, and evaluating all through the model. */
@@ -178,6 +187,8 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
       value: `${settings.dataset_path}: its shards come from the hub into its cache as they are read; how large they are is known when the first has come`,
     });
   else findings.push(await examineTexts(experiment));
+  const wrong = await examineModel(experiment);
+  if (wrong?.state === "problem") return [...findings, { name: "Model", ...wrong }];
   const size = await modelSize(paths.model).catch((error: unknown) => {
     if (!(error instanceof InputError)) throw error;
     const state = error instanceof SizeUnknown ? "warning" : "problem";
@@ -185,43 +196,82 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
     return null;
   });
   if (!size) return findings;
-  const layers = `${size.nLayers} layers of width ${size.dModel}, vocabulary ${size.dVocab.toLocaleString("en")}`;
-  const wrong = await examineModel(experiment, size);
-  findings.push({ name: "Model", ...(wrong ?? { state: "ok", value: `${settings.model_name}: ${layers}` }) });
-  if (wrong?.state === "problem") return findings;
+  const layers = `${size.nLayers} ${size.nLayers === 1 ? "layer" : "layers"} of width ${size.dModel}`;
+  const value = `${settings.model_name}: ${layers}, vocabulary ${size.dVocab.toLocaleString("en")}`;
+  const beyond = examineLayer(experiment, size);
+  findings.push({ name: "Model", ...(beyond ?? wrong ?? { state: "ok", value }) });
+  if (beyond) return findings;
   const few = isImported(experiment) ? null : fewSteps(settings);
   if (few !== null) findings.push({ name: "Training", state: "warning", value: few });
+  const download = typeof toFetch === "number" ? toFetch : 0;
+  return [...findings, ...(await examineNeeds(experiment, size, download, gflops))];
+}
+
+/** A run of this many seconds on the processor is one that a GPU is meant for. */
+const LONG = 7 * 24 * 3600;
+
+async function examineNeeds(
+  experiment: Experiment,
+  size: ModelSize,
+  download: number,
+  gflops: number | null,
+): Promise<Finding[]> {
+  const { settings, paths } = experiment;
   const needs = estimate(experiment, size, gflops ?? 1);
+  const parts = `activations ${bytes(needs.activations)}, SAEs with checkpoints and index ${bytes(needs.disk - needs.activations)}`;
   const limit = process.constrainedMemory();
   const total = limit > 0 && limit < totalmem() ? limit : totalmem();
-  findings.push(
+  const findings: Finding[] = [
     {
       name: "Disk needed",
       ...(await diskNeededHere([
-        { bytes: needs.disk, folder: paths.runFolder, what: "in the run folder" },
+        { bytes: needs.disk, folder: paths.runFolder, what: `in the run folder (${parts})` },
         { bytes: needs.cache, folder: defaultCacheFolder(), what: "in the cache for the model's weights as float32" },
-        {
-          bytes: typeof toFetch === "number" ? toFetch : 0,
-          folder: hubCacheFolder(),
-          what: "in the hub's cache for the download",
-        },
+        { bytes: download, folder: hubCacheFolder(), what: "in the hub's cache for the download" },
       ])),
-      advice: "activations.tokens, activations.dtype float16 or activations.store on_the_fly keep less",
+      advice: `${either(needs.activations > needs.disk / 2 ? fewerActivations(settings) : smallerSaes(settings))} keep less`,
     },
     {
       name: "Memory needed",
       ...enough(needs.memory, total, `about ${bytes(needs.memory)}, ${bytes(total)} here`),
-      advice: "fewer members, a smaller expansion_factor, or boosting instead of bagging take less",
+      advice: `${either(smallerSaes(settings))} take less`,
     },
-  );
+  ];
   if (gflops !== null) {
-    const parts = `${duration(needs.harvestSeconds)} for the model, ${duration(needs.trainSeconds)} for the SAEs`;
-    const value = `about ${duration(needs.harvestSeconds + needs.trainSeconds)} (${parts}), if nothing else runs here`;
-    findings.push({ name: "Time needed", state: "ok", value });
+    const seconds = needs.harvestSeconds + needs.trainSeconds;
+    const of = `${duration(needs.harvestSeconds)} for the model, ${duration(needs.trainSeconds)} for the SAEs`;
+    findings.push({
+      name: "Time needed",
+      state: seconds > LONG ? "warning" : "ok",
+      value: `about ${duration(seconds)} on the processor (${of}), if nothing else runs here`,
+      advice: "so much is meant for a GPU, as the paper's settings are; fewer training_tokens take less",
+    });
   }
   return findings.map(({ advice, ...finding }) =>
     advice && finding.state !== "ok" ? { ...finding, advice } : finding,
   );
+}
+
+/** What takes less of a run folder in which activations take most. */
+function fewerActivations({ activations: { store, dtype } }: ExperimentSettings): string[] {
+  const half = dtype === "float32" ? ["activations.dtype float16"] : [];
+  if (store === "on_the_fly") return ["fewer evaluation.test_tokens", ...half];
+  return ["fewer activations.tokens", ...half, "activations.store on_the_fly"];
+}
+
+/** What takes less in training. On the fly a checkpoint holds the activations that are being mixed. */
+function smallerSaes({ ensembles, activations }: ExperimentSettings): string[] {
+  return [
+    "fewer members",
+    "a smaller expansion_factor",
+    ...(ensembles.methods.includes("bagging") ? ["boosting instead of bagging"] : []),
+    ...(activations.store === "on_the_fly" ? ["a smaller n_batches_in_buffer"] : []),
+  ];
+}
+
+/** "a, b, or c" */
+function either(ways: readonly string[]): string {
+  return new Intl.ListFormat("en", { type: "disjunction" }).format(ways);
 }
 
 /** As much of the texts as a run looks at before it begins. */

@@ -367,14 +367,15 @@ function schemaError(issue: z.core.$ZodIssue, root: Node, text: string, file: st
 }
 
 /** What the value in the file is, short enough for one line. */
-function describe(node: Node): string {
+export function describe(node: Node): string {
   if (node.type === "object") return "an object";
   if (node.type === "array") return node.children?.length ? "a list" : "an empty list";
   const text = JSON.stringify(node.value) as string;
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
-function expectation(issue: z.core.$ZodIssue): string {
+/** What a schema wants, in words. */
+export function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case "invalid_type":
       return (
@@ -399,6 +400,8 @@ function expectation(issue: z.core.$ZodIssue): string {
         : `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
     case "too_big":
       return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
+    case "unrecognized_keys":
+      return `no key ${issue.keys.join(", ")}`;
     case "custom":
       return issue.message;
     default:

@@ -12,7 +12,7 @@ import { runPaths } from "./runFolder.ts";
 export interface Flags {
   /** Global numbers, ascending. */
   readonly features: readonly number[];
-  /** Where they were read; null where a command named them or nothing is flagged. */
+  /** The annotations.json in which they are flagged, and no others; null where a command named others or nothing is flagged. */
   readonly file: string | null;
 }
 
@@ -43,18 +43,23 @@ async function readFlags(
   annotationFile: string,
   given: readonly string[] | undefined,
 ): Promise<Flags> {
+  const flagged = existsSync(annotationFile) ? await flaggedIn(annotationFile, ensemble) : [];
   if (given !== undefined) {
-    const features = given.map((name) => {
+    const named = given.map((name) => {
       const feature = featureNumber(ensemble, name);
       if (feature !== null) return feature;
       const last = featureName(ensemble, memberOffsets(ensemble).at(-1)! - 1);
       const expected = `member/index from 0/0 to ${last}, and so in every ensemble that is scored (--ensemble names one)`;
       throw new InputError({ file: dirname(annotationFile), where: "--flags", found: `"${name}"`, expected });
     });
-    return { features: [...new Set(features)].sort((a, b) => a - b), file: null };
+    const features = [...new Set(named)].sort((a, b) => a - b);
+    return { features, file: features.length > 0 && features.join() === flagged.join() ? annotationFile : null };
   }
-  if (!existsSync(annotationFile)) return { features: [], file: null };
+  return { features: flagged, file: flagged.length > 0 ? annotationFile : null };
+}
+
+/** Ascending. */
+async function flaggedIn(annotationFile: string, ensemble: Ensemble): Promise<number[]> {
   const annotations = (await Annotations.open(annotationFile)).byId(memberRanges(ensemble));
-  const features = [...annotations].flatMap(([feature, { flagged }]) => (flagged ? [feature] : []));
-  return { features: features.sort((a, b) => a - b), file: features.length > 0 ? annotationFile : null };
+  return [...annotations].flatMap(([feature, { flagged }]) => (flagged ? [feature] : [])).sort((a, b) => a - b);
 }

@@ -7,18 +7,11 @@ import { type Experiment, experimentError } from "./experiment.ts";
 import type { Finding } from "./machine.ts";
 import { openExperimentModel } from "./resources.ts";
 
+type ModelFinding = Pick<Finding, "state" | "value">;
+
 /** What is wrong, or doubtful, in a sentence; null: nothing, or the model is yet to be downloaded. */
-export async function examineModel(
-  experiment: Experiment,
-  size: ModelSize,
-): Promise<Pick<Finding, "state" | "value"> | null> {
-  const { settings, paths, file } = experiment;
-  const problem = (value: string) => ({ state: "problem", value }) as const;
-  const layer = Number(/^blocks\.(\d+)\./.exec(settings.hook_name)?.[1] ?? 0);
-  if (layer >= size.nLayers)
-    return problem(
-      experimentError(file, "hook_name", `"${settings.hook_name}"`, `blocks.0 to blocks.${size.nLayers - 1}`).message,
-    );
+export async function examineModel(experiment: Experiment): Promise<ModelFinding | null> {
+  const { settings, paths } = experiment;
   const reference = hubReferenceOf(paths.model);
   const path = reference ? cachedModel(reference) : paths.model;
   if (path === null) return null;
@@ -28,6 +21,15 @@ export async function examineModel(
     await model.close();
     return doubt === null ? null : { state: "warning", value: `${settings.model_name}: ${doubt}` };
   } catch (error) {
-    return problem((error as Error).message);
+    return { state: "problem", value: (error as Error).message };
   }
+}
+
+/** Of a model that is yet to be downloaded, what its size tells: whether it has the hook's layer. */
+export function examineLayer({ settings, file }: Experiment, { nLayers }: ModelSize): ModelFinding | null {
+  const { hook_name } = settings;
+  const layer = Number(/^blocks\.(\d+)\./.exec(hook_name)?.[1] ?? 0);
+  if (layer < nLayers) return null;
+  const { message } = experimentError(file, "hook_name", `"${hook_name}"`, `blocks.0 to blocks.${nLayers - 1}`);
+  return { state: "problem", value: message };
 }

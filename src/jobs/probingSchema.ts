@@ -4,9 +4,16 @@ import { LEAST_TRAIN } from "../data/fourCells.ts";
 
 const count = z.int().positive();
 const names = z.array(z.string().min(1)).nonempty();
-const seeds = z
-  .array(z.int().nonnegative())
-  .nonempty()
+
+/** Lists in which nothing stands twice: the same seed again would be no replication. */
+function once<List extends z.ZodArray>(list: List): List {
+  return list.superRefine((values, context) => {
+    const again = values.findIndex((value, at) => values.indexOf(value) < at);
+    if (again >= 0) context.addIssue({ code: "custom", path: [again], message: "each one once" });
+  });
+}
+
+const seeds = once(z.array(z.int().nonnegative()).nonempty())
   .default([0, 1, 2])
   .meta({ description: "Seeds of draws and probes; numbers are means and spreads over them." });
 const path = z.string().min(1);
@@ -43,7 +50,7 @@ export const debiasSchema = z
       .min(LEAST_TRAIN)
       .optional()
       .meta({ description: "At most so many texts a cell in the balanced training set, and half as many to test on." }),
-    n: z.array(count).nonempty().optional().meta({ description: "Numbers of features for SCR." }),
+    n: once(z.array(count).nonempty()).optional().meta({ description: "Numbers of features for SCR." }),
     shift: count.default(20).meta({ description: "Suggested features that stand in for flags." }),
     flags: z
       .array(z.string().regex(/^\d+\/\d+$/, "a feature's name is member/index"))
@@ -63,12 +70,11 @@ export const conceptsSchema = z
       description: "Labelled texts to test on; without them 30% of each class are held out with the first seed.",
     }),
     label_column: z.string().min(1).default("profession").meta({ description: "Column of the class." }),
-    classes: names.optional().meta({ description: "Classes; default all with enough texts." }),
+    classes: once(names).optional().meta({ description: "Classes; default all with enough texts." }),
     per_class: count
       .default(400)
       .meta({ description: "At most so many texts a class for training, and half as many to test on." }),
-    tpp: z
-      .array(count)
+    tpp: once(z.array(count))
       .default([2, 5, 10, 20, 50, 100])
       .meta({ description: "Numbers of features for targeted probe perturbation; empty: none." }),
     saebench_compatible: saebenchCompatible,

@@ -30,7 +30,7 @@ export async function openExperimentModel(
     if (context_size > model.info.contextSize)
       throw wrong("context_size", `${context_size}`, `at most the model's ${model.info.contextSize}`);
     if (settings.prepend_bos && model.tokenizer.bosId === null)
-      throw wrong("prepend_bos", "true", "false: the model's tokenizer has no BOS token");
+      throw wrong("prepend_bos", "true", "false (the default is true): the model's tokenizer has no BOS token");
     if (!isImported(experiment)) saeConfig(experiment, model.info.dModel);
     return model;
   } catch (error) {

@@ -16,6 +16,7 @@ import { contentState, modelStates } from "./fileStates.ts";
 import { acquireRunLock } from "./runLock.ts";
 import {
   type ExperimentRecord,
+  experimentRecordText,
   type RunRecord,
   readExperimentRecord,
   readRunRecord,
@@ -79,7 +80,7 @@ export class RunFolder {
     state: "running" | "queued" = "running",
   ): Promise<RunFolder> {
     const folder = experiment.paths.runFolder;
-    checkReopening(experiment);
+    const text = checkedRecord(experiment);
     const made = makeFolders(folder);
     const lock = acquireRunLock(folder);
     if (!lock) {
@@ -104,12 +105,12 @@ export class RunFolder {
         started: now,
         heartbeat: now,
         ended: null,
-        worked: before && before.state !== "done" ? workingTime(before) : 0,
+        worked: before ? workingTime(before) : 0,
         ahead: null,
         progress: null,
         stages: before?.stages ?? {},
       };
-      await writeFileAtomic(join(folder, "experiment.json"), json(experimentRecord(experiment)));
+      await writeFileAtomic(join(folder, "experiment.json"), text);
       rmSync(join(folder, "stop"), { force: true });
       const run = new RunFolder(folder, record, lock, made);
       await run.update({});
@@ -122,8 +123,7 @@ export class RunFolder {
 
   /** Remembers where everything lies that was fetched after the run began. Throws InputError as `open` does. */
   async settle(experiment: Experiment): Promise<void> {
-    checkReopening(experiment);
-    await writeFileAtomic(join(this.folder, "experiment.json"), json(experimentRecord(experiment)));
+    await writeFileAtomic(this.paths.experiment, checkedRecord(experiment));
   }
 
   get record(): RunRecord {
@@ -241,17 +241,24 @@ function checkOwner(folder: string): void {
   });
 }
 
+/** What is written into experiment.json. Throws InputError where the run can't go on with it, or could not be opened with it again. */
+function checkedRecord(experiment: Experiment): string {
+  const { runFolder } = experiment.paths;
+  const now = experimentRecord(experiment);
+  const text = experimentRecordText(runFolder, now);
+  if (existsSync(runFolder)) checkReopening(experiment, now);
+  return text;
+}
+
 /** Refuses to go on with other settings or other texts than the run began with. */
-function checkReopening(experiment: Experiment): void {
+function checkReopening(experiment: Experiment, now: ExperimentRecord): void {
   const folder = experiment.paths.runFolder;
-  if (!existsSync(folder)) return;
   if (!statSync(folder).isDirectory())
     throw new InputError({ file: folder, found: "a file", expected: "the run folder, or nothing yet" });
   checkOwner(folder);
   if (!existsSync(join(folder, "experiment.json"))) return;
   const before = readExperimentRecord(folder);
   if (!hasBegun(folder)) return;
-  const now = experimentRecord(experiment);
   const advice = "(or another output_path, or no run folder yet)";
   // What is still to be fetched has no place yet; its name is among the settings.
   const fetched = (paths: Pick<ExperimentRecord["paths"], "model" | "dataset">) => ({

@@ -1,11 +1,13 @@
 // run.json and experiment.json of a run folder: what they hold, and reading them from any process. Working on a run is runFolder.ts.
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { findNodeAtLocation, parseTree } from "jsonc-parser";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import { jobKinds, progress, type RunState, runStates } from "../protocol/runEvents.ts";
-import { type Experiment, importedPaths } from "./experiment.ts";
+import { describe, type Experiment, expectation, importedPaths } from "./experiment.ts";
 import { experimentSchema } from "./experimentSchema.ts";
+import { conceptsSchema, debiasSchema } from "./probingSchema.ts";
 import { isRunLocked } from "./runLock.ts";
 
 const milliseconds = z.number();
@@ -60,6 +62,14 @@ const experimentRecordSchema = z.object({
 
 /** experiment.json: everything resolved. */
 export type ExperimentRecord = z.infer<typeof experimentRecordSchema>;
+
+/** As it is read: sections that only their own jobs need count as absent where they are wrong. */
+const forgivingRecordSchema = experimentRecordSchema.extend({
+  settings: experimentSchema.extend({
+    debias: debiasSchema.optional().catch(undefined),
+    concepts: conceptsSchema.optional().catch(undefined),
+  }),
+});
 
 /** What a watcher is told of a run. */
 export interface RunStatus {
@@ -122,7 +132,14 @@ export function readRunRecord(folder: string): RunRecord {
 }
 
 export function readExperimentRecord(folder: string): ExperimentRecord {
-  return readJson(join(folder, "experiment.json"), experimentRecordSchema, "a run folder");
+  return readJson(join(folder, "experiment.json"), forgivingRecordSchema, "a run folder");
+}
+
+/** The text of experiment.json. Throws InputError where a run could not be opened with it again. */
+export function experimentRecordText(folder: string, record: ExperimentRecord): string {
+  const text = `${JSON.stringify(record, null, 2)}\n`;
+  parseRecord(text, join(folder, "experiment.json"), experimentRecordSchema, "a run folder");
+  return text;
 }
 
 /** The experiment of a run folder, wherever the folder lies now. */
@@ -204,6 +221,10 @@ function readJson<T>(file: string, schema: z.ZodType<T>, what: string): T {
     const found = existsSync(join(file, "..")) ? `no ${basename(file)} in it` : "no such folder";
     throw new InputError({ file: join(file, ".."), found, expected: what });
   }
+  return parseRecord(text, file, schema, what);
+}
+
+function parseRecord<T>(text: string, file: string, schema: z.ZodType<T>, what: string): T {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -213,5 +234,7 @@ function readJson<T>(file: string, schema: z.ZodType<T>, what: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new InputError({ file, where: issue.path.join("."), found: "something else", expected: issue.message });
+  const node = findNodeAtLocation(parseTree(text)!, issue.path as (string | number)[]);
+  const found = node ? describe(node) : "nothing";
+  throw new InputError({ file, where: issue.path.join("."), found, expected: expectation(issue) });
 }

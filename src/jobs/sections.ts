@@ -25,14 +25,17 @@ export function checkEnsembles({ settings, file }: Experiment, name: "debias" | 
       );
 }
 
-/** `sae-ensembles <words> --option value …`; options that are undefined or false are left out. */
+/** `sae-ensembles <words> --option value …`; options that are undefined, null or false are left out, and what a shell would take apart is quoted. */
 export function commandLine(
   words: readonly string[],
-  options: Readonly<Record<string, string | number | boolean | undefined>>,
+  options: Readonly<Record<string, string | number | boolean | null | undefined>>,
 ): string {
   const given = Object.entries(options).flatMap(([name, value]) =>
-    value === undefined || value === false ? [] : [`--${name}`, ...(value === true ? [] : [String(value)])],
+    value === undefined || value === null || value === false
+      ? []
+      : [`--${name}`, ...(value === true ? [] : [String(value)])],
   );
-  const quoted = (word: string): string => (/[^\w@%+=:,./-]/.test(word) || word === "" ? JSON.stringify(word) : word);
+  const quoted = (word: string): string =>
+    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
   return ["sae-ensembles", ...words, ...given].map(quoted).join(" ");
 }

@@ -1,8 +1,8 @@
 // Opens a language model from a path: a Hugging Face folder, a GGUF file or an ONNX file.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { defaultCacheFolder } from "../data/cacheFolder.ts";
 import { hubReference } from "../data/hub/reference.ts";
 import { cachedSnapshot } from "../data/hub/repository.ts";
@@ -31,10 +31,12 @@ import { onnxFileInfo } from "./onnxFileInfo.ts";
 import { ONNX_PLACES } from "./onnxPlaces.ts";
 import { plainGraph } from "./onnxRewrites.ts";
 import { qwenFamily } from "./qwen.ts";
-import { isTransformerLensFolder, transformerLensModel } from "./transformerLensFolder.ts";
+import { isTransformerLensFolder, TRANSFORMER_LENS_WEIGHTS, transformerLensModel } from "./transformerLensFolder.ts";
 
 /** Every family there is. */
 const FAMILIES: readonly ModelFamily[] = [llamaFamily, gpt2Family, gptNeoXFamily, qwenFamily, gemma2Family];
+
+const FORMS = "a model folder, a .gguf file or an .onnx file";
 
 export interface OpenOptions {
   /** Threads of onnxruntime; default: one a core. */
@@ -61,12 +63,15 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
     throw new InputError({
       file: path,
       found: "no such file or folder",
-      expected: "a model folder, a .gguf file or an .onnx file",
+      expected: FORMS,
     });
   }
   await requireOnnxRuntime("a language model");
   const onnx = stats.isDirectory() ? onnxFileIn(absolute) : absolute.endsWith(".onnx") ? absolute : null;
   if (onnx !== null) return openOnnxFile(onnx, options);
+  if (stats.isDirectory()) refuseOtherWeights(absolute);
+  else if (!absolute.endsWith(".gguf"))
+    throw new InputError({ file: path, found: `a ${extname(path) || "nameless"} file`, expected: FORMS });
   const { decoder, checkpoint, tokenizer, conversion } = stats.isDirectory()
     ? await openFolder(absolute)
     : await openGgufFile(absolute);
@@ -107,11 +112,28 @@ function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokeniz
   }
 }
 
+const SAFETENSORS = ["model.safetensors", "model.safetensors.index.json"];
+
 /** Of a folder without safetensors: the .onnx file in it. */
 function onnxFileIn(folder: string): string | null {
-  const safetensors = ["model.safetensors", "model.safetensors.index.json"];
-  if (safetensors.some((name) => existsSync(join(folder, name)))) return null;
+  if (SAFETENSORS.some((name) => existsSync(join(folder, name)))) return null;
   return ONNX_PLACES.map((place) => join(folder, place)).find(existsSync) ?? null;
+}
+
+/** Throws InputError for a folder whose only weights are in files that it can't be read from, by their names. */
+function refuseOtherWeights(folder: string): void {
+  const names = readdirSync(folder);
+  const others = names.filter((name) => /\.(gguf|onnx|bin|pt|pth)$/.test(name));
+  if ([...SAFETENSORS, TRANSFORMER_LENS_WEIGHTS].some((name) => names.includes(name)) || others.length === 0) return;
+  const nameable = others.find((name) => /\.(gguf|onnx)$/.test(name));
+  throw new InputError({
+    file: folder,
+    found: `its weights only in ${nameable ?? others[0]}`,
+    expected:
+      nameable === undefined
+        ? "model.safetensors, as transformers' save_pretrained writes it"
+        : `that file's own path (${join(folder, nameable)}), or model.safetensors in the folder`,
+  });
 }
 
 /** Graph, configuration and tokenizer, the latter two beside the file or in the folder above. */

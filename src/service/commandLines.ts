@@ -1,4 +1,5 @@
 // The command line that does what a view did, for the reports that name it.
+import { commandLine } from "../jobs/sections.ts";
 import type { ConceptsChoice } from "../protocol/concepts.ts";
 import type { DebiasChoice, ValuePair } from "../protocol/debias.ts";
 
@@ -21,24 +22,22 @@ export function debiasCommand(
 ): string {
   const { trainFile, testFile, columns, label, attribute, seeds, perCell } = choice;
   const pair = ({ positive, negative }: ValuePair): string => `${positive.join(",")}/${negative.join(",")}`;
-  return words([
-    "debias",
-    runFolder,
-    ["--data", trainFile],
-    ["--test", testFile],
-    ["--text", columns.text],
-    ["--label", columns.label],
-    ["--attribute", columns.attribute],
-    ["--labels", pair(label)],
-    ["--attributes", pair(attribute)],
-    ["--ensemble", ensembles.join(",")],
-    ["--flags", flags === null || flags.length === 0 ? null : flags.join(",")],
-    ["--seeds", seeds.join(",")],
-    ["--shift", String(shift)],
-    ["--per-cell", perCell === null ? null : String(perCell)],
-    ["--report", report],
-    ["--probe", probe],
-  ]);
+  return commandLine(["debias", runFolder], {
+    data: trainFile,
+    test: testFile,
+    text: columns.text,
+    label: columns.label,
+    attribute: columns.attribute,
+    labels: pair(label),
+    attributes: pair(attribute),
+    ensemble: ensembles.join(","),
+    flags: flags === null || flags.length === 0 ? null : flags.join(","),
+    seeds: seeds.join(","),
+    shift,
+    "per-cell": perCell,
+    report,
+    probe,
+  });
 }
 
 /** `report`: its path, without an ending; null where it is not written yet. */
@@ -49,23 +48,15 @@ export function conceptsCommand(
   report: string | null,
 ): string {
   const { trainFile, testFile, columns, seeds, perClass } = choice;
-  return words([
-    "concepts",
-    runFolder,
-    ["--data", trainFile],
-    ["--test", testFile],
-    ["--text", columns.text],
-    ["--label", columns.label],
-    ["--ensemble", ensemble],
-    ["--seeds", seeds.join(",")],
-    ["--per-class", String(perClass)],
-    ["--report", report],
-  ]);
-}
-
-/** Options without a value are left out; what a shell would take apart is quoted. */
-function words(parts: readonly (string | readonly [string, string | null])[]): string {
-  const given = parts.flatMap((part) => (typeof part === "string" ? [part] : part[1] === null ? [] : [...part]));
-  const quoted = given.map((word) => (/^[\w@%+=:,./-]+$/.test(word!) ? word : `'${word!.replaceAll("'", "'\\''")}'`));
-  return ["sae-ensembles", ...quoted].join(" ");
+  return commandLine(["concepts", runFolder], {
+    data: trainFile,
+    test: testFile,
+    text: columns.text,
+    label: columns.label,
+    ensemble,
+    seeds: seeds.join(","),
+    "per-class": perClass,
+    tpp: "none",
+    report,
+  });
 }

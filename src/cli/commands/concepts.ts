@@ -1,10 +1,18 @@
 // `concepts`: which features tell a class of texts from the rest, and how well one, two or five of them do it.
-import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { conceptsReportPath } from "../../jobs/conceptsJob.ts";
-import type { ConceptsSection } from "../../jobs/probingSchema.ts";
+import { conceptsSchema } from "../../jobs/probingSchema.ts";
 import { experimentOfRun } from "../../jobs/runRecord.ts";
-import { dataPath, list, type ProbingOptions, positive, runProbing, wholeNumbers } from "../labelledOptions.ts";
+import {
+  checkedSection,
+  dataPath,
+  list,
+  outputPath,
+  type ProbingOptions,
+  positive,
+  runProbing,
+  wholeNumbersFrom,
+} from "../labelledOptions.ts";
 
 interface ConceptsOptions extends ProbingOptions {
   readonly data: string;
@@ -39,7 +47,7 @@ export function conceptsCommand(): Command {
     .addOption(new Option("--ensemble <names>", "ensembles, with commas; default all that are trained").argParser(list))
     .addOption(
       new Option("--seeds <numbers>", "seeds of the texts to tell a class from")
-        .argParser(wholeNumbers)
+        .argParser(wholeNumbersFrom(0))
         .default([0, 1, 2]),
     )
     .addOption(
@@ -48,8 +56,8 @@ export function conceptsCommand(): Command {
         .default(400),
     )
     .addOption(
-      new Option("--tpp <numbers>", "numbers of features for targeted probe perturbation")
-        .argParser(wholeNumbers)
+      new Option("--tpp <numbers>", "numbers of features for targeted probe perturbation, or none")
+        .argParser((value) => (value === "none" ? [] : wholeNumbersFrom(1)(value)))
         .default([2, 5, 10, 20, 50, 100]),
     )
     .option("--report <path>", "where the report goes, without ending; default concepts in the run folder")
@@ -63,7 +71,7 @@ export function conceptsCommand(): Command {
 
 async function run(folder: string, options: ConceptsOptions): Promise<void> {
   const before = experimentOfRun(folder);
-  const section: ConceptsSection = {
+  const section = checkedSection(conceptsSchema, {
     dataset_path: dataPath(options.data),
     ...(options.test !== undefined && { test_dataset_path: dataPath(options.test) }),
     text_column: options.text,
@@ -73,9 +81,9 @@ async function run(folder: string, options: ConceptsOptions): Promise<void> {
     per_class: options.perClass,
     tpp: options.tpp,
     seeds: options.seeds,
-    ...(options.report !== undefined && { report: resolve(options.report) }),
+    ...(options.report !== undefined && { report: outputPath(folder, options.report) }),
     saebench_compatible: options.saebenchCompatible === true,
-  };
+  });
   const experiment = { ...before, settings: { ...before.settings, concepts: section } };
   await runProbing(experiment, "concepts", conceptsReportPath(experiment), options);
 }

@@ -1,19 +1,20 @@
 // `debias`: what a classifier loses to a spurious attribute, and what comes back when features are taken out; over seeds, beside the baselines.
-import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { LEAST_TRAIN } from "../../data/fourCells.ts";
 import { debiasReportPath } from "../../jobs/debiasJob.ts";
-import type { DebiasSection } from "../../jobs/probingSchema.ts";
+import { debiasSchema } from "../../jobs/probingSchema.ts";
 import { experimentOfRun } from "../../jobs/runRecord.ts";
 import {
+  checkedSection,
   dataPath,
   list,
+  outputPath,
   type ProbingOptions,
   positive,
   runProbing,
   valuePair,
   wholeNumberFrom,
-  wholeNumbers,
+  wholeNumbersFrom,
 } from "../labelledOptions.ts";
 
 interface DebiasOptions extends ProbingOptions {
@@ -64,9 +65,13 @@ export function debiasCommand(): Command {
         "flagged features, member/index with commas; left out, those of annotations.json beside each ensemble",
       ).argParser(list),
     )
-    .addOption(new Option("--seeds <numbers>", "seeds of draws and probes").argParser(wholeNumbers).default([0, 1, 2]))
     .addOption(
-      new Option("--n <numbers>", "numbers of features for SCR; default 2,5,10,20,50,100,500").argParser(wholeNumbers),
+      new Option("--seeds <numbers>", "seeds of draws and probes").argParser(wholeNumbersFrom(0)).default([0, 1, 2]),
+    )
+    .addOption(
+      new Option("--n <numbers>", "numbers of features for SCR; default 2,5,10,20,50,100,500").argParser(
+        wholeNumbersFrom(1),
+      ),
     )
     .addOption(new Option("--shift <n>", "suggested features that stand in for flags").argParser(positive).default(20))
     .addOption(
@@ -90,7 +95,7 @@ export function debiasCommand(): Command {
 
 async function run(folder: string, options: DebiasOptions): Promise<void> {
   const before = experimentOfRun(folder);
-  const section: DebiasSection = {
+  const section = checkedSection(debiasSchema, {
     dataset_path: dataPath(options.data),
     ...(options.test !== undefined && { test_dataset_path: dataPath(options.test) }),
     text_column: options.text,
@@ -104,10 +109,10 @@ async function run(folder: string, options: DebiasOptions): Promise<void> {
     ...(options.n && { n: options.n }),
     shift: options.shift,
     ...(options.perCell !== undefined && { per_cell: options.perCell }),
-    ...(options.report !== undefined && { report: resolve(options.report) }),
-    ...(options.probe !== undefined && { probe: resolve(options.probe) }),
+    ...(options.report !== undefined && { report: outputPath(folder, options.report) }),
+    ...(options.probe !== undefined && { probe: outputPath(folder, options.probe) }),
     saebench_compatible: options.saebenchCompatible === true,
-  };
+  });
   const experiment = { ...before, settings: { ...before.settings, debias: section } };
   await runProbing(experiment, "debias", debiasReportPath(experiment), options);
 }

@@ -120,7 +120,8 @@ test("every ensemble, both directions, every seed; the second time from what is 
   );
   for (const [at, name] of ["single", "boosting"].entries())
     assert.equal(statSync(join(run, "ensembles", name, "pooled", pooledFiles(name)[0]!)).mtimeMs, kept[at]);
-  assert.equal(readFileSync(join(folder, "second.json"), "utf8"), readFileSync(join(folder, "first.json"), "utf8"));
+  const [first, second] = ["first", "second"].map((name) => readFileSync(join(folder, `${name}.json`), "utf8"));
+  assert.equal(second!.replace(again.date, report.date), first);
 });
 
 test("curves of ensembles of different widths share one axis; what was asked for beyond a width is said", async () => {
@@ -213,8 +214,17 @@ test("without a word about flags, those of annotations.json count, each ensemble
     flags: ["1/7", "0/2"],
   });
   assert.deepEqual(named.ensembles[0]!.runs[0]![0]!.shift_flagged, scored);
+  assert.equal(named.ensembles[0]!.flags_file, ensembles[1]!.flags_file, "the same features, wherever they are named");
   const markdown = readFileSync(join(folder, "kept-flags.md"), "utf8");
   assert.match(markdown, /Flagged features of boosting \(.*annotations\.json\): 0\/2, 1\/7\./);
+  // Of other weights and other texts it would say something else.
+  const { date, files } = named;
+  assert.match(date, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  assert.deepEqual(Object.keys(files), [data, join(run, "ensembles", "boosting")]);
+  assert.match(files[data]!, /^\d+ bytes \(SHA-256 [0-9a-f]{16}\)$/);
+  assert.match(files[join(run, "ensembles", "boosting")]!, /^2 members \(sample [0-9a-f]{12}\)$/);
+  const text = readFileSync(join(folder, "named-flags.md"), "utf8");
+  assert.ok(text.includes(`Computed: ${date}  \nFrom: ${data}, ${files[data]}; `));
   assert.match(markdown, /boosting: 2 flagged features ablated/);
 });
 
@@ -792,12 +802,21 @@ test("from the command line", async () => {
     [["--flags", "0/48"], /--flags: found "0\/48", expected member\/index from 0\/0/],
     [["--probe", "away"], /found no flagged feature, so no debiased probe, expected flags in/],
     [["--per-cell", "9"], /Expected a whole number from 10 on/],
+    [["--n", "0"], /option '--n <numbers>' argument '0' is invalid\. Expected whole numbers from 1 on/],
+    [["--n", "2,2"], /option '--n <numbers>' .* each once/],
+    [["--seeds", "0,0"], /option '--seeds <numbers>' .* from 0 on .* each once/],
+    [["--text", ""], /^error: --text: found "", expected at least one entry$/m],
+    [["--flags", "five"], /^error: --flags: found "five", expected a feature's name is member\/index$/m],
   ];
+  const settings = readFileSync(join(run, "experiment.json"), "utf8");
   for (const [more, message] of refused) {
     const { code, stderr } = await runCommand([...single, ...more], folder);
     assert.equal(code, 2);
     assert.match(stderr, message);
   }
+  const none = await runCommand(["concepts", run, "--tpp", "0"], folder);
+  assert.deepEqual([none.code, /option '--tpp <numbers>' argument '0' is invalid/.test(none.stderr)], [2, true]);
+  assert.equal(readFileSync(join(run, "experiment.json"), "utf8"), settings);
   assert.equal(existsSync(join(folder, "away")), false);
   assert.equal(readFileSync(join(run, "run.json"), "utf8"), before, "what is refused changes nothing");
   const usage = await runCommand(["debias", run, "--labels", "nurse"], folder);

@@ -15,6 +15,7 @@ import { statfs } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, test } from "node:test";
 import { defaultCacheFolder } from "../../../src/data/cacheFolder.ts";
+import { readOnnx } from "../../../src/formats/onnxFile.ts";
 import {
   readSafetensors,
   type TensorSource,
@@ -28,6 +29,7 @@ import { modelSize } from "../../../src/model/modelSize.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
 import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
+import { splitOnnx } from "../model/splitOnnx.ts";
 import { writeTinyExperiment } from "./tinyExperiment.ts";
 
 const temporary = temporaryFolder();
@@ -166,7 +168,13 @@ describe("a model that run would refuse is a problem", () => {
       "a layer that it hasn't",
       { hook_name: "blocks.3.hook_resid_post" },
       () => {},
-      /hook_name: found "blocks\.3\.hook_resid_post", expected blocks\.0 to blocks\.2/,
+      /hook_name: found "blocks\.3\.hook_resid_post", expected blocks\.0 to blocks\.2 with one of hook_resid_pre/,
+    ],
+    [
+      "configuration in broken JSON",
+      {},
+      (model) => writeFileSync(join(model, "config.json"), "{"),
+      /tiny\.sae\.jsonc:\d+:\d+, model_name: found .*config\.json/,
     ],
     ["a hook that no model has", { hook_name: "blocks.1.hook_q" }, () => {}, /hook_name: found "blocks\.1\.hook_q"/],
     [
@@ -209,6 +217,40 @@ describe("a model that run would refuse is a problem", () => {
       assert.match(problems[0]!.value, message);
     });
 
+  test("an ONNX file without a configuration is opened too, and refused in the words of run", async () => {
+    const folder = join(temporary, "bare-onnx");
+    mkdirSync(folder);
+    const { graph, weights } = splitOnnx(await readOnnx(golden("models", "onnx", "llama.torch-dynamo.onnx")), "data");
+    writeFileSync(join(folder, "bare.onnx"), graph);
+    const experiment = readExperiment(writeTinyExperiment(folder, { model_name: "bare.onnx" }));
+    const refused = async () => {
+      const { state, value } = (await examineExperiment(experiment, 100)).find(({ name }) => name === "Model")!;
+      if (state === "problem") await assert.rejects(runJobs(experiment, ["harvest"]), { message: value });
+      return [state, value] as const;
+    };
+    const expected: [() => void, string, RegExp][] = [
+      [() => {}, "problem", /data, tensor .*: found no such file/],
+      [() => writeFileSync(join(folder, "data"), weights.subarray(0, 1000)), "problem", /found a file of 1000 bytes/],
+      [() => writeFileSync(join(folder, "data"), weights), "problem", /tokenizer\.json: found no such file/],
+      [
+        () => cpSync(join(llama, "tokenizer.json"), join(folder, "tokenizer.json")),
+        "problem",
+        /prepend_bos: found true, expected false \(the default is true\)/,
+      ],
+      [
+        () => cpSync(join(llama, "tokenizer_config.json"), join(folder, "tokenizer_config.json")),
+        "warning",
+        /found no config\.json beside it/,
+      ],
+    ];
+    for (const [repair, state, words] of expected) {
+      repair();
+      const [found, value] = await refused();
+      assert.equal(found, state, value);
+      assert.match(value, words);
+    }
+  });
+
   test("one that would be converted too, and nothing is converted for it", async () => {
     const [whole, lens] = [golden("models", "gguf", "llama", "model.gguf"), golden("models", "gelu-1l")];
     const other = join(temporary, "other-tokenizer.gguf");
@@ -219,7 +261,12 @@ describe("a model that run would refuse is a problem", () => {
     writeFileSync(other, bytes);
     const kept = () => (existsSync(defaultCacheFolder()) ? readdirSync(defaultCacheFolder(), { recursive: true }) : []);
     const before = kept();
+    const mamba = join(temporary, "mamba.gguf");
+    const named = readFileSync(whole);
+    named.write("mamba", named.indexOf("general.architecture") + "general.architecture".length + 12);
+    writeFileSync(mamba, named);
     const cases: [string, object, RegExp][] = [
+      [mamba, {}, /general\.architecture: found mamba, expected llama, qwen2/],
       [whole, { hook_name: "blocks.1.hook_q" }, /hook_name: found "blocks\.1\.hook_q"/],
       [whole, { context_size: 4096 }, /context_size: found 4096, expected at most the model's \d+$/],
       [other, {}, /tokenizer\.ggml\.model: found other/],
@@ -298,9 +345,16 @@ describe("presets", () => {
       );
       assert.equal(findings[0]!.value, `${basename(preset, ".sae.jsonc")} is valid`);
       assert.match(findings[1]!.value, /no way to http/, "the download can't be asked about here, and that is said");
-      assert.match(findings[4]!.value, /about [\d.]+ (M|G)iB in the run folder/);
+      assert.match(findings[4]!.value, /about [\d.]+ (M|G)iB in the run folder \(activations [\d.]+ (M|G)iB, SAEs /);
+      const { activations } = experiment.settings;
+      // Where nothing is harvested, what is held out takes the space.
+      if (activations.store === "on_the_fly" && findings[4]!.advice)
+        assert.equal(findings[4]!.advice, "fewer evaluation.test_tokens or activations.dtype float16 keep less");
       const copied = / and 20[0-9]\.\d MiB in the cache for the model's weights as float32/.test(findings[4]!.value);
       assert.equal(copied, /gelu-1l/i.test(preset), "a .pth is run from a copy");
-      assert.match(findings[6]!.value, /about [\d.]+ (h|days|min|years)/);
+      const time = findings[6]!;
+      assert.match(time.value, /about [\d.]+ (h|days|min|years) on the processor/);
+      assert.equal(time.state, / (days|years) on the/.test(time.value) ? "warning" : "ok");
+      assert.equal(/meant for a GPU/.test(time.advice ?? ""), time.state === "warning");
     });
 });

@@ -150,6 +150,18 @@ describe("one line says what is wrong, where, and what would be right", () => {
     ["string for a number", { ...base, seed: "x" }, "seed", /found "x", expected a number/],
     ["negative", { ...base, seed: -1 }, "seed", /found -1, expected at least 0/],
     ["not whole", { ...base, seed: 1.5 }, "seed", /found 1\.5, expected a whole number/],
+    [
+      "the same seed again",
+      { ...base, debias: { dataset_path: "demo", seeds: [0, 1, 0] } },
+      "debias.seeds.2",
+      /found 0, expected each one once/,
+    ],
+    [
+      "the same number again",
+      { ...base, concepts: { dataset_path: "demo", tpp: [2, 2] } },
+      "concepts.tpp.1",
+      /found 2, expected each one once/,
+    ],
     ["out of range", { ...base, adam_beta1: 1 }, "adam_beta1", /found 1, expected less than 1/],
     [
       "not among the choices",

@@ -90,7 +90,10 @@ test("doctor on one file of a repository: its size by the config.json beside or 
   const exported = await examined("someone/exported/onnx/model.onnx");
   assert.deepEqual(exported.states, new Set(["ok"]));
   assert.match(exported.model.value, /3 layers of width 32/);
-  assert.match(exported.disk!, /in the run folder and [\d.]+ KiB in the hub's cache for the download, /);
+  assert.match(
+    exported.disk!,
+    /in the run folder \(activations .*\) and [\d.]+ KiB in the hub's cache for the download, /,
+  );
   const quantised = await examined("someone/quantised/tiny.gguf");
   assert.match(
     quantised.disk!,

@@ -1,6 +1,6 @@
 // Every family of models against transformers' and TransformerLens' numbers: every hook, logits, interventions, padding, batches.
 import assert from "node:assert/strict";
-import { cp, mkdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
@@ -398,6 +398,23 @@ describe("what can't be opened is an InputError that names it", () => {
 
   test("nothing there", () =>
     assert.rejects(openLanguageModel(join(temporary, "nowhere")), /found no such file or folder/));
+
+  test("weights alone, and weights of another form: what to name instead", async () => {
+    await assert.rejects(
+      openLanguageModel(golden("models", "llama", "model.safetensors")),
+      /found a \.safetensors file, expected a model folder, a \.gguf file or an \.onnx file$/,
+    );
+    for (const [name, message] of [
+      ["tiny.Q4_0.gguf", /found its weights only in tiny\.Q4_0\.gguf, expected that file's own path \(.*gguf\), or/],
+      ["export.onnx", /found its weights only in export\.onnx, expected that file's own path \(.*onnx\), or/],
+      ["pytorch_model.bin", /found its weights only in pytorch_model\.bin, expected model\.safetensors, as/],
+    ] as const) {
+      const folder = join(temporary, `only-${name}`);
+      await cp(golden("models", "llama"), folder, { recursive: true });
+      await rename(join(folder, "model.safetensors"), join(folder, name));
+      await assert.rejects(openLanguageModel(folder), { name: "InputError", message });
+    }
+  });
 });
 
 async function edit(folder: string, fields: Record<string, unknown>): Promise<void> {

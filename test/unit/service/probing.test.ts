@@ -192,18 +192,23 @@ test("the debiased probe is saved with its report; what was saved before stays",
     report.command,
     / --flags 0\/5 .*--shift 20 --report \S+debiased-probe\/debias --probe \S+debiased-probe$/,
   );
-  const scores = JSON.parse(readFileSync(file, "utf8")).scores;
-  rmSync(saved, { recursive: true });
-  const ended = await runCommand(report.command.split(" ").slice(1), folder);
+  const probe = readFileSync(file, "utf8");
+  const ended = await runCommand(report.command.split(" ").slice(1), temporaryFolder());
   assert.equal(ended.code, 0, ended.stderr);
-  const [made, named] = [JSON.parse(readFileSync(join(saved, "debias.json"), "utf8")), report].map(({ directions }) =>
+  assert.match(ended.stderr, /debiased-probe is there already and stays: this goes to \S+debiased-probe-2$/m);
+  const other = join(run, "reports", "bagging", "debiased-probe-2");
+  const [made, named] = [JSON.parse(readFileSync(join(other, "debias.json"), "utf8")), report].map(({ directions }) =>
     directions.map(({ baselines, ensembles: [own] }: Direction) => [baselines, own!.flags, own!.scr]),
   );
   assert.deepEqual(made, named);
-  assert.deepEqual(JSON.parse(readFileSync(file, "utf8")).scores, scores);
+  assert.equal(readFileSync(file, "utf8"), probe);
+  assert.deepEqual(
+    JSON.parse(readFileSync(join(other, "bagging", "probe.json"), "utf8")).scores,
+    JSON.parse(probe).scores,
+  );
   await (await open).undo();
   const again = await answers.debiasProbe({ ensemble }, never);
-  assert.equal(again.file, join(run, "reports", "bagging", "debiased-probe-2", "bagging", "probe.json"));
+  assert.equal(again.file, join(run, "reports", "bagging", "debiased-probe-3", "bagging", "probe.json"));
   assert.match(readFileSync(join(run, "reports", "bagging", "debiased-probe", "debias.md"), "utf8"), /0\/5/);
   assert.equal(readFileSync(join(run, "reports", "bagging", "debias.json"), "utf8"), before);
 });
@@ -270,6 +275,15 @@ test("concepts: each class with its features, beside raw activations; the report
     readFileSync(file, "utf8"),
     /Command: `sae-ensembles concepts .*--report \S+reports\/bagging\/concepts`/,
   );
+  // Its command makes it again, from any folder, and leaves it as it is.
+  const saved = readFileSync(file.replace(/md$/, "json"), "utf8");
+  const { command, date: _, ...rest } = JSON.parse(saved);
+  const ended = await runCommand([...command.split(" ").slice(1), "--json"], temporaryFolder());
+  assert.equal(ended.code, 0, ended.stderr);
+  const { command: own, date: __, ...made } = JSON.parse(ended.stdout);
+  assert.deepEqual(made, rest);
+  assert.equal(own.replace("concepts-2", "concepts"), command);
+  assert.equal(readFileSync(file.replace(/md$/, "json"), "utf8"), saved);
 });
 
 test("data sets of the hub by their names: fetched whole, with progress, then described and probed as files are", async () => {
