@@ -103,6 +103,16 @@ export class SaeFilterBar extends LitElement {
           flex-basis: 100%;
         }
       }
+      /* No line for a button that is mostly not there. */
+      @media (max-width: 719px) {
+        vscode-textfield {
+          order: -2;
+          flex-basis: calc(100% - 60px);
+        }
+        .clear {
+          order: -1;
+        }
+      }
     `,
   ];
 

@@ -207,6 +207,9 @@ class SaeFeatureBrowser extends LitElement {
       .notice > p {
         margin: 0 0 8px;
       }
+      .notice button.link {
+        margin-left: -6px;
+      }
       dialog {
         color: var(--vscode-editorWidget-foreground, inherit);
         background: var(--vscode-editorWidget-background);
@@ -695,7 +698,7 @@ class SaeFeatureBrowser extends LitElement {
         <button class="plain link" @click=${() => this.#ask(everything)}>Clear search and filters (x)</button></p>
       ${
         searchesOneToken(text)
-          ? html`<p>Searched were the 32 strongest tokens of each feature. A rare word is several tokens.
+          ? html`<p>A token is looked for among the 32 strongest of each feature; a rare word is several tokens.
               <button class="plain link" @click=${() => this.#ask({ ...this.query, text: phrase })}>Search for ${phrase} in the texts where features fire</button></p>`
           : nothing
       }
