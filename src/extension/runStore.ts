@@ -73,6 +73,11 @@ export class RunStore implements vscode.Disposable {
     return this.ensembles.filter(({ ensemble }) => ensemble.indexed && !ensemble.damage);
   }
 
+  /** Whether an ensemble is there. */
+  has(folder: string): boolean {
+    return this.ensembles.some(({ ensemble }) => ensemble.folder === folder);
+  }
+
   /** When an ensemble's index was written; null where it has none, or isn't known. */
   indexTime(folder: string): number | null {
     return this.ensembles.find(({ ensemble }) => ensemble.folder === folder)?.ensemble.indexTime ?? null;

@@ -1,4 +1,5 @@
-// How runs are put into words: durations, shares, one line for a run.
+// How runs, ensembles and features are put into words: durations, shares, one line each.
+import { basename, dirname } from "node:path";
 import type { NamedFeature } from "../protocol/inspection.ts";
 import type { RunEntry } from "../protocol/service.ts";
 import { withSigns } from "../protocol/whiteSpace.ts";
@@ -38,6 +39,28 @@ export function describeRun(run: RunEntry): string {
     default:
       return run.state;
   }
+}
+
+/** An ensemble by its folder: "demo · bagging". */
+export function ensembleWords(folder: string): string {
+  return `${basename(dirname(dirname(folder)))} · ${basename(folder)}`;
+}
+
+/** What the Features view shows: whose features, and by which search. */
+export function shownFeatures(ensemble: string | undefined, filter: string): string {
+  if (!ensemble) return "";
+  return filter ? `${ensembleWords(ensemble)} · ${filter}` : ensembleWords(ensemble);
+}
+
+/** Member stability as signs, one a member; empty for a member alone. */
+export function foundInDots(foundIn: readonly boolean[]): string {
+  return foundIn.length > 1 ? foundIn.map((there) => (there ? "●" : "○")).join("") : "";
+}
+
+/** What the signs mean. */
+export function foundInLegend(foundIn: readonly boolean[]): string {
+  const members = foundIn.filter(Boolean).length;
+  return `${foundInDots(foundIn)} found in ${members} of ${foundIn.length} members: one dot a member, in their order, ● where it was found (decoder cosine at least 0.7)`;
 }
 
 /** A token as it stands in running words: without its space, and white space alone made visible. */

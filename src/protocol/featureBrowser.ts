@@ -122,6 +122,8 @@ export const triedToken = z.object({
 
 /** Code of the error that an ensemble's index is whole and its annotations.json is not: to build the index anew would be no help. */
 export const ANNOTATIONS_DAMAGED = 1;
+/** Code of the error that an ensemble's folder is no more: there is nothing to open or to build. */
+export const ENSEMBLE_DELETED = 2;
 
 /** The webview asks, the host answers. */
 export const featureBrowserHost = {
@@ -130,6 +132,11 @@ export const featureBrowserHost = {
     page: {
       params: z.object({ query: listQuery, offset: z.number().int().min(0), limit: z.number().int().min(1).max(500) }),
       result: z.object({ total: z.number().int(), rows: z.array(featureRow) }),
+    },
+    /** Where a feature stands among a query's rows; null where it is not among them. */
+    place: {
+      params: z.object({ query: listQuery, feature: z.number().int() }),
+      result: z.object({ place: z.number().int().nullable() }),
     },
     detail: { params: z.object({ feature: z.number().int() }), result: featureDetail },
     annotate: { params: annotation, result: z.object({}) },
@@ -147,6 +154,8 @@ export const featureBrowserHost = {
     /** Builds the index that could not be opened anew, as a run. */
     buildIndex: { params: z.object({}), result: z.object({}) },
     copy: { params: z.object({ text: z.string() }), result: z.object({}) },
+    /** Closes the panel. */
+    close: { params: z.object({}), result: z.object({}) },
   },
   notifications: {},
 } as const satisfies Contract;

@@ -158,6 +158,7 @@ export const service = {
     doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
     openIndex: { params: index, result: browser.ready.result },
     page: { params: browser.page.params.extend(index.shape), result: browser.page.result },
+    place: { params: browser.place.params.extend(index.shape), result: browser.place.result },
     detail: { params: browser.detail.params.extend(index.shape), result: browser.detail.result },
     annotate: { params: annotation.extend(index.shape), result: z.object({}) },
     undo: { params: index, result: browser.undo.result },

@@ -19,7 +19,7 @@ import { isRunLocked } from "../jobs/runLock.ts";
 import { readRunRecord } from "../jobs/runRecord.ts";
 import { sourcePlace } from "../jobs/sourceText.ts";
 import { modelSize } from "../model/modelSize.ts";
-import { ANNOTATIONS_DAMAGED } from "../protocol/featureBrowser.ts";
+import { ANNOTATIONS_DAMAGED, ENSEMBLE_DELETED } from "../protocol/featureBrowser.ts";
 import { answer, notify } from "../protocol/rpc.ts";
 import type { RunEvent } from "../protocol/runEvents.ts";
 import { service, serviceClient } from "../protocol/service.ts";
@@ -212,6 +212,10 @@ answer(connection, service, {
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
   },
   openIndex: async ({ ensemble }) => {
+    if (!existsSync(ensemble)) {
+      const what = existsSync(dirname(dirname(ensemble))) ? "ensemble" : "run";
+      throw new ResponseError(ENSEMBLE_DELETED, `This ${what} was deleted.`);
+    }
     try {
       return (await opened(ensemble)).snapshot(true);
     } catch (error) {
@@ -220,6 +224,7 @@ answer(connection, service, {
     }
   },
   page: async ({ ensemble, query, offset, limit }) => (await opened(ensemble)).page(query, offset, limit),
+  place: async ({ ensemble, query, feature }) => ({ place: (await opened(ensemble)).place(query, feature) }),
   detail: async ({ ensemble, feature }) => (await opened(ensemble)).detail(feature),
   annotate: async ({ ensemble, ...edit }) => {
     const open = await opened(ensemble);

@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import { basename, dirname, join, sep } from "node:path";
 import { type AnnotationEdit, Annotations } from "../features/annotations.ts";
-import type { FeatureFilter, FeatureIndex, FeatureSummary } from "../features/featureIndex.ts";
+import type { FeatureFilter, FeatureIndex, FeatureQuery, FeatureSummary } from "../features/featureIndex.ts";
 import { detectionPrompt, labelPrompt, scoreDetection } from "../features/labelling.ts";
 import { neuronpediaIds, neuronpediaPage } from "../features/neuronpedia.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
@@ -87,25 +87,14 @@ export class OpenEnsemble {
   }
 
   page(query: ListQuery, offset: number, limit: number): { total: number; rows: FeatureRow[] } {
-    const filter = filterOf(query);
-    const searched = filter.token !== undefined || filter.tokenPattern !== undefined;
-    const sort = {
-      clarity: searched ? "relevance" : "clarity",
-      feature: "id",
-      density: "density",
-      max: "max",
-      mean: "mean",
-      foundIn: "found",
-      label: "label",
-    } as const;
-    const { rows, total } = this.index.page({
-      filter,
-      sort: sort[query.sort],
-      descending: query.descending,
-      offset,
-      limit,
-    });
+    const { rows, total } = this.index.page({ ...listed(query), offset, limit });
     return { total, rows: rows.map((row) => featureRow(row)) };
+  }
+
+  /** Where a feature stands among a query's rows; null where it is not among them. */
+  place(query: ListQuery, feature: number): number | null {
+    const place = this.index.ids(listed(query)).indexOf(feature);
+    return place < 0 ? null : place;
   }
 
   detail(feature: number): FeatureDetail {
@@ -251,6 +240,22 @@ export class OpenEnsemble {
     this.#named.clear();
     this.index.setAnnotations(this.#annotations.byId(this.index.info.members));
   }
+}
+
+/** The rows that a query is about, in its order. */
+function listed(query: ListQuery): Omit<FeatureQuery, "offset" | "limit"> {
+  const filter = filterOf(query);
+  const searched = filter.token !== undefined || filter.tokenPattern !== undefined;
+  const sort = {
+    clarity: searched ? "relevance" : "clarity",
+    feature: "id",
+    density: "density",
+    max: "max",
+    mean: "mean",
+    foundIn: "found",
+    label: "label",
+  } as const;
+  return { filter, sort: sort[query.sort], descending: query.descending };
 }
 
 /** What was typed: label:words, "text in contexts", /pattern/, or a token. */

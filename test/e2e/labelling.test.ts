@@ -1,4 +1,4 @@
-// Labels by the editor's language model, in a real VS Code with the packaged VSIX: what is sent is shown first, nothing goes without a yes, a label arrives with its score on held-out passages, a bad one scores as one, and cancelling stores nothing. The model is a stand-in that answers by rules (standInModel/).
+// Labels by the editor's language model, in a real VS Code with the packaged VSIX: what is sent is shown first, nothing goes without a yes, a label arrives with its score on held-out passages, a bad one scores as one, and cancelling stores nothing; then the text behind a sequence, and a run deleted under its browser. The model is a stand-in that answers by rules (standInModel/).
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -169,5 +169,32 @@ describe("labels by a stand-in for the editor's language model", {
     await answer("Send");
     await page.locator(".notification-toast", { hasText: `${names[0]!.trim()}: the word` }).waitFor();
     for (const name of names) assert.match(stored()[name.trim()]!.label!, /^the word: /);
+  });
+
+  test("the text behind a sequence opens beside the browser, its long line wrapped; list and detail stay", async () => {
+    features = await workbench.webview("sae-feature-browser");
+    await features.getByRole("button", { name: "Open the source text" }).first().click();
+    await page.locator(".tab", { hasText: /, line \d+\.txt/ }).waitFor();
+    // More lines are seen than the document has: they are numbered once.
+    await page.waitForFunction(() => {
+      const numbers = [...document.querySelectorAll(".editor-instance .line-numbers")];
+      const lines = document.querySelectorAll(".editor-instance .view-line").length;
+      return numbers.length > 0 && lines > numbers.filter((number) => number.textContent).length;
+    });
+    await features.locator("sae-feature-list").waitFor({ state: "visible" });
+    await features.locator("sae-feature-detail h2").waitFor({ state: "visible" });
+    await picture("features-source-dark");
+  });
+
+  test("a run that is deleted while its features are shown: one sentence, and Close; the Features view is empty", async () => {
+    await workbench.showViews();
+    await workbench.fromMenu(workbench.row("tiny").first(), "Delete Run…", dialog());
+    await answer("Delete");
+    features = await workbench.webview("sae-feature-browser");
+    await features.getByText("This run was deleted.").waitFor();
+    await picture("features-deleted-dark");
+    await features.getByRole("button", { name: "Close" }).click();
+    await page.locator(".tab", { hasText: "Features: tiny" }).waitFor({ state: "detached" });
+    assert.equal(await page.getByText("index.sqlite").count(), 0);
   });
 });

@@ -7,12 +7,14 @@ import { prepareRealVsCode, unavailable } from "../../scripts/realVsCode.ts";
 import { launchBrowser } from "../../scripts/workbench.ts";
 import {
   ANNOTATIONS_DAMAGED,
+  ENSEMBLE_DELETED,
   type FeatureRow,
   featureBrowserHost,
   featureBrowserView,
   type ListQuery,
 } from "../../src/protocol/featureBrowser.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
+import { joinedTokens } from "../../webview/components/joinedTokens.ts";
 import { eventually, inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
 
 const width = 100_000;
@@ -82,6 +84,13 @@ class StandInHost {
     };
   }
 
+  /** The features of a query, in its order. */
+  listed(query: ListQuery): number[] {
+    if (query.flaggedOnly) return [...this.flags];
+    if (query.text === "nothing") return [];
+    return Array.from({ length: this.index.width }, (_, i) => this.index.from + i);
+  }
+
   readonly handlers: Parameters<typeof answer<typeof featureBrowserHost>>[2] = {
     buildIndex: () => {
       this.opened.push("buildIndex");
@@ -114,12 +123,16 @@ class StandInHost {
     }),
     page: ({ query, offset, limit }) => {
       this.queries.push(query);
-      const all = query.flaggedOnly
-        ? [...this.flags]
-        : query.text === "nothing"
-          ? []
-          : Array.from({ length: this.index.width }, (_, i) => this.index.from + i);
+      const all = this.listed(query);
       return { total: all.length, rows: all.slice(offset, offset + limit).map((feature) => this.row(feature)) };
+    },
+    place: ({ query, feature }) => {
+      const place = this.listed(query).indexOf(feature);
+      return { place: place < 0 ? null : place };
+    },
+    close: () => {
+      this.opened.push("close");
+      return {};
     },
     detail: ({ feature }) => {
       this.details.push(feature);
@@ -149,7 +162,11 @@ class StandInHost {
             ],
           },
         ],
-        neighbours: [{ feature: feature + 1, member: 1, index: 7, cosine: 0.91, label: "", tokens: [" her"] }],
+        neighbours: [
+          { feature: 5, member: 1, index: 7, cosine: 0.91, label: "", tokens: [" her"] },
+          { feature: 9, member: 1, index: 2, cosine: 0.28, label: "", tokens: [" his"] },
+          { feature: 7, member: 3, index: 4, cosine: 0.31, label: "", tokens: [" him"] },
+        ],
       };
     },
     annotate: ({ features, flagged, label }) => {
@@ -417,6 +434,12 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.getByText("Nothing matches among 100,000 features.").waitFor();
     assert.equal(host.flags.size, 0);
     assert.equal(host.queries.at(-1)?.text, "nothing");
+    // A word that the tokenizer splits is no token, and stands in the texts all the same.
+    await page.getByRole("button", { name: 'Search for "nothing" in the texts where features fire' }).click();
+    await page.locator(".row").nth(5).waitFor();
+    assert.equal(host.queries.at(-1)?.text, '"nothing"');
+    assert.equal(await page.locator("sae-filter-bar input").first().inputValue(), '"nothing"');
+    await page.locator("sae-filter-bar input").first().fill("nothing");
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: /Clear search/ }).click();
     await page.locator(".row").nth(5).waitFor();
@@ -512,19 +535,170 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.close();
   });
 
-  test("copies a feature as Markdown", async () => {
-    const { page, host } = await open();
-    await page.getByRole("button", { name: "Copy" }).click();
-    await eventually(() => assert.match(host.copied, /^### Feature 0\/0\n/));
-    assert.match(host.copied, /\*\*she\*\*/);
+  test("a character of several tokens is shown as itself, with what fires on any of them", async () => {
+    const host = new StandInHost();
+    const fired = (text: string, ...features: [feature: number, value: number][]) => ({
+      text,
+      features: features.map(([feature, value]) => ({ feature, value })),
+    });
+    const tokens = [fired(" book"), fired(" ⟨F0⟩⟨9F⟩", [0, 1]), fired("⟨98⟩", [0, 3], [1, 2]), fired("⟨80⟩")];
+    const { page } = await open(host, {}, { tryText: () => ({ tokens, rows: [host.row(0), host.row(1)] }) });
+    await page.getByRole("button", { name: "Try text" }).click();
+    await page.locator("sae-try-text textarea").fill(" book 😀");
+    await page.locator("sae-try-text vscode-button").click();
+    const shown = page.locator("sae-try-text .text button");
+    await shown.nth(1).click();
+    assert.deepEqual(await shown.allTextContents(), [" book", " 😀"]);
+    assert.deepEqual(await page.locator("sae-try-text .value").allTextContents(), ["3.00", "2.00"]);
+    assert.equal(
+      await shown.nth(1).locator(".token").getAttribute("title"),
+      [
+        '" 😀"  3.00  position 2–4',
+        "3 tokens, tinted by the strongest:",
+        '" ⟨F0⟩⟨9F⟩"  1.00',
+        '"⟨98⟩"  3.00',
+        '"⟨80⟩"  0',
+      ].join("\n"),
+    );
     await page.close();
   });
 
-  test("narrow: the list alone; Enter opens the detail over it, Escape goes back", async () => {
+  test("what stands together is what makes characters, and nothing else", () => {
+    const joined = (...texts: string[]) => joinedTokens(texts.map((text) => ({ text }))).map(({ text }) => text);
+    assert.deepEqual(joined("na", "⟨C3⟩", "⟨AF⟩ve"), ["na", "ïve"]);
+    // One token ends a character and begins the next.
+    assert.deepEqual(joined("⟨E4⟩⟨BD⟩", "⟨A0⟩⟨E5⟩", "⟨A5⟩⟨BD⟩", "!"), ["你好", "!"]);
+    for (const apart of [
+      ["⟨98⟩", "⟨80⟩", " she"],
+      ["⟨F0⟩⟨9F⟩", "⟨98⟩"],
+      ["⟨F0⟩", "⟨41⟩"],
+      ["⟩", "⟨", "she", "⟩"],
+      ["⟨C3⟩", "she"],
+    ])
+      assert.deepEqual(joined(...apart), apart);
+    assert.deepEqual(joined("⟨80⟩", "⟨C3⟩", "⟨AF⟩"), ["⟨80⟩", "ï"]);
+  });
+
+  test("a feature that is asked for from elsewhere is the list's as well, however far down; f flags it", async () => {
+    const { page, host } = await open();
+    notify(host.line!, featureBrowserView, "show", { feature: 50_002 });
+    await page.getByRole("heading", { name: "2/12500", exact: true }).waitFor();
+    await page.locator('#row-50002.cursor[aria-selected="true"]').waitFor();
+    await page.keyboard.press("f");
+    await eventually(() => assert.deepEqual([...host.flags], [50_002]));
+    await page.keyboard.press("j");
+    await page.getByRole("heading", { name: "3/12500", exact: true }).waitFor();
+    await page.close();
+  });
+
+  test("where the filter leaves out what is asked for, no row is outlined, and the keys start at the first", async () => {
+    const host = new StandInHost();
+    host.flags.add(3).add(6);
+    const { page } = await open(host);
+    await page.getByRole("button", { name: "⚑ flagged" }).click();
+    await page.getByText("2 of 100,000").waitFor();
+    assert.equal(await page.locator(".row.cursor").count(), 0);
+    await page.keyboard.press("j");
+    await page.locator("#row-0.cursor").waitFor();
+    notify(host.line!, featureBrowserView, "show", { feature: 8 });
+    await page.getByRole("heading", { name: "0/2", exact: true }).waitFor();
+    await page.locator(".row.cursor").waitFor({ state: "detached" });
+    assert.equal(await page.locator('.row[aria-selected="true"]').count(), 0);
+    await page.getByRole("heading", { name: "0/2", exact: true }).click();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "3/0", exact: true }).waitFor();
+    await page.close();
+  });
+
+  test("the nearest features stand by member, each with whether the feature was found there", async () => {
+    const { page } = await open();
+    const near = page.locator("sae-feature-detail .near");
+    assert.deepEqual(await near.locator(".band").allTextContents(), ["in member 1 · found", "in member 3 · not found"]);
+    assert.match((await near.innerText()).replaceAll(/\s+/g, " "), /0\.910 1\/7 .*0\.280 1\/2 .*0\.310 3\/4/);
+    await page.getByText("dotted: bands below").waitFor();
+    await page.close();
+  });
+
+  test("the filter bar is as high as before, whatever is typed and chosen", async () => {
+    for (const width of [900, 1040, 1400]) {
+      const { page } = await open(new StandInHost(), { width });
+      const bar = page.locator("sae-filter-bar");
+      const before = await bar.boundingBox();
+      const sorts = bar.locator('vscode-single-select[label="Sort by"]');
+      const left = (await sorts.boundingBox())?.x;
+      await bar.locator("input").first().fill("she");
+      await sorts.locator(".select-face .text").getByText("most relevant first").waitFor();
+      assert.equal((await sorts.boundingBox())?.x, left);
+      for (const [label, option] of [
+        ["State", "alive and dead"],
+        ["Member", "member 3"],
+        ["Found in at least", "found in ≥ 4"],
+        ["Density", "≥ 1% of tokens"],
+      ] as const) {
+        await bar.locator(`vscode-single-select[label="${label}"]`).click();
+        await bar.locator(`vscode-single-select[label="${label}"]`).getByRole("option", { name: option }).click();
+      }
+      await bar.getByRole("button", { name: "⚑ flagged" }).click();
+      await bar.getByRole("button", { name: "Clear", exact: true }).waitFor();
+      assert.deepEqual(await bar.boundingBox(), before);
+      assert.ok(await bar.evaluate((element) => element.scrollWidth <= element.clientWidth));
+      await page.close();
+    }
+  });
+
+  test("copies a feature as Markdown", async () => {
+    const { page, host } = await open();
+    await page.getByRole("button", { name: "Copy" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    assert.match(host.copied, /^### Feature 0\/0\n/);
+    assert.match(host.copied, /^- Then \*\*she\*\* ran$/m);
+    await page.getByRole("button", { name: "Copy", exact: true }).waitFor();
+    await page.close();
+  });
+
+  test("of a long sequence what stands around the peak is copied", async () => {
+    const host = new StandInHost();
+    const { detail } = host.handlers;
+    const tokens = Array.from({ length: 128 }, (_, i) => ({ text: ` w${i}`, value: i === 60 ? 12 : 0 }));
+    const { page } = await open(
+      host,
+      {},
+      {
+        detail: async (params, signal) => {
+          const one = await detail(params, signal);
+          return {
+            ...one,
+            bands: [{ ...one.bands[0]!, sequences: [{ ...one.bands[0]!.sequences[0]!, tokens, peak: 60 }] }],
+          };
+        },
+      },
+    );
+    await page.getByRole("button", { name: "Copy" }).click();
+    await eventually(() => assert.match(host.copied, /^- … w40 w41 .* w59 \*\*w60\*\* w61 .* w68 …$/m));
+    await page.close();
+  });
+
+  test("narrow: the list alone; Enter opens the detail below it, Escape goes back", async () => {
+    const { page } = await open(new StandInHost(), { width: 520 });
+    assert.equal(await page.locator("sae-feature-detail").isVisible(), false);
+    await page.keyboard.press("Enter");
+    await page.locator("sae-feature-detail h2").waitFor({ state: "visible" });
+    const list = (await page.locator("sae-feature-list").boundingBox())!;
+    const detail = (await page.locator("sae-feature-detail").boundingBox())!;
+    assert.ok(list.height > 150 && list.y + list.height <= detail.y);
+    await page.keyboard.press("j");
+    await page.getByRole("heading", { name: "1/0", exact: true }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("sae-feature-detail").waitFor({ state: "hidden" });
+    await page.close();
+  });
+
+  test("narrow and low: the list alone; Enter opens the detail over it, Escape goes back", async () => {
     const host = new StandInHost();
     const page = await openWebview(browser, {
       ...view,
       width: 520,
+      height: 460,
       connect: (connection) => answer(connection, featureBrowserHost, host.handlers),
     });
     await page.locator(".row").nth(3).waitFor();
@@ -569,6 +743,28 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.getByRole("button", { name: "Try Again" }).click();
     await page.locator(".row").nth(5).waitFor();
     await eventually(() => assert.deepEqual(host.opened, ["buildIndex"]));
+    await page.close();
+  });
+
+  test("what was deleted while it was open says so, and can be closed; nothing is there to build", async () => {
+    const host = new StandInHost();
+    let deleted = false;
+    const { page } = await open(
+      host,
+      {},
+      {
+        ready: (params, signal) => {
+          if (deleted) throw new ResponseError(ENSEMBLE_DELETED, "This run was deleted.");
+          return host.handlers.ready(params, signal);
+        },
+      },
+    );
+    deleted = true;
+    notify(host.line!, featureBrowserView, "indexChanged", {});
+    await page.getByText("This run was deleted.").waitFor();
+    assert.deepEqual(await page.getByRole("button").allTextContents(), ["Close"]);
+    await page.getByRole("button", { name: "Close" }).click();
+    await eventually(() => assert.deepEqual(host.opened, ["close"]));
     await page.close();
   });
 
@@ -669,6 +865,19 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.locator("sae-try-text textarea").fill("she ran home");
     await page.locator("sae-try-text vscode-button").click();
     await page.locator("sae-try-text li").first().waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-two-lines", async () => {
+    const { page } = await open(new StandInHost(), { ...low, width: 900 });
+    await page.locator("sae-filter-bar input").first().fill("she");
+    await page.getByRole("button", { name: "Clear", exact: true }).waitFor();
+    return page;
+  });
+
+  inEveryTheme("feature-browser-deleted", async () => {
+    const { page } = await openDamaged(new ResponseError(ENSEMBLE_DELETED, "This run was deleted."));
+    await page.getByRole("button", { name: "Close" }).waitFor();
     return page;
   });
 

@@ -9,8 +9,13 @@ export function foundInWidth(members: number): number {
   return Math.min(inLine, members) * size;
 }
 
-export function foundInWords(members: readonly boolean[]): string {
+function foundInWords(members: readonly boolean[]): string {
   return `found in ${members.filter(Boolean).length} of ${members.length} members (decoder cosine at least 0.7)`;
+}
+
+/** The same with what the dots mean, for a tooltip. */
+export function foundInTooltip(members: readonly boolean[]): string {
+  return `${foundInWords(members)}\nOne dot a member, in their order: filled where it was found, in colour its own`;
 }
 
 interface Drawing {

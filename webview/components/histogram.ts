@@ -54,7 +54,7 @@ export class SaeHistogram extends LitElement {
     css`
       :host {
         display: block;
-        height: 92px;
+        min-height: 92px;
       }
       svg {
         width: 100%;
@@ -74,6 +74,8 @@ export class SaeHistogram extends LitElement {
       .axis {
         display: flex;
         justify-content: space-between;
+        gap: 8px;
+        text-align: center;
         color: var(--dim);
         font-size: 11px;
         padding-top: 2px;
@@ -93,10 +95,11 @@ export class SaeHistogram extends LitElement {
     return html`<svg viewBox="0 0 ${Math.max(1, n) * 10} 100" preserveAspectRatio="none" role="img" aria-label=${label}>
         ${heights(this.counts).map(bar)}
         ${this.marks.map(
-          (v) => svg`<line x1=${(v / this.max) * n * 10} x2=${(v / this.max) * n * 10} y1="0" y2="100"></line>`,
+          (v) => svg`<line x1=${(v / this.max) * n * 10} x2=${(v / this.max) * n * 10} y1="0" y2="100">
+            <title>A band of “Where it fires” begins at ${significant(v)}</title></line>`,
         )}
       </svg>
-      <div class="axis"><span>0</span><span>activation (bars: logarithm of the count)</span><span>${significant(this.max)}</span></div>`;
+      <div class="axis"><span>0</span><span>activation (bars: logarithm of the count${this.marks.length > 0 ? "; dotted: bands below" : ""})</span><span>${significant(this.max)}</span></div>`;
   }
 }
 customElements.define("sae-histogram", SaeHistogram);

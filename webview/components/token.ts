@@ -34,22 +34,36 @@ export interface TokenLook {
   readonly value?: number | undefined;
   /** Position in its sequence, from 1, for the tooltip. */
   readonly place?: number | undefined;
+  /** Tokens that are the text only together, with their activations; `share` and `value` are the strongest one's. */
+  readonly parts?: readonly { readonly text: string; readonly value: number }[];
   /** Inside a sequence: leading spaces are shown as gaps, not as signs. */
   readonly inline?: boolean;
   readonly peak?: boolean;
 }
 
 /** A token where there are many: one or two plain elements; `tokenStyle` has to be among the styles around it. */
-export function tokenChip({ text, share = 0, value, place, inline = false, peak = false }: TokenLook) {
+export function tokenChip(look: TokenLook) {
+  const { text, share = 0, inline = false, peak = false } = look;
   if (text === "") return nothing;
   const shown = tokenParts(text).map(({ sign, text: part }) => {
     if (inline && sign && /^␣+$/.test(part)) return " ".repeat(part.length);
     return sign ? html`<span class="sign">${part}</span>` : part;
   });
   const kind = `token t${step(share)}${inline ? " inline" : ""}${peak ? " peak" : ""}`;
-  if (value === undefined) return html`<span class=${kind}>${shown}</span>`;
-  const at = place === undefined ? "" : `  position ${place}`;
-  return html`<span class=${kind} title=${`${JSON.stringify(text)}  ${significant(value)}${at}`}>${shown}</span>`;
+  const title = tooltip(look);
+  return title === undefined
+    ? html`<span class=${kind}>${shown}</span>`
+    : html`<span class=${kind} title=${title}>${shown}</span>`;
+}
+
+function tooltip({ text, value, place, parts = [] }: TokenLook): string | undefined {
+  if (value === undefined) return undefined;
+  const last = parts.length > 1 && place !== undefined ? `–${place + parts.length - 1}` : "";
+  const at = place === undefined ? "" : `  position ${place}${last}`;
+  const line = `${JSON.stringify(text)}  ${significant(value)}${at}`;
+  if (parts.length < 2) return line;
+  const each = parts.map((part) => `${JSON.stringify(part.text)}  ${significant(part.value)}`);
+  return [line, `${parts.length} tokens, tinted by the strongest:`, ...each].join("\n");
 }
 
 const tints = Array.from(

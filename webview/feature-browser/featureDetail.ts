@@ -3,7 +3,8 @@ import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import "@vscode-elements/elements/dist/vscode-textarea/index.js";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import type { FeatureDetail, Sequence } from "../../src/protocol/featureBrowser.ts";
-import { foundIn, foundInStyle } from "../components/foundIn.ts";
+import { foundIn, foundInStyle, foundInTooltip } from "../components/foundIn.ts";
+import { joinedTokens } from "../components/joinedTokens.ts";
 import { density, significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 import "../components/histogram.ts";
@@ -15,18 +16,22 @@ export class SaeFeatureDetail extends LitElement {
     error: { type: String },
     loading: { type: Boolean },
     canLabel: { type: Boolean },
+    copied: { type: Boolean },
   };
   declare detail: FeatureDetail | undefined;
   declare error: string;
   declare loading: boolean;
   /** Whether the editor offers a language model for labels. */
   declare canLabel: boolean;
+  /** Whether it has just been put on the clipboard. */
+  declare copied: boolean;
 
   constructor() {
     super();
     this.error = "";
     this.loading = false;
     this.canLabel = false;
+    this.copied = false;
   }
 
   static override styles = [
@@ -159,6 +164,9 @@ export class SaeFeatureDetail extends LitElement {
         flex-wrap: wrap;
         gap: 4px;
       }
+      .copy {
+        min-width: 66px;
+      }
       .sequence {
         cursor: pointer;
       }
@@ -225,7 +233,7 @@ export class SaeFeatureDetail extends LitElement {
               ? html`<button class="plain outlined" title="Ask the editor's language model for a label of the selected features; what is sent is shown first" @click=${() => this.#emit("labelWithModel", { feature: row.feature })}>Label with model</button>`
               : nothing
           }
-          <button class="plain outlined" title="Copy as Markdown" @click=${() => this.#emit("copy", detail)}>Copy</button>
+          <button class="plain outlined copy" title="Copy as Markdown" @click=${() => this.#emit("copy", detail)}>${this.copied ? "Copied" : "Copy"}</button>
         </span>
       </header>
       <vscode-textfield
@@ -242,7 +250,7 @@ export class SaeFeatureDetail extends LitElement {
         <div><dt>density</dt><dd>${density(row.density)}</dd></div>
         <div><dt>max</dt><dd>${significant(row.max)}</dd></div>
         <div><dt>mean when active</dt><dd>${significant(row.mean)}</dd></div>
-        <div><dt>found in</dt><dd>${row.foundIn.filter(Boolean).length} of ${row.foundIn.length} ${foundIn(row.foundIn, row.member)}</dd></div>
+        <div title=${foundInTooltip(row.foundIn)}><dt>found in</dt><dd>${row.foundIn.filter(Boolean).length} of ${row.foundIn.length} ${foundIn(row.foundIn, row.member)}</dd></div>
       </dl>
       ${
         row.density === 0
@@ -259,36 +267,14 @@ export class SaeFeatureDetail extends LitElement {
           <ol>
             ${band.sequences.map(
               (sequence) => html`<li class="sequence" @click=${() => this.#openSource(sequence)}>
-                ${sequence.tokens.map(({ text, value }, i) =>
-                  tokenChip({
-                    text,
-                    share: row.max ? value / row.max : 0,
-                    value,
-                    place: i + 1,
-                    inline: true,
-                    peak: i === sequence.peak,
-                  }),
-                )}
+                ${this.#tokens(sequence, row.max)}
                 ${this.#source(sequence)}
               </li>`,
             )}
           </ol>`,
       )}
       <h3>Nearest features by decoder cosine</h3>
-      ${
-        detail.neighbours.length === 0
-          ? html`<p class="dim">None.</p>`
-          : html`<ul>
-              ${detail.neighbours.map(
-                (other) => html`<li>
-                  <button class="plain neighbour" @click=${() => this.#emit("open", { feature: other.feature })}>
-                    <span>${other.cosine.toFixed(3)}</span><span>${other.member}/${other.index}</span>
-                    <span>${other.label || other.tokens.map((text) => [tokenChip({ text }), " "])}</span>
-                  </button>
-                </li>`,
-              )}
-            </ul>`
-      }
+      <div class="near">${this.#neighbours(detail)}</div>
       <h3>Note</h3>
       <vscode-textarea id="note" label="Note" aria-label="Note" rows="3" placeholder="Why was it flagged, what was checked? (n)" .value=${row.note} @change=${(event: Event) => this.#emit("note", { feature: row.feature, note: (event.target as HTMLTextAreaElement).value })}></vscode-textarea>
     `;
@@ -305,6 +291,44 @@ export class SaeFeatureDetail extends LitElement {
     return html`<p class=${detection >= 0.65 ? "source dim" : "source poor"}>
       Label by ${model} · detection ${detection.toFixed(2)} on ${passages} held-out passages (0.5 is chance)${verdict}
     </p>`;
+  }
+
+  #tokens({ tokens, peak }: Sequence, max: number | null) {
+    return joinedTokens(tokens).map(({ text, from, tokens: parts }) => {
+      const value = Math.max(...parts.map((part) => part.value));
+      return tokenChip({
+        text,
+        share: max ? value / max : 0,
+        value,
+        place: from + 1,
+        parts,
+        inline: true,
+        peak: peak >= from && peak < from + parts.length,
+      });
+    });
+  }
+
+  /** By member, best first: the best of each says whether the feature was found there. */
+  #neighbours({ row, neighbours }: FeatureDetail) {
+    if (neighbours.length === 0) return html`<p class="dim">None.</p>`;
+    const found = (member: number) => {
+      if (member === row.member) return `in member ${member}, its own`;
+      return `in member ${member} · ${row.foundIn[member] ? "found" : "not found"}`;
+    };
+    return [...Map.groupBy(neighbours, ({ member }) => member)].map(
+      ([member, nearest]) => html`
+        ${row.foundIn.length > 1 ? html`<div class="band" title="Found: a decoder cosine of at least 0.7">${found(member)}</div>` : nothing}
+        <ul>
+          ${nearest.map(
+            (other) => html`<li>
+              <button class="plain neighbour" @click=${() => this.#emit("open", { feature: other.feature })}>
+                <span>${other.cosine.toFixed(3)}</span><span>${other.member}/${other.index}</span>
+                <span>${other.label || other.tokens.map((text) => [tokenChip({ text }), " "])}</span>
+              </button>
+            </li>`,
+          )}
+        </ul>`,
+    );
   }
 
   #openSource({ document, start, end, tokens, peak }: Sequence): void {

@@ -2,7 +2,7 @@
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import { guard } from "lit/directives/guard.js";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
-import { foundIn, foundInStyle, foundInWidth, foundInWords } from "../components/foundIn.ts";
+import { foundIn, foundInStyle, foundInTooltip, foundInWidth } from "../components/foundIn.ts";
 import { smallHistogram, smallHistogramStyle } from "../components/histogram.ts";
 import { density, significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
@@ -42,7 +42,7 @@ export class SaeFeatureList extends LitElement {
   declare version: number;
   /** Selected features. */
   declare selection: ReadonlySet<number>;
-  /** Place of the cursor. */
+  /** Place of the cursor; -1 for none. */
   declare cursor: number;
   declare members: number;
   /** First row that is seen, and how many fit. */
@@ -232,7 +232,7 @@ export class SaeFeatureList extends LitElement {
   }
 
   protected override updated(changed: PropertyValues<this>): void {
-    if (changed.has("cursor") && changed.get("cursor") !== undefined) this.reveal(this.cursor);
+    if (changed.has("cursor")) this.reveal(this.cursor);
     // A shorter list ends further up than where one was.
     if (changed.has("version")) this.#measure();
   }
@@ -244,7 +244,7 @@ export class SaeFeatureList extends LitElement {
   /** Scrolls a row into view if it is not. */
   reveal(place: number): void {
     const scroller = this.#scroller;
-    if (!scroller || place >= (this.pages.total ?? 0)) return;
+    if (!scroller || place < 0 || place >= (this.pages.total ?? 0)) return;
     const top = place * rowHeight;
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + rowHeight > scroller.scrollTop + scroller.clientHeight)
@@ -367,6 +367,6 @@ function cells(row: FeatureRow, tokens: FeatureRow["tokens"]) {
     ><span class="wide">${smallHistogram(histogram)}</span
     ><span class="number">${density(row.density)}</span
     ><span class="number wide">${significant(max)}</span
-    ><span class="wide" title=${foundInWords(row.foundIn)}>${foundIn(row.foundIn, member)}</span
+    ><span class="wide" title=${foundInTooltip(row.foundIn)}>${foundIn(row.foundIn, member)}</span
     ><span class="label wider" title=${label}>${label}</span>`;
 }

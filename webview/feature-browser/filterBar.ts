@@ -40,6 +40,7 @@ const sorts: readonly (readonly [ListQuery["sort"], string])[] = [
 /** What stands for "clearest first" where tokens are searched for, by one or by a pattern: their rows are ranked by it (OpenEnsemble.page). */
 const relevance = "most relevant first";
 const searchesTokens = (text: string) => !/^(?:".*|label:.*|\/{0,2})$/s.test(text.trim());
+export const searchesOneToken = (text: string) => searchesTokens(text) && !text.trim().startsWith("/");
 
 export class SaeFilterBar extends LitElement {
   static override properties = {
@@ -61,24 +62,28 @@ export class SaeFilterBar extends LitElement {
     css`
       :host {
         display: flex;
-        flex-wrap: wrap;
         gap: 6px 8px;
         align-items: center;
         padding: 8px 12px;
         border-bottom: 1px solid var(--hairline);
       }
       vscode-textfield {
-        flex: 1 1 240px;
-        min-width: 180px;
+        flex: 1 1 150px;
+        min-width: 150px;
       }
       vscode-single-select {
         width: auto;
         min-width: 106px;
       }
+      /* As wide as its longest word, so that nothing moves while one types. */
+      .sort {
+        min-width: 152px;
+      }
       button.chip {
         border-radius: 11px;
         padding: 0 9px;
         line-height: 20px;
+        white-space: nowrap;
       }
       /* There all the time, so that nothing moves when it is needed. */
       button.clear:disabled {
@@ -88,6 +93,25 @@ export class SaeFilterBar extends LitElement {
         background: none;
         color: inherit;
         border-color: var(--flag);
+      }
+      /* The width alone says how many lines there are, whatever is chosen. */
+      @media (max-width: 1039px) {
+        :host {
+          flex-wrap: wrap;
+        }
+        vscode-textfield {
+          flex-basis: 100%;
+        }
+      }
+      /* No line for a button that is mostly not there. */
+      @media (max-width: 719px) {
+        vscode-textfield {
+          order: -2;
+          flex-basis: calc(100% - 60px);
+        }
+        .clear {
+          order: -1;
+        }
       }
     `,
   ];
@@ -155,6 +179,7 @@ export class SaeFilterBar extends LitElement {
         )}
       </vscode-single-select>
       <vscode-single-select
+        class="sort"
         aria-label="Sort by" label="Sort by"
         @change=${(event: Event) => this.#change({ sort: (event.target as HTMLInputElement).value as ListQuery["sort"] })}
       >

@@ -2,6 +2,7 @@
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import {
   ANNOTATIONS_DAMAGED,
+  ENSEMBLE_DELETED,
   type FeatureDetail,
   featureBrowserHost,
   featureBrowserView,
@@ -18,7 +19,7 @@ import type { Chosen, SaeFeatureList } from "./featureList.ts";
 import "./featureList.ts";
 import { messageOf } from "../components/messageOf.ts";
 import { count } from "../components/numbers.ts";
-import { everything, type SaeFilterBar } from "./filterBar.ts";
+import { everything, type SaeFilterBar, searchesOneToken } from "./filterBar.ts";
 import { featureAsMarkdown } from "./markdown.ts";
 import { Pages } from "./pages.ts";
 import "./tryText.ts";
@@ -30,6 +31,9 @@ const host = <K extends keyof typeof featureBrowserHost.requests>(
   params: Parameters<typeof request<typeof featureBrowserHost, K>>[3],
   options?: { timeout?: number },
 ) => request(connection, featureBrowserHost, name, params, options);
+
+/** Milliseconds for which a button says that its work is done. */
+const confirmation = 2000;
 
 const keys: readonly (readonly [string, string])[] = [
   ["j / k, ↓ / ↑", "next, previous feature"],
@@ -55,7 +59,7 @@ class SaeFeatureBrowser extends LitElement {
   static override properties = {
     snapshot: { state: true },
     fatal: { state: true },
-    buildable: { state: true },
+    fatalCode: { state: true },
     query: { state: true },
     version: { state: true },
     cursor: { state: true },
@@ -70,13 +74,15 @@ class SaeFeatureBrowser extends LitElement {
     tried: { state: true },
     tryError: { state: true },
     tryBusy: { state: true },
+    copied: { state: true },
   };
   declare snapshot: Snapshot | undefined;
   declare fatal: string;
-  /** Whether building the index anew may help against it. */
-  declare buildable: boolean;
+  /** What kind of error it is: what helps against it. */
+  declare fatalCode: unknown;
   declare query: ListQuery;
   declare version: number;
+  /** Place of the row that the keys start from; -1 for none, with which they start above the first. */
   declare cursor: number;
   declare selection: Set<number>;
   declare detail: FeatureDetail | undefined;
@@ -90,6 +96,8 @@ class SaeFeatureBrowser extends LitElement {
   declare tried: Tried | undefined;
   declare tryError: string;
   declare tryBusy: boolean;
+  /** The feature that has just been copied; -1 for none. */
+  declare copied: number;
 
   readonly #pages = new Pages(
     (query, offset, limit) => host("page", { query, offset, limit }),
@@ -101,6 +109,7 @@ class SaeFeatureBrowser extends LitElement {
   #selecting = Promise.resolve();
   #anchor = 0;
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
+  #copiedTimer: ReturnType<typeof setTimeout> | undefined;
   #detailRequest = 0;
   /** The feature that was asked for last, which the detail shows or will show; -1 for none. */
   #asked: number;
@@ -126,7 +135,6 @@ class SaeFeatureBrowser extends LitElement {
     this.#indexTime = kept.indexTime;
     this.#asked = kept.feature;
     this.fatal = "";
-    this.buildable = true;
     // A filter that came with a later version is not in what an earlier one kept.
     this.query = { ...everything, ...kept.query };
     this.version = 0;
@@ -140,6 +148,7 @@ class SaeFeatureBrowser extends LitElement {
     this.trying = false;
     this.tryError = "";
     this.tryBusy = false;
+    this.copied = -1;
   }
 
   static override styles = [
@@ -195,6 +204,12 @@ class SaeFeatureBrowser extends LitElement {
       .remedies {
         margin: 12px 16px;
       }
+      .notice > p {
+        margin: 0 0 8px;
+      }
+      .notice button.link {
+        margin-left: -6px;
+      }
       dialog {
         color: var(--vscode-editorWidget-foreground, inherit);
         background: var(--vscode-editorWidget-background);
@@ -213,21 +228,29 @@ class SaeFeatureBrowser extends LitElement {
       dialog button {
         margin-top: 12px;
       }
+      /* Beside another editor: the detail below the list, or over it where there is no room for both. */
       @media (max-width: 719px) {
         .panes {
           grid-template-columns: minmax(0, 1fr);
         }
-        .panes.detail sae-feature-list {
-          display: none;
+        .panes.detail {
+          grid-template-rows: minmax(0, 2fr) minmax(0, 3fr);
         }
         .panes:not(.detail) sae-feature-detail {
           display: none;
         }
-        main:has(.panes.detail) sae-filter-bar {
-          display: none;
-        }
         sae-feature-detail {
           border-left: none;
+          border-top: 1px solid var(--hairline);
+        }
+      }
+      @media (max-width: 719px) and (max-height: 559px) {
+        .panes.detail {
+          grid-template-rows: minmax(0, 1fr);
+        }
+        .panes.detail sae-feature-list,
+        main:has(.panes.detail) sae-filter-bar {
+          display: none;
         }
       }
     `,
@@ -241,7 +264,7 @@ class SaeFeatureBrowser extends LitElement {
     onNotification(connection, featureBrowserView, "canLabelChanged", ({ canLabel }) => {
       if (this.snapshot) this.snapshot = { ...this.snapshot, canLabel };
     });
-    onNotification(connection, featureBrowserView, "show", ({ feature }) => void this.#open(feature));
+    onNotification(connection, featureBrowserView, "show", ({ feature }) => this.#goTo(feature));
     void this.#start();
   }
 
@@ -260,13 +283,12 @@ class SaeFeatureBrowser extends LitElement {
       this.#keep();
       const first = this.snapshot.open ?? this.selection.values().next().value ?? this.#pages.at(0)?.feature;
       if (first !== undefined) {
-        this.cursor = this.#pages.placeOf(first) ?? 0;
-        this.#anchor = this.cursor;
-        await this.#open(first, this.snapshot.open !== null || this.detailOpen);
+        const opened = this.#open(first, this.snapshot.open !== null || this.detailOpen);
+        await Promise.all([opened, this.#pointAt(first)]);
       }
     } catch (error) {
       this.fatal = messageOf(error);
-      this.buildable = (error as { code?: unknown }).code !== ANNOTATIONS_DAMAGED;
+      this.fatalCode = (error as { code?: unknown }).code;
     }
   }
 
@@ -282,6 +304,7 @@ class SaeFeatureBrowser extends LitElement {
     this.selection = new Set();
     this.cursor = 0;
     this.#anchor = 0;
+    this.copied = -1;
     this.tried = undefined;
     void this.#start();
   }
@@ -305,10 +328,38 @@ class SaeFeatureBrowser extends LitElement {
   #ask(query: ListQuery): void {
     const typed = query.text !== this.query.text;
     this.query = query;
-    this.cursor = 0;
+    this.cursor = -1;
+    this.#anchor = 0;
+    this.#awaited = undefined;
     clearTimeout(this.#searchTimer);
-    this.#searchTimer = setTimeout(() => void this.#pages.ask(query), typed ? 150 : 0);
+    this.#searchTimer = setTimeout(() => void this.#showRows(query), typed ? 150 : 0);
     this.#keep();
+  }
+
+  /** The rows of another query, from the first on. */
+  async #showRows(query: ListQuery): Promise<void> {
+    await this.#pages.ask(query);
+    this.#list?.reveal(0);
+  }
+
+  /** Opens a feature that something other than the list named, and its row in the list, if it is among the rows. */
+  #goTo(feature: number): void {
+    this.selection = new Set([feature]);
+    void this.#open(feature);
+    this.#pointAt(feature).catch((error: Error) => {
+      this.trouble = error.message;
+    });
+  }
+
+  /** Moves the cursor to the row of the feature that was asked for, however far down; to none where the query leaves it out. */
+  async #pointAt(feature: number): Promise<void> {
+    const { query } = this;
+    this.#awaited = undefined;
+    const place = this.#pages.placeOf(feature) ?? (await host("place", { query, feature })).place ?? -1;
+    // Meanwhile another feature or other rows may have been asked for.
+    if (feature !== this.#asked || query !== this.query) return;
+    this.cursor = place;
+    this.#anchor = Math.max(0, place);
   }
 
   async #open(feature: number, show = true): Promise<void> {
@@ -397,7 +448,7 @@ class SaeFeatureBrowser extends LitElement {
   }
 
   /** Has the host do something; what goes wrong is said in the detail. */
-  #tell<K extends "buildIndex" | "copy" | "openSource" | "openNeuronpedia" | "labelWithModel">(
+  #tell<K extends "buildIndex" | "close" | "openSource" | "openNeuronpedia" | "labelWithModel">(
     name: K,
     params: Parameters<typeof request<typeof featureBrowserHost, K>>[3],
   ): void {
@@ -407,6 +458,21 @@ class SaeFeatureBrowser extends LitElement {
       if (this.fatal) this.fatal = error.message;
       else this.trouble = error.message;
     });
+  }
+
+  async #copy(detail: FeatureDetail): Promise<void> {
+    this.trouble = "";
+    try {
+      await host("copy", { text: featureAsMarkdown(detail) });
+    } catch (error) {
+      this.trouble = messageOf(error);
+      return;
+    }
+    this.copied = detail.row.feature;
+    clearTimeout(this.#copiedTimer);
+    this.#copiedTimer = setTimeout(() => {
+      this.copied = -1;
+    }, confirmation);
   }
 
   async #flagSelection(): Promise<void> {
@@ -429,6 +495,10 @@ class SaeFeatureBrowser extends LitElement {
     this.tryBusy = false;
   }
 
+  get #list(): SaeFeatureList | null {
+    return this.renderRoot.querySelector<SaeFeatureList>("sae-feature-list");
+  }
+
   readonly #onKey = (event: KeyboardEvent): void => {
     const typing = event
       .composedPath()
@@ -444,14 +514,14 @@ class SaeFeatureBrowser extends LitElement {
     const entered =
       event.key === "Enter" && event.composedPath().some((node) => node instanceof HTMLElement && oneLine.has(node.id));
     if (entered) {
-      this.renderRoot.querySelector<SaeFeatureList>("sae-feature-list")?.focus();
+      this.#list?.focus();
       return;
     }
     if (event.key === "Escape") {
       // A search box would empty itself; the search is to stay and x clears it.
       event.preventDefault();
       if (this.help) this.help = false;
-      else if (typing) this.renderRoot.querySelector<SaeFeatureList>("sae-feature-list")?.focus();
+      else if (typing) this.#list?.focus();
       else this.detailOpen = false;
       this.#keep();
       return;
@@ -470,6 +540,7 @@ class SaeFeatureBrowser extends LitElement {
       Enter: () => {
         const row = this.#pages.at(this.cursor);
         if (row) void this.#open(row.feature);
+        else this.#move(1, false);
       },
       f: () => void this.#flagSelection(),
       l: () => detail?.focusLabel(),
@@ -540,25 +611,22 @@ class SaeFeatureBrowser extends LitElement {
               .error=${this.tryError}
               .busy=${this.tryBusy}
               @try=${(event: CustomEvent<{ text: string }>) => void this.#try(event.detail.text)}
-              @open=${(event: CustomEvent<{ feature: number }>) => void this.#open(event.detail.feature)}
+              @open=${(event: CustomEvent<{ feature: number }>) => this.#goTo(event.detail.feature)}
             ></sae-try-text>`
           : nothing
       }
       <div class=${this.detailOpen ? "panes detail" : "panes"}>
-        ${this.#list(snapshot)}
+        ${this.#rows(snapshot)}
         <sae-feature-detail
           .detail=${this.detail}
           .error=${this.trouble || this.detailError}
           .loading=${this.loading}
+          .copied=${this.copied >= 0 && this.copied === this.detail?.row.feature}
           @back=${() => {
             this.detailOpen = false;
             this.#keep();
           }}
-          @open=${(event: CustomEvent<{ feature: number }>) => {
-            this.selection = new Set([event.detail.feature]);
-            this.cursor = this.#pages.placeOf(event.detail.feature) ?? this.cursor;
-            void this.#open(event.detail.feature);
-          }}
+          @open=${(event: CustomEvent<{ feature: number }>) => this.#goTo(event.detail.feature)}
           @flag=${(event: CustomEvent<{ feature: number; flagged: boolean }>) => void this.#annotate({ features: [event.detail.feature], flagged: event.detail.flagged })}
           @label=${(event: CustomEvent<{ feature: number; label: string }>) => void this.#annotate({ features: [event.detail.feature], label: event.detail.label })}
           @note=${(event: CustomEvent<{ feature: number; note: string }>) => void this.#annotate({ features: [event.detail.feature], note: event.detail.note })}
@@ -569,7 +637,7 @@ class SaeFeatureBrowser extends LitElement {
             this.#tell("labelWithModel", {
               features: this.selection.has(event.detail.feature) ? [...this.selection] : [event.detail.feature],
             })}
-          @copy=${(event: CustomEvent<FeatureDetail>) => this.#tell("copy", { text: featureAsMarkdown(event.detail) })}
+          @copy=${(event: CustomEvent<FeatureDetail>) => void this.#copy(event.detail)}
         ></sae-feature-detail>
       </div>
       <dialog aria-labelledby="keys" @close=${() => {
@@ -586,6 +654,12 @@ class SaeFeatureBrowser extends LitElement {
 
   /** What stands where the index could not be opened, and what to do. */
   #closed(reason: string) {
+    if (this.fatalCode === ENSEMBLE_DELETED)
+      return html`<main>${untitled}
+        <p class="notice" role="status">${reason}
+          <button class="plain outlined" @click=${() => this.#tell("close", {})}>Close</button>
+        </p>
+      </main>`;
     return html`<main>${untitled}
       <p class="error" role="alert">${reason}</p>
       <p class="remedies">
@@ -593,22 +667,17 @@ class SaeFeatureBrowser extends LitElement {
           this.fatal = "";
           void this.#start();
         }}>Try Again</button>
-        ${this.buildable ? html`<button class="plain outlined" title="Has the run's index job build what is missing or damaged; flags and labels stay" @click=${() => this.#tell("buildIndex", {})}>Build Feature Index</button>` : nothing}
+        ${this.fatalCode === ANNOTATIONS_DAMAGED ? nothing : html`<button class="plain outlined" title="Has the run's index job build what is missing or damaged; flags and labels stay" @click=${() => this.#tell("buildIndex", {})}>Build Feature Index</button>`}
       </p>
     </main>`;
   }
 
-  #list(snapshot: Snapshot) {
+  #rows(snapshot: Snapshot) {
     if (this.#pages.error)
       return html`<p class="error" role="alert">${this.#pages.error}
         <button class="plain outlined" @click=${() => this.#ask(this.query)}>Try Again</button>
       </p>`;
-    if (this.#pages.total === 0) {
-      return html`<p class="notice">
-        Nothing matches among ${snapshot.width.toLocaleString("en-US")} features.
-        <button class="plain link" @click=${() => this.#ask(everything)}>Clear search and filters (x)</button>
-      </p>`;
-    }
+    if (this.#pages.total === 0) return this.#noRows(snapshot);
     return html`<sae-feature-list
       .pages=${this.#pages}
       .version=${this.version}
@@ -618,6 +687,22 @@ class SaeFeatureBrowser extends LitElement {
       @choose=${(event: CustomEvent<Chosen>) => this.#choose(event.detail)}
       @flag=${(event: CustomEvent<Chosen>) => void this.#annotate({ features: [event.detail.feature], flagged: event.detail.flagged })}
     ></sae-feature-list>`;
+  }
+
+  /** That nothing matches, and where else a word may be found: a tokenizer splits those that are rare. */
+  #noRows({ width }: Snapshot) {
+    const { text } = this.query;
+    const phrase = `"${text.trim()}"`;
+    return html`<div class="notice">
+      <p>Nothing matches among ${count(width)} features.
+        <button class="plain link" @click=${() => this.#ask(everything)}>Clear search and filters (x)</button></p>
+      ${
+        searchesOneToken(text)
+          ? html`<p>A token is looked for among the 32 strongest of each feature; a rare word is several tokens.
+              <button class="plain link" @click=${() => this.#ask({ ...this.query, text: phrase })}>Search for ${phrase} in the texts where features fire</button></p>`
+          : nothing
+      }
+    </div>`;
   }
 }
 customElements.define("sae-feature-browser", SaeFeatureBrowser);

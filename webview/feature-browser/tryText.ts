@@ -3,6 +3,7 @@ import "@vscode-elements/elements/dist/vscode-textarea/index.js";
 import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { css, html, LitElement, nothing } from "lit";
 import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
+import { joinedTokens } from "../components/joinedTokens.ts";
 import { significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 import { tokenChip, tokenStyle } from "../components/token.ts";
@@ -98,27 +99,31 @@ export class SaeTryText extends LitElement {
     const { result } = this;
     const strongest = Math.max(0, ...(result?.tokens.map((token) => token.features[0]?.value ?? 0) ?? []));
     const rows = new Map(result?.rows.map((row) => [row.feature, row]));
-    const token = result?.tokens[this.chosen];
+    const joined = joinedTokens(result?.tokens ?? []);
+    const chosen = joined.findLast(({ from }) => from <= this.chosen);
+    const features = strongestOn(chosen?.tokens ?? []);
     return html`
       <form @submit=${this.#submit}>
         <vscode-textarea label="Text to try" aria-label="Text to try" rows="2" placeholder="Type a sentence and see which features fire on which token"></vscode-textarea>
-        <vscode-button type="submit" ?disabled=${this.busy} @click=${this.#submit}>${this.busy ? "Running…" : "Try text"}</vscode-button>
+        <vscode-button type="submit" ?disabled=${this.busy} @click=${this.#submit}>${this.busy ? "Running…" : "Run"}</vscode-button>
       </form>
       ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
       ${
         result
           ? html`<div class="text">
-                ${result.tokens.map(
-                  (t, i) =>
-                    html`<button class="plain" aria-pressed=${i === this.chosen ? "true" : "false"} @click=${() => {
-                      this.chosen = i;
-                    }}>${tokenChip({ text: t.text, share: strongest ? (t.features[0]?.value ?? 0) / strongest : 0, inline: true })}</button>`,
-                )}
+                ${joined.map((one) => {
+                  const { text, from, tokens } = one;
+                  const parts = tokens.map((token) => ({ text: token.text, value: token.features[0]?.value ?? 0 }));
+                  const value = Math.max(...parts.map((part) => part.value));
+                  return html`<button class="plain" aria-pressed=${one === chosen ? "true" : "false"} @click=${() => {
+                    this.chosen = from;
+                  }}>${tokenChip({ text, share: strongest ? value / strongest : 0, value, place: from + 1, parts, inline: true })}</button>`;
+                })}
               </div>
               ${
-                token && token.features.length > 0
+                features.length > 0
                   ? html`<ul>
-                      ${token.features.map(({ feature, value }) => {
+                      ${features.map(({ feature, value }) => {
                         const row = rows.get(feature);
                         return html`<li>
                           <span class="value">${significant(value)}</span>
@@ -135,3 +140,11 @@ export class SaeTryText extends LitElement {
   }
 }
 customElements.define("sae-try-text", SaeTryText);
+
+/** Features that fire on any of the tokens, each with its largest activation, the strongest first. */
+function strongestOn(tokens: Tried["tokens"]): { feature: number; value: number }[] {
+  const largest = new Map<number, number>();
+  for (const { feature, value } of tokens.flatMap((token) => token.features))
+    largest.set(feature, Math.max(value, largest.get(feature) ?? 0));
+  return [...largest].map(([feature, value]) => ({ feature, value })).sort((a, b) => b.value - a.value);
+}

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
 import { withSigns } from "../../protocol/whiteSpace.ts";
 import { commands } from "../ids.ts";
-import { featureWords, strengthBar } from "../words.ts";
+import { featureWords, foundInDots, foundInLegend, strengthBar } from "../words.ts";
 import { maxima } from "./inspected.ts";
 import type { Inspected, TextInspector } from "./textInspector.ts";
 
@@ -47,7 +47,8 @@ function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: st
     if (!row) return "";
     const link = (title: string, command: string, ...args: unknown[]) =>
       `[${title}](command:${command}?${encodeURIComponent(JSON.stringify(args))})`;
-    const found = row.foundIn.length > 1 ? ` ${row.foundIn.map((there) => (there ? "●" : "○")).join("")}` : "";
+    const dots = foundInDots(row.foundIn);
+    const found = dots && ` <span title="${foundInLegend(row.foundIn)}">${dots}</span>`;
     const links = [
       link(row.flagged ? "unflag" : "flag", commands.flagFeature, ensemble, feature, !row.flagged),
       link("label", commands.labelFeature, ensemble, feature),

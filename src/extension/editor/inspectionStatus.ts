@@ -1,8 +1,7 @@
 // The status bar item of inspection: which ensemble and feature tint the active editor, what is going on, what went wrong; a click is the way out.
-import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { commands } from "../ids.ts";
-import { featureWords } from "../words.ts";
+import { ensembleWords, featureWords } from "../words.ts";
 import { partOf, partSize } from "./fileParts.ts";
 import { nothingPinnedFires } from "./inspected.ts";
 import type { TextInspector } from "./textInspector.ts";
@@ -33,7 +32,7 @@ export class InspectionStatus implements vscode.Disposable {
     }
     const { ensemble } = inspector;
     const inspected = inspector.of(document);
-    const name = ensemble ? `${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}` : "no ensemble";
+    const name = ensemble ? ensembleWords(ensemble) : "no ensemble";
     const pinned = inspector.pinned.map((feature) => {
       const row = inspector.named(feature);
       return row ? `${row.member}/${row.index} ${featureWords(row)}` : `feature ${feature}`;

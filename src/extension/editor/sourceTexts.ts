@@ -5,6 +5,8 @@ import type { SourceQuestion } from "../../protocol/featureBrowser.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 
 const scheme = "sae-ensembles-text";
+/** Language of documents that are shown outside their file, which the manifest has wrapped: they are often one long line. */
+const language = "sae-ensembles-text";
 
 export class SourceTexts implements vscode.TextDocumentContentProvider, vscode.Disposable {
   readonly #service: ServiceClient;
@@ -26,7 +28,9 @@ export class SourceTexts implements vscode.TextDocumentContentProvider, vscode.D
           query: JSON.stringify({ ensemble, ...question }),
         });
     const selection = new vscode.Range(place.from.line, place.from.character, place.to.line, place.to.character);
-    await vscode.window.showTextDocument(uri, {
+    const document = await vscode.workspace.openTextDocument(uri);
+    if (!place.plain) await vscode.languages.setTextDocumentLanguage(document, language);
+    await vscode.window.showTextDocument(document, {
       selection,
       viewColumn: vscode.ViewColumn.Beside,
       preview: true,

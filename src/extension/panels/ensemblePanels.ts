@@ -1,9 +1,9 @@
 // Panels of which an ensemble has one each: opened or brought to the front, restored after a reload, told of changed flags. What they answer is each kind's own.
-import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import type { PanelType } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import type { Pages } from "../talk.ts";
+import { ensembleWords } from "../words.ts";
 import { type Answers, fillPanel, restorePanels, type Teller, tabIcon } from "./webviewPanel.ts";
 
 export interface EnsemblePanelKind<B extends keyof Pages> {
@@ -66,7 +66,7 @@ export class EnsemblePanels<B extends keyof Pages> implements vscode.WebviewPane
 
   #create(panel: vscode.WebviewPanel, ensemble: string): void {
     const { bundle, element, title } = this.#kind;
-    panel.title = `${title}: ${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}`;
+    panel.title = `${title}: ${ensembleWords(ensemble)}`;
     panel.iconPath = tabIcon(this.#extension.extensionUri);
     const page = { bundle, element, title: panel.title };
     const gone = new AbortController();

@@ -1,11 +1,11 @@
 // The feature browser's host: one panel an ensemble, its questions passed on to the service, restored after a reload.
-import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { offersModel } from "../commands/labelFeatures.ts";
 import { SourceTexts } from "../editor/sourceTexts.ts";
 import { commands, panels } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
+import { ensembleWords } from "../words.ts";
 import { fillPanel, restorePanels, tabIcon } from "./webviewPanel.ts";
 
 const viewType = panels.featureBrowser;
@@ -90,6 +90,7 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
         return { ...snapshot, open, canLabel };
       },
       page: (params) => service.request("page", { ...params, ensemble }),
+      place: (params) => service.request("place", { ...params, ensemble }),
       detail: (params) => service.request("detail", { ...params, ensemble }),
       annotate: (params) => service.request("annotate", { ...params, ensemble }),
       undo: () => service.request("undo", { ensemble }),
@@ -115,6 +116,10 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
         await vscode.env.clipboard.writeText(text);
         return {};
       },
+      close: () => {
+        panel.dispose();
+        return {};
+      },
     });
     const show = (feature: number) => {
       if (listens) line.notify("show", { feature });
@@ -128,7 +133,8 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       service.on("annotationsChanged", changed),
       this.#store.onChanged(() => {
         const now = this.#store.indexTime(ensemble);
-        if (now === null || now === seen) return;
+        // Without an index it is being built anew; without the ensemble there is nothing to wait for.
+        if (now === seen || (now === null && this.#store.has(ensemble))) return;
         seen = now;
         if ((listens || failed) && now !== shown) line.notify("indexChanged", {});
       }),
@@ -153,5 +159,5 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
 }
 
 function title(ensemble: string): string {
-  return `Features: ${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}`;
+  return `Features: ${ensembleWords(ensemble)}`;
 }

@@ -1,11 +1,10 @@
 // The next-token panel's host: follows the cursor of the editor used last, passes questions on to the service, keeps the list of interventions.
-import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import type { FeatureName, Intervention, ShownIntervention } from "../../protocol/inspection.ts";
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
 import { commands, panels } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { featureWords } from "../words.ts";
+import { ensembleWords, featureWords } from "../words.ts";
 import { fillPanel, restorePanels, type Teller, tabIcon } from "./webviewPanel.ts";
 
 const viewType = panels.nextToken;
@@ -144,7 +143,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
 
   #title(): string {
     const { ensemble } = this.#inspector;
-    return ensemble ? `${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}` : "no ensemble chosen";
+    return ensemble ? ensembleWords(ensemble) : "no ensemble chosen";
   }
 
   /** The text before the cursor, or why there is none. */

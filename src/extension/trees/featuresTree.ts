@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import type { FeatureRow } from "../../protocol/featureBrowser.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { featureWords, tokenWords } from "../words.ts";
+import { featureWords, foundInDots, foundInLegend, tokenWords } from "../words.ts";
 import type { CurrentEnsemble } from "./currentEnsemble.ts";
 
 /** A row of the view; a feature names its ensemble for the commands on it. */
@@ -46,11 +46,12 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
     this.#changed.fire();
   }
 
-  /** Shows an ensemble's features; anew where its index is another one than before. */
+  /** Shows an ensemble's features; anew where its index is another one than before. Without an ensemble there is nothing to search. */
   show({ folder, indexTime }: CurrentEnsemble): void {
     if (folder === this.#ensemble && indexTime === this.#indexTime) return;
     this.#ensemble = folder;
     this.#indexTime = indexTime;
+    if (!folder) this.#filter = "";
     this.#changed.fire();
   }
 
@@ -102,13 +103,12 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
     }
     const { row } = node;
     const item = new vscode.TreeItem(`${row.member}/${row.index}`);
-    const dots = row.foundIn.length > 1 ? ` ${row.foundIn.map((there) => (there ? "●" : "○")).join("")}` : "";
-    item.description = `${featureWords(row)}${dots}`;
+    item.description = `${featureWords(row)} ${foundInDots(row.foundIn)}`.trim();
     if (row.flagged) item.iconPath = new vscode.ThemeIcon("flag", new vscode.ThemeColor("editorWarning.foreground"));
     const members = row.foundIn.length;
     const found = members > 1 ? `found in ${row.foundIn.filter(Boolean).length} of ${members} members` : "";
     const rate = row.density === null ? "" : `fires on ${(100 * row.density).toPrecision(2)}% of tokens`;
-    const details = [rate, found, row.note].filter(Boolean);
+    const details = [rate, members > 1 ? foundInLegend(row.foundIn) : "", row.note].filter(Boolean);
     item.tooltip = [`${item.label} · ${featureWords(row)}`, ...details].join("\n");
     const flag = row.flagged ? "flagged" : "";
     item.accessibilityInformation = { label: [item.label, featureWords(row), flag, found].filter(Boolean).join(", ") };

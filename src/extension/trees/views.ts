@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { contexts, views } from "../ids.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
 import type { RunStore } from "../runStore.ts";
+import { shownFeatures } from "../words.ts";
 import { currentEnsemble } from "./currentEnsemble.ts";
 import { ensembleDrop } from "./ensembleDrop.ts";
 import { EnsemblesTree, IMPORT_ROW } from "./ensemblesTree.ts";
@@ -38,9 +39,12 @@ export function createViews(store: RunStore, features: FeaturesTree, browsers: F
       void vscode.commands.executeCommand("setContext", contexts.hasFeatures, indexed.length > 0);
       void vscode.commands.executeCommand("setContext", contexts.hasAnnotations, annotated);
     }),
-    browsers.onShown((folder) => features.show({ folder, indexTime: store.indexTime(folder) })),
+    browsers.onShown((folder) => {
+      // A browser may be open on what was deleted; before anything is listed, what it shows is taken for there.
+      features.show(store.loaded ? currentEnsemble(all(), folder) : { folder, indexTime: null });
+    }),
     features.onDidChangeTreeData(() => {
-      shown.description = features.filter;
+      shown.description = shownFeatures(features.ensemble, features.filter);
       void vscode.commands.executeCommand("setContext", contexts.featuresFiltered, features.filter !== "");
     }),
     features.onSaid((message) => {

@@ -1,7 +1,7 @@
 // What features are called in lists: their label, or their tokens with white space as signs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeRun, featureWords } from "../../../src/extension/words.ts";
+import { describeRun, featureWords, foundInDots, foundInLegend, shownFeatures } from "../../../src/extension/words.ts";
 import type { RunEntry } from "../../../src/protocol/service.ts";
 import { withSigns } from "../../../src/protocol/whiteSpace.ts";
 
@@ -35,4 +35,16 @@ test("a label goes before tokens; three of them, without the spaces around words
 test("a token that is nothing but white space is seen", () => {
   assert.equal(named("", " ", "\n\n", "\t"), "␣ ↵↵ ⇥");
   assert.equal(withSigns(" a\r\n b"), "␣a␍↵␣b");
+});
+
+test("the Features view names its ensemble and what it is searched by; without an ensemble nothing", () => {
+  assert.equal(shownFeatures("/runs/demo/ensembles/bagging", ""), "demo · bagging");
+  assert.equal(shownFeatures("/runs/demo/ensembles/bagging", "her"), "demo · bagging · her");
+  assert.equal(shownFeatures(undefined, "her"), "");
+});
+
+test("member stability is a dot a member, with a word on what it means; a member alone has none", () => {
+  assert.equal(foundInDots([true]), "");
+  assert.equal(foundInDots([true, false, true]), "●○●");
+  assert.match(foundInLegend([true, false, true]), /^●○● found in 2 of 3 members: one dot a member/);
 });

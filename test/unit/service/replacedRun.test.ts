@@ -1,4 +1,4 @@
-// The built service over its line: a run that was deleted and made anew in the same folder is read with its own weights.
+// The built service over its line: a run that was deleted and made anew in the same folder is read with its own weights, and in between nothing there can be opened.
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { startService } from "../../../bench/serviceLine.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
+import { ENSEMBLE_DELETED } from "../../../src/protocol/featureBrowser.ts";
 import { request } from "../../../src/protocol/rpc.ts";
 import { service } from "../../../src/protocol/service.ts";
 import { temporaryFolder } from "../fixtures.ts";
@@ -37,6 +38,10 @@ test("a run deleted and trained anew into the same folder is inspected with the 
   };
   const before = await inspect(run);
   await request(line, service, "delete", { folder: run });
+  await assert.rejects(request(line, service, "openIndex", { ensemble: join(run, "ensembles", "single") }), {
+    code: ENSEMBLE_DELETED,
+    message: "This run was deleted.",
+  });
   cpSync(anew, run, { recursive: true });
   const after = await inspect(run);
   assert.notDeepEqual(after, before);
