@@ -507,6 +507,9 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await page.getByRole("button", { name: "3/30", exact: true }).click();
     await page.getByText("in the middle of its range").waitFor();
     assert.equal(await page.locator(".contexts .sequence").count(), 6);
+    // Lines break at spaces alone, so the tokens of a word stay together.
+    const token = page.locator(".contexts sae-token").first();
+    assert.equal(await token.evaluate((one) => getComputedStyle(one).display), "inline");
     assert.equal(await page.locator("sae-token b").count(), 0);
     await page.getByRole("button", { name: "Open in the feature browser" }).click();
     await eventually(() => assert.equal(host.browsed, 3));
