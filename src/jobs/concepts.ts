@@ -13,6 +13,7 @@ import {
   valueCounts,
 } from "../data/labelledTexts.ts";
 import { SeededRandom } from "../data/seededRandom.ts";
+import type { FeatureIndex } from "../features/featureIndex.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -362,10 +363,10 @@ function detection(
   };
 }
 
-/** The strongest tokens of features, by their names; none where there is no index. */
+/** The strongest tokens of features, by their names; none where there is no index that opens. */
 function tokensOf(indexFile: string, names: readonly string[]): Detection["tokens"] {
-  if (!existsSync(indexFile)) return {};
-  const index = openFeatureIndex(indexFile);
+  const index = openIndex(indexFile);
+  if (!index) return {};
   try {
     const ids = [...new Set(names)].map((name) => {
       const [member, at] = name.split("/").map(Number) as [number, number];
@@ -380,6 +381,16 @@ function tokensOf(indexFile: string, names: readonly string[]): Detection["token
     );
   } finally {
     index.close();
+  }
+}
+
+function openIndex(file: string): FeatureIndex | null {
+  if (!existsSync(file)) return null;
+  try {
+    return openFeatureIndex(file);
+  } catch (error) {
+    if (error instanceof InputError) return null;
+    throw error;
   }
 }
 

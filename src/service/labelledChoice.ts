@@ -98,17 +98,7 @@ async function guessed(file: string, names: readonly string[]): Promise<Columns>
     attribute: attributeByName,
   };
   if (byName.text && byName.label && byName.attribute) return byName as Columns;
-  const length = new Map(names.map((name) => [name, 0]));
-  const values = new Map(names.map((name) => [name, new Set<unknown>()]));
-  let seen = 0;
-  for await (const { values: record } of readRecords(file, names)) {
-    for (const [at, name] of names.entries()) {
-      const value = record[at];
-      if (typeof value === "string") length.set(name, length.get(name)! + value.length);
-      values.get(name)!.add(value);
-    }
-    if (++seen === LOOKED_AT) break;
-  }
+  const { length, values } = await firstRecords(file, names);
   const byLength = [...names].sort((a, b) => length.get(b)! - length.get(a)!);
   const text = byName.text ?? byLength[0]!;
   const few = (taken: readonly string[]): string | undefined =>
@@ -119,6 +109,27 @@ async function guessed(file: string, names: readonly string[]): Promise<Columns>
     byName.label ?? few([text, ...(attributeByName ? [attributeByName] : [])]) ?? few([text]) ?? byLength[1] ?? text;
   const attribute = byName.attribute ?? few([text, label]) ?? label;
   return { text, label, attribute };
+}
+
+/** Of each column, how long its words are together and which values it has, in the first records that can be read. */
+async function firstRecords(file: string, names: readonly string[]) {
+  const length = new Map(names.map((name) => [name, 0]));
+  const values = new Map(names.map((name) => [name, new Set<unknown>()]));
+  let seen = 0;
+  try {
+    for await (const { values: record } of readRecords(file, names)) {
+      for (const [at, name] of names.entries()) {
+        const value = record[at];
+        if (typeof value === "string") length.set(name, length.get(name)! + value.length);
+        values.get(name)!.add(value);
+      }
+      if (++seen === LOOKED_AT) break;
+    }
+  } catch (error) {
+    // What is wrong is said when the columns are read.
+    if (!(error instanceof InputError)) throw error;
+  }
+  return { length, values };
 }
 
 /** The column of such a name, or, for what is no text, with it as a word of its name, accents and case aside: "Gender (self-described)". */

@@ -93,6 +93,14 @@ test("columns are guessed by their names, the gender as attribute; what can't be
   assert.match(none.trouble, /found 2 unlabelled texts alone, expected a text with a value in column label/);
   const other = await described("none.csv", "text,label,gender\none,,f\ntwo,,m\n", { ...none.columns, label: "text" });
   assert.equal(other.trouble, "");
+  const uneven = await described(
+    "uneven.jsonl",
+    '{"text":"one","job":"king","sex":"f"}\n{"text":"two","job":"king"}\n',
+  );
+  assert.deepEqual(uneven.columns, { text: "text", label: "job", attribute: "sex" });
+  assert.match(uneven.trouble, /line 2: found the columns text, job, expected a column sex/);
+  const odd2 = await described("odd2.jsonl", '{"a":"one two","b":"king"}\n{"a":"two three"}\n');
+  assert.match(odd2.trouble, /line 2: found the columns a, expected a column b/);
 });
 
 test("an ensemble whose run was deleted is said to be gone", async () => {
