@@ -148,7 +148,9 @@ export function drawFourCells(
         `too few texts for ${purpose}: ${listed}; ${least} a cell are needed, and ${2 * least} where label and attribute agree`,
       );
     if (m < few)
-      warnings.push(`only ${m} texts a cell for ${purpose} (${listed}); under ${few} the results say little`);
+      warnings.push(
+        `only ${m} texts a cell for ${purpose}${m === perCell[part] ? ", as asked for" : ` (${listed})`}; under ${few} the results say little`,
+      );
     const set = (chosen: number[][]): CellSet => {
       const all = chosen.flatMap((own, cell) => own.map((row) => [row, cell] as const));
       random.shuffle(all);

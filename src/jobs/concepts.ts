@@ -1,15 +1,20 @@
 // Concept detection with a run's ensembles on a labelled data set, over seeds; writes the report beside the run's other reports.
+import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { TEST_SHARE } from "../data/fourCells.ts";
 import {
+  bothLeftOut,
   type LabelledColumns,
   type LabelledText,
+  type LeftOut,
   leftOut,
   readLabelledTexts,
   sameText,
   valueCounts,
 } from "../data/labelledTexts.ts";
 import { SeededRandom } from "../data/seededRandom.ts";
+import type { FeatureIndex } from "../features/featureIndex.ts";
+import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import { encodedPadding } from "../probing/ablation.ts";
@@ -31,9 +36,10 @@ import { type Spread, spread } from "../probing/spread.ts";
 import { tpp } from "../probing/tpp.ts";
 import { trainProbe } from "../probing/trainProbe.ts";
 import { featureName } from "../sae/featureName.ts";
-import { contextWords, text } from "./debiasReport.ts";
+import { contextWords, seedWords, text } from "./debiasReport.ts";
 import { type ProbeRunOptions, probeRun, type TextSource, textsAtTheContext } from "./probeRun.ts";
 import { type Provenance, provenanceLines, provenanceOf } from "./provenance.ts";
+import { runPaths } from "./runFolder.ts";
 import { CONCEPTS_AS_SAEBENCH, type SaeBenchWords, saebenchLines, saebenchPadding } from "./saebench.ts";
 
 export interface ConceptsJobOptions extends ProbeRunOptions {
@@ -55,6 +61,9 @@ export interface ConceptsJobOptions extends ProbeRunOptions {
 /** Classes with fewer texts are left out, and named. */
 export const LEAST_TEXTS = { train: 20, test: 10 } as const;
 
+/** Tokens that the report gives of a feature. */
+const LISTED_TOKENS = 3;
+
 interface Detection {
   readonly name: string;
   /** By k; null the full width. */
@@ -63,8 +72,14 @@ interface Detection {
     readonly mean: Spread;
     readonly classes: readonly Spread[];
   }[];
-  /** Of each class, the features that the first seed chose, by k. */
-  readonly features: readonly { readonly k: number; readonly classes: readonly (readonly string[])[] }[];
+  /** Of each class, the features that the first seed chose, by k; `fires_more`: whether each fires more in the class. */
+  readonly features: readonly {
+    readonly k: number;
+    readonly classes: readonly (readonly string[])[];
+    readonly fires_more: readonly (readonly boolean[])[];
+  }[];
+  /** The strongest tokens of these features, by name; none of raw activations and where there is no index. */
+  readonly tokens: Readonly<Record<string, readonly string[]>>;
   /** Targeted probe perturbation by n; none of raw activations. */
   readonly tpp: readonly { readonly n: number; readonly total: Spread }[];
 }
@@ -75,19 +90,23 @@ export interface ConceptsReport extends Provenance {
   readonly model_name: string;
   readonly hook_name: string;
   readonly context_size: number;
-  readonly data: Readonly<Record<string, unknown>> & {
-    readonly empty: number;
-    readonly repeated: number;
-    readonly texts: number;
-    readonly texts_at_context: number;
-  };
+  readonly data: Readonly<Record<string, unknown>> &
+    LeftOut & {
+      readonly texts: number;
+      readonly texts_at_context: number;
+    };
   readonly seeds: readonly number[];
   /** What of it is SAEBench's and what is not; false by default. */
   readonly saebench_compatible: SaeBenchWords | false;
   /** In the order of every list of classes. */
   readonly classes: readonly string[];
   readonly left_out: readonly string[];
-  readonly texts: readonly { readonly train: number; readonly test: number }[];
+  readonly texts: readonly {
+    readonly train: number;
+    readonly test: number;
+    /** Those of the test texts that an accuracy is of: as many of the class as of the others. */
+    readonly tested: number;
+  }[];
   /** The raw activations first, then the ensembles. */
   readonly detections: readonly Detection[];
 }
@@ -115,9 +134,8 @@ export interface ConceptTexts {
   readonly classes: readonly string[];
   /** Classes with too few texts. */
   readonly left_out: readonly string[];
-  /** Texts that were left out: empty ones, and those that came before in their file or are in the other. */
-  readonly empty: number;
-  readonly repeated: number;
+  /** Texts that were left out; as repeated count those that are in the other file too. */
+  readonly left: LeftOut;
 }
 
 /** Throws InputError for whatever the data lacks. */
@@ -160,13 +178,13 @@ export async function readConceptTexts(options: ConceptsJobOptions): Promise<Con
     ...learnt.map((one) => ({ file: trainFile, text: one })),
     ...tested.map((one) => ({ file: testFile ?? trainFile, text: one })),
   ];
+  const left = bothLeftOut(train, test);
   return {
     texts,
     learnt: learnt.length,
     classes,
     left_out,
-    empty: train.empty + (test?.empty ?? 0),
-    repeated: train.repeated + (test ? test.repeated + test.texts.length - held.length : 0),
+    left: { ...left, repeated: left.repeated + (test ? test.texts.length - held.length : 0) },
   };
 }
 
@@ -184,7 +202,7 @@ function holdOut(texts: readonly LabelledText[], seed: number) {
 
 export async function conceptsReport(runFolder: string, options: ConceptsJobOptions): Promise<ConceptsReport> {
   const { trainFile, testFile, columns, perClass, seeds, tpp_n = [], saebenchCompatible = false } = options;
-  const { texts, learnt, classes, left_out, empty, repeated } = await readConceptTexts(options);
+  const { texts, learnt, classes, left_out, left } = await readConceptTexts(options);
   const classOf = texts.map(({ text: one }) => classes.indexOf(one.label));
   let tokenless = 0;
   let tasks: ConceptTask[][] = [];
@@ -250,8 +268,10 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
           }),
         });
       });
+      const found = detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf, full);
       detections.push({
-        ...detection(name, codesTable(pooled.codes, rowNorms(W_dec, d)), tasks, nameOf, full),
+        ...found,
+        tokens: tokensOf(runPaths(runFolder).index(name), found.features.at(-1)!.classes.flat()),
         tpp: (perturbed.length > 0 ? tpp_n : []).map((n, at) => ({
           n,
           total: spread(perturbed.map(({ points }) => points[at]!.total)),
@@ -276,8 +296,8 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
       test: testFile === undefined ? null : resolve(testFile),
       columns,
       per_class: perClass,
-      empty: empty + tokenless,
-      repeated,
+      ...left,
+      empty: left.empty + tokenless,
       texts: texts.length - tokenless,
       texts_at_context: textsAtTheContext(tokens, settings),
     },
@@ -288,6 +308,7 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     texts: classes.map((_, at) => ({
       train: classOf.slice(0, learnt).filter((one) => one === at).length,
       test: classOf.slice(learnt).filter((one) => one === at).length,
+      tested: tasks[0]![at]!.test.rows.length / 2,
     })),
     detections,
   };
@@ -323,15 +344,55 @@ function detection(
   return {
     name,
     tpp: [],
+    tokens: {},
     accuracy: bySeed.map(({ k, scores }) => ({
       k,
       mean: spread(scores.map(({ mean }) => mean)),
       classes: scores[0]!.classes.map((_, at) => spread(scores.map(({ classes }) => classes[at]!.accuracy))),
     })),
     features: bySeed.flatMap(({ k, scores }) =>
-      k === null ? [] : [{ k, classes: scores[0]!.classes.map(({ features }) => Array.from(features, nameOf)) }],
+      k === null
+        ? []
+        : [
+            {
+              k,
+              classes: scores[0]!.classes.map(({ features }) => Array.from(features, nameOf)),
+              fires_more: scores[0]!.classes.map(({ differences }) => Array.from(differences, (one) => one > 0)),
+            },
+          ],
     ),
   };
+}
+
+/** The strongest tokens of features, by their names; none where there is no index that opens. */
+function tokensOf(indexFile: string, names: readonly string[]): Detection["tokens"] {
+  const index = openIndex(indexFile);
+  if (!index) return {};
+  try {
+    const ids = [...new Set(names)].map((name) => {
+      const [member, at] = name.split("/").map(Number) as [number, number];
+      return index.info.members[member]!.first + at;
+    });
+    const rows = index.summaries(ids);
+    return Object.fromEntries(
+      rows.map(({ member, index: at, tokens }) => [
+        `${member}/${at}`,
+        tokens.slice(0, LISTED_TOKENS).map(({ text: token }) => token),
+      ]),
+    );
+  } finally {
+    index.close();
+  }
+}
+
+function openIndex(file: string): FeatureIndex | null {
+  if (!existsSync(file)) return null;
+  try {
+    return openFeatureIndex(file);
+  } catch (error) {
+    if (error instanceof InputError) return null;
+    throw error;
+  }
 }
 
 /** ‖W_dec,i‖: codes times these are those of an SAE whose decoder norms were folded. */
@@ -339,6 +400,24 @@ function rowNorms(W_dec: Float32Array, d: number): Float64Array {
   return Float64Array.from({ length: W_dec.length / d }, (_, i) =>
     Math.sqrt(W_dec.subarray(i * d, (i + 1) * d).reduce((sum, value) => sum + value * value, 0)),
   );
+}
+
+/** Of each class the features that differ most, with where they fire: what one looks at first. */
+function featureLines({ name, features, tokens }: Detection, classes: readonly string[]): string[] {
+  const { k, classes: chosen, fires_more } = features.at(-1)!;
+  const words = (feature: string): string => {
+    const own = (tokens[feature] ?? []).map((token) => `\`${token.trim().replaceAll("`", "'") || "␣"}\``);
+    return own.length > 0 ? ` (${own.join(" ")})` : "";
+  };
+  return [
+    `The ${k} features of ${name} that differ most, with the first seed; ▲ fires more in the class, ▼ less:`,
+    "",
+    ...classes.map((label, at) => {
+      const listed = chosen[at]!.map((one, i) => `${fires_more[at]![i] ? "▲" : "▼"} ${one}${words(one)}`);
+      return `- ${label}: ${listed.join(", ")}`;
+    }),
+    "",
+  ];
 }
 
 function tppTable(detections: readonly Detection[]): string[] {
@@ -361,7 +440,7 @@ function markdown(report: ConceptsReport): string {
   return [
     `# Concepts: ${report.run}`,
     "",
-    `${report.model_name}, ${report.hook_name}, ${contextWords(report.context_size, data)}. Data: ${data["train"]}${data["test"] ? ` and ${data["test"]}` : `, ${100 * TEST_SHARE}% of each class held out to test on`}. Accuracy of one class against the rest, balanced (0.5 by chance), mean over ${classes.length} classes; mean ± standard deviation over seeds ${seeds.join(", ")} of the texts to tell it from. L2 logistic regression (C = 1) on mean codes, decoder norms folded.${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
+    `${report.model_name}, ${report.hook_name}, ${contextWords(report.context_size, data)}. Data: ${data["train"]}${data["test"] ? ` and ${data["test"]}` : `, ${100 * TEST_SHARE}% of each class held out to test on`}. Accuracy of one class against the rest, balanced (0.5 by chance), mean over ${classes.length} classes. ${seedWords(seeds, " of the texts to tell it from")} L2 logistic regression (C = 1) on mean codes, decoder norms folded.${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
     ...(saebench_compatible ? saebenchLines(saebench_compatible) : []),
     ...(left_out.length > 0 ? ["", `**Note:** left out for too few texts: ${left_out.join(", ")}.`] : []),
     "",
@@ -370,14 +449,19 @@ function markdown(report: ConceptsReport): string {
     ...detections.map(({ name, accuracy }) => `| ${name} | ${accuracy.map(({ mean }) => text(mean)).join(" | ")} |`),
     "",
     ...tppTable(detections),
-    `| class (texts) | ${detections.map(({ name }) => `${name}: best feature, accuracy at k = 1`).join(" | ")} |`,
+    "Texts of a class: to train on + to test on; tested are as many of the class as of the others.",
+    "",
+    `| class (texts; tested) | ${detections.map(({ name }) => `${name}: best feature, accuracy at k = 1`).join(" | ")} |`,
     `|---|${detections.map(() => "---|").join("")}`,
     ...classes.map((label, at) => {
       const cells = detections.map(
         ({ features, accuracy }) => `${features[0]!.classes[at]![0]}, ${text(accuracy[0]!.classes[at]!)}`,
       );
-      return `| ${label} (${texts[at]!.train} + ${texts[at]!.test}) | ${cells.join(" | ")} |`;
+      const { train, test, tested } = texts[at]!;
+      return `| ${label} (${train} + ${test}; ${tested} + ${tested}) | ${cells.join(" | ")} |`;
     }),
+    "",
+    ...detections.slice(1).flatMap((one) => featureLines(one, classes)),
     ...provenanceLines(report),
   ].join("\n");
 }

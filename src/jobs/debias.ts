@@ -1,6 +1,6 @@
 // Debiasing of a run's ensembles on a labelled data set, over seeds and in both directions of the bias; writes the report beside the run's other reports.
 import { basename, join, resolve } from "node:path";
-import { cellsOf, countCells, type FourCellSets } from "../data/fourCells.ts";
+import { cellsOf, type FourCellSets } from "../data/fourCells.ts";
 import {
   type DebiasBaselines,
   type DebiasProbes,
@@ -20,6 +20,7 @@ import {
   leaveTokenlessOut,
   readDebiasData,
   swapped,
+  textCounts,
 } from "./debiasData.ts";
 import { type DebiasedProbe, saveDebiasedProbe } from "./debiasedProbe.ts";
 import { type DebiasReport, writeDebiasReport } from "./debiasReport.ts";
@@ -139,8 +140,8 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
       train: resolve(options.trainFile),
       test: options.testFile === undefined ? null : resolve(options.testFile),
       columns: options.columns,
-      empty: data.empty + tokenless,
-      repeated: data.repeated,
+      ...data.left,
+      empty: data.left.empty + tokenless,
       texts: texts.length - tokenless,
       texts_at_context: textsAtTheContext(tokens, settings),
     },
@@ -151,7 +152,7 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
     directions: directions.map(({ pair, cells }, at) => ({
       pair,
       cell_names: cellNames(pair),
-      counts: countCells(cells),
+      counts: textCounts(data, pair, cells),
       per_cell: draws[at]![0]!.perCell,
       warnings: [...new Set(draws[at]!.flatMap((sets) => sets.warnings))],
     })),

@@ -3,6 +3,7 @@ import {
   type CellPairs,
   cellsOf,
   checkPair,
+  countCells,
   drawFourCells,
   type FourCellSets,
   onlyPair,
@@ -10,7 +11,15 @@ import {
   TEST_SHARE,
   type ValuePair,
 } from "../data/fourCells.ts";
-import { type LabelledColumns, type LabelledTexts, readLabelledTexts, sameText } from "../data/labelledTexts.ts";
+import {
+  bothLeftOut,
+  type LabelledColumns,
+  type LabelledText,
+  type LabelledTexts,
+  type LeftOut,
+  readLabelledTexts,
+  sameText,
+} from "../data/labelledTexts.ts";
 import { SeededRandom } from "../data/seededRandom.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { TextSource } from "./probeRun.ts";
@@ -36,9 +45,10 @@ export interface DebiasData {
   readonly texts: readonly TextSource[];
   /** Texts of the first file. */
   readonly first: number;
+  /** Of the pairs' values, all that either file has; those of `texts` are drawn from them. */
+  readonly found: { readonly train: readonly LabelledText[]; readonly test: readonly LabelledText[] | null };
   readonly pairs: CellPairs;
-  readonly empty: number;
-  readonly repeated: number;
+  readonly left: LeftOut;
 }
 
 /** Throws InputError for whatever the data lacks. */
@@ -62,18 +72,20 @@ export async function readDebiasData(options: DebiasDataOptions): Promise<Debias
     drawn === undefined ? sources : thinned(sources, pairs, POOLED_PER_DRAWN * drawn, options.seeds[0]!);
   const share = testFile === undefined ? 1 - TEST_SHARE : 1;
   const perCell = options.perCell?.train;
-  const learnt = thin(used(train), perCell === undefined ? undefined : Math.ceil(perCell / share));
+  const own = used(train);
+  const learnt = thin(own, perCell === undefined ? undefined : Math.ceil(perCell / share));
   const known = new Set(learnt.map(({ text }) => sameText(text.text)));
   const held = test ? used(test) : [];
   // A text that is in both files is for training alone.
   const unknown = held.filter(({ text }) => !known.has(sameText(text.text)));
   const apart = thin(unknown, options.perCell?.test);
+  const left = bothLeftOut(train, test);
   return {
     texts: [...learnt, ...apart],
     first: learnt.length,
+    found: { train: own.map(({ text }) => text), test: test && unknown.map(({ text }) => text) },
     pairs,
-    empty: train.empty + (test?.empty ?? 0),
-    repeated: train.repeated + (test?.repeated ?? 0) + held.length - unknown.length,
+    left: { ...left, repeated: left.repeated + held.length - unknown.length },
   };
 }
 
@@ -100,6 +112,25 @@ export function leaveTokenlessOut(cells: Int8Array, tokens: Uint32Array): number
       count++;
     }
   return count;
+}
+
+/** Texts of each cell to train on and to test on; `test` is null where the tests are held out of the first. */
+export interface TextCounts {
+  readonly train: readonly number[];
+  readonly test: readonly number[] | null;
+}
+
+/** How many texts the files have in each cell, less those that `leaveTokenlessOut` took out of `cells`. */
+export function textCounts({ texts, first, found }: DebiasData, pair: CellPairs, cells: Int8Array): TextCounts {
+  const of = (all: readonly LabelledText[], from: number, to: number): number[] => {
+    const read = texts.slice(from, to).map(({ text }) => text);
+    const [file, pooled, left] = [cellsOf(all, pair), cellsOf(read, pair), cells.slice(from, to)].map(countCells);
+    return file!.map((count, cell) => count - pooled![cell]! + left![cell]!);
+  };
+  return {
+    train: of(found.train, 0, first),
+    test: found.test && of(found.test, first, texts.length),
+  };
 }
 
 /** The sets of one seed. `pair`: that of the data or its other direction; `cells`: of each text by that pair. */

@@ -1,9 +1,8 @@
 // The figures of a debiasing report: what each way of repairing gives, and SCR over the number of features, for each direction of the bias.
 import type { CellScores } from "../probing/cells.ts";
-import { scrScore } from "../probing/scr.ts";
 import { spread } from "../probing/spread.ts";
 import type { DebiasReport } from "./debiasReport.ts";
-import { scrAt, scrAxis } from "./scrCurves.ts";
+import { type ScrLevels, scrAt, scrAxis, scrLevels } from "./scrCurves.ts";
 import { barsSvg, linesSvg, type Value } from "./svgCharts.ts";
 
 export interface Figure {
@@ -73,13 +72,10 @@ function curvesSvg({ baselines, ensembles }: DebiasReport, at: number, title: st
   const axis = scrAxis(ensembles);
   const values = ({ runs }: (typeof ensembles)[number], which: "dir1" | "random"): Value[] =>
     axis.map((n) => spread(runs[at]!.map((run) => scrAt(run, n, which))));
-  const level = (label: string, of: (baseline: (typeof own)[number]) => CellScores) => ({
+  const known = own.map(scrLevels);
+  const level = (label: string, which: keyof ScrLevels) => ({
     label,
-    value: spread(
-      own.map((one) =>
-        scrScore({ A_ablated: of(one).accuracy, A_biased: one.base.accuracy, A_clean: one.oracle.accuracy }),
-      ),
-    ).mean,
+    value: spread(known.map((one) => one[which])).mean,
   });
   const random = ensembles.at(-1)!;
   return linesSvg({
@@ -90,9 +86,6 @@ function curvesSvg({ baselines, ensembles }: DebiasReport, at: number, title: st
       ...ensembles.map((ensemble) => ({ label: ensemble.name, values: values(ensemble, "dir1") })),
       { label: `random features (${random.name})`, values: values(random, "random") },
     ],
-    levels: [
-      level("mean difference", ({ mean_difference }) => mean_difference),
-      level("… retrained", (one) => one.mean_difference_retrained),
-    ],
+    levels: [level("mean difference", "mean_difference"), level("… retrained", "mean_difference_retrained")],
   });
 }

@@ -1,31 +1,31 @@
 // The report of a debiasing: every number as mean and spread over seeds, as JSON and as Markdown with tables and figures. Numbers come from probing/debias.ts.
 import { basename } from "node:path";
-import type { CellPairs } from "../data/fourCells.ts";
-import { leftOut } from "../data/labelledTexts.ts";
+import { type CellPairs, TEST_SHARE } from "../data/fourCells.ts";
+import { type LeftOut, leftOut } from "../data/labelledTexts.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import type { CellScores } from "../probing/cells.ts";
 import { CELLS } from "../probing/cells.ts";
 import type { DebiasBaselines, DebiasResult, Shift } from "../probing/debias.ts";
 import { type Spread, spread } from "../probing/spread.ts";
+import type { TextCounts } from "./debiasData.ts";
 import { directionFigures, type Figure } from "./debiasFigures.ts";
 import { type Provenance, provenanceLines } from "./provenance.ts";
 import { type SaeBenchWords, saebenchLines } from "./saebench.ts";
-import { scrAt, scrAxis, tooMany } from "./scrCurves.ts";
+import { scrAt, scrAxis, scrLevels, tooMany } from "./scrCurves.ts";
 
 export interface DebiasReport extends Provenance {
   readonly run: string;
   readonly model_name: string;
   readonly hook_name: string;
   readonly context_size: number;
-  readonly data: Readonly<Record<string, unknown>> & {
-    readonly train: string;
-    readonly test: string | null;
-    readonly empty: number;
-    readonly repeated: number;
-    readonly texts: number;
-    /** Those that fill the context: what is longer was cut to it. */
-    readonly texts_at_context: number;
-  };
+  readonly data: Readonly<Record<string, unknown>> &
+    LeftOut & {
+      readonly train: string;
+      readonly test: string | null;
+      readonly texts: number;
+      /** Those that fill the context: what is longer was cut to it. */
+      readonly texts_at_context: number;
+    };
   readonly seeds: readonly number[];
   /** Numbers of features for SCR, as asked for; an ensemble has points for those that it has features for. */
   readonly n_values: readonly number[];
@@ -35,7 +35,7 @@ export interface DebiasReport extends Provenance {
   readonly directions: readonly {
     readonly pair: CellPairs;
     readonly cell_names: readonly string[];
-    readonly counts: readonly number[];
+    readonly counts: TextCounts;
     readonly per_cell: { readonly train: number; readonly test: number };
     readonly warnings: readonly string[];
   }[];
@@ -109,6 +109,8 @@ export function debiasJson(report: DebiasReport): Record<string, unknown> {
           oracle: over(own.map(({ oracle }) => oracle)),
           mean_difference: over(own.map(({ mean_difference }) => mean_difference)),
           mean_difference_retrained: over(own.map((one) => one.mean_difference_retrained)),
+          scr_mean_difference: spread(own.map((one) => scrLevels(one).mean_difference)),
+          scr_mean_difference_retrained: spread(own.map((one) => scrLevels(one).mean_difference_retrained)),
           attribute_accuracy: spread(own.map(({ attribute_accuracy }) => attribute_accuracy)),
           steps: own[0]!.steps,
         },
@@ -181,7 +183,7 @@ function debiasMarkdown(report: DebiasReport, base: string, figures: readonly (r
   const lines = [
     `# Debiasing: ${run}`,
     "",
-    `${model_name}, ${hook_name}, ${contextWords(context_size, data)}. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. Seeds ${seeds.join(", ")}; values are mean ± standard deviation over them.${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
+    `${model_name}, ${hook_name}, ${contextWords(context_size, data)}. Data: ${data.train}${data.test ? ` and ${data.test}` : ""}. ${seedWords(seeds)}${leftOut(data) && ` Left out: ${leftOut(data)}.`}`,
     ...(saebench_compatible ? saebenchLines(saebench_compatible) : []),
   ];
   for (const { name, flags, flags_file } of report.ensembles)
@@ -198,7 +200,7 @@ function debiasMarkdown(report: DebiasReport, base: string, figures: readonly (r
   }
   lines.push(
     "",
-    "SCR is 0 where A_clean − A_biased is below 0.001; it is not clipped, and it is noisy where that difference is small. Suggested flags are the features of the largest effect on the attribute's probe; nobody has looked at them. They may carry the label as well: the cells show what that costs.",
+    "SCR is 0 where A_clean − A_biased is below 0.001; it is not clipped, and it is noisy where that difference is small. Suggested flags are the features of the largest effect on the attribute's probe; nobody has looked at them. They may carry the label as well: the cells show what that costs. Worst group is the worst cell of each seed, so its mean may lie below every cell's.",
     ...provenanceLines(report),
   );
   return lines.join("\n");
@@ -212,7 +214,7 @@ function directionSection(report: DebiasReport, at: number): string[] {
     "",
     `## Biased: ${cell_names[0]} against ${cell_names[3]}`,
     "",
-    `Texts a cell: ${cell_names.map((name, cell) => `${name} ${counts[cell]}`).join(", ")}. Balanced sets of ${per_cell.train} a cell for training and ${per_cell.test} for testing; the biased set has ${2 * per_cell.train} of each of its two cells (${own[0]!.steps} steps of training).`,
+    `${countWords(cell_names, counts)} Balanced sets of ${per_cell.train} a cell for training and ${per_cell.test} for testing; the biased set has ${2 * per_cell.train} of each of its two cells (${own[0]!.steps} steps of training).`,
     ...warnings.map((warning) => `\n**Note:** ${warning}.`),
     "",
     `| | accuracy | worst group | ${cell_names.join(" | ")} |`,
@@ -276,9 +278,12 @@ function directionSection(report: DebiasReport, at: number): string[] {
   const rule = `|---|${axis.map(() => "---|").join("")}`;
   const curve = (name: string, of: readonly DebiasResult[], which: Parameters<typeof scrAt>[2]): string =>
     `| ${name} |${axis.map((n) => ` ${text(spread(of.map((one) => scrAt(one, n, which))))} |`).join("")}`;
+  const levels = own.map(scrLevels);
+  const level = (name: string, of: readonly number[]): string =>
+    `| ${name} |${axis.map(() => ` ${text(spread(of))} |`).join("")}`;
   lines.push(
     "",
-    `The attribute's probe is right in ${text(spread(own.map((one) => one.attribute_accuracy)))}. SCR of the label: A_clean ${text(A_clean)}, A_biased ${text(A_biased)}, so a difference of ${(A_clean.mean - A_biased.mean).toFixed(3)} to win back. SCR of the attribute: A_clean ${text(ofAttribute[0])}, A_biased ${text(ofAttribute[1])}, so ${(ofAttribute[0].mean - ofAttribute[1].mean).toFixed(3)}; where that is small, direction 2 is noise. ${headlineWords(report.seeds, first)}`,
+    `The attribute's probe is right in ${text(spread(own.map((one) => one.attribute_accuracy)))}. SCR of the label: A_clean ${text(A_clean)}, A_biased ${text(A_biased)}, so a difference of ${difference(A_clean, A_biased)} to win back. SCR of the attribute: A_clean ${text(ofAttribute[0])}, A_biased ${text(ofAttribute[1])}, so ${difference(...ofAttribute)}; where that is small, direction 2 is noise. ${headlineWords(report.seeds, first)}`,
   );
   if (first.some(({ scr }) => !scr.dir1.hasRoom))
     lines.push(
@@ -298,6 +303,14 @@ function directionSection(report: DebiasReport, at: number): string[] {
       curve(name, runs[at]!, "dir1"),
       curve("… as many at random", runs[at]!, "random"),
     ]),
+    level(
+      "mean difference projected out",
+      levels.map(({ mean_difference }) => mean_difference),
+    ),
+    level(
+      "… and retrained",
+      levels.map((one) => one.mean_difference_retrained),
+    ),
     "",
     `| SCR, direction 2 (attribute) |${points}`,
     rule,
@@ -311,6 +324,24 @@ function directionSection(report: DebiasReport, at: number): string[] {
     }),
   );
   return lines;
+}
+
+/** "Texts a cell: nurse · female 400 + 120, … (to train on + to test on)." */
+function countWords(cell_names: readonly string[], { train, test }: TextCounts): string {
+  const listed = cell_names.map((name, cell) => `${name} ${train[cell]}${test ? ` + ${test[cell]}` : ""}`);
+  const how = test ? "to train on + to test on" : `${100 * TEST_SHARE}% of them held out with each seed to test on`;
+  return `Texts a cell: ${listed.join(", ")} (${how}).`;
+}
+
+/** What the report says of its seeds and of the numbers over them. */
+export function seedWords(seeds: readonly number[], of = ""): string {
+  if (seeds.length === 1) return `Seed ${seeds[0]}${of}.`;
+  return `Seeds ${seeds.join(", ")}${of}; values are mean ± standard deviation over them.`;
+}
+
+/** One mean less another, with three digits and no sign of nothing. */
+function difference(one: Spread, other: Spread): string {
+  return (one.mean - other.mean).toFixed(3).replace(/^-(?=0\.000$)/, "");
 }
 
 function row(title: string, scores: readonly CellScores[]): string {

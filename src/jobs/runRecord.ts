@@ -30,7 +30,7 @@ const runRecordSchema = z.object({
   started: milliseconds,
   heartbeat: milliseconds,
   ended: milliseconds.nullable(),
-  /** Milliseconds of work on the same jobs before `started`: of a run that was stopped, failed or was killed, and resumed. */
+  /** Milliseconds of work before `started`: of a run that was stopped, failed or killed and resumed, or done and asked for more. */
   worked: milliseconds.default(0),
   /** While it is queued: runs before it on its device. */
   ahead: z.int().nullable().default(null),

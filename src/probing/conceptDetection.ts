@@ -29,12 +29,16 @@ export interface ConceptTask {
 export interface ConceptResult {
   /** The k features by descending |mean⁺ − mean⁻| on the training rows; empty for the full width. */
   readonly features: Uint32Array;
+  /** mean⁺ − mean⁻ of each of `features`: above 0 where it fires more in the class. */
+  readonly differences: Float64Array;
   /** In the order of `features`, or of all features. */
   readonly coef: Float64Array;
   readonly intercept: number;
   /** On the test rows. */
   readonly accuracy: number;
 }
+
+const NO_FEATURES = { features: new Uint32Array(0), differences: new Float64Array(0) };
 
 export interface ConceptScores {
   /** A class each. */
@@ -68,7 +72,8 @@ export function detectConcepts(
 ): ConceptScores {
   return scores(
     tasks.map((task) => {
-      const features = mostDifferent(meanDifferences(train, task.train), k);
+      const means = meanDifferences(train, task.train);
+      const features = mostDifferent(means, k);
       const design = (table: FeatureTable, rows: Uint32Array) =>
         denseDesign(
           table.columns(rows, features),
@@ -77,7 +82,8 @@ export function detectConcepts(
       const fitted = fitLogistic(design(train, task.train.rows), task.train.labels);
       const logits = decision(design(test, task.test.rows), fitted);
       const { coef, intercept } = fitted;
-      return { features, coef, intercept, accuracy: accuracyOf(logits, task.test.labels) };
+      const differences = Float64Array.from(features, (feature) => means[feature]!);
+      return { features, differences, coef, intercept, accuracy: accuracyOf(logits, task.test.labels) };
     }),
   );
 }
@@ -92,7 +98,7 @@ export function fullWidthDetection(
     tasks.map((task) => {
       const { coef, intercept } = fitLogistic(train.design(task.train.rows), task.train.labels);
       const logits = decision(test.design(task.test.rows), { coef, intercept });
-      return { features: new Uint32Array(0), coef, intercept, accuracy: accuracyOf(logits, task.test.labels) };
+      return { ...NO_FEATURES, coef, intercept, accuracy: accuracyOf(logits, task.test.labels) };
     }),
   );
 }
@@ -116,7 +122,7 @@ export function fullWidthSaeBench(
       const plan = testSelectedPlan(dense(train, task.train), held, seed, `full width ${at}`, fullWidthProbeSettings);
       const { probe } = trainProbe(plan, fullWidthProbeSettings);
       const accuracy = accuracyOf(logits(probe, held.x, held.rows), held.labels);
-      return { features: new Uint32Array(0), coef: probe.w, intercept: probe.b, accuracy };
+      return { ...NO_FEATURES, coef: probe.w, intercept: probe.b, accuracy };
     }),
   );
 }

@@ -27,11 +27,12 @@ export const conceptsResult = z.object({
   classes: z.array(
     z.object({
       name: z.string(),
-      texts: z.object({ train: z.number().int(), test: z.number().int() }),
+      /** `tested`: of the test texts, so many of the class and as many others are what an accuracy is of. */
+      texts: z.object({ train: z.number().int(), test: z.number().int(), tested: z.number().int() }),
       /** In the order of `means`. */
       accuracy: z.array(accuracies),
-      /** The ensemble's features that tell it from the rest, the best first (of the first seed). */
-      features: z.array(featureRow),
+      /** The ensemble's features that differ most between it and the rest, the most first (of the first seed), and whether each fires more in it. */
+      features: z.array(z.object({ row: featureRow, firesMore: z.boolean() })),
     }),
   ),
   /** Classes with too few texts. */

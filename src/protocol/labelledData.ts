@@ -31,8 +31,10 @@ export const labelledData = z.object({
   counts: z.array(
     z.object({ label: z.string(), attribute: z.string(), train: z.number().int(), test: z.number().int().nullable() }),
   ),
-  /** What was left out, in words: empty texts, texts that came before; "" where nothing was. */
+  /** What was left out, in words: empty texts, texts without a label, texts that came before; "" where nothing was. */
   leftOut: z.string(),
+  /** Why these columns can't be read; "" where they can. Others can be chosen then. */
+  trouble: z.string(),
   /** What a debiasing needs of the cells in which label and attribute agree, and of the others. */
   least: z.object({ agree: leastTexts, differ: leastTexts }),
 });

@@ -1,7 +1,13 @@
 // A labelled file as a person chooses from it: its columns, guessed by name and content, and how many texts each pair of values has.
 import { stat } from "node:fs/promises";
 import { leastTexts } from "../data/fourCells.ts";
-import { type LabelledTexts, leftOut, readLabelledTexts } from "../data/labelledTexts.ts";
+import {
+  bothLeftOut,
+  type LabelledColumns,
+  type LabelledTexts,
+  leftOut,
+  readLabelledTexts,
+} from "../data/labelledTexts.ts";
 import { columnNames, readRecords } from "../data/records.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { Columns, LabelledData } from "../protocol/labelledData.ts";
@@ -20,11 +26,11 @@ const MOST_VALUES = 60;
 /** Names that people give such columns, the likeliest first. */
 const NAMES = {
   text: ["text", "bio", "hard_text", "content", "sentence", "review", "document", "prompt"],
-  label: ["profession", "label", "class", "category", "job", "topic", "target", "language"],
+  label: ["profession", "label", "class", "category", "job", "occupation", "topic", "target", "language"],
   attribute: ["gender", "attribute", "sex", "spurious", "group", "race"],
 };
 
-/** Throws InputError for whatever the files lack. */
+/** Throws InputError for a file that isn't there or has no columns; what else is wrong stands beside the columns to choose. */
 export async function describeLabelled(question: LabelledQuestion): Promise<LabelledData> {
   const { trainFile, testFile, attribute } = question;
   for (const file of testFile === null ? [trainFile] : [trainFile, testFile])
@@ -38,21 +44,31 @@ export async function describeLabelled(question: LabelledQuestion): Promise<Labe
       ? known
       : await guessed(trainFile, names);
   const { text, label } = columns;
-  const asked = attribute ? columns : { text, label };
-  const train = await readLabelledTexts(trainFile, asked);
-  const test = testFile === null ? null : await readLabelledTexts(testFile, asked);
+  const hold = testFile === null;
   return {
     trainFile,
     testFile,
     names,
     columns,
-    counts: counted(train, test),
-    leftOut: leftOut({
-      empty: train.empty + (test?.empty ?? 0),
-      repeated: train.repeated + (test?.repeated ?? 0),
-    }),
-    least: { agree: leastTexts(true, test === null), differ: leastTexts(false, test === null) },
+    least: { agree: leastTexts(true, hold), differ: leastTexts(false, hold) },
+    ...(await readBoth(trainFile, testFile, attribute ? columns : { text, label })),
   };
+}
+
+/** What the columns hold, or why they can't be read. */
+async function readBoth(
+  trainFile: string,
+  testFile: string | null,
+  columns: LabelledColumns,
+): Promise<Pick<LabelledData, "counts" | "leftOut" | "trouble">> {
+  try {
+    const train = await readLabelledTexts(trainFile, columns);
+    const test = testFile === null ? null : await readLabelledTexts(testFile, columns);
+    return { counts: counted(train, test), leftOut: leftOut(bothLeftOut(train, test)), trouble: "" };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return { counts: [], leftOut: "", trouble: error.message };
+  }
 }
 
 function counted(train: LabelledTexts, test: LabelledTexts | null): LabelledData["counts"] {
@@ -72,27 +88,64 @@ function counted(train: LabelledTexts, test: LabelledTexts | null): LabelledData
 
 /** By name where one fits, otherwise the column of the longest words for the text, and those of few values for label and attribute. */
 async function guessed(file: string, names: readonly string[]): Promise<Columns> {
-  const named = (which: keyof typeof NAMES): string | undefined => NAMES[which].find((name) => names.includes(name));
-  const byName = { text: named("text"), label: named("label"), attribute: named("attribute") };
+  const attributeByName = named(names, "attribute");
+  const byName = {
+    text: named(names, "text"),
+    label: named(
+      names.filter((name) => name !== attributeByName),
+      "label",
+    ),
+    attribute: attributeByName,
+  };
   if (byName.text && byName.label && byName.attribute) return byName as Columns;
-  const length = new Map(names.map((name) => [name, 0]));
-  const values = new Map(names.map((name) => [name, new Set<unknown>()]));
-  let seen = 0;
-  for await (const { values: record } of readRecords(file, names)) {
-    for (const [at, name] of names.entries()) {
-      const value = record[at];
-      if (typeof value === "string") length.set(name, length.get(name)! + value.length);
-      values.get(name)!.add(value);
-    }
-    if (++seen === LOOKED_AT) break;
-  }
+  const { length, values } = await firstRecords(file, names);
   const byLength = [...names].sort((a, b) => length.get(b)! - length.get(a)!);
   const text = byName.text ?? byLength[0]!;
   const few = (taken: readonly string[]): string | undefined =>
     names
       .filter((name) => !taken.includes(name) && values.get(name)!.size > 1 && values.get(name)!.size <= MOST_VALUES)
       .sort((a, b) => values.get(b)!.size - values.get(a)!.size)[0];
-  const label = byName.label ?? few([text]) ?? byLength[1] ?? text;
+  const label =
+    byName.label ?? few([text, ...(attributeByName ? [attributeByName] : [])]) ?? few([text]) ?? byLength[1] ?? text;
   const attribute = byName.attribute ?? few([text, label]) ?? label;
   return { text, label, attribute };
+}
+
+/** Of each column, how long its words are together and which values it has, in the first records that can be read. */
+async function firstRecords(file: string, names: readonly string[]) {
+  const length = new Map(names.map((name) => [name, 0]));
+  const values = new Map(names.map((name) => [name, new Set<unknown>()]));
+  let seen = 0;
+  try {
+    for await (const { values: record } of readRecords(file, names)) {
+      for (const [at, name] of names.entries()) {
+        const value = record[at];
+        if (typeof value === "string") length.set(name, length.get(name)! + value.length);
+        values.get(name)!.add(value);
+      }
+      if (++seen === LOOKED_AT) break;
+    }
+  } catch (error) {
+    // What is wrong is said when the columns are read.
+    if (!(error instanceof InputError)) throw error;
+  }
+  return { length, values };
+}
+
+/** The column of such a name, or, for what is no text, with it as a word of its name, accents and case aside: "Gender (self-described)". */
+function named(names: readonly string[], which: keyof typeof NAMES): string | undefined {
+  const plain = (name: string): string => name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const holding = (word: string): string | undefined =>
+    which === "text"
+      ? undefined
+      : names.find((name) =>
+          plain(name)
+            .split(/[^a-z0-9]+/)
+            .includes(word),
+        );
+  for (const word of NAMES[which]) {
+    const found = names.find((name) => plain(name) === word) ?? holding(word);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

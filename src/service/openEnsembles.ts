@@ -1,6 +1,6 @@
 // Ensembles whose indices are open in the service: pages, details, and annotations with undo.
 
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, sep } from "node:path";
 import { type AnnotationEdit, Annotations } from "../features/annotations.ts";
 import type { FeatureFilter, FeatureIndex, FeatureQuery, FeatureSummary } from "../features/featureIndex.ts";
@@ -58,8 +58,9 @@ export class OpenEnsemble {
     this.#applyAnnotations();
   }
 
-  /** Throws InputError where index or annotations are damaged. */
+  /** Throws InputError where index or annotations are damaged, and a plain Error where the ensemble is gone. */
   static async open(folder: string): Promise<OpenEnsemble> {
+    if (!existsSync(folder)) throw new Error(`This ensemble is gone: ${folder} was deleted or moved.`);
     const index = openFeatureIndex(join(folder, "index.sqlite"));
     try {
       return new OpenEnsemble(folder, index, await Annotations.open(join(folder, annotationFile)));

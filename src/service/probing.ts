@@ -269,7 +269,9 @@ function conceptsResult({ choice, report }: Detected, open: OpenEnsemble): Conce
       name,
       texts: texts[at]!,
       accuracy: detections.map(({ accuracy }) => accuracy.map((one) => told(one.classes[at]!))),
-      features: open.rows(most.classes[at]!.map((feature) => open.featureOf(feature))),
+      features: open
+        .rows(most.classes[at]!.map((feature) => open.featureOf(feature)))
+        .map((row, one) => ({ row, firesMore: most.fires_more[at]![one]! })),
     })),
     leftOut: [...report.left_out],
   };

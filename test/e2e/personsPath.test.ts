@@ -246,7 +246,7 @@ describe("a person's path", { skip: unavailable && `SKIPPED: ${unavailable}`, ti
       .locator("sae-suggestions .row")
       .nth(3)
       .waitFor({ timeout: 5 * minutes });
-    await view.getByText(/^nurse who is female: \d+\.\d% right/).waitFor();
+    await view.getByText(/^nurse who is female: \d+\.\d% ± \d+\.\d% right/).waitFor();
     const worstGroup = async (state: RegExp) =>
       Number.parseFloat(await view.getByRole("row", { name: state }).first().getByRole("cell").first().innerText());
     const biased = await worstGroup(/^biased probe/);

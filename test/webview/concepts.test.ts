@@ -28,22 +28,25 @@ function result(wanted: ConceptsChoice): ConceptsResult {
     ],
     classes: ["nurse", "professor", "surgeon"].map((name, at) => ({
       name,
-      texts: { train: 200, test: 100 },
+      texts: { train: 200, test: 100, tested: 58 },
       accuracy: [accuracies(0.55), accuracies(0.8)],
       features: [0, 1, 2, 3, 4].map((i) => ({
-        feature: 10 * at + i,
-        member: i % 4,
-        index: 10 * at,
-        label: i === 1 ? "hospital work" : "",
-        labelSource: null,
-        note: "",
-        flagged: i === 2,
-        tokens: [" patients", "<i>ward</i>", " shift"].map((text) => ({ text, count: 3, strength: 0.6, share: 0.2 })),
-        density: 0.01,
-        max: 4,
-        mean: 1,
-        histogram: [1],
-        foundIn: [true],
+        firesMore: i !== 3,
+        row: {
+          feature: 10 * at + i,
+          member: i % 4,
+          index: 10 * at,
+          label: i === 1 ? "hospital work" : "",
+          labelSource: null,
+          note: "",
+          flagged: i === 2,
+          tokens: [" patients", "<i>ward</i>", " shift"].map((text) => ({ text, count: 3, strength: 0.6, share: 0.2 })),
+          density: 0.01,
+          max: 4,
+          mean: 1,
+          histogram: [1],
+          foundIn: [true],
+        },
       })),
     })),
     leftOut: ["poet"],
@@ -95,6 +98,7 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
                 test: 240,
               })),
               leftOut: "",
+              trouble: "",
               least: { agree: { train: 20, test: 10 }, differ: { train: 10, test: 5 } },
             };
           },
@@ -129,6 +133,32 @@ describe("concept view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () 
     await eventually(() => assert.equal(asked.browsed, 13));
     await page.getByRole("button", { name: "Save Report" }).click();
     await page.getByText("Report saved: runs/demo/reports/bagging/concepts.md").waitFor();
+    assert.match(await row.innerText(), /200 \+ 100 texts\s+tested on 58\s\+\s58/);
+    assert.deepEqual(
+      await row.locator(".feature .side").allInnerTexts(),
+      [0, 1, 2, 3, 4].map((i) => (i === 3 ? "▼" : "▲")),
+    );
+    await page.close();
+  });
+
+  test("a result of what was chosen before says so, and can't be saved; seeds that are none are refused", async () => {
+    const page = await detected();
+    await page.getByRole("button", { name: "Save Report" }).click();
+    await page.getByText("Report saved:").waitFor();
+    const seeds = page.getByRole("textbox", { name: "seeds" });
+    await seeds.fill("1, x");
+    await seeds.blur();
+    await page.getByText("Left as they were: x is no whole number from 0.").waitFor();
+    assert.equal(await page.getByText("(earlier data)").count(), 0);
+    await seeds.fill("1");
+    await seeds.blur();
+    await page.getByRole("heading", { name: "Classes (earlier data)" }).waitFor();
+    await page.getByText("in bios-train.jsonl.gz, with 200 texts a class and seed 0.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Save Report" }).isDisabled(), true);
+    assert.equal(await page.getByText("Report saved:").count(), 0);
+    await page.getByRole("button", { name: "Detect" }).click();
+    await page.getByRole("heading", { name: "Classes", exact: true }).waitFor();
+    assert.equal(await page.getByText("Report saved:").count(), 0);
     await page.close();
   });
 

@@ -68,6 +68,10 @@ class StandInHost {
   room = { difference: value(0.333), enough: true };
   values = { label: ["nurse", "professor", "surgeon"], attribute: ["female", "male"] };
   texts = { train: 400, test: 120 };
+  names = ["text", "profession", "gender", "name"];
+  columns = choice.columns;
+  trouble = "";
+  base = scores(base);
   refusal = "";
   neverEnds = false;
   cancelled = false;
@@ -111,7 +115,7 @@ class StandInHost {
       perCell: { train: 200, test: 60 },
       warnings: this.warnings,
       cut: { texts: 212, of: 2600, context: 128 },
-      base: scores(base),
+      base: this.base,
       oracle: scores([0.97, 0.92, 0.98, 1]),
       mean_difference: scores([0.7, 0.64, 0.99, 0.98]),
       mean_difference_retrained: scores([0.97, 0.91, 0.98, 1]),
@@ -141,8 +145,8 @@ class StandInHost {
     describe: ({ trainFile, testFile, columns }) => ({
       trainFile,
       testFile,
-      names: ["text", "profession", "gender", "name"],
-      columns: columns ?? choice.columns,
+      names: this.names,
+      columns: columns ?? this.columns,
       counts: this.values.label.flatMap((label) =>
         this.values.attribute.map((attribute) => ({
           label,
@@ -151,7 +155,8 @@ class StandInHost {
           test: testFile === null ? null : this.texts.test,
         })),
       ),
-      leftOut: "3 empty texts and 2 that repeat another",
+      leftOut: "3 empty texts and 2 texts that repeat another",
+      trouble: this.trouble,
       least: {
         agree: testFile === null ? { train: 32, test: 0 } : { train: 20, test: 10 },
         differ: testFile === null ? { train: 15, test: 0 } : { train: 10, test: 5 },
@@ -284,6 +289,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     const page = await open(host);
     const cells = page.getByRole("table", { name: "Texts of each cell" });
     assert.deepEqual(await cells.locator("td:not(:empty)").allInnerTexts(), Array(4).fill("400 + 120"));
+    await page.getByText("Texts to train on + texts to test on.").waitFor();
     await page.getByRole("button", { name: "· surgeon 800" }).click();
     await page.getByRole("button", { name: "A surgeon 800" }).waitFor();
     assert.equal((await cells.locator("td").nth(1).innerText()).trim(), "800 + 240");
@@ -331,6 +337,97 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await page.close();
   });
 
+  test("columns of another file: the selects show them, one without a name by its place; where they can't be read others can be chosen", async () => {
+    const host = new StandInHost();
+    const page = await open(host);
+    host.names = ["the text!", "Gendér", "job", ""];
+    host.columns = { text: "the text!", label: "job", attribute: "Gendér" };
+    host.trouble = "/data/other.csv: found 30 unlabelled texts alone, expected a text with a value in column job";
+    await page.getByRole("button", { name: "Choose…" }).first().click();
+    await page.getByRole("alert").getByText(host.trouble).waitFor();
+    const selects = page.locator("sae-data-form select");
+    const values = () => selects.evaluateAll((all) => all.map((select) => (select as HTMLSelectElement).value));
+    assert.deepEqual(await values(), ["the text!", "job", "Gendér"]);
+    assert.deepEqual(await selects.first().locator("option").allInnerTexts(), [
+      ...host.names.slice(0, 3),
+      "(column 4)",
+    ]);
+    assert.equal(await page.getByRole("button", { name: "Show the Bias" }).isDisabled(), true);
+    host.trouble = "";
+    await selects.nth(1).selectOption("(column 4)");
+    await page.getByText("Runs the texts through model and ensemble once").waitFor();
+    assert.deepEqual(await values(), ["the text!", "", "Gendér"]);
+    await page.close();
+  });
+
+  test("seeds that are none are refused, and the others stay", async () => {
+    const host = new StandInHost();
+    const page = await open(host);
+    const seeds = page.getByRole("textbox", { name: "seeds" });
+    await seeds.fill("1, x");
+    await seeds.blur();
+    await page.getByText("Left as they were: x is no whole number from 0.").waitFor();
+    assert.equal(await seeds.inputValue(), "0, 1, 2");
+    await seeds.fill("4 5");
+    await seeds.blur();
+    await page.getByText("every number is a mean over them").waitFor();
+    await page.getByRole("button", { name: "Show the Bias" }).click();
+    await page.locator("sae-bias").waitFor();
+    assert.deepEqual(host.prepared?.seeds, [4, 5]);
+    await page.close();
+  });
+
+  test("results of the data chosen before say so, can't be saved, and one can go back to them", async () => {
+    const page = await prepared();
+    const save = page.getByRole("button", { name: "Save Report" });
+    await save.click();
+    await page.getByText("Report saved:").waitFor();
+    await page.getByRole("button", { name: "Change" }).click();
+    assert.equal(await page.getByText("(earlier data)").count(), 0);
+    await page.getByRole("button", { name: "The other way round" }).click();
+    await page.getByText("What follows is of nurse / professor × male / female in bios-train.jsonl.gz.").waitFor();
+    await page.getByRole("heading", { name: "Result (earlier data)" }).waitFor();
+    assert.equal(await save.isDisabled(), true);
+    assert.equal(await page.getByText("Report saved:").count(), 0);
+    await page.getByRole("button", { name: "Back to it" }).click();
+    await page.getByRole("heading", { name: "Result", exact: true }).waitFor();
+    assert.equal(await save.isEnabled(), true);
+    await page.close();
+  });
+
+  test("what a probe learnt is claimed as far as spread and balanced data carry it; a worst that differs by seed is said", async () => {
+    const host = new StandInHost();
+    host.base = { ...scores([0.615, 0.436, 0.436, 0.667]), worst_group: value(0.179) };
+    host.base.cells[1] = value(0.436, 0.5);
+    const page = await prepared(host);
+    await page.getByText("female: 43.6% ± 50.0% right.").waitFor();
+    await page
+      .getByText("learnt gender instead of profession can't be told: a probe of balanced data has 92.0%")
+      .waitFor();
+    await page.getByText("worst group, the mean over each seed's worst, is 17.9%.").waitFor();
+    await page.close();
+    host.base = scores([0.9, 0.7, 0.8, 0.9]);
+    const mild = await prepared(host);
+    await mild
+      .getByText("A probe trained without such texts goes by gender in part: a probe of balanced data has 92.0%")
+      .waitFor();
+    assert.equal(await mild.getByText("Which cell is the worst differs").count(), 0);
+    await mild.close();
+  });
+
+  for (const width of [1040, 700])
+    test(`at a width of ${width} no cell of the result is cut, and where a feature fires more is shown`, async () => {
+      const page = await prepared(new StandInHost(), { width, height: 950 });
+      const table = page.locator("sae-result-table");
+      const { scroll, client } = await table.evaluate((host) => ({
+        scroll: host.scrollWidth,
+        client: host.clientWidth,
+      }));
+      assert.ok(scroll <= client, `${scroll} of ${client}`);
+      assert.equal(await page.locator("sae-suggestions .row .side").first().isVisible(), true);
+      await page.close();
+    });
+
   test("no room and few texts: said where the bias is shown, and the worst cell is not blamed on the bias", async () => {
     const page = await prepared(unbiased());
     await page.getByText("There is no room (less than 0.001").waitFor();
@@ -375,7 +472,7 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
   test("the worst cell in words; nothing is flagged for a person; flags move the bars, and say by how much", async () => {
     const host = new StandInHost();
     const page = await prepared(host);
-    await page.getByText("nurse who is female: 10.6% right.").waitFor();
+    await page.getByText("nurse who is female: 10.6% ± 2.0% right.").waitFor();
     await page.getByText("look first at features that fire more for female").waitFor();
     assert.equal(await page.locator("sae-bias td.worst").innerText(), "10.6% right, the worst");
     assert.equal(await page.locator('.flag[aria-pressed="true"]').count(), 0);
@@ -410,6 +507,9 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     await page.getByRole("button", { name: "3/30", exact: true }).click();
     await page.getByText("in the middle of its range").waitFor();
     assert.equal(await page.locator(".contexts .sequence").count(), 6);
+    // Lines break at spaces alone, so the tokens of a word stay together.
+    const token = page.locator(".contexts sae-token").first();
+    assert.equal(await token.evaluate((one) => getComputedStyle(one).display), "inline");
     assert.equal(await page.locator("sae-token b").count(), 0);
     await page.getByRole("button", { name: "Open in the feature browser" }).click();
     await eventually(() => assert.equal(host.browsed, 3));
@@ -436,14 +536,20 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     const page = await prepared();
     const chart = page.locator("sae-scr-chart");
     assert.match((await chart.getByRole("img").getAttribute("aria-label"))!, /for bagging, random features of bagging/);
+    const color = (name: string) =>
+      chart.getByRole("button", { name, exact: true }).locator(".swatch").getAttribute("style");
+    const [before] = [await color("bagging")];
     await page.getByRole("button", { name: /Compare with/ }).click();
     await chart.getByRole("button", { name: "single", exact: true }).waitFor();
+    assert.equal(await color("bagging"), before, "a method keeps its colour, whichever others are shown");
+    assert.notEqual(await color("single"), before);
+    assert.equal(await chart.getByRole("button", { name: "single-1" }).locator(".swatch.dotted").count(), 1);
     const shown = () => chart.getByRole("img").getAttribute("aria-label");
     assert.doesNotMatch((await shown())!, /single-1/);
     await chart.getByRole("button", { name: "single-1" }).click();
     await chart.locator('svg[aria-label*="single-1"]').waitFor();
     await chart.getByRole("button", { name: "worst group" }).click();
-    await chart.locator('svg[aria-label^="worst group"]').waitFor();
+    await chart.locator('svg[aria-label^="worst group"][aria-label*="oracle: balanced data"]').waitFor();
     await page.getByRole("button", { name: "Save Report" }).click();
     await page.getByText("Report saved: runs/demo/reports/bagging/debias.md").waitFor();
     // A probe is one seed's, while the view shows means: said before and after.

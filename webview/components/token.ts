@@ -143,6 +143,10 @@ export class SaeToken extends LitElement {
       :host {
         display: inline-block;
       }
+      /* In running text lines break at spaces, not between the tokens of a word. */
+      :host([inline]) {
+        display: inline;
+      }
     `,
   ];
 

@@ -2,8 +2,10 @@
 import { css, html, LitElement, nothing } from "lit";
 import type { ConceptsChoice } from "../../src/protocol/concepts.ts";
 import type { LabelledData } from "../../src/protocol/labelledData.ts";
+import { columnOptions } from "../components/columnOptions.ts";
 import { fileName } from "../components/fileName.ts";
 import { count } from "../components/numbers.ts";
+import { typedSeeds } from "../components/seeds.ts";
 import { controls, forms, palette } from "../components/style.ts";
 
 type ColumnNames = ConceptsChoice["columns"];
@@ -12,9 +14,17 @@ export class SaeClassForm extends LitElement {
   static override properties = {
     data: { attribute: false },
     choice: { attribute: false },
+    refused: { state: true },
   };
   declare data: LabelledData | undefined;
   declare choice: ConceptsChoice | undefined;
+  /** Why the seeds typed last were not taken. */
+  declare refused: string;
+
+  constructor() {
+    super();
+    this.refused = "";
+  }
 
   static override styles = [
     palette,
@@ -74,27 +84,33 @@ export class SaeClassForm extends LitElement {
       <label for="perClass">texts a class</label>
       <span><input id="perClass" type="number" min="20" step="20" .value=${String(choice.perClass)} @change=${(event: Event) => this.#perClass(event)} /> <span class="dim">at most, to train on; half as many to test on</span></span>
       <label for="seeds">seeds</label>
-      <span><input id="seeds" type="text" size="12" .value=${choice.seeds.join(", ")} @change=${(event: Event) => this.#seeds(event)} /> <span class="dim">of the texts to tell a class from: every number is a mean over them</span></span>
-    </div>`;
+      <span><input id="seeds" type="text" size="12" .value=${choice.seeds.join(", ")} @change=${(event: Event) => this.#seeds(event)} /> ${this.refused === "" ? html`<span class="dim">of the texts to tell a class from: every number is a mean over them</span>` : html`<span role="alert">Left as they were: ${this.refused}.</span>`}</span>
+    </div>
+    ${data.trouble === "" ? nothing : html`<p class="error" role="alert">${data.trouble}</p>`}`;
   }
 
   #column(data: LabelledData, which: keyof ColumnNames, name: string) {
     const columns: ColumnNames = { text: data.columns.text, label: data.columns.label };
     return html`<label>${name}
-      <select .value=${columns[which]} @change=${(event: Event) => this.#emit("columns", { ...columns, [which]: (event.target as HTMLSelectElement).value })}>
-        ${data.names.map((one) => html`<option value=${one} ?selected=${one === columns[which]}>${one}</option>`)}
+      <select @change=${(event: Event) => this.#emit("columns", { ...columns, [which]: (event.target as HTMLSelectElement).value })}>
+        ${columnOptions(data.names, columns[which])}
       </select></label>`;
   }
 
   #perClass(event: Event): void {
-    const value = Number((event.target as HTMLInputElement).value);
+    const input = event.target as HTMLInputElement;
+    const value = Number(input.value);
     if (Number.isInteger(value) && value >= 20) this.#change({ perClass: value });
+    else input.value = String(this.choice?.perClass);
   }
 
+  /** Seeds that can't be taken change nothing, and say why. */
   #seeds(event: Event): void {
-    const typed = (event.target as HTMLInputElement).value.split(/[\s,]+/).filter((word) => /^\d+$/.test(word));
-    const seeds = [...new Set(typed.map(Number))].slice(0, 20);
-    this.#change({ seeds: seeds.length > 0 ? seeds : [0] });
+    const input = event.target as HTMLInputElement;
+    const { seeds, wrong } = typedSeeds(input.value);
+    this.refused = wrong;
+    if (wrong === "") this.#change({ seeds });
+    else input.value = this.choice?.seeds.join(", ") ?? "";
   }
 }
 customElements.define("sae-class-form", SaeClassForm);

@@ -1,14 +1,15 @@
 // The concept view: for each class of labelled texts the features that detect it, and how well 1, 2 and 5 of them do beside raw activations and all features. Keeps nothing but the choice of data.
 import { css, html, LitElement, nothing } from "lit";
 import { type ConceptsChoice, type ConceptsResult, conceptsHost, conceptsView } from "../../src/protocol/concepts.ts";
-import type { FeatureRow } from "../../src/protocol/featureBrowser.ts";
 import type { LabelledData, ProbingProgress, Spread } from "../../src/protocol/labelledData.ts";
 import { PROBING_PATIENCE } from "../../src/protocol/patience.ts";
 import { onNotification, type Params, type RequestOptions, type Result, request } from "../../src/protocol/rpc.ts";
+import { fileName } from "../components/fileName.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
 import "../components/longWork.ts";
 import { messageOf } from "../components/messageOf.ts";
 import { count, percent } from "../components/numbers.ts";
+import { same } from "../components/same.ts";
 import { controls, forms, page, palette } from "../components/style.ts";
 import "../components/token.ts";
 import "./classForm.ts";
@@ -76,16 +77,23 @@ class SaeConcepts extends LitElement {
         align-items: center;
       }
       .scroll {
-        overflow-x: auto;
+        container-type: inline-size;
       }
       table {
-        min-width: 640px;
         width: 100%;
+        table-layout: fixed;
       }
       th,
       td {
-        padding: 5px 14px 5px 0;
+        padding: 5px 12px 5px 0;
         vertical-align: top;
+        overflow-wrap: anywhere;
+      }
+      thead th:first-child {
+        width: 120px;
+      }
+      thead th.accuracy {
+        width: 92px;
       }
       thead th {
         color: var(--dim);
@@ -97,7 +105,7 @@ class SaeConcepts extends LitElement {
       }
       .bar {
         height: 5px;
-        width: 84px;
+        max-width: 80px;
         margin-top: 2px;
         background: var(--track);
       }
@@ -108,7 +116,6 @@ class SaeConcepts extends LitElement {
       .raw {
         color: var(--dim);
         font-size: 11px;
-        white-space: nowrap;
       }
       .feature {
         display: block;
@@ -116,7 +123,7 @@ class SaeConcepts extends LitElement {
         white-space: nowrap;
         overflow: hidden;
         text-overflow: ellipsis;
-        max-width: 420px;
+        max-width: 100%;
         margin-left: -6px;
       }
       .feature .id {
@@ -125,6 +132,20 @@ class SaeConcepts extends LitElement {
       }
       .flagged {
         color: var(--flag);
+      }
+      .note {
+        border-left: 3px solid var(--flag);
+        padding-left: 8px;
+      }
+      /* A class's features come below its numbers. */
+      @container (max-width: 800px) {
+        tr {
+          display: grid;
+          grid-template-columns: minmax(84px, 1.4fr) repeat(4, minmax(0, 1fr));
+        }
+        .features {
+          grid-column: 1 / -1;
+        }
       }
       p {
         margin: 6px 0;
@@ -212,6 +233,7 @@ class SaeConcepts extends LitElement {
     const cancel = new AbortController();
     this.work = { name, cancel };
     this.progress = undefined;
+    this.said = "";
     return this.#do(() => work({ signal: cancel.signal, timeout: PROBING_PATIENCE })).finally(() => {
       this.work = undefined;
     });
@@ -226,7 +248,8 @@ class SaeConcepts extends LitElement {
 
   override render() {
     const { about, work } = this;
-    if (this.fatal) return html`<main><h1>Concepts</h1><p class="error" role="alert">${this.fatal}</p></main>`;
+    if (this.fatal)
+      return html`<main><header><h1>Concepts</h1></header><p class="error" role="alert">${this.fatal}</p></main>`;
     if (!about) return html`<main><h1 class="notice">Opening the ensemble…</h1></main>`;
     return html`<main>
       <header>
@@ -239,6 +262,11 @@ class SaeConcepts extends LitElement {
       </section>
       ${this.result ? this.#table(this.result) : nothing}
     </main>`;
+  }
+
+  /** Whether the result is of other data than what is chosen now. */
+  get #earlier(): boolean {
+    return this.result !== undefined && !same(this.result.choice, this.choice);
   }
 
   #form() {
@@ -255,9 +283,9 @@ class SaeConcepts extends LitElement {
       ></sae-class-form>
     <div class="buttons">
       ${data ? nothing : html`<button class="primary" ?disabled=${this.work !== undefined} @click=${() => void this.#pick("train")}>Choose Texts…</button>`}
-      ${choice && data ? html`<button class=${this.result ? "plain outlined" : "primary"} ?disabled=${this.work !== undefined} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
-      ${this.result ? html`<button class="plain outlined" ?disabled=${this.work !== undefined} @click=${() => void this.#save()}>Save Report</button>` : nothing}
-      <span class="dim" role="status">${this.said}</span>
+      ${choice && data ? html`<button class=${this.result ? "plain outlined" : "primary"} ?disabled=${this.work !== undefined || data.trouble !== ""} @click=${() => void this.#detect(choice)}>Detect</button>` : nothing}
+      ${this.result ? html`<button class="plain outlined" ?disabled=${this.work !== undefined || this.#earlier} @click=${() => void this.#save()}>Save Report</button>` : nothing}
+      <span class="dim" role="status">${this.#earlier ? "" : this.said}</span>
     </div>`;
   }
 
@@ -265,27 +293,31 @@ class SaeConcepts extends LitElement {
     const raw = means[0]!;
     const own = means.at(-1)!;
     const title = (n: number | null) => (n === null ? "all features" : `k = ${n}`);
-    return html`<section><h2>Classes</h2>
-      <p>Accuracy of telling a class from the rest by the k features that differ most (50% by chance), beside the same with ${raw.name}.</p>
+    return html`<section><h2>Classes${this.#earlier ? " (earlier data)" : ""}</h2>
+      ${this.#earlier ? html`<p class="note">These are of ${choice.columns.label} in ${fileName(choice.trainFile)}, with ${count(choice.perClass)} texts a class and ${seedsWords(choice.seeds)}. Detect makes them anew.</p>` : nothing}
+      <p>Accuracy of telling a class from the rest by the k features that differ most (50% by chance), beside the same with ${raw.name}. Texts: to train on + to test on; tested are as many of the class as of the rest.</p>
       ${leftOut.length > 0 ? html`<p class="dim">Left out for too few texts: ${leftOut.join(", ")}.</p>` : nothing}
       <div class="scroll"><table aria-label="Accuracy of each class">
-        <thead><tr><th scope="col">${choice.columns.label}</th>${k.map((n) => html`<th scope="col">${title(n)}</th>`)}<th scope="col">features that detect it</th></tr></thead>
+        <thead><tr><th scope="col">${choice.columns.label}</th>${k.map((n) => html`<th class="accuracy" scope="col">${title(n)}</th>`)}<th class="features" scope="col">features that differ most<br />▲ fires more in it, ▼ less</th></tr></thead>
         <tbody>
           ${classes.map(
             ({ name, texts, accuracy, features }) => html`<tr>
-              <th scope="row">${name}<br /><span class="raw">${count(texts.train)} + ${count(texts.test)} texts</span></th>
+              <th scope="row">${name}<br /><span class="raw">${count(texts.train)} + ${count(texts.test)} texts</span><br />
+                <span class="raw" title=${`${count(texts.tested)} of ${name} and as many of the others`}>tested on ${count(texts.tested)}&nbsp;+&nbsp;${count(texts.tested)}</span></th>
               ${k.map((_, at) => cell(accuracy.at(-1)![at]!, accuracy[0]![at]!))}
-              <td>${features.map((row) => this.#feature(row))}</td>
+              <td class="features">${features.map((one) => this.#feature(name, one))}</td>
             </tr>`,
           )}
-          <tr><th scope="row"><strong>mean</strong></th>${k.map((_, at) => cell(own.accuracy[at]!, raw.accuracy[at]!))}<td></td></tr>
+          <tr><th scope="row"><strong>mean</strong></th>${k.map((_, at) => cell(own.accuracy[at]!, raw.accuracy[at]!))}<td class="features"></td></tr>
         </tbody>
       </table></div>
     </section>`;
   }
 
-  #feature(row: FeatureRow) {
-    return html`<button class="plain feature" title="Open in the feature browser" @click=${() => void host("browse", { feature: row.feature })}>
+  #feature(name: string, { row, firesMore }: ConceptsResult["classes"][number]["features"][number]) {
+    const side = firesMore ? "more" : "less";
+    return html`<button class="plain feature" title=${`Fires ${side} in ${name} than in the rest. Open in the feature browser`} @click=${() => void host("browse", { feature: row.feature })}>
+      <span class="side" role="img" aria-label=${`fires ${side}`}>${firesMore ? "▲" : "▼"}</span>
       ${row.flagged ? html`<span class="flagged">⚑</span>` : nothing}
       <span class="id">${row.member}/${row.index}</span>
       ${row.label || row.tokens.slice(0, 4).map((token) => html`<sae-token .text=${token.text} .share=${token.strength}></sae-token> `)}
@@ -293,6 +325,8 @@ class SaeConcepts extends LitElement {
   }
 }
 customElements.define("sae-concepts", SaeConcepts);
+
+const seedsWords = (seeds: readonly number[]) => `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`;
 
 /** The ensemble's accuracy as a bar, the raw activations' below. */
 function cell({ mean, sd }: Spread, raw: Spread) {

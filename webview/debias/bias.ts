@@ -64,6 +64,8 @@ export class SaeBias extends LitElement {
     const means = base.cells.map(({ mean }) => mean);
     const worst = worstCell(means);
     const side = (values: readonly string[]) => values.join(", ");
+    const { sd } = base.cells[worst]!;
+    const apart = (base.worst_group.mean ?? 0) < (means[worst] ?? 0) - 0.0005;
     const cell = (at: number) => {
       const { mean, sd } = base.cells[at]!;
       return html`<td class=${at === worst ? "worst" : ""} title=${sd === null ? "" : `± ${percent(sd)} over the seeds`}>
@@ -72,12 +74,12 @@ export class SaeBias extends LitElement {
       </td>`;
     };
     return html`
-      <p class="worst-words"><strong>${cellNames[worst]!.replace(" · ", " who is ")}: ${percent(means[worst]!)} right.</strong>
+      <p class="worst-words"><strong>${cellNames[worst]!.replace(" · ", " who is ")}: ${percent(means[worst]!)}${sd === null ? "" : ` ± ${percent(sd)}`} right.</strong>
         ${
           !room.enough
             ? "The worst of the four."
             : worst === 1 || worst === 2
-              ? `A probe trained without such texts learnt ${choice.columns.attribute} instead of ${choice.columns.label}.`
+              ? learntWords(debias, worst)
               : "It was trained on such texts: something else than the bias is hard about them."
         }</p>
       <table aria-label="Accuracy of the biased probe by cell">
@@ -87,6 +89,7 @@ export class SaeBias extends LitElement {
           <tr><th scope="row">${side(choice.label.negative)}</th>${cell(2)}${cell(3)}</tr>
         </tbody>
       </table>
+      ${apart ? html`<p class="dim">Which cell is the worst differs between the seeds: worst group, the mean over each seed's worst, is ${percent(base.worst_group.mean)}.</p>` : nothing}
       <p class="dim">Overall ${percent(base.accuracy.mean)}; a probe of balanced data has ${percent(debias.oracle.accuracy.mean)}. A probe of ${choice.columns.attribute} is right in ${percent(attributeAccuracy.mean)}. ${perCell.train} texts a cell to train on, ${perCell.test} to test on, ${choice.seeds.length} ${choice.seeds.length === 1 ? "seed" : "seeds"}.${cut.texts > 0 ? ` ${count(cut.texts)} of ${count(cut.of)} texts fill the context of ${cut.context} tokens: what is longer was cut to it.` : ""}</p>
       ${
         room.enough
@@ -98,6 +101,18 @@ export class SaeBias extends LitElement {
   }
 }
 customElements.define("sae-bias", SaeBias);
+
+/** What the probe learnt, as far as the seeds' spread and the probe of balanced data bear it out. `worst`: a cell that the biased data lacks. */
+function learntWords({ base, oracle, choice }: DebiasState, worst: number): string {
+  const { attribute, label } = choice.columns;
+  const [{ mean, sd }, balanced] = [base.cells[worst]!, oracle.cells[worst]!];
+  const most = (mean ?? 0) + (sd ?? 0);
+  const comparison = `a probe of balanced data has ${percent(balanced.mean)}`;
+  if (most >= (balanced.mean ?? 0) - (balanced.sd ?? 0))
+    return `Whether a probe trained without such texts learnt ${attribute} instead of ${label} can't be told: ${comparison}, within the spread over the seeds.`;
+  if (most >= 0.5) return `A probe trained without such texts goes by ${attribute} in part: ${comparison}.`;
+  return `A probe trained without such texts learnt ${attribute} instead of ${label}.`;
+}
 
 export function worstCell(means: readonly (number | null)[]): number {
   const known = means.map((mean) => mean ?? Number.POSITIVE_INFINITY);

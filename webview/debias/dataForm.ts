@@ -2,8 +2,10 @@
 import { css, html, LitElement, nothing } from "lit";
 import type { DebiasChoice, ValuePair } from "../../src/protocol/debias.ts";
 import type { Columns, LabelledData } from "../../src/protocol/labelledData.ts";
+import { columnOptions } from "../components/columnOptions.ts";
 import { fileName } from "../components/fileName.ts";
 import { count } from "../components/numbers.ts";
+import { typedSeeds } from "../components/seeds.ts";
 import { controls, forms, palette } from "../components/style.ts";
 import "./sides.ts";
 
@@ -11,15 +13,19 @@ export class SaeDataForm extends LitElement {
   static override properties = {
     data: { attribute: false },
     choice: { attribute: false },
+    refused: { state: true },
     busy: { type: Boolean },
   };
   declare data: LabelledData | undefined;
   declare choice: DebiasChoice | undefined;
   declare busy: boolean;
+  /** Why the seeds typed last were not taken. */
+  declare refused: string;
 
   constructor() {
     super();
     this.busy = false;
+    this.refused = "";
   }
 
   static override styles = [
@@ -95,7 +101,7 @@ export class SaeDataForm extends LitElement {
       return html`<p>Labelled texts, of a file or a data set of the hub: with a text, a label (what a classifier should learn) and an attribute (what it should not use).</p>
         <button class="primary" ?disabled=${this.busy} @click=${() => this.#emit("pick", "train")}>Choose Texts…</button>`;
     const cells = cellsOf(data, choice);
-    const lacking = lacks(data, choice, cells);
+    const lacking = data.trouble === "" ? lacks(data, choice, cells) : "";
     return html`<div class="fields">
         <span>texts</span>
         <span class="file">${fileName(data.trainFile)} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
@@ -107,21 +113,11 @@ export class SaeDataForm extends LitElement {
         ${data.leftOut ? html`<span></span><span class="dim">Left out: ${data.leftOut}.</span>` : nothing}
         <span>columns</span>
         <span class="columns">${(["text", "label", "attribute"] as const).map((which) => this.#column(data, choice.columns, which))}</span>
-        <span>${choice.columns.label}</span>
-        <sae-sides name=${choice.columns.label} .values=${values(data, "label")} .pair=${choice.label} @pair=${(event: CustomEvent<ValuePair>) => this.#change({ label: event.detail })}></sae-sides>
-        <span>${choice.columns.attribute}</span>
-        <span>
-          <sae-sides name=${choice.columns.attribute} .values=${values(data, "attribute")} .pair=${choice.attribute} @pair=${(event: CustomEvent<ValuePair>) => this.#change({ attribute: event.detail })}></sae-sides>
-        </span>
-        <span>cells</span>
-        ${this.#cells(choice, cells)}
-        <label for="perCell">texts a cell</label>
-        <span><input id="perCell" type="number" min="10" step="10" placeholder="all" .value=${choice.perCell === null ? "" : String(choice.perCell)} @change=${(event: Event) => this.#perCell(event)} /> <span class="dim">at most, to train on; half as many to test on</span></span>
-        <label for="seeds">seeds</label>
-        <span><input id="seeds" type="text" size="12" .value=${choice.seeds.join(", ")} @change=${(event: Event) => this.#seeds(event)} /> <span class="dim">of draws and probes: every number is a mean over them</span></span>
+        ${data.trouble === "" ? this.#values(data, choice, cells) : nothing}
       </div>
+      ${data.trouble === "" ? nothing : html`<p class="error" role="alert">${data.trouble}</p>`}
       <div class="go">
-        <button class="primary" ?disabled=${this.busy || lacking !== ""} @click=${() => this.#emit("prepare", choice)}>Show the Bias</button>
+        <button class="primary" ?disabled=${this.busy || data.trouble !== "" || lacking !== ""} @click=${() => this.#emit("prepare", choice)}>Show the Bias</button>
         ${
           lacking === ""
             ? html`<span class="dim">Runs the texts through model and ensemble once; what comes of it is kept.</span>`
@@ -130,25 +126,43 @@ export class SaeDataForm extends LitElement {
       </div>`;
   }
 
+  #values(data: LabelledData, choice: DebiasChoice, cells: readonly Cell[]) {
+    return html`<span>${choice.columns.label}</span>
+        <sae-sides name=${choice.columns.label} .values=${values(data, "label")} .pair=${choice.label} @pair=${(event: CustomEvent<ValuePair>) => this.#change({ label: event.detail })}></sae-sides>
+        <span>${choice.columns.attribute}</span>
+        <span>
+          <sae-sides name=${choice.columns.attribute} .values=${values(data, "attribute")} .pair=${choice.attribute} @pair=${(event: CustomEvent<ValuePair>) => this.#change({ attribute: event.detail })}></sae-sides>
+        </span>
+        <span>cells</span>
+        ${this.#cells(data, choice, cells)}
+        <label for="perCell">texts a cell</label>
+        <span><input id="perCell" type="number" min="10" step="10" placeholder="all" .value=${choice.perCell === null ? "" : String(choice.perCell)} @change=${(event: Event) => this.#perCell(event)} /> <span class="dim">at most, to train on; half as many to test on</span></span>
+        <label for="seeds">seeds</label>
+        <span><input id="seeds" type="text" size="12" .value=${choice.seeds.join(", ")} @change=${(event: Event) => this.#seeds(event)} /> ${this.refused === "" ? html`<span class="dim">of draws and probes: every number is a mean over them</span>` : html`<span role="alert">Left as they were: ${this.refused}.</span>`}</span>`;
+  }
+
   #perCell(event: Event): void {
     const value = Number((event.target as HTMLInputElement).value);
     this.#change({ perCell: Number.isInteger(value) && value >= 10 ? value : null });
   }
 
+  /** Seeds that can't be taken change nothing, and say why. */
   #seeds(event: Event): void {
-    const typed = (event.target as HTMLInputElement).value.split(/[\s,]+/).filter((word) => /^\d+$/.test(word));
-    const seeds = [...new Set(typed.map(Number))].slice(0, 20);
-    this.#change({ seeds: seeds.length > 0 ? seeds : [0, 1, 2] });
+    const input = event.target as HTMLInputElement;
+    const { seeds, wrong } = typedSeeds(input.value);
+    this.refused = wrong;
+    if (wrong === "") this.#change({ seeds });
+    else input.value = this.choice?.seeds.join(", ") ?? "";
   }
 
   #column(data: LabelledData, columns: Columns, which: keyof Columns) {
     return html`<label>${which}
-      <select .value=${columns[which]} @change=${(event: Event) => this.#emit("columns", { ...columns, [which]: (event.target as HTMLSelectElement).value })}>
-        ${data.names.map((name) => html`<option value=${name} ?selected=${name === columns[which]}>${name}</option>`)}
+      <select @change=${(event: Event) => this.#emit("columns", { ...columns, [which]: (event.target as HTMLSelectElement).value })}>
+        ${columnOptions(data.names, columns[which])}
       </select></label>`;
   }
 
-  #cells({ label, attribute }: DebiasChoice, cells: readonly Cell[]) {
+  #cells({ testFile }: LabelledData, { label, attribute }: DebiasChoice, cells: readonly Cell[]) {
     const side = (values: readonly string[]) => values.join(", ") || "–";
     const cell = (at: number) => {
       const { train, test, agrees, few } = cells[at]!;
@@ -163,6 +177,7 @@ export class SaeDataForm extends LitElement {
           <tr><th scope="row">${side(label.negative)}</th>${cell(2)}${cell(3)}</tr>
         </tbody>
       </table>
+      ${testFile === null ? nothing : html`<p class="dim">Texts to train on + texts to test on.</p>`}
       ${
         [label, attribute].every(({ positive, negative }) => positive.length > 0 && negative.length > 0)
           ? html`<p class="dim">In the biased data every ${side(label.positive)} is ${side(attribute.positive)} and every ${side(label.negative)} ${side(attribute.negative)}.

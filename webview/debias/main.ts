@@ -17,6 +17,7 @@ import { connectToHost, loadViewState, saveViewState } from "../components/host.
 import "../components/longWork.ts";
 import { messageOf } from "../components/messageOf.ts";
 import { percent } from "../components/numbers.ts";
+import { same } from "../components/same.ts";
 import { controls, forms, page, palette } from "../components/style.ts";
 import { worstCell } from "./bias.ts";
 import { firstPair } from "./dataForm.ts";
@@ -129,7 +130,7 @@ class SaeDebias extends LitElement {
         flex: 1;
         min-height: 0;
         display: grid;
-        grid-template-columns: minmax(0, 6fr) minmax(0, 5fr);
+        grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
       }
       .columns.alone {
         grid-template-columns: minmax(0, 1fr);
@@ -152,6 +153,10 @@ class SaeDebias extends LitElement {
         flex-wrap: wrap;
         gap: 6px;
         margin: 10px 0;
+      }
+      .note {
+        border-left: 3px solid var(--flag);
+        padding-left: 8px;
       }
       .verdict {
         font-size: 1.1em;
@@ -375,7 +380,8 @@ class SaeDebias extends LitElement {
 
   override render() {
     const { about, debias } = this;
-    if (this.fatal) return html`<main><h1>Debias</h1><p class="error" role="alert">${this.fatal}</p></main>`;
+    if (this.fatal)
+      return html`<main><header><h1>Debias</h1></header><p class="error" role="alert">${this.fatal}</p></main>`;
     if (!about) return html`<main><h1 class="notice">Opening the ensemble…</h1></main>`;
     return html`<main>
       <header>
@@ -388,7 +394,7 @@ class SaeDebias extends LitElement {
           ${this.#dataStep()}
           ${
             debias
-              ? html`<section id="bias"><h2>Bias</h2><sae-bias .debias=${debias}></sae-bias></section>
+              ? html`<section id="bias">${this.#earlierNote(debias)}${this.#heading("Bias")}<sae-bias .debias=${debias}></sae-bias></section>
                 ${this.#featuresStep(debias)}`
               : nothing
           }
@@ -396,6 +402,29 @@ class SaeDebias extends LitElement {
         ${debias ? html`<div>${this.#resultStep(debias)}</div>` : nothing}
       </div>
     </main>`;
+  }
+
+  /** Whether what is shown is of other data than what is chosen now. */
+  get #earlier(): boolean {
+    return this.editing && this.debias !== undefined && !same(this.debias.choice, this.choice);
+  }
+
+  /** A heading of what was computed, which says whether it is of what is chosen now. */
+  #heading(words: string) {
+    return html`<h2>${words}${this.#earlier ? " (earlier data)" : ""}</h2>`;
+  }
+
+  /** Whose results still stand there. */
+  #earlierNote({ choice }: DebiasState) {
+    if (!this.#earlier) return nothing;
+    return html`<p class="note">What follows is of ${sides(choice)} in ${fileName(choice.trainFile)}. Show the Bias makes it anew.
+      <button class="plain link" @click=${() => this.#back(choice)}>Back to it</button></p>`;
+  }
+
+  async #back(choice: DebiasChoice): Promise<void> {
+    this.choice = choice;
+    this.editing = false;
+    await this.#describe(choice.trainFile, choice.testFile, choice.columns, false);
   }
 
   #steps() {
@@ -455,7 +484,7 @@ class SaeDebias extends LitElement {
       (feature) => !this.suggestions.some(({ row }) => row.feature === feature),
     ).length;
     const { attribute, columns } = choice;
-    return html`<section id="features"><h2>Features</h2>
+    return html`<section id="features">${this.#heading("Features")}
       <p>What a probe of ${columns.attribute} uses most. Look at where each fires, and flag those that are about ${columns.attribute} and not about ${columns.label}. Nothing is flagged for you.${this.#where()}</p>
       <p class="dim">Effect: blue on ${columns.attribute}, purple on ${columns.label}. Showing ${this.suggestions.length} of ${this.total.toLocaleString("en-US")} with an effect${elsewhere > 0 ? `; ${elsewhere} more flagged elsewhere` : ""}.</p>
       ${this.#trouble("features")}
@@ -488,13 +517,13 @@ class SaeDebias extends LitElement {
     if (!verdict) return nothing;
     const n = verdict.flags.length;
     const worst = (scores: DebiasVerdict["ablated"]) => percent(scores.worst_group.mean);
-    const busy = this.work !== undefined;
+    const busy = this.work !== undefined || this.#earlier;
     const current = verdict.retrained?.flags.join() === verdict.flags.join();
     const words =
       n === 0
         ? `Worst group ${worst(debias.base)}. Flag a feature to see what the classifier is without it.`
         : `${n} flagged: worst group ${worst(debias.base)} → ${worst(verdict.ablated)}${current ? ` → ${worst(verdict.retrained!.scores)} retrained` : ""}; balanced data gives ${worst(debias.oracle)}.`;
-    return html`<section id="result"><h2>Result</h2>
+    return html`<section id="result">${this.#heading("Result")}
         <p class="verdict" role="status">${words}</p>
         <sae-result-table .debias=${debias} .verdict=${verdict} .previous=${this.previous}></sae-result-table>
         <div class="buttons">
@@ -503,9 +532,9 @@ class SaeDebias extends LitElement {
           <button class="plain outlined" ?disabled=${busy || n === 0} title=${`The retrained probe of seed ${debias.choice.seeds[0]}: weights, directions and a description with its own scores, with code that applies them. What is shown here are means over the seeds.`} @click=${() => void this.#saveProbe()}>Save Debiased Probe</button>
         </div>
         ${this.#trouble("result")}
-        <p class="dim" role="status">${this.said}</p>
+        <p class="dim" role="status">${this.#earlier ? "" : this.said}</p>
       </section>
-      <section><h2>By number of features</h2>
+      <section>${this.#heading("By number of features")}
         <sae-scr-chart .debias=${debias}></sae-scr-chart>
         ${
           debias.compared

@@ -37,13 +37,21 @@ export class SaeResultTable extends LitElement {
       }
       table {
         width: 100%;
-        min-width: 480px;
+        min-width: 400px;
         table-layout: fixed;
       }
       th,
       td {
-        padding: 4px 8px 4px 0;
+        padding: 4px 6px 4px 0;
         vertical-align: top;
+        overflow-wrap: anywhere;
+      }
+      th[scope="row"],
+      thead td {
+        position: sticky;
+        left: 0;
+        z-index: 1;
+        background: var(--vscode-editor-background);
       }
       thead th {
         color: var(--dim);
@@ -54,7 +62,7 @@ export class SaeResultTable extends LitElement {
         border-top: 1px solid var(--hairline);
       }
       thead td {
-        width: 27%;
+        width: 23%;
       }
       tr.flags th {
         font-weight: 600;
@@ -135,7 +143,7 @@ export class SaeResultTable extends LitElement {
       { name: "… and retrained", scores: debias.mean_difference_retrained, kind: "control" },
     ];
     return html`<table aria-label="Accuracy of each state of the classifier">
-      <thead><tr><td></td><th scope="col" title="The worst cell of each seed, their mean">worst group</th><th scope="col">overall</th>
+      <thead><tr><td></td><th scope="col" title="The worst cell of each seed, their mean: it may lie below every cell's">worst group</th><th scope="col">overall</th>
         ${debias.cellNames.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => this.#row(row))}</tbody>
     </table>`;

@@ -2,13 +2,20 @@
 import { css, html, LitElement, nothing, svg } from "lit";
 import type { DebiasState, ScrCurve } from "../../src/protocol/debias.ts";
 import type { Spread } from "../../src/protocol/labelledData.ts";
+import { significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 
 const width = 600;
 const height = 260;
 const margin = { left: 44, right: 12, top: 10, bottom: 34 };
-/** One a method: the other seed sets of a run come after, and take the same. */
-const hues = ["blue", "green", "purple", "yellow"] as const;
+/** One a method, whichever are shown; the other seed sets of a run take the same, dotted. */
+const hues: Readonly<Record<string, string>> = {
+  single: "blue",
+  bagging: "green",
+  boosting: "purple",
+  expanded: "yellow",
+};
+const strokes = { solid: "none", dashed: "5 4", dotted: "1.5 3" } as const;
 const quantities = { scr: "SCR", worst_group: "worst group" } as const;
 type Quantity = keyof typeof quantities;
 
@@ -16,7 +23,8 @@ interface Line {
   readonly name: string;
   readonly color: string;
   readonly own: boolean;
-  readonly dashed: boolean;
+  /** Dashed are what is known without any feature, dotted other seed sets. */
+  readonly stroke: keyof typeof strokes;
   readonly points: readonly { readonly n: number; readonly value: Spread }[];
 }
 
@@ -24,6 +32,9 @@ interface Line {
 function axisOf(lines: readonly Pick<Line | ScrCurve, "points">[]): number[] {
   return [...new Set(lines.flatMap(({ points }) => points.map(({ n }) => n)))].sort((a, b) => a - b);
 }
+
+/** "bagging-1" is bagging with other seeds. */
+const isOtherSeedSet = (ensemble: string) => /-\d+$/.test(ensemble);
 
 export class SaeScrChart extends LitElement {
   static override properties = { debias: { attribute: false }, quantity: { state: true }, toggled: { state: true } };
@@ -75,6 +86,9 @@ export class SaeScrChart extends LitElement {
       .swatch.dashed {
         border-top-style: dashed;
       }
+      .swatch.dotted {
+        border-top-style: dotted;
+      }
       .keys button[aria-pressed="false"] {
         text-decoration: line-through;
       }
@@ -86,37 +100,53 @@ export class SaeScrChart extends LitElement {
     `,
   ];
 
-  #lines({ curves, levels }: DebiasState): Line[] {
+  #lines(debias: DebiasState): Line[] {
+    const { curves } = debias;
     const of = ({ points }: ScrCurve, pick: (point: ScrCurve["points"][number]) => Spread) =>
       points.map((point) => ({ n: point.n, value: pick(point) }));
-    const lines: Line[] = curves.map((curve, i) => ({
+    const lines: Line[] = curves.map((curve) => ({
       name: curve.ensemble,
-      color: `var(--vscode-charts-${hues[i % hues.length]})`,
+      color: `var(--vscode-charts-${hues[curve.method] ?? "orange"})`,
       own: curve.own,
-      dashed: false,
+      stroke: isOtherSeedSet(curve.ensemble) ? "dotted" : "solid",
       points: of(curve, (point) => point[this.quantity]),
     }));
     const own = curves.find((curve) => curve.own);
-    if (!own || this.quantity !== "scr") return lines;
-    const axis = axisOf(curves);
-    const level = (name: string, value: Spread, color: string): Line => ({
-      name,
-      color,
-      own: false,
-      dashed: true,
-      points: axis.map((n) => ({ n, value: { mean: value.mean, sd: null } })),
-    });
-    return [
-      ...lines,
-      {
+    if (own && this.quantity === "scr")
+      lines.push({
         name: `random features of ${own.ensemble}`,
         color: "var(--vscode-charts-lines, var(--dim))",
         own: false,
-        dashed: true,
+        stroke: "dashed",
         points: of(own, (point) => ({ mean: point.random.mean, sd: null })),
-      },
-      level("mean difference projected out", levels.mean_difference, "var(--vscode-foreground)"),
-      level("… and retrained", levels.mean_difference_retrained, "var(--vscode-charts-red)"),
+      });
+    return [...lines, ...this.#levels(debias)];
+  }
+
+  /** What is known without any feature, as lines across the chart. */
+  #levels({ curves, levels, base, oracle, mean_difference, mean_difference_retrained }: DebiasState): Line[] {
+    const axis = axisOf(curves);
+    const level = (name: string, { mean }: Spread, color: string): Line => ({
+      name,
+      color: `var(--vscode-${color}, var(--dim))`,
+      own: false,
+      stroke: "dashed",
+      points: axis.map((n) => ({ n, value: { mean, sd: null } })),
+    });
+    const scr = this.quantity === "scr";
+    return [
+      ...(scr
+        ? []
+        : [
+            level("biased probe", base.worst_group, "charts-lines"),
+            level("oracle: balanced data", oracle.worst_group, "terminal-ansiCyan"),
+          ]),
+      level("mean difference projected out", scr ? levels.mean_difference : mean_difference.worst_group, "foreground"),
+      level(
+        "… and retrained",
+        scr ? levels.mean_difference_retrained : mean_difference_retrained.worst_group,
+        "charts-red",
+      ),
     ];
   }
 
@@ -140,16 +170,16 @@ export class SaeScrChart extends LitElement {
       ${narrow.length > 0 ? html`<p class="dim">Left out, being more than there are features: ${narrow.map(({ ensemble, leftOut }) => `n = ${leftOut.join(", ")} for ${ensemble}`).join("; ")}.</p>` : nothing}
       <div class="keys" role="group" aria-label="Lines">
         ${all.map(
-          ({ name, color, dashed, own }) =>
+          ({ name, color, stroke, own }) =>
             html`<button class="plain" aria-pressed=${this.#isShown(name, own) ? "true" : "false"} @click=${() => this.#toggle(name)}>
-              <span class=${dashed ? "swatch dashed" : "swatch"} style=${`border-color: ${color}`}></span> ${name}</button>`,
+              <span class=${`swatch ${stroke}`} style=${`border-color: ${color}`}></span> ${name}</button>`,
         )}
       </div>`;
   }
 
-  /** Ensembles of the other seed sets ("bagging-1") stay away until they are asked for: one band a method reads better. */
+  /** Those of other seed sets stay away until they are asked for: one band a method reads better. */
   #isShown(name: string, own: boolean): boolean {
-    const first = own || !/-\d+$/.test(name);
+    const first = own || !isOtherSeedSet(name);
     return first !== this.toggled.has(name);
   }
 
@@ -188,7 +218,7 @@ export class SaeScrChart extends LitElement {
           <text x=${margin.left - 6} y=${y(tick) + 4} text-anchor="end">${tick}</text>`,
       )}
       ${ns.map((n) => svg`<text x=${x(n)} y=${height - margin.bottom + 16} text-anchor="middle">${n}</text>`)}
-      <text x=${(width + margin.left) / 2} y=${height - 2} text-anchor="middle">features taken out, by effect${beyond ? ` (what is below ${low} or above ${high} is drawn at the edge)` : ""}</text>
+      <text x=${(width + margin.left) / 2} y=${height - 2} text-anchor="middle">features taken out, by effect${beyond ? ` (what is below ${significant(low)} or above ${significant(high)} is drawn at the edge)` : ""}</text>
       ${lines.map((line) => {
         const points = known(line);
         const band = [
@@ -196,10 +226,10 @@ export class SaeScrChart extends LitElement {
           ...points.map(({ n, mean, sd }) => [n, mean - sd] as const).reverse(),
         ];
         return svg`<g>
-          ${line.dashed ? nothing : svg`<polygon points=${path(band)} fill=${line.color} opacity="0.15"></polygon>`}
-          <polyline points=${path(points.map(({ n, mean }) => [n, mean]))} stroke=${line.color} stroke-width=${line.own ? 3 : 1.5} stroke-dasharray=${line.dashed ? "5 4" : "none"}></polyline>
+          ${line.stroke === "dashed" ? nothing : svg`<polygon points=${path(band)} fill=${line.color} opacity="0.15"></polygon>`}
+          <polyline points=${path(points.map(({ n, mean }) => [n, mean]))} stroke=${line.color} stroke-width=${line.own ? 3 : 1.5} stroke-dasharray=${strokes[line.stroke]}></polyline>
           ${
-            line.dashed
+            line.stroke === "dashed"
               ? nothing
               : points.map(
                   ({ n, mean, sd }) => svg`<circle cx=${x(n)} cy=${y(mean)} r=${line.own ? 4 : 3} fill=${line.color}>

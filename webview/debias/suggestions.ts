@@ -82,6 +82,10 @@ export class SaeSuggestions extends LitElement {
       .bars div.label-effect {
         background: var(--negative);
       }
+      .side {
+        overflow: hidden;
+        text-overflow: ellipsis;
+      }
       .tokens {
         overflow: hidden;
         text-overflow: ellipsis;
@@ -103,10 +107,8 @@ export class SaeSuggestions extends LitElement {
       @container (max-width: 520px) {
         .row,
         .head {
-          grid-template-columns: 28px 76px 60px minmax(0, 1fr);
-        }
-        .side {
-          display: none;
+          grid-template-columns: 24px 72px 56px 72px minmax(0, 1fr);
+          gap: 6px;
         }
       }
     `,
@@ -126,6 +128,7 @@ export class SaeSuggestions extends LitElement {
   #item({ row, effect, labelEffect, towardPositive }: Suggestion) {
     const name = `${row.member}/${row.index}`;
     const open = row.feature === this.open;
+    const side = this.sides[towardPositive ? 0 : 1];
     const share = (value: number) => `width: ${Math.min(100, (100 * value) / (this.largest || 1))}%`;
     const words =
       row.label ||
@@ -140,7 +143,7 @@ export class SaeSuggestions extends LitElement {
         <span class="bars" title=${`effect on the attribute ${significant(effect)}, on the label ${significant(labelEffect)}`}>
           <div style=${share(effect)}></div><div class="label-effect" style=${share(labelEffect)}></div>
         </span>
-        <span class="side">${this.sides[towardPositive ? 0 : 1]}</span>
+        <span class="side" title=${side}>${side}</span>
         <span class="tokens">${row.label ? html`<strong>${row.label}</strong> ` : nothing}${row.tokens.map((token) => html`<sae-token .text=${token.text} .share=${token.strength}></sae-token>`)}</span>
       </div>
       ${open ? this.#contexts(row.feature) : nothing}

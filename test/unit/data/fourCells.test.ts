@@ -20,6 +20,7 @@ function data(rows: readonly (readonly [string, string])[]): LabelledTexts {
     texts: rows.map(([label, attribute], at) => ({ text: `text ${at}`, label, attribute, line: at + 2 })),
     empty: 0,
     repeated: 0,
+    unlabelled: 0,
   };
 }
 
@@ -125,6 +126,9 @@ test("too few in a cell is said with the counts; few is a warning", () => {
   );
   assert.throws(() => draw([20, 100, 100, 100]), /too few texts for training: writers, men 14/);
   assert.match(draw([100, 60, 60, 100]).warnings[0]!, /only 35 texts a cell for training .*under 100/);
+  const { train, test: held } = splitRows(cells([100, 60, 60, 100]), 1);
+  const asked = drawFourCells(train, held, { seed: 1, cellNames: names, perCell: { train: 10, test: 60 } });
+  assert.match(asked.warnings[0]!, /^only 10 texts a cell for training, as asked for; under 100/);
 });
 
 test("the least that a cell must have, held out or with a file to test on: one text fewer and nothing is drawn", () => {

@@ -56,6 +56,18 @@ test("empty and repeated texts are left out and counted", async () => {
   );
 });
 
+test("texts without a label or an attribute are left out and counted; the same text with one counts", async () => {
+  const csv = file("c.csv", "bio,job,sex\nx,,m\ny,a, \nx,a,m\nz,b,f\n");
+  const data = await readLabelledTexts(csv, columns);
+  assert.deepEqual([data.unlabelled, data.repeated, data.texts.map(({ text }) => text)], [2, 0, ["x", "z"]]);
+  const json = file(
+    "c2.jsonl",
+    '{"bio":null,"job":"a","sex":"m"}\n{"bio":"x","job":null,"sex":"m"}\n{"bio":"y","job":"a","sex":"m"}\n',
+  );
+  const { empty, unlabelled, texts } = await readLabelledTexts(json, columns);
+  assert.deepEqual([empty, unlabelled, texts.length], [1, 1, 1]);
+});
+
 test("a text that differs from another in case, white space or the way a character is written is that text again", async () => {
   const path = file("near.csv", 'bio,job,sex\nA café,a,m\n"a  cafe\u0301",a,m\nA cafe,b,f\n');
   const data = await readLabelledTexts(path, columns);
@@ -64,9 +76,12 @@ test("a text that differs from another in case, white space or the way a charact
     ["A café", "A cafe"],
   );
   assert.equal(leftOut(data), "1 text that repeats another");
-  assert.equal(leftOut({ empty: 2, repeated: 3 }), "2 empty texts and 3 that repeat another");
-  assert.equal(leftOut({ empty: 1, repeated: 0 }), "1 empty text");
-  assert.equal(leftOut({ empty: 0, repeated: 0 }), "");
+  assert.equal(
+    leftOut({ empty: 2, repeated: 3, unlabelled: 1 }),
+    "2 empty texts, 1 unlabelled text and 3 texts that repeat another",
+  );
+  assert.equal(leftOut({ empty: 1, repeated: 0, unlabelled: 0 }), "1 empty text");
+  assert.equal(leftOut({ empty: 0, repeated: 0, unlabelled: 0 }), "");
 });
 
 test("Parquet: the same by its columns", async () => {
@@ -90,14 +105,17 @@ test("Parquet: the same by its columns", async () => {
   ]);
 });
 
-test("what is missing is refused by line and column", async () => {
+test("what is none is refused by line and column, and a file of which nothing is left", async () => {
   const cases: [string, RegExp][] = [
-    ['{"bio":"x","job":null,"sex":"m"}', /line 1, column job: found nothing, expected a label/],
-    ['{"bio":"x","job":"a","sex":""}', /line 1, column sex: found an empty value/],
+    ['{"bio":"x","job":[1],"sex":"m"}', /line 1, column job: found an array, expected a label/],
+    [
+      '{"bio":"x","job":"a","sex":""}',
+      /found 1 unlabelled text alone, expected a text with a value in column job and a value in column sex/,
+    ],
     ['{"bio":"x","job":0.5,"sex":"m"}', /line 1, column job: found the number 0.5/],
     ['{"bio":7,"job":"a","sex":"m"}', /line 1, column bio: found the number 7, expected a text/],
     ['{"bio":"x","sex":"m"}', /expected a column job/],
-    ['{"bio":" ","job":"a","sex":"m"}', /1 texts, all empty/],
+    ['{"bio":" ","job":"a","sex":"m"}', /found 1 empty text alone/],
   ];
   for (const [line, message] of cases)
     await assert.rejects(readLabelledTexts(file("c.jsonl", `${line}\n`), columns), (error: Error) => {

@@ -79,7 +79,7 @@ test("every ensemble, both directions, every seed; the second time from what is 
   );
   assert.equal(report.data["empty"], 1);
   for (const [at, { cell_names, counts, per_cell }] of report.directions.entries()) {
-    assert.deepEqual(counts, [60, 60, 60, 60]);
+    assert.deepEqual(counts, { train: [60, 60, 60, 60], test: null });
     assert.deepEqual(per_cell, { train: 21, test: 9 });
     assert.equal(cell_names[0], at === 0 ? "king · f" : "king · m");
     assert.match(report.directions[at]!.warnings.join(), /only 21 texts a cell for training/);
@@ -96,6 +96,7 @@ test("every ensemble, both directions, every seed; the second time from what is 
         assert.deepEqual(one.scr.base, report.baselines[runs.indexOf(own)]![own.indexOf(one)]!.base);
       }
   const markdown = readFileSync(join(folder, "first.md"), "utf8");
+  assert.ok(markdown.includes("nurse · m 60 (30% of them held out with each seed to test on)."));
   for (const expected of ["oracle", "… and retrained", "4 random features", "SCR, direction 2", "Seeds 0, 1"])
     assert.ok(markdown.includes(expected), expected);
   for (const figure of ["groups-1", "scr-1", "groups-2", "scr-2"]) {
@@ -447,6 +448,21 @@ test("pooling that is stopped goes on from the parts that it kept, to the same b
   await engine.close();
 });
 
+test("fewer texts asked for than there are: the report has the file's counts, and one seed has no deviation", async () => {
+  const own = { ...options, ensembles: ["single"], seeds: [0], perCell: { train: 10, test: 5 } };
+  const { directions } = await debias(run, join(folder, "thinned"), own);
+  for (const { counts, per_cell, warnings } of directions) {
+    assert.deepEqual(counts, { train: [60, 60, 60, 60], test: null });
+    assert.deepEqual(per_cell, { train: 10, test: 5 });
+    assert.match(warnings.join(), /only 10 texts a cell for training, as asked for/);
+  }
+  const markdown = readFileSync(join(folder, "thinned.md"), "utf8");
+  assert.match(markdown, /\. Seed 0\. Left out: 1 empty text\./);
+  assert.match(markdown, /\n\| mean difference projected out \| \d/);
+  const [{ baselines }] = JSON.parse(readFileSync(join(folder, "thinned.json"), "utf8")).directions;
+  assert.equal(typeof baselines.scr_mean_difference.mean, "number");
+});
+
 test("a text of special tokens only has no mean: it is left out and counted with the empty ones", async () => {
   const file = join(folder, "special.jsonl");
   const lines = biographies(40, 20) + JSON.stringify({ text: "</s>", job: "king", gender: "m" });
@@ -454,7 +470,7 @@ test("a text of special tokens only has no mean: it is left out and counted with
   const own = { ...options, trainFile: file, ensembles: ["single"], seeds: [0] };
   const report = await debias(run, join(folder, "special"), own);
   assert.deepEqual([report.data.empty, report.data.texts], [1, 160]);
-  for (const { counts } of report.directions) assert.deepEqual(counts, [40, 40, 40, 40]);
+  for (const { counts } of report.directions) assert.deepEqual(counts, { train: [40, 40, 40, 40], test: null });
   const found = await concepts(run, join(folder, "special-concepts"), {
     trainFile: file,
     columns: { text: "text", label: "job" },
@@ -590,8 +606,8 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
   });
   assert.deepEqual(report.classes, ["f", "m"]);
   assert.deepEqual(report.texts, [
-    { train: 60, test: 30 },
-    { train: 60, test: 30 },
+    { train: 60, test: 30, tested: 30 },
+    { train: 60, test: 30, tested: 30 },
   ]);
   assert.deepEqual(
     report.detections.map(({ name }) => name),
@@ -605,6 +621,12 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
     assert.deepEqual(
       features.map(({ classes }) => classes[0]!.length),
       [1, 2, 5],
+    );
+    // Two classes differ by the same features, one in the one direction and one in the other.
+    const { fires_more } = features[2]!;
+    assert.deepEqual(
+      fires_more[0],
+      fires_more[1]!.map((more) => !more),
     );
     assert.ok(accuracy[3]!.mean.mean > 0.75, "half of the words say it");
   }
@@ -621,6 +643,8 @@ test("concepts: each class by 1, 2 and 5 features beside raw activations", async
     for (const { total } of tpp) assert.ok(Math.abs(total.mean) < 0.5);
   }
   assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| TPP \| n = 1 \| n = 20 \|/);
+  assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| f \(60 \+ 30; 30 \+ 30\) \|/);
+  assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /- f: [▲▼] \d+\/\d+(, [▲▼] \d+\/\d+){4}\n/);
   assert.match(readFileSync(join(folder, "concepts.md"), "utf8"), /\| k = 1 \| k = 2 \| k = 5 \| all features \|/);
 });
 

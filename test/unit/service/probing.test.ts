@@ -8,7 +8,7 @@ import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { spread } from "../../../src/probing/spread.ts";
 import type { DebiasChoice } from "../../../src/protocol/debias.ts";
-import type { ProbingProgress } from "../../../src/protocol/labelledData.ts";
+import type { Columns, ProbingProgress } from "../../../src/protocol/labelledData.ts";
 import { jobOptions } from "../../../src/service/debiasSession.ts";
 import { annotationFile, OpenEnsemble } from "../../../src/service/openEnsembles.ts";
 import { Probing } from "../../../src/service/probing.ts";
@@ -73,6 +73,40 @@ test("a file is described by its columns and the texts of each pair of values", 
   await assert.rejects(
     async () => answers.describeLabelled({ ...question, trainFile: join(folder, "none.csv") }, never),
     /none\.csv.*no such file/s,
+  );
+});
+
+test("columns are guessed by their names, the gender as attribute; what can't be read is said beside the columns", async () => {
+  const described = async (name: string, text: string, columns: Columns | null = null) => {
+    const trainFile = join(folder, name);
+    writeFileSync(trainFile, text);
+    return answers.describeLabelled({ ensemble, trainFile, testFile: null, columns, attribute: true }, never);
+  };
+  const csv = ",Gendér,Occupation (ISCO),the text!\n1,f,king,one two\n2,m,nurse,three four\n3,,king,five six\n";
+  const odd = await described("odd.csv", csv);
+  assert.deepEqual(odd.columns, { text: "the text!", label: "Occupation (ISCO)", attribute: "Gendér" });
+  assert.deepEqual([odd.leftOut, odd.trouble], ["1 unlabelled text", ""]);
+  const sex = await described("sex.csv", "sex,work,words\nf,king,one two\nm,nurse,three four\n");
+  assert.deepEqual(sex.columns, { text: "words", label: "work", attribute: "sex" });
+  const none = await described("none.csv", "text,label,gender\none,,f\ntwo,,m\n");
+  assert.deepEqual([none.names, none.counts], [["text", "label", "gender"], []]);
+  assert.match(none.trouble, /found 2 unlabelled texts alone, expected a text with a value in column label/);
+  const other = await described("none.csv", "text,label,gender\none,,f\ntwo,,m\n", { ...none.columns, label: "text" });
+  assert.equal(other.trouble, "");
+  const uneven = await described(
+    "uneven.jsonl",
+    '{"text":"one","job":"king","sex":"f"}\n{"text":"two","job":"king"}\n',
+  );
+  assert.deepEqual(uneven.columns, { text: "text", label: "job", attribute: "sex" });
+  assert.match(uneven.trouble, /line 2: found the columns text, job, expected a column sex/);
+  const odd2 = await described("odd2.jsonl", '{"a":"one two","b":"king"}\n{"a":"two three"}\n');
+  assert.match(odd2.trouble, /line 2: found the columns a, expected a column b/);
+});
+
+test("an ensemble whose run was deleted is said to be gone", async () => {
+  await assert.rejects(
+    OpenEnsemble.open(join(run, "ensembles", "deleted")),
+    /^Error: This ensemble is gone: .*deleted/,
   );
 });
 
@@ -271,6 +305,13 @@ test("concepts: each class with its features, beside raw activations; the report
   const { file } = await answers.conceptsReport({ ensemble }, never);
   assert.equal(file, join(run, "reports", "bagging", "concepts.md"));
   assert.match(readFileSync(file, "utf8"), /\| king \(/);
+  // The report names the same five as the view, with where they fire.
+  const listed = result.classes[0]!.features.map(
+    ({ row, firesMore }) => `${firesMore ? "▲" : "▼"} ${row.member}/${row.index}`,
+  );
+  const [line = ""] = /^- king: .*$/m.exec(readFileSync(file, "utf8")) ?? [];
+  for (const one of listed) assert.ok(line.includes(one), `${one} in ${line}`);
+  assert.match(line, /\d \(`/);
   assert.match(
     readFileSync(file, "utf8"),
     /Command: `sae-ensembles concepts .*--report \S+reports\/bagging\/concepts`/,
