@@ -37,18 +37,13 @@ export function describeRun(run: RunEntry): string {
   }
 }
 
-/** A token as it stands in running words: without its space, and white space alone made visible. */
-export function tokenWords(text: string): string {
-  return withSigns(text.trim() || text);
-}
-
-/** A feature's label or, without one, its three strongest tokens. */
+/** A feature's label or, without one, its three strongest tokens, written as in every view. */
 export function featureWords({ label, tokens }: Pick<NamedFeature, "label" | "tokens">): string {
   return (
     label ||
     tokens
       .slice(0, 3)
-      .map(({ text }) => tokenWords(text))
+      .map(({ text }) => withSigns(text))
       .join(" ")
   );
 }

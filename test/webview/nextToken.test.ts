@@ -107,9 +107,12 @@ class StandInHost {
     generate: async ({ interventions }, signal) => {
       const changed = this.changes(interventions);
       for (const text of [" she", " she was", " she was happy"]) {
-        notify(this.line!, nextTokenView, "generated", { side: "original", text });
-        if (changed)
-          notify(this.line!, nextTokenView, "generated", { side: "changed", text: text.replace("she", "he") });
+        notify(this.line!, nextTokenView, "generated", { side: "original", text, ended: false });
+        if (changed) {
+          const other = text.replace("she", "he");
+          const ended = other.endsWith("happy");
+          notify(this.line!, nextTokenView, "generated", { side: "changed", text: other, ended });
+        }
       }
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
       this.cancelled++;
@@ -224,6 +227,8 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     const { page, host } = await open();
     await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
     await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    await page.locator(".side.changed", { hasText: "The model ended the text here." }).waitFor();
+    assert.equal(await page.locator(".side .ended").count(), 1, "the original goes on");
     await page.locator("vscode-button", { hasText: "Stop" }).click();
     await page.locator("vscode-button", { hasText: "Generate" }).waitFor();
     await eventually(() => assert.equal(host.cancelled, 1));

@@ -4,8 +4,10 @@ import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import { partOf, showFile, showPart } from "../editor/fileParts.ts";
 import { Hint } from "../hint.ts";
 import { commands } from "../ids.ts";
+import type { Place } from "../panels/nextTokenPanel.ts";
 import { rankings } from "../trees/featuresHereTree.ts";
 import type { FeatureNode } from "../trees/featuresTree.ts";
+import { featureWords } from "../words.ts";
 import type { Parts } from "./register.ts";
 
 /** Schemes whose editors show no text of a person's. */
@@ -212,7 +214,7 @@ export async function labelFeature({ service, inspector }: Parts, target: string
   const { row } = await service.request("detail", { ensemble, feature: id });
   const label = await vscode.window.showInputBox({
     title: `Label of ${row.member}/${row.index}`,
-    prompt: row.tokens.map(({ text }) => text.trim()).join(" "),
+    prompt: featureWords({ label: "", tokens: row.tokens }),
     value: row.label,
   });
   if (label !== undefined) await service.request("annotate", { ensemble, features: [id], label });
@@ -222,8 +224,14 @@ export async function nextToken(parts: Parts): Promise<void> {
   if (await requireEnsemble(parts)) parts.nextToken.show();
 }
 
-export async function ablateFeature(parts: Parts, target: string | FeatureHere, feature?: number): Promise<void> {
-  await parts.nextToken.add([typeof target === "string" ? feature! : target.row.feature], "ablate", 0);
+export async function ablateFeature(
+  parts: Parts,
+  target: string | FeatureHere,
+  feature?: number,
+  place?: Place,
+): Promise<void> {
+  const features = [typeof target === "string" ? feature! : target.row.feature];
+  await parts.nextToken.add(features, "ablate", 0, place);
 }
 
 /** Adds the feature's own maximum, or the text's where it never fired in the corpus: as if it fired as strongly as it ever did. */
@@ -231,8 +239,9 @@ export async function steerFeature(
   parts: Parts,
   target: string | FeatureHere,
   feature?: number,
+  place?: Place,
   max?: number | null,
 ): Promise<void> {
   const [id, most] = typeof target === "string" ? [feature!, max] : [target.row.feature, target.row.max || target.max];
-  await parts.nextToken.add([id], "add", most || 1);
+  await parts.nextToken.add([id], "add", most || 1, place);
 }

@@ -62,7 +62,8 @@ export class InspectionStatus implements vscode.Disposable {
       ...(partly ? ["part of the screen"] : []),
       ...(nowhere ? [pinned.length > 1 ? "none pinned fires here" : "fires nowhere here"] : []),
     ];
-    const subject = `${pinned.at(-1) ?? name}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
+    const tinting = pinned.length > 1 ? `${pinned.length} pinned` : (pinned[0] ?? name);
+    const subject = `${tinting}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
     this.#item.text = `${icon} ${phase.state === "failed" ? `${name}: failed` : subject}`;
     const lines = [`Inspecting through ${name}`];
     if (phase.state === "failed") lines.push(phase.reason);

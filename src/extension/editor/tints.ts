@@ -132,7 +132,7 @@ function covers(painted: Painted, editor: vscode.TextEditor): boolean {
 }
 
 /** The theme's own colour that is nearest to a pinned feature's tint, for icons. */
-export const pinColors = ["charts.blue", "charts.green", "charts.purple", "charts.orange"] as const;
+export const pinColors = ["charts.orange", "charts.purple", "charts.green", "charts.blue"] as const;
 
 /** [hue][step]: tokens of some lines. */
 function bucketed(

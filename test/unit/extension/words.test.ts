@@ -6,9 +6,9 @@ import { withSigns } from "../../../src/protocol/whiteSpace.ts";
 
 const named = (label: string, ...tokens: string[]) => featureWords({ label, tokens: tokens.map((text) => ({ text })) });
 
-test("a label goes before tokens; three of them, without the spaces around words", () => {
+test("a label goes before tokens; three of them, with the signs that they have in every view", () => {
   assert.equal(named("pronouns", " she", " her"), "pronouns");
-  assert.equal(named("", " she", "her ", " he", " his"), "she her he");
+  assert.equal(named("", " she", "her ", " he", " his"), "␣she her␣ ␣he");
 });
 
 test("a token that is nothing but white space is seen", () => {

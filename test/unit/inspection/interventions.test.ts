@@ -237,6 +237,26 @@ describe("through the model", async () => {
     });
   }
 
+  test("generation: the token that ends a text is said as an end, not as text", async () => {
+    const { tokenizer } = model;
+    const { eosId } = tokenizer;
+    const options = { tokens: 4, temperature: 0, seed: 1 };
+    const said = await Array.fromAsync(generate(inspection, text, [], options));
+    assert.deepEqual(
+      said.map(({ ended }) => ended),
+      [false, false, false, false],
+    );
+    const last = said.findIndex(({ id }, t) => t > 0 && id !== said[t - 1]!.id);
+    try {
+      Object.assign(tokenizer, { eosId: said[last]!.id });
+      const ending = await Array.fromAsync(generate(inspection, text, [], options));
+      assert.equal(ending.length, last + 1);
+      assert.deepEqual(ending.at(-1), { ...said[last]!, text: said[last - 1]!.text, ended: true });
+    } finally {
+      Object.assign(tokenizer, { eosId });
+    }
+  });
+
   test("generation: the same seed says the same, another one something else; a signal ends it", async () => {
     const draw = async (seed: number) => {
       const ids: number[] = [];
