@@ -239,8 +239,8 @@ export async function steerFeature(
   parts: Parts,
   target: string | FeatureHere,
   feature?: number,
-  place?: Place,
   max?: number | null,
+  place?: Place,
 ): Promise<void> {
   const [id, most] = typeof target === "string" ? [feature!, max] : [target.row.feature, target.row.max || target.max];
   await parts.nextToken.add([id], "add", most || 1, place);

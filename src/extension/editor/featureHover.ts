@@ -67,7 +67,7 @@ function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: st
       link("tint", commands.tintByFeature, feature),
       link(pin < 0 ? "pin" : "unpin", commands.pinFeature, feature),
       link("ablate", commands.ablateFeature, ensemble, feature, place),
-      link("steer", commands.steerFeature, ensemble, feature, place, most(feature)),
+      link("steer", commands.steerFeature, ensemble, feature, most(feature), place),
     ].join(" · ");
     const open = link(`**${row.member}/${row.index}**`, commands.showFeature, ensemble, feature);
     return `${pin < 0 ? "" : pinMark(pin)}${row.flagged ? flag : ""}${open} ${named(row)} — ${strengthBar(value, most(feature))} ${value.toPrecision(3)}${found} · ${links}  \n`;
