@@ -227,7 +227,8 @@ function jsonCells(document: string): Cell[] {
 /** All cells of a table (RFC 4180). `document` begins with a record. */
 function tableCells(document: string, delimiter: string): Cell[] {
   const cells: Cell[] = [];
-  const ends = (at: number) => at >= document.length || document[at] === delimiter || /[\r\n]/.test(document[at]!);
+  const marks = new Set([delimiter, "\r", "\n", undefined]);
+  const ends = (at: number) => marks.has(document[at]);
   let [row, column] = [0, 0];
   for (let at = 0; at < document.length; ) {
     const quoted = document[at] === '"';

@@ -100,7 +100,7 @@ class StandInHost {
         row: row(feature),
         value: 4.5,
         direct: feature === 12 ? null : feature - 5,
-        measured: 0.5,
+        measured: feature === 12 ? -0.031 : 0.137,
         probability: 0.4,
       })),
     }),
@@ -215,7 +215,11 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.locator("sae-probability-bars tbody button").nth(1).click();
     const table = page.locator("sae-pushing-features");
     await table.getByText("–").first().waitFor();
-    await table.getByText("−2.00").first().waitFor();
+    await table.locator("tbody.down tr", { hasText: "−0.0310" }).waitFor();
+    assert.equal(await table.locator("tbody.down tr").count(), 2, "one that pushes it down, under its heading");
+    // Direct attributions of −2 and 4, beside the largest.
+    await table.getByText("−0.500").first().waitFor();
+    await table.getByText("+1.00").first().waitFor();
     await table.locator("button.id").nth(1).click();
     await table.getByRole("button", { name: "ablate" }).first().click();
     await page.locator("sae-intervention-list li").nth(2).waitFor();

@@ -3,12 +3,12 @@ import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import { partOf, showFile, showPart } from "../editor/fileParts.ts";
 import { Hint } from "../hint.ts";
-import { commands } from "../ids.ts";
 import type { Place } from "../panels/nextTokenPanel.ts";
 import { rankings } from "../trees/featuresHereTree.ts";
 import type { FeatureNode } from "../trees/featuresTree.ts";
 import { featureWords } from "../words.ts";
 import type { Parts } from "./register.ts";
+import { wayToIndex } from "./wayToIndex.ts";
 
 /** Schemes whose editors show no text of a person's. */
 export const notTexts = new Set(["output", "vscode-terminal", "debug"]);
@@ -102,9 +102,9 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
   await store.listed();
   const indexed = store.readable;
   if (indexed.length === 0) {
-    await offerEnsemble(
-      store.ensembles.find(({ ensemble }) => ensemble.indexable && !ensemble.damage)?.ensemble.folder,
-    );
+    const { message, button, command, argument } = wayToIndex(store, vscode.workspace.isTrusted);
+    const answer = await vscode.window.showInformationMessage(message, button);
+    if (answer) await vscode.commands.executeCommand(command, argument);
     return undefined;
   }
   const items = indexed.map(({ run, ensemble }) => ({
@@ -118,17 +118,6 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
       : await vscode.window.showQuickPick(items, { title: "Read texts through which ensemble?" });
   if (chosen) await inspector.choose(chosen.folder);
   return chosen?.folder;
-}
-
-/** Says what is missing, with a button that makes it. `trained`: an ensemble that lacks nothing but its index. */
-async function offerEnsemble(trained: string | undefined): Promise<void> {
-  const [demo, index] = ["Run the Demo", "Build Feature Index"];
-  const message = trained
-    ? "No ensemble in this workspace has a feature index yet, which texts are read with."
-    : "There is no ensemble with a feature index in this workspace yet. A run makes one; the demo takes a few minutes.";
-  const answer = await vscode.window.showInformationMessage(message, trained ? index : demo);
-  if (answer === index) await vscode.commands.executeCommand(commands.buildIndex, trained);
-  if (answer === demo) await vscode.commands.executeCommand(commands.runDemo);
 }
 
 /** What the status bar item offers. */
@@ -145,7 +134,7 @@ export async function inspectionMenu(parts: Parts): Promise<void> {
     { label: "$(list-ordered) Features Here", run: () => vscode.commands.executeCommand("saeEnsembles.here.focus") },
     { label: "$(arrow-right) Next Token", run: () => nextToken(parts) },
   ];
-  const title = phase?.state === "failed" ? phase.reason : "Inspection";
+  const title = phase && "reason" in phase ? phase.reason : "Inspection";
   await (await vscode.window.showQuickPick(items, { title }))?.run();
 }
 

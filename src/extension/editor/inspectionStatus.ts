@@ -1,5 +1,4 @@
 // The status bar item of inspection: which ensemble and feature tint the active editor, what is going on, what went wrong; a click is the way out.
-import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { commands } from "../ids.ts";
 import { featureWords } from "../words.ts";
@@ -31,9 +30,15 @@ export class InspectionStatus implements vscode.Disposable {
       this.#item.hide();
       return;
     }
-    const { ensemble } = inspector;
     const inspected = inspector.of(document);
-    const name = ensemble ? `${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}` : "no ensemble";
+    const name = inspector.ensembleName ?? "no ensemble";
+    if (phase.state === "gone") {
+      this.#item.backgroundColor = undefined;
+      this.#item.text = `$(circle-slash) ${name} is gone`;
+      this.#item.tooltip = `${phase.reason} A click offers another ensemble.`;
+      this.#item.show();
+      return;
+    }
     const pinned = inspector.pinned.map((feature) => {
       const row = inspector.named(feature);
       return row ? `${row.member}/${row.index} ${featureWords(row)}` : `feature ${feature}`;

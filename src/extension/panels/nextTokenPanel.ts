@@ -1,5 +1,4 @@
 // The next-token panel's host: follows the cursor of the editor used last (or the token whose hover was used), passes questions on to the service, keeps the list of interventions.
-import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import type { FeatureName, Intervention, ShownIntervention } from "../../protocol/inspection.ts";
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
@@ -162,8 +161,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   }
 
   #title(): string {
-    const { ensemble } = this.#inspector;
-    return ensemble ? `${basename(dirname(dirname(ensemble)))} · ${basename(ensemble)}` : "no ensemble chosen";
+    return this.#inspector.ensembleName ?? "no ensemble chosen";
   }
 
   /** The text before the cursor, or why there is none. */

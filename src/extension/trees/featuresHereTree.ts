@@ -26,10 +26,8 @@ interface WayOn {
 }
 type Node = FeatureHere | WayOn;
 
-const waysOn: readonly WayOn[] = [
-  { label: "Try Again", icon: "refresh", command: commands.inspectText },
-  { label: "Choose Another Ensemble…", icon: "layers", command: commands.chooseEnsemble },
-];
+const again: WayOn = { label: "Try Again", icon: "refresh", command: commands.inspectText };
+const another: WayOn = { label: "Choose Another Ensemble…", icon: "layers", command: commands.chooseEnsemble };
 
 export class FeaturesHereTree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   readonly #inspector: TextInspector;
@@ -73,13 +71,17 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<Node>, vscode.D
     if (!node && !editor) this.#view.message = "";
     if (node || !editor) return [];
     const phase = this.#inspector.phase(editor.document);
+    if (phase?.state === "gone") {
+      this.#view.message = phase.reason;
+      return [another];
+    }
     if (phase?.state === "failed") return this.#failed(phase.reason);
     return this.#features(editor).catch((error: Error) => this.#failed(error.message));
   }
 
   #failed(reason: string): Node[] {
     this.#view.message = `This text could not be read: ${reason}`;
-    return [...waysOn];
+    return [again, another];
   }
 
   async #features({ document, selections }: vscode.TextEditor): Promise<Node[]> {

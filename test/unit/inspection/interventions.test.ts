@@ -202,10 +202,18 @@ describe("through the model", async () => {
       const same = ablated.find(({ id }) => id === tokens[0]!.id)!;
       assert.ok(Math.abs(same.changed - without) < 1e-6);
     }
-    const direct = features.map((feature) => Math.abs(feature.direct!));
+    const effects = features.map(({ measured }) => measured);
     assert.deepEqual(
-      direct,
-      direct.toSorted((a, b) => b - a),
+      effects,
+      effects.toSorted((a, b) => b - a),
+      "what pushes it up comes first",
+    );
+    const others = await pushingFeatures(inspection, text, tokens[0]!.id, 24);
+    const sizes = others.features.map(({ measured }) => Math.abs(measured)).sort((a, b) => b - a);
+    assert.deepEqual(
+      effects.map(Math.abs).sort((a, b) => b - a),
+      sizes.slice(0, 6),
+      "ablating any other one changes less",
     );
   });
 
