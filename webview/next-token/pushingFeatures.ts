@@ -54,7 +54,7 @@ export class SaePushingFeatures extends LitElement {
       @container panel (max-width: 460px) {
         tr {
           display: grid;
-          grid-template-columns: 1fr 1fr 1fr 1fr 56px;
+          grid-template-columns: repeat(4, minmax(0, 1fr)) 56px;
           align-items: baseline;
         }
         th:first-child,
