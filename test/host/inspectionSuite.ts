@@ -105,7 +105,7 @@ check("what is pinned is marked with its colour and can be unpinned", async () =
     const card = await hoverOn(document, "nurse");
     return card.text.includes("2 pinned features fire here") && card.text;
   });
-  assert.match(pinned, /charts-orange.*\[unpin\].*\n.*charts-purple.*\[unpin\]/);
+  assert.match(pinned, /saeEnsembles-pin1.*\[unpin\].*\n.*saeEnsembles-pin2.*\[unpin\]/);
   assert.equal(linksOf(pinned, "unpin").length, 2);
   await linksOf(pinned, "unpin")[0]!();
   await until("one is left", async () => {

@@ -2,12 +2,11 @@
 import * as vscode from "vscode";
 import type { InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
 import { withSigns } from "../../protocol/whiteSpace.ts";
-import { commands } from "../ids.ts";
+import { commands, pinColors } from "../ids.ts";
 import type { Place } from "../panels/nextTokenPanel.ts";
 import { featureWords, strengthBar } from "../words.ts";
 import { firing, maxima } from "./inspected.ts";
 import type { Inspected, TextInspector } from "./textInspector.ts";
-import { pinColors } from "./tints.ts";
 
 const linked = [
   commands.showFeature,

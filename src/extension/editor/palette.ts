@@ -6,7 +6,7 @@ export interface Hue {
   /** Laid over the editor's background in dark and light themes: deep, so that it is strong without lighting up (or darkening) what the text stands on. */
   readonly dark: Color;
   readonly light: Color;
-  /** Lines below the token in high contrast. */
+  /** Lines below the token in high contrast, and the mark of a pinned feature (package.json has it as a theme colour). */
   readonly darkLine: Color;
   readonly lightLine: Color;
 }

@@ -3,8 +3,7 @@ import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import { selectedSpan } from "../editor/inspected.ts";
 import type { TextInspector } from "../editor/textInspector.ts";
-import { pinColors } from "../editor/tints.ts";
-import { commands, views } from "../ids.ts";
+import { commands, pinColors, views } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { featureWords } from "../words.ts";
 
