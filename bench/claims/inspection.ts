@@ -123,8 +123,8 @@ async function inspectAll(ensemble: string, texts: readonly string[], times: Tim
       start = performance.now();
       await inspect("edit", `${text} again`, TOKENS + 1);
       start = performance.now();
-      const span = { start: 0, end: 400 };
-      const part = { ensemble, document: "text", span, ranking: "specificity", limit: 100 } as const;
+      const spans = [{ start: 0, end: 400 }];
+      const part = { ensemble, document: "text", spans, ranking: "specificity", limit: 100 } as const;
       if (!(await request(line, service, "featuresHere", part))) throw new NotMeasurable("the text was forgotten");
       times.here.push(performance.now() - start);
     }

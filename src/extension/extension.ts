@@ -35,7 +35,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const debiasings = debiasPanels(context, service);
   const concepts = conceptsPanels(context, service);
   const features = new FeaturesTree(service);
-  const inspector = new TextInspector(service, context.workspaceState);
+  const inspector = new TextInspector(service, store, context.workspaceState);
   const here = new FeaturesHereTree(inspector, service);
   const nextToken = new NextTokenPanel(context, service, inspector);
   const marks = new StrengthMarks(inspector);

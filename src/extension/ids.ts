@@ -7,6 +7,9 @@ export const views = {
   here: "saeEnsembles.here",
 } as const;
 
+/** Colours of the marks of pinned features, in the order of `hues` in editor/palette.ts. */
+export const pinColors = ["saeEnsembles.pin1", "saeEnsembles.pin2", "saeEnsembles.pin3", "saeEnsembles.pin4"] as const;
+
 /** View types of the webview panels that come back when a window is loaded again. For each the manifest has an activation event, or its tab would stay blank: VS Code adds none by itself. */
 export const panels = {
   featureBrowser: "saeEnsembles.featureBrowser",

@@ -63,18 +63,13 @@ export function foundInLegend(foundIn: readonly boolean[]): string {
   return `${foundInDots(foundIn)} found in ${members} of ${foundIn.length} members: one dot a member, in their order, ● where it was found (decoder cosine at least 0.7)`;
 }
 
-/** A token as it stands in running words: without its space, and white space alone made visible. */
-export function tokenWords(text: string): string {
-  return withSigns(text.trim() || text);
-}
-
-/** A feature's label or, without one, its three strongest tokens. */
+/** A feature's label or, without one, its three strongest tokens, written as in every view. */
 export function featureWords({ label, tokens }: Pick<NamedFeature, "label" | "tokens">): string {
   return (
     label ||
     tokens
       .slice(0, 3)
-      .map(({ text }) => tokenWords(text))
+      .map(({ text }) => withSigns(text))
       .join(" ")
   );
 }

@@ -18,8 +18,10 @@ export interface GenerateOptions {
 export interface Generated {
   readonly side: "original" | "changed";
   readonly id: number;
-  /** Everything that this side has said so far. */
+  /** Everything that this side has said so far; the token that ends a text is no part of it. */
   readonly text: string;
+  /** Whether the model has ended the text with this token. */
+  readonly ended: boolean;
 }
 
 /** Both sides in turns, one token each. Throws RangeError where the prompt leaves no room, AbortError at a signal. */
@@ -43,10 +45,10 @@ export async function* generate(
       if (side.ended) continue;
       signal?.throwIfAborted();
       const id = drawToken(side.logits, temperature, uniform);
-      side.said.push(id);
-      yield { side: side.name, id, text: tokenizer.decode(side.said) };
-      if (id === tokenizer.eosId) side.ended = true;
-      else if (t + 1 < tokens) await side.advance(id, signal);
+      side.ended = id === tokenizer.eosId;
+      if (!side.ended) side.said.push(id);
+      yield { side: side.name, id, text: tokenizer.decode(side.said), ended: side.ended };
+      if (!side.ended && t + 1 < tokens) await side.advance(id, signal);
     }
   }
 }

@@ -67,14 +67,19 @@ export interface PushingFeature {
 
 export interface Pushing {
   readonly probability: number;
-  /** By direct attribution (where there is none: by code), the largest first. */
+  /** By what ablating them changes: what pushes the token up most comes first, what pushes it down most last. */
   readonly features: readonly PushingFeature[];
 }
 
 /** Directions through the unembedding at a time. */
 const BLOCK = 64;
+/** Features that are ablated for each one that is shown: later layers may undo what the direct path promises. */
+const TRIED = 4;
 
-/** The features that push a token up (and down) most at the cursor, each ablated to see whether it does. */
+/**
+ * The features that push a token up or down most at the cursor: of those with the largest direct attribution (where there is
+ * none: the largest code), those whose ablation changes most.
+ */
 export async function pushingFeatures(
   inspection: Inspection,
   text: string,
@@ -99,16 +104,20 @@ export async function pushingFeatures(
   }
   active.sort((a, b) => Math.abs(b.direct ?? b.value) - Math.abs(a.direct ?? a.value) || a.feature - b.feature);
   const own = centred(row.logits, token);
-  const features: PushingFeature[] = [];
-  for (const feature of active.slice(0, count)) {
+  const tried: PushingFeature[] = [];
+  for (const feature of active.slice(0, TRIED * count)) {
     const ablate: Intervention = { features: [feature.feature], kind: "ablate", value: 0, from: "here" };
     const logits = await changedLogits(inspection, row, [ablate], signal);
-    features.push({
+    tried.push({
       ...feature,
       measured: own - centred(logits, token),
       probability: probabilities(logits)[token]!,
     });
   }
+  const features = tried
+    .sort((a, b) => Math.abs(b.measured) - Math.abs(a.measured))
+    .slice(0, count)
+    .sort((a, b) => b.measured - a.measured);
   return { probability: probabilities(row.logits)[token]!, features };
 }
 

@@ -1,4 +1,4 @@
-// What of a document is read as one text each: the part around what is seen, or the cells of jsonl, csv and tsv; with the way back from a text's characters to the document's.
+// What of a document is read as one text each: the part around what is seen, or the texts among the cells of jsonl, csv and tsv; with the way back from a text's characters to the document's.
 import { visit } from "jsonc-parser";
 
 export type DocumentKind = "text" | "jsonl" | "csv" | "tsv";
@@ -38,17 +38,17 @@ export function piecesOf(document: string, kind: DocumentKind, visible: Span): S
     const window = textWindow(document, visible);
     return { pieces: [textPiece(document, window)], whole: covers(window, visible, document.length) };
   }
-  const cells = kind === "jsonl" ? jsonCells(document, visible) : tableCells(document, kind === "csv" ? "," : "\t");
   const lineEnd = document.indexOf("\n", visible.end);
   const last = lineEnd < 0 ? document.length : lineEnd;
   const pieces: Piece[] = [];
   let characters = 0;
-  for (const cell of cells) {
-    const [from, to] = [cell.places[0]!, cell.places.at(-1)!];
-    if (to < visible.start || cell.text.trim() === "") continue;
-    if (from > last) break;
+  for (const place of textCells(document, kind)) {
+    if (place.end < visible.start) continue;
+    if (place.start > last) break;
+    const cell = cellPiece(document, kind, place);
+    if (cell.text.trim() === "") continue;
     // What is not seen of the last line comes along only where there is room for it anyway.
-    const seen = from < visible.end;
+    const seen = place.start < visible.end;
     const room = (seen ? MOST_SEEN : MOST_CHARACTERS) - characters;
     if (room <= 0) return { pieces, whole: !seen };
     const within = { start: unitAt(cell, visible.start), end: unitAt(cell, visible.end) };
@@ -80,15 +80,13 @@ export function textBefore(document: string, kind: DocumentKind, offset: number)
     const from = wholeCharacter(document, Math.max(0, offset - MOST_CHARACTERS));
     return textPiece(document, { start: from, end: offset }).text;
   }
-  const line = { start: offset, end: offset };
-  for (const { text, places } of kind === "jsonl"
-    ? jsonCells(document, line)
-    : tableCells(document, kind === "csv" ? "," : "\t")) {
-    if (places[0]! > offset || places.at(-1)! < offset) continue;
-    const before = places.findIndex((place) => place >= offset);
-    return text.slice(0, before);
-  }
-  return null;
+  const cell = textCells(document, kind).find(({ start, end }) => start <= offset && offset <= end);
+  if (!cell) return null;
+  const { text, places } = cellPiece(document, kind, cell);
+  return text.slice(
+    0,
+    places.findIndex((place) => place >= offset),
+  );
 }
 
 /** Everything, or from some context before the visible part to its end; where there is no room for both, less context. */
@@ -138,34 +136,61 @@ function textPiece(document: string, { start, end }: Span): Piece {
   return builder.finish(end);
 }
 
-/** String values of the lines that are seen, keys left out. What is no JSON has no cells. */
-function* jsonCells(document: string, visible: Span): Generator<Piece> {
-  let line = document.lastIndexOf("\n", visible.start - 1) + 1;
-  for (; line <= visible.end && line < document.length; ) {
-    const next = document.indexOf("\n", line);
-    const end = next < 0 ? document.length : next;
-    const cells: Piece[] = [];
-    visit(document.slice(line, end), {
-      onLiteralValue: (value, offset, length) => {
-        if (typeof value === "string") cells.push(jsonString(document, line + offset, line + offset + length));
-      },
-    });
-    yield* cells;
-    line = end + 1;
-  }
+/** Where a cell's characters stand, without its quotes, and its text (of a table as it is written). */
+interface Cell extends Span {
+  readonly text: string;
+  readonly row: number;
+  readonly column: number | string;
 }
 
-/** `start` and `end` are the quotes' outer sides. */
-function jsonString(document: string, start: number, end: number): Piece {
+/** Several words; of scripts that write no spaces between them, four letters. */
+const severalWords = /\S\s+\S|[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}]{4}/u;
+/** Most words of a column's name. */
+const NAME_WORDS = 3;
+
+/**
+ * The cells that hold texts: those of the columns (of jsonl the keys) in which half of the cells or more have several words;
+ * where there is no such column, all that are no numbers. A table's line of column names is left out.
+ */
+function textCells(document: string, kind: Exclude<DocumentKind, "text">): Cell[] {
+  const cells = kind === "jsonl" ? jsonCells(document) : tableCells(document, kind === "csv" ? "," : "\t");
+  const rows = kind !== "jsonl" && beginsWithNames(cells) ? cells.filter(({ row }) => row > 0) : cells;
+  const words = rows.filter(({ text }) => !isNumber(text));
+  const isText = (column: readonly Cell[]) =>
+    2 * column.filter(({ text }) => severalWords.test(text)).length >= column.length;
+  const texts = new Set(
+    [...Map.groupBy(words, ({ column }) => column)].filter(([, column]) => isText(column)).map(([column]) => column),
+  );
+  return texts.size > 0 ? rows.filter(({ column }) => texts.has(column)) : words;
+}
+
+/** Whether a table's first row is followed by others and names their columns: no number, nothing longer than a name. */
+function beginsWithNames(cells: readonly Cell[]): boolean {
+  const isName = (text: string) => !isNumber(text) && text.trim().split(/\s+/).length <= NAME_WORDS;
+  const first = cells.filter(({ row }) => row === 0);
+  return first.length < cells.length && first.every(({ text }) => isName(text));
+}
+
+/** A cell's text; escapes are what they stand for. */
+function cellPiece(document: string, kind: DocumentKind, { start, end }: Span): Piece {
   const builder = new PieceBuilder();
-  let at = start + 1;
-  while (at < end - 1) {
-    const length = document[at] !== "\\" ? 1 : document[at + 1] === "u" ? 6 : 2;
+  const quoted = document[start - 1] === '"';
+  for (let at = start; at < end; ) {
+    const length = kind === "jsonl" ? jsonLength(document, at) : quoted ? tableLength(document, at) : 1;
     const written = document.slice(at, at + length);
-    builder.add(length === 1 ? written : unescaped(written), at);
+    builder.add(length === 1 ? written : kind === "jsonl" ? unescaped(written) : written.at(-1)!, at);
     at += length;
   }
-  return builder.finish(Math.max(start + 1, end - 1));
+  return builder.finish(end);
+}
+
+function jsonLength(document: string, at: number): number {
+  return document[at] !== "\\" ? 1 : document[at + 1] === "u" ? 6 : 2;
+}
+
+/** In quotes, where a quote is written as two and a line's end is one character. */
+function tableLength(document: string, at: number): number {
+  return document.startsWith('""', at) || document.startsWith("\r\n", at) ? 2 : 1;
 }
 
 function unescaped(written: string): string {
@@ -176,33 +201,58 @@ function unescaped(written: string): string {
   }
 }
 
-/** Cells of a table (RFC 4180) that are neither empty nor numbers. `document` begins with a record. */
-function* tableCells(document: string, delimiter: string): Generator<Piece> {
-  for (let at = 0; at < document.length; ) {
-    const builder = new PieceBuilder();
-    let end: number;
-    if (document[at] === '"') {
-      let next = at + 1;
-      while (next < document.length && (document[next] !== '"' || document[next + 1] === '"')) {
-        const quote = document[next] === '"';
-        const lineEnd = document.startsWith("\r\n", next);
-        builder.add(lineEnd ? "\n" : document[next]!, next);
-        next += quote || lineEnd ? 2 : 1;
-      }
-      end = next;
-      at = Math.min(document.length, next + 1);
-    } else {
-      while (at < document.length && document[at] !== delimiter && !/[\r\n]/.test(document[at]!)) {
-        builder.add(document[at]!, at);
-        at++;
-      }
-      end = at;
-    }
-    const cell = builder.finish(end);
-    if (!isNumber(cell.text)) yield cell;
-    while (at < document.length && document[at] !== delimiter && !/[\r\n]/.test(document[at]!)) at++;
-    at++;
+/** String values of all lines, each under the key that stands before it. What is no JSON has no cells. */
+function jsonCells(document: string): Cell[] {
+  const cells: Cell[] = [];
+  for (let [line, row] = [0, 0]; line < document.length; row++) {
+    const next = document.indexOf("\n", line);
+    const end = next < 0 ? document.length : next;
+    const start = line + 1;
+    let column = "";
+    visit(document.slice(line, end), {
+      onObjectProperty: (key) => {
+        column = key;
+      },
+      onLiteralValue: (value, offset, length) => {
+        if (typeof value !== "string") return;
+        const first = start + offset;
+        cells.push({ row, column, text: value, start: first, end: first + Math.max(0, length - 2) });
+      },
+    });
+    line = end + 1;
   }
+  return cells;
+}
+
+/** All cells of a table (RFC 4180). `document` begins with a record. */
+function tableCells(document: string, delimiter: string): Cell[] {
+  const cells: Cell[] = [];
+  const marks = new Set([delimiter, "\r", "\n", undefined]);
+  const ends = (at: number) => marks.has(document[at]);
+  let [row, column] = [0, 0];
+  for (let at = 0; at < document.length; ) {
+    const quoted = document[at] === '"';
+    const start = quoted ? at + 1 : at;
+    let end = start;
+    if (quoted) while (end < document.length && !closes(document, end)) end += tableLength(document, end);
+    else while (!ends(end)) end++;
+    cells.push({ row, column, text: document.slice(start, end), start, end });
+    at = quoted ? end + 1 : end;
+    while (!ends(at)) at++;
+    if (document[at] === delimiter) {
+      column++;
+      at++;
+    } else {
+      [row, column] = [row + 1, 0];
+      at += document.startsWith("\r\n", at) ? 2 : 1;
+    }
+  }
+  return cells;
+}
+
+/** Whether a quoted cell ends here. */
+function closes(document: string, at: number): boolean {
+  return document[at] === '"' && document[at + 1] !== '"';
 }
 
 /** Numbers, dates, times, nothing: what a table's other columns hold. */

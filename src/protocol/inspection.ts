@@ -146,7 +146,12 @@ export const generateOptions = z.object({
 });
 export type GenerateOptions = z.infer<typeof generateOptions>;
 
-export const generated = z.object({ side: z.enum(["original", "changed"]), text: z.string() });
+export const generated = z.object({
+  side: z.enum(["original", "changed"]),
+  text: z.string(),
+  /** Whether the model has ended the text. */
+  ended: z.boolean(),
+});
 export type Generated = z.infer<typeof generated>;
 
 export const comparison = z.object({
@@ -178,9 +183,9 @@ export const inspectionRequests = {
     }),
     result: inspectedDocument,
   },
-  /** Of the whole of what was read of a document, or of a span of it; null where the document is not known (any more): it is to be inspected first. */
+  /** Of the whole of what was read of a document, or of spans of it; null where the document is not known (any more): it is to be inspected first. */
   featuresHere: {
-    params: about.extend({ document: z.string(), span: span.nullable(), ranking, limit: z.number().int() }),
+    params: about.extend({ document: z.string(), spans: z.array(span).nullable(), ranking, limit: z.number().int() }),
     result: z.object({ features: z.array(featureHere), total: z.number().int(), tokens: z.number().int() }).nullable(),
   },
   /** What the model goes on from at a place of a document; null where there is nothing. */

@@ -119,13 +119,13 @@ export class Inspections {
   }
 
   async featuresHere(question: Question<"featuresHere">): Answer<"featuresHere"> {
-    const { ensemble, document, span, ranking, limit } = question;
+    const { ensemble, document, spans, ranking, limit } = question;
     const index = await this.#index(ensemble);
     const all = this.#documents.get(key(ensemble, document))?.tokens;
     if (!all) return null;
-    const tokens = span
-      ? all.filter(({ documentStart, documentEnd }) => documentStart < span.end && documentEnd > span.start)
-      : all;
+    const isIn = ({ documentStart, documentEnd }: PlacedToken) =>
+      !spans || spans.some(({ start, end }) => documentStart < end && documentEnd > start);
+    const tokens = all.filter(isIn);
     const features = featuresHere(tokens, ranking, {
       of: (feature) => index.index.statistics(feature),
       tokens: index.index.info.tokens,
@@ -175,8 +175,7 @@ export class Inspections {
   ): Answer<"generate"> {
     return this.#use(ensemble, async (inspection) => {
       const list = resolved(interventions, await this.#index(ensemble));
-      for await (const { side, text: said } of generate(inspection, text, list, options, signal))
-        tell({ side, text: said });
+      for await (const { id: _, ...said } of generate(inspection, text, list, options, signal)) tell(said);
       return {};
     });
   }

@@ -446,4 +446,22 @@ describe("debugging a model in the editor", {
       .getByText(/features in what was read/)
       .waitFor({ timeout: minutes });
   });
+
+  test("a run that is deleted takes its tints along, and what remains is one sentence", async () => {
+    const tinted = () =>
+      page.evaluate(
+        (tint) =>
+          [...document.querySelectorAll(".editor-instance .cdr")].filter((piece) =>
+            getComputedStyle(piece).backgroundColor.startsWith(tint),
+          ).length,
+        tintOf("light"),
+      );
+    assert.ok((await tinted()) > 0);
+    rmSync(join(workspace, "runs", "tiny"), { recursive: true });
+    await pane().getByText("tiny · bagging is gone: it was deleted or moved.").waitFor();
+    await workbench.statusBarItem("tiny · bagging is gone").waitFor();
+    assert.equal(await page.locator(".statusbar-item.error-kind", { hasText: "tiny" }).count(), 0);
+    assert.equal(await tinted(), 0);
+    await picture("features-here-gone-light");
+  });
 });

@@ -39,6 +39,17 @@ const hoverOn = (document: vscode.TextDocument, word: string) =>
     return card && !card.text.includes("is being read") && card;
   });
 
+/** What a card's links of a title do. */
+function linksOf(card: string, title: string): (() => Thenable<unknown>)[] {
+  return [...card.matchAll(/\[(\w+)\]\(command:([\w.]+)\?([^)]*)\)/g)]
+    .filter(([, of]) => of === title)
+    .map(
+      ([, , command, args]) =>
+        () =>
+          vscode.commands.executeCommand(command!, ...(JSON.parse(decodeURIComponent(args!)) as unknown[])),
+    );
+}
+
 interface Asked {
   readonly id: number;
   readonly text: string;
@@ -84,6 +95,28 @@ check("a text that is inspected has hovers: features with what to do, token, pro
   assert.match(text, /id \d+ · p .* \(log p −\d.*\), rank [\d,]+/);
   // The demo's model has this word in pieces.
   assert.ok("nurse".startsWith(document.getText(range).trim()), document.getText(range));
+});
+
+check("what is pinned is marked with its colour and can be unpinned", async () => {
+  const document = vscode.window.activeTextEditor!.document;
+  const { text } = await hoverOn(document, "nurse");
+  for (const link of linksOf(text, "pin").slice(0, 2)) await link();
+  const pinned = await until("both are marked", async () => {
+    const card = await hoverOn(document, "nurse");
+    return card.text.includes("2 pinned features fire here") && card.text;
+  });
+  assert.match(pinned, /saeEnsembles-pin1.*\[unpin\].*\n.*saeEnsembles-pin2.*\[unpin\]/);
+  assert.equal(linksOf(pinned, "unpin").length, 2);
+  await linksOf(pinned, "unpin")[0]!();
+  await until("one is left", async () => {
+    const card = await hoverOn(document, "nurse");
+    return linksOf(card.text, "unpin").length === 1;
+  });
+  await vscode.commands.executeCommand("saeEnsembles.tintByStrongest");
+  await until("no mark is left", async () => {
+    const card = await hoverOn(document, "nurse");
+    return linksOf(card.text, "unpin").length === 0;
+  });
 });
 
 check("an edit is read again, and undoing it as well", async () => {
@@ -387,6 +420,23 @@ check(
   },
 );
 
+check("a link of a hover is about the token pointed at, until the cursor moves", async () => {
+  const document = await show("pointed.txt", "She was a nurse, and he was a doctor.\n");
+  await inspect();
+  const { text, range } = await hoverOn(document, "doctor");
+  const asked = (words: string) =>
+    until(`the model is asked what follows “${words}”`, () => {
+      const last = messages().findLast(({ method }) => method === "nextToken");
+      return last?.params["text"] === words;
+    });
+  await linksOf(text, "ablate")[0]!();
+  await asked(document.getText(new vscode.Range(new vscode.Position(0, 0), range.end)));
+  const editor = await vscode.window.showTextDocument(document);
+  editor.selection = new vscode.Selection(0, 7, 0, 7);
+  await asked("She was");
+  await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+});
+
 check("Features Here has a text read again that the service has read too many others since", async () => {
   await vscode.commands.executeCommand("saeEnsembles.here.focus");
   const documents: vscode.TextDocument[] = [];
@@ -416,6 +466,19 @@ check("an ensemble that is gone: no hover, no numbers of before; back again, it 
   await edit("And ");
   await hoverOn(document, "nurse");
 });
+
+check(
+  "a run that is taken away under an inspected text: its hovers go by themselves, and come back with it",
+  async () => {
+    const document = vscode.window.activeTextEditor!.document;
+    const folder = join(workspace(), "runs", "tiny");
+    const elsewhere = join(workspace(), "..", "tiny-elsewhere");
+    renameSync(folder, elsewhere);
+    await until("nothing is said of the text", async () => !(await hover(document, new vscode.Position(0, 20))));
+    renameSync(elsewhere, folder);
+    await hoverOn(document, "nurse");
+  },
+);
 
 /** Called by VS Code. */
 export const run = runChecks;

@@ -100,16 +100,19 @@ class StandInHost {
         row: row(feature),
         value: 4.5,
         direct: feature === 12 ? null : feature - 5,
-        measured: 0.5,
+        measured: feature === 12 ? -0.031 : 0.137,
         probability: 0.4,
       })),
     }),
     generate: async ({ interventions }, signal) => {
       const changed = this.changes(interventions);
       for (const text of [" she", " she was", " she was happy"]) {
-        notify(this.line!, nextTokenView, "generated", { side: "original", text });
-        if (changed)
-          notify(this.line!, nextTokenView, "generated", { side: "changed", text: text.replace("she", "he") });
+        notify(this.line!, nextTokenView, "generated", { side: "original", text, ended: false });
+        if (changed) {
+          const other = text.replace("she", "he");
+          const ended = other.endsWith("happy");
+          notify(this.line!, nextTokenView, "generated", { side: "changed", text: other, ended });
+        }
       }
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
       this.cancelled++;
@@ -212,7 +215,11 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.locator("sae-probability-bars tbody button").nth(1).click();
     const table = page.locator("sae-pushing-features");
     await table.getByText("–").first().waitFor();
-    await table.getByText("−2.00").first().waitFor();
+    await table.locator("tbody.down tr", { hasText: "−0.0310" }).waitFor();
+    assert.equal(await table.locator("tbody.down tr").count(), 2, "one that pushes it down, under its heading");
+    // Direct attributions of −2 and 4, beside the largest.
+    await table.getByText("−0.500").first().waitFor();
+    await table.getByText("+1.00").first().waitFor();
     await table.locator("button.id").nth(1).click();
     await table.getByRole("button", { name: "ablate" }).first().click();
     await page.locator("sae-intervention-list li").nth(2).waitFor();
@@ -224,6 +231,8 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     const { page, host } = await open();
     await page.locator("vscode-button", { hasText: "Generate with and without" }).click();
     await page.locator(".side.changed p", { hasText: "he was happy" }).waitFor();
+    await page.locator(".side.changed", { hasText: "The model ended the text here." }).waitFor();
+    assert.equal(await page.locator(".side .ended").count(), 1, "the original goes on");
     await page.locator("vscode-button", { hasText: "Stop" }).click();
     await page.locator("vscode-button", { hasText: "Generate" }).waitFor();
     await eventually(() => assert.equal(host.cancelled, 1));

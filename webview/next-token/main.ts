@@ -26,7 +26,9 @@ const patience = 10 * 60_000;
 const shownBefore = 120;
 /** Characters by which a place is named that generated text began at. */
 const shownStart = 30;
+const nothingYet = { text: "", ended: false };
 
+type Said = Omit<Generated, "side">;
 type Requests = typeof nextTokenHost;
 /** The list as it is kept, with the names of its features. */
 type Kept = Pick<Result<Requests, "ready">, "interventions" | "names">;
@@ -61,7 +63,7 @@ export class SaeNextToken extends LitElement {
   declare error: string;
   declare chosen: ShownToken | undefined;
   declare pushing: Pushing | undefined;
-  declare said: { original: string; changed: string | null; after: string; under: string } | undefined;
+  declare said: { original: Said; changed: Said | null; after: string; under: string } | undefined;
   declare generating: boolean;
   declare temperature: number;
   declare seed: number;
@@ -178,6 +180,9 @@ export class SaeNextToken extends LitElement {
         font-size: var(--vscode-editor-font-size, 12px);
         white-space: pre-wrap;
         overflow-wrap: anywhere;
+      }
+      .ended {
+        margin-top: 4px;
       }
       .error {
         margin: 8px 0;
@@ -297,8 +302,8 @@ export class SaeNextToken extends LitElement {
     this.error = "";
     const interventions = this.#active;
     this.said = {
-      original: "",
-      changed: this.#changes ? "" : null,
+      original: nothingYet,
+      changed: this.#changes ? nothingYet : null,
       after: this.text ?? "",
       under: JSON.stringify(interventions),
     };
@@ -312,15 +317,15 @@ export class SaeNextToken extends LitElement {
     }
   }
 
-  #hear({ side, text }: Generated): void {
-    if (this.said && this.generating) this.said = { ...this.said, [side]: text };
+  #hear({ side, ...said }: Generated): void {
+    if (this.said && this.generating) this.said = { ...this.said, [side]: said };
   }
 
   override render() {
     const { text, result } = this;
     const changed = this.#changes;
     return html`<main>
-      <h1>After <span class="dim">· ${this.ensemble}${result ? ` · ${result.context.toLocaleString("en-US")} tokens` : ""}</span></h1>
+      <h1>After <span class="dim">· ${this.ensemble}${result ? ` · ${result.context.toLocaleString("en-US")} ${result.context === 1 ? "token" : "tokens"}` : ""}</span></h1>
       ${
         text === null
           ? html`<p class="notice">${this.reason}</p>`
@@ -414,11 +419,15 @@ export class SaeNextToken extends LitElement {
       ${
         this.said
           ? html`<div class=${`sides ${this.#outdated(this.said) ? "stale" : ""}`} aria-live="polite">
-              <div class="side"><span class="dim">original</span><p>${this.said.original}</p></div>
-              ${this.said.changed === null ? nothing : html`<div class="side changed"><span class="dim">with the interventions</span><p>${this.said.changed}</p></div>`}
+              <div class="side"><span class="dim">original</span>${this.#side(this.said.original)}</div>
+              ${this.said.changed === null ? nothing : html`<div class="side changed"><span class="dim">with the interventions</span>${this.#side(this.said.changed)}</div>`}
             </div>`
           : nothing
       }`;
+  }
+
+  #side({ text, ended }: Said) {
+    return html`${text ? html`<p>${text}</p>` : nothing}${ended ? html`<div class="dim ended">The model ended the text${text ? " here" : " at once"}.</div>` : nothing}`;
   }
 
   /** Why what was generated isn't what would be now; empty where it is. */

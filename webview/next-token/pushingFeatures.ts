@@ -1,5 +1,5 @@
-// Which features push a token: direct logit attribution beside what ablating each really does.
-import { css, html, LitElement } from "lit";
+// Which features push a token up, which down: what ablating each does, beside direct logit attribution.
+import { css, html, LitElement, nothing } from "lit";
 import type { Pushing, ShownToken } from "../../src/protocol/inspection.ts";
 import { significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
@@ -44,6 +44,9 @@ export class SaePushingFeatures extends LitElement {
         padding-left: 0;
         white-space: normal;
       }
+      .group {
+        padding-top: 8px;
+      }
       .id {
         font-family: var(--mono);
       }
@@ -51,7 +54,7 @@ export class SaePushingFeatures extends LitElement {
       @container panel (max-width: 460px) {
         tr {
           display: grid;
-          grid-template-columns: 1fr 1fr 1fr 1fr 56px;
+          grid-template-columns: repeat(4, minmax(0, 1fr)) 56px;
           align-items: baseline;
         }
         th:first-child,
@@ -75,33 +78,44 @@ export class SaePushingFeatures extends LitElement {
     if (!token || !pushing) return html``;
     if (pushing.features.length === 0)
       return html`<p class="dim">No feature fires on the last token before the cursor.</p>`;
+    const up = pushing.features.filter(({ measured }) => measured > 0);
+    const down = pushing.features.filter(({ measured }) => measured <= 0).reverse();
+    const largest = Math.max(...pushing.features.map(({ direct }) => Math.abs(direct ?? 0)));
     return html`<table>
       <thead>
         <tr>
           <th scope="col">feature at the last token</th>
           <th scope="col" title="Its activation there">value</th>
-          <th scope="col" title="Direct logit attribution: activation · decoder row through final norm weight and unembedding, less the mean over the vocabulary. The norm's scale is left out: compare features, not sizes.">direct</th>
-          <th scope="col" title="What ablating it at the last token takes from this token's logit (less the mean over the vocabulary)">measured</th>
+          <th scope="col" title="What ablating it at the last token takes from this token's logit (less the mean over the vocabulary): its effect through all layers after the hook">effect (logits)</th>
           <th scope="col" title="The token's probability without the feature">p without</th>
+          <th scope="col" title="Direct logit attribution: activation · decoder row through the final norm's weight and the unembedding (less the mean over the vocabulary), relative to the largest here. It leaves out the layers after the hook, which may undo it, and the norm's scale.">direct (relative)</th>
           <td></td>
         </tr>
       </thead>
-      <tbody>
-        ${pushing.features.map(
-          ({ row, value, direct, measured, probability: without }) => html`<tr>
-            <td>
-              <button class="plain link id" @click=${() => this.#tell("open", row.feature)}>${row.member}/${row.index}</button>
-              ${row.label || row.tokens.slice(0, 3).map(({ text }) => html`<sae-token .text=${text}></sae-token> `)}
-            </td>
-            <td>${significant(value)}</td>
-            <td title=${direct === null ? "This hook doesn't write the residual stream: there is no direct path" : ""}>${signed(direct)}</td>
-            <td>${signed(measured)}</td>
-            <td>${probability(without)}</td>
-            <td><button class="plain outlined" @click=${() => this.#tell("ablate", row.feature)}>ablate</button></td>
-          </tr>`,
-        )}
-      </tbody>
+      ${up.length > 0 ? html`<tbody>${up.map((one) => this.#row(one, largest))}</tbody>` : html`<tbody><tr><td class="dim group" colspan="6">Nothing here pushes it up.</td></tr></tbody>`}
+      ${
+        down.length > 0
+          ? html`<tbody class="down">
+              <tr><td class="dim group" colspan="6">These push it down:</td></tr>
+              ${down.map((one) => this.#row(one, largest))}
+            </tbody>`
+          : nothing
+      }
     </table>`;
+  }
+
+  #row({ row, value, direct, measured, probability: without }: Pushing["features"][number], largest: number) {
+    return html`<tr>
+      <td>
+        <button class="plain link id" @click=${() => this.#tell("open", row.feature)}>${row.member}/${row.index}</button>
+        ${row.label || row.tokens.slice(0, 3).map(({ text }) => html`<sae-token .text=${text}></sae-token> `)}
+      </td>
+      <td>${significant(value)}</td>
+      <td>${signed(measured)}</td>
+      <td>${probability(without)}</td>
+      <td title=${direct === null ? "This hook doesn't write the residual stream: there is no direct path" : ""}>${signed(direct === null ? null : direct / (largest || 1))}</td>
+      <td><button class="plain outlined" @click=${() => this.#tell("ablate", row.feature)}>ablate</button></td>
+    </tr>`;
   }
 
   #tell(what: "open" | "ablate", feature: number): void {

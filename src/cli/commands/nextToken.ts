@@ -88,8 +88,9 @@ async function continuation(
   { generate: tokens, temperature, seed, json }: NextTokenOptions,
 ): Promise<void> {
   const said = { original: "", changed: "" };
-  for await (const { side, text } of generate(inspection, prompt, list, { tokens: tokens!, temperature, seed }))
-    said[side] = text;
+  const settings = { tokens: tokens!, temperature, seed };
+  for await (const { side, text, ended } of generate(inspection, prompt, list, settings))
+    said[side] = ended && !json ? `${text} (the model ended the text)` : text;
   if (json) {
     console.log(JSON.stringify(list.length > 0 ? said : { original: said.original }));
     return;

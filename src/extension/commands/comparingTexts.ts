@@ -43,7 +43,7 @@ export async function compareTexts(
   const items = features.map(({ row, a, b }) => ({
     label: `${row.flagged ? "$(flag) " : ""}${row.member}/${row.index}`,
     description: featureWords(row),
-    detail: `${a > b ? texts.a.name : texts.b.name} more: mean ${a.toPrecision(3)} in ${texts.a.name}, ${b.toPrecision(3)} in ${texts.b.name}`,
+    detail: `${a.toPrecision(3)} in ${texts.a.name} · ${b.toPrecision(3)} in ${texts.b.name}`,
     buttons: [open],
     feature: row.feature,
   }));

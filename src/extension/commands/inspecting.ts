@@ -3,10 +3,12 @@ import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import { partOf, showFile, showPart } from "../editor/fileParts.ts";
 import { Hint } from "../hint.ts";
-import { commands } from "../ids.ts";
+import type { Place } from "../panels/nextTokenPanel.ts";
 import { rankings } from "../trees/featuresHereTree.ts";
 import type { FeatureNode } from "../trees/featuresTree.ts";
+import { featureWords } from "../words.ts";
 import type { Parts } from "./register.ts";
+import { wayToIndex } from "./wayToIndex.ts";
 
 /** Schemes whose editors show no text of a person's. */
 export const notTexts = new Set(["output", "vscode-terminal", "debug"]);
@@ -100,9 +102,9 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
   await store.listed();
   const indexed = store.readable;
   if (indexed.length === 0) {
-    await offerEnsemble(
-      store.ensembles.find(({ ensemble }) => ensemble.indexable && !ensemble.damage)?.ensemble.folder,
-    );
+    const { message, button, command, argument } = wayToIndex(store, vscode.workspace.isTrusted);
+    const answer = await vscode.window.showInformationMessage(message, button);
+    if (answer) await vscode.commands.executeCommand(command, argument);
     return undefined;
   }
   const items = indexed.map(({ run, ensemble }) => ({
@@ -116,17 +118,6 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
       : await vscode.window.showQuickPick(items, { title: "Read texts through which ensemble?" });
   if (chosen) await inspector.choose(chosen.folder);
   return chosen?.folder;
-}
-
-/** Says what is missing, with a button that makes it. `trained`: an ensemble that lacks nothing but its index. */
-async function offerEnsemble(trained: string | undefined): Promise<void> {
-  const [demo, index] = ["Run the Demo", "Build Feature Index"];
-  const message = trained
-    ? "No ensemble in this workspace has a feature index yet, which texts are read with."
-    : "There is no ensemble with a feature index in this workspace yet. A run makes one; the demo takes a few minutes.";
-  const answer = await vscode.window.showInformationMessage(message, trained ? index : demo);
-  if (answer === index) await vscode.commands.executeCommand(commands.buildIndex, trained);
-  if (answer === demo) await vscode.commands.executeCommand(commands.runDemo);
 }
 
 /** What the status bar item offers. */
@@ -143,7 +134,7 @@ export async function inspectionMenu(parts: Parts): Promise<void> {
     { label: "$(list-ordered) Features Here", run: () => vscode.commands.executeCommand("saeEnsembles.here.focus") },
     { label: "$(arrow-right) Next Token", run: () => nextToken(parts) },
   ];
-  const title = phase?.state === "failed" ? phase.reason : "Inspection";
+  const title = phase && "reason" in phase ? phase.reason : "Inspection";
   await (await vscode.window.showQuickPick(items, { title }))?.run();
 }
 
@@ -212,7 +203,7 @@ export async function labelFeature({ service, inspector }: Parts, target: string
   const { row } = await service.request("detail", { ensemble, feature: id });
   const label = await vscode.window.showInputBox({
     title: `Label of ${row.member}/${row.index}`,
-    prompt: row.tokens.map(({ text }) => text.trim()).join(" "),
+    prompt: featureWords({ label: "", tokens: row.tokens }),
     value: row.label,
   });
   if (label !== undefined) await service.request("annotate", { ensemble, features: [id], label });
@@ -222,8 +213,14 @@ export async function nextToken(parts: Parts): Promise<void> {
   if (await requireEnsemble(parts)) parts.nextToken.show();
 }
 
-export async function ablateFeature(parts: Parts, target: string | FeatureHere, feature?: number): Promise<void> {
-  await parts.nextToken.add([typeof target === "string" ? feature! : target.row.feature], "ablate", 0);
+export async function ablateFeature(
+  parts: Parts,
+  target: string | FeatureHere,
+  feature?: number,
+  place?: Place,
+): Promise<void> {
+  const features = [typeof target === "string" ? feature! : target.row.feature];
+  await parts.nextToken.add(features, "ablate", 0, place);
 }
 
 /** Adds the feature's own maximum, or the text's where it never fired in the corpus: as if it fired as strongly as it ever did. */
@@ -232,7 +229,8 @@ export async function steerFeature(
   target: string | FeatureHere,
   feature?: number,
   max?: number | null,
+  place?: Place,
 ): Promise<void> {
   const [id, most] = typeof target === "string" ? [feature!, max] : [target.row.feature, target.row.max || target.max];
-  await parts.nextToken.add([id], "add", most || 1);
+  await parts.nextToken.add([id], "add", most || 1, place);
 }

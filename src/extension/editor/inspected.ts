@@ -1,5 +1,5 @@
 // What follows from the reading of a text, without VS Code: how strong its tokens are, which part of it is selected, whether what is pinned fires.
-import type { Span } from "../../protocol/inspection.ts";
+import type { InspectedToken, Span } from "../../protocol/inspection.ts";
 import type { Inspected } from "./textInspector.ts";
 
 /** What a reading says of its text; `base` is the offset of what was sent. */
@@ -14,6 +14,16 @@ export function maxima({ result, pinned, rows }: Reading): (feature: number) => 
   for (const { features } of result.tokens) for (const { feature, value } of features) see(feature, value);
   for (const [i, feature] of pinned.entries()) for (const value of result.pinned[i] ?? []) see(feature, value);
   return (feature) => rows.get(feature)?.max || (here.get(feature) ?? 0);
+}
+
+/** What fires on a token: its strongest features, and what is pinned and weaker. */
+export function firing(token: InspectedToken, { result, pinned }: Reading): InspectedToken["features"] {
+  const t = result.tokens.indexOf(token);
+  const strongest = new Set(token.features.map(({ feature }) => feature));
+  const others = pinned
+    .map((feature, i) => ({ feature, value: result.pinned[i]?.[t] ?? 0 }))
+    .filter(({ feature, value }) => value > 0 && !strongest.has(feature));
+  return [...token.features, ...others];
 }
 
 /** A token's strength, 0…1, and the pinned feature that it is of. */

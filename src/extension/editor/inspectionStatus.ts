@@ -30,9 +30,15 @@ export class InspectionStatus implements vscode.Disposable {
       this.#item.hide();
       return;
     }
-    const { ensemble } = inspector;
     const inspected = inspector.of(document);
-    const name = ensemble ? ensembleWords(ensemble) : "no ensemble";
+    const name = inspector.ensembleName ?? "no ensemble";
+    if (phase.state === "gone") {
+      this.#item.backgroundColor = undefined;
+      this.#item.text = `$(circle-slash) ${name} is gone`;
+      this.#item.tooltip = `${phase.reason} A click offers another ensemble.`;
+      this.#item.show();
+      return;
+    }
     const pinned = inspector.pinned.map((feature) => {
       const row = inspector.named(feature);
       return row ? `${row.member}/${row.index} ${featureWords(row)}` : `feature ${feature}`;
@@ -61,7 +67,8 @@ export class InspectionStatus implements vscode.Disposable {
       ...(partly ? ["part of the screen"] : []),
       ...(nowhere ? [pinned.length > 1 ? "none pinned fires here" : "fires nowhere here"] : []),
     ];
-    const subject = `${pinned.at(-1) ?? name}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
+    const tinting = pinned.length > 1 ? `${pinned.length} pinned` : (pinned[0] ?? name);
+    const subject = `${tinting}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
     this.#item.text = `${icon} ${phase.state === "failed" ? `${name}: failed` : subject}`;
     const lines = [`Inspecting through ${name}`];
     if (phase.state === "failed") lines.push(phase.reason);

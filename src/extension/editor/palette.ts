@@ -6,17 +6,17 @@ export interface Hue {
   /** Laid over the editor's background in dark and light themes: deep, so that it is strong without lighting up (or darkening) what the text stands on. */
   readonly dark: Color;
   readonly light: Color;
-  /** Lines below the token in high contrast. */
+  /** Lines below the token in high contrast, and the mark of a pinned feature (package.json has it as a theme colour). */
   readonly darkLine: Color;
   readonly lightLine: Color;
 }
 
-/** The first tints by the strongest feature, all of them pinned ones. */
+/** The first tints by the strongest feature, all of them pinned ones. Blue, which selections have, comes last; the first two differ for colour-blind eyes as well. */
 export const hues: readonly Hue[] = [
-  { dark: [0, 80, 230], light: [90, 170, 255], darkLine: [90, 170, 255], lightLine: [0, 90, 200] },
-  { dark: [0, 108, 30], light: [110, 200, 110], darkLine: [120, 215, 120], lightLine: [30, 115, 40] },
-  { dark: [145, 25, 205], light: [210, 145, 250], darkLine: [215, 140, 250], lightLine: [135, 40, 190] },
   { dark: [152, 72, 0], light: [250, 165, 50], darkLine: [245, 170, 60], lightLine: [165, 80, 0] },
+  { dark: [145, 25, 205], light: [210, 145, 250], darkLine: [215, 140, 250], lightLine: [135, 40, 190] },
+  { dark: [0, 108, 30], light: [110, 200, 110], darkLine: [120, 215, 120], lightLine: [30, 115, 40] },
+  { dark: [0, 80, 230], light: [90, 170, 255], darkLine: [90, 170, 255], lightLine: [0, 90, 200] },
 ];
 
 export const steps = 5;

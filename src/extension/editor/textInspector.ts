@@ -2,7 +2,9 @@
 import * as vscode from "vscode";
 import type { DocumentKind, InspectedDocument, InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
 import { inspectingContext } from "../ids.ts";
+import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
+import { ensembleWords } from "../words.ts";
 
 /** Milliseconds of quiet before a document is read again. */
 const quiet = 150;
@@ -29,7 +31,9 @@ type Phase =
   | { readonly state: "waiting" }
   | { readonly state: "reading" }
   | { readonly state: "done" }
-  | { readonly state: "failed"; readonly reason: string };
+  | { readonly state: "failed"; readonly reason: string }
+  /** The ensemble was deleted or moved. */
+  | { readonly state: "gone"; readonly reason: string };
 
 interface Entry {
   readonly document: vscode.TextDocument;
@@ -41,6 +45,7 @@ interface Entry {
 
 export class TextInspector implements vscode.Disposable {
   readonly #service: ServiceClient;
+  readonly #store: RunStore;
   readonly #memory: vscode.Memento;
   readonly #entries = new Map<string, Entry>();
   readonly #changed = new vscode.EventEmitter<void>();
@@ -52,8 +57,9 @@ export class TextInspector implements vscode.Disposable {
   /** Features of the ensemble that answers have told of. */
   #named = new Map<number, NamedFeature>();
 
-  constructor(service: ServiceClient, memory: vscode.Memento) {
+  constructor(service: ServiceClient, store: RunStore, memory: vscode.Memento) {
     this.#service = service;
+    this.#store = store;
     this.#memory = memory;
     this.#subscriptions = [
       vscode.workspace.onDidChangeTextDocument(({ document }) => this.#soon(document)),
@@ -64,12 +70,19 @@ export class TextInspector implements vscode.Disposable {
       service.on("annotationsChanged", ({ ensemble }) => {
         if (ensemble === this.ensemble) this.#again();
       }),
+      store.onChanged(() => this.#listed()),
     ];
   }
 
   /** Folder of the ensemble that texts are read through. */
   get ensemble(): string | undefined {
     return this.#memory.get("inspection.ensemble");
+  }
+
+  /** "run · ensemble" */
+  get ensembleName(): string | undefined {
+    const { ensemble } = this;
+    return ensemble && ensembleWords(ensemble);
   }
 
   /** Features shown in colours of their own; none: every token by its strongest feature. */
@@ -164,6 +177,16 @@ export class TextInspector implements vscode.Disposable {
     this.#tell();
   }
 
+  get #gone(): boolean {
+    return !this.#store.ensembles.some(({ ensemble }) => ensemble.folder === this.ensemble);
+  }
+
+  /** Texts lose what was said of them with the ensemble that said it, and are read again when it is back. */
+  #listed(): void {
+    const gone = this.#gone;
+    for (const entry of this.#entries.values()) if (gone !== (entry.phase.state === "gone")) void this.#read(entry);
+  }
+
   #soon(document: vscode.TextDocument): void {
     const entry = this.#entries.get(document.uri.toString());
     if (!entry) return;
@@ -188,6 +211,12 @@ export class TextInspector implements vscode.Disposable {
     entry.abort?.abort();
     const abort = new AbortController();
     entry.abort = abort;
+    if (this.#gone) {
+      entry.inspected = undefined;
+      entry.phase = { state: "gone", reason: `${this.ensembleName} is gone: it was deleted or moved.` };
+      this.#tell();
+      return;
+    }
     entry.phase = { state: "reading" };
     this.#tell();
     const { version } = document;

@@ -131,9 +131,6 @@ function covers(painted: Painted, editor: vscode.TextEditor): boolean {
   return painted.first <= Math.max(0, first) && painted.last >= Math.min(editor.document.lineCount - 1, last);
 }
 
-/** The theme's own colour that is nearest to a pinned feature's tint, for icons. */
-export const pinColors = ["charts.blue", "charts.green", "charts.purple", "charts.orange"] as const;
-
 /** [hue][step]: tokens of some lines. */
 function bucketed(
   document: vscode.TextDocument,

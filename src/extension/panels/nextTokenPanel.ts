@@ -1,4 +1,4 @@
-// The next-token panel's host: follows the cursor of the editor used last, passes questions on to the service, keeps the list of interventions.
+// The next-token panel's host: follows the cursor of the editor used last (or the token whose hover was used), passes questions on to the service, keeps the list of interventions.
 import * as vscode from "vscode";
 import type { FeatureName, Intervention, ShownIntervention } from "../../protocol/inspection.ts";
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
@@ -17,6 +17,13 @@ const shownFeatures = 8;
 
 type Line = Teller<"next-token">;
 
+/** A place of a document that somebody points at, as the link of a hover names it. */
+export interface Place {
+  readonly document: string;
+  readonly line: number;
+  readonly character: number;
+}
+
 /** What a row of the service says of a feature's name. */
 type NamedRow = Omit<FeatureName, "tokens"> & { readonly tokens: readonly { readonly text: string }[] };
 
@@ -34,6 +41,8 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   /** `ready`: the page has asked for its list. */
   #open: { readonly panel: vscode.WebviewPanel; readonly line: Line; ready: boolean } | undefined;
   #editor: vscode.TextEditor | undefined;
+  /** Where it was pointed at in the editor; holds until the cursor moves. */
+  #pointed: vscode.Position | undefined;
   #timer: NodeJS.Timeout | undefined;
   #streams = 0;
   /** Ensemble that the panel was told of last. */
@@ -49,14 +58,15 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
       restorePanels(viewType, this),
       vscode.window.onDidChangeActiveTextEditor((editor) => {
         if (!followed(editor)) return;
+        if (editor !== this.#editor) this.#pointed = undefined;
         this.#editor = editor;
         this.#soon();
       }),
       vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
-        if (textEditor === this.#editor) this.#soon();
+        if (textEditor === this.#editor) this.#moved();
       }),
       vscode.workspace.onDidChangeTextDocument(({ document }) => {
-        if (document === this.#editor?.document) this.#soon();
+        if (document === this.#editor?.document) this.#moved();
       }),
       inspector.onChanged(() => {
         if (inspector.ensemble === this.#told) return;
@@ -90,9 +100,10 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     this.#fill(vscode.window.createWebviewPanel(viewType, "Next Token", place, { enableScripts: true }));
   }
 
-  /** Opens it with one more intervention. */
-  async add(features: readonly number[], kind: Intervention["kind"], value: number): Promise<void> {
+  /** Opens it with one more intervention; where a place is pointed at, it says what follows there. */
+  async add(features: readonly number[], kind: Intervention["kind"], value: number, place?: Place): Promise<void> {
     const ensemble = this.#ensemble();
+    if (place) this.#pointAt(place);
     const known = features.map((feature) => this.#inspector.named(feature)).filter((row) => row !== undefined);
     await this.#learn(ensemble, known);
     const one = { features: [...features], kind, value };
@@ -105,6 +116,14 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     this.#page?.notify("add", { ...one, names });
     await keeping;
     this.show();
+  }
+
+  #pointAt({ document, line, character }: Place): void {
+    const shows = (editor: vscode.TextEditor | undefined) => editor?.document.uri.toString() === document;
+    if (!shows(this.#editor)) this.#editor = vscode.window.visibleTextEditors.find(shows) ?? this.#editor;
+    if (!shows(this.#editor)) return;
+    this.#pointed = new vscode.Position(line, character);
+    this.#soon();
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel): Promise<void> {
@@ -142,8 +161,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   }
 
   #title(): string {
-    const { ensemble } = this.#inspector;
-    return ensemble ? ensembleWords(ensemble) : "no ensemble chosen";
+    return this.#inspector.ensembleName ?? "no ensemble chosen";
   }
 
   /** The text before the cursor, or why there is none. */
@@ -151,8 +169,9 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const editor = this.#editor;
     if (!editor) return { text: null, reason: "Put the cursor into a text.", title: this.#title() };
     const { document, selection } = editor;
-    const { text, base } = sentPart(document, selection.active);
-    const offset = document.offsetAt(selection.active) - base;
+    const cursor = this.#pointed ?? selection.active;
+    const { text, base } = sentPart(document, cursor);
+    const offset = document.offsetAt(cursor) - base;
     const before = await this.#service.request("textBefore", { kind: kindOf(document), text, offset });
     const reason = before.text === null ? "Put the cursor into a cell: the model goes on from the cell's text." : "";
     return { text: before.text, reason, title: this.#title() };
@@ -162,6 +181,11 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const { text, reason } = await this.#cursor();
     if (text === null) throw new Error(reason);
     return text;
+  }
+
+  #moved(): void {
+    this.#pointed = undefined;
+    this.#soon();
   }
 
   #soon(): void {

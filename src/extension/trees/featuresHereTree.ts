@@ -1,10 +1,9 @@
-// The view "Features Here": features that fire in the selection of the active editor, or in all that was read of it; a click tints by one. Where nothing could be read: why, and ways on.
+// The view "Features Here": features that fire in what is selected in the active editor, or in all that was read of it; a click tints by one. Where nothing could be read: why, and ways on.
 import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import { selectedSpan } from "../editor/inspected.ts";
 import type { TextInspector } from "../editor/textInspector.ts";
-import { pinColors } from "../editor/tints.ts";
-import { commands, views } from "../ids.ts";
+import { commands, pinColors, views } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { featureWords } from "../words.ts";
 
@@ -26,10 +25,8 @@ interface WayOn {
 }
 type Node = FeatureHere | WayOn;
 
-const waysOn: readonly WayOn[] = [
-  { label: "Try Again", icon: "refresh", command: commands.inspectText },
-  { label: "Choose Another Ensemble…", icon: "layers", command: commands.chooseEnsemble },
-];
+const again: WayOn = { label: "Try Again", icon: "refresh", command: commands.inspectText };
+const another: WayOn = { label: "Choose Another Ensemble…", icon: "layers", command: commands.chooseEnsemble };
 
 export class FeaturesHereTree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   readonly #inspector: TextInspector;
@@ -73,29 +70,43 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<Node>, vscode.D
     if (!node && !editor) this.#view.message = "";
     if (node || !editor) return [];
     const phase = this.#inspector.phase(editor.document);
+    if (phase?.state === "gone") {
+      this.#view.message = phase.reason;
+      return [another];
+    }
     if (phase?.state === "failed") return this.#failed(phase.reason);
     return this.#features(editor).catch((error: Error) => this.#failed(error.message));
   }
 
   #failed(reason: string): Node[] {
     this.#view.message = `This text could not be read: ${reason}`;
-    return [...waysOn];
+    return [again, another];
   }
 
-  async #features({ document, selection }: vscode.TextEditor): Promise<Node[]> {
+  async #features({ document, selections }: vscode.TextEditor): Promise<Node[]> {
     const inspected = this.#inspector.of(document);
     const { ensemble } = this.#inspector;
     if (!inspected || !ensemble) {
       this.#view.message = "";
       return [];
     }
-    const selected = { start: document.offsetAt(selection.start), end: document.offsetAt(selection.end) };
-    const span = selection.isEmpty ? null : selectedSpan(selected, inspected);
-    if (!selection.isEmpty && !span) {
-      this.#view.message = "The selection is not in what was read of this text. Scroll to it to read it.";
+    const selected = selections.filter((selection) => !selection.isEmpty);
+    const spans = selected
+      .map(({ start, end }) => ({ start: document.offsetAt(start), end: document.offsetAt(end) }))
+      .map((selection) => selectedSpan(selection, inspected))
+      .filter((span) => span !== null);
+    if (spans.length < selected.length) {
+      const what = selected.length === 1 ? "The selection is not" : "Not all that is selected is";
+      this.#view.message = `${what} in what was read of this text. Scroll to it to read it.`;
       return [];
     }
-    const question = { ensemble, document: document.uri.toString(), span, ranking: this.#ranking, limit: shown };
+    const question = {
+      ensemble,
+      document: document.uri.toString(),
+      spans: spans.length > 0 ? spans : null,
+      ranking: this.#ranking,
+      limit: shown,
+    };
     const answer = await this.#service.request("featuresHere", question);
     if (!answer) {
       // The service started anew, or has read many other texts since. What is being read is asked about again once it has been.
@@ -104,7 +115,8 @@ export class FeaturesHereTree implements vscode.TreeDataProvider<Node>, vscode.D
       return [];
     }
     const { features, total, tokens } = answer;
-    const where = selection.isEmpty ? "what was read" : "the selection";
+    const where =
+      spans.length === 0 ? "what was read" : spans.length === 1 ? "the selection" : `${spans.length} selections`;
     this.#view.message = `${features.length} of ${total.toLocaleString("en-US")} features in ${where} (${tokens.toLocaleString("en-US")} tokens), by ${this.#ranking}`;
     return features;
   }

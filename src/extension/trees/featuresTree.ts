@@ -2,9 +2,10 @@
 import { sep } from "node:path";
 import * as vscode from "vscode";
 import type { FeatureRow } from "../../protocol/featureBrowser.ts";
+import { withSigns } from "../../protocol/whiteSpace.ts";
 import { commands } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { featureWords, foundInDots, foundInLegend, tokenWords } from "../words.ts";
+import { featureWords, foundInDots, foundInLegend } from "../words.ts";
 import type { CurrentEnsemble } from "./currentEnsemble.ts";
 
 /** A row of the view; a feature names its ensemble for the commands on it. */
@@ -80,7 +81,7 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode> {
     const flagged = rows.filter((row) => row.flagged);
     const groups = Map.groupBy(
       rows.filter((row) => !row.flagged),
-      (row) => tokenWords(row.tokens[0]?.text ?? "—"),
+      (row) => withSigns(row.tokens[0]?.text ?? "—"),
     );
     const nodes: FeatureNode[] = flagged.length > 0 ? [{ kind: "group", title: "flagged", rows: flagged }] : [];
     for (const [title, members] of groups) nodes.push({ kind: "group", title, rows: members });

@@ -3,7 +3,17 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { commands, contexts, editors, panels, settings, taskType, views } from "../../../src/extension/ids.ts";
+import { type Color, hues } from "../../../src/extension/editor/palette.ts";
+import {
+  commands,
+  contexts,
+  editors,
+  panels,
+  pinColors,
+  settings,
+  taskType,
+  views,
+} from "../../../src/extension/ids.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -28,6 +38,18 @@ test("menus, welcome texts and walkthrough steps name only contributed commands"
   assert.ok(named.length > 10);
   for (const name of [...Object.values(views), ...Object.values(contexts)]) known.add(name);
   for (const name of named) assert.ok(known.has(name), name);
+});
+
+test("the marks of pinned features have the colours of their tints", () => {
+  const hex = (color: Color) => `#${color.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+  const ids = contributes.colors.map(({ id }: { id: string }) => id);
+  assert.deepEqual(ids, [...pinColors]);
+  assert.equal(ids.length, hues.length);
+  for (const [i, { darkLine, lightLine }] of hues.entries()) {
+    const [dark, light] = [hex(darkLine), hex(lightLine)];
+    const defaults = { dark, light, highContrast: dark, highContrastLight: light };
+    assert.deepEqual(contributes.colors[i].defaults, defaults);
+  }
 });
 
 test("editors are contributed", () => {

@@ -27,9 +27,9 @@ test("a run in few words: how long it worked, or where it stopped", () => {
   assert.equal(describeRun({ ...run, state: "running", worked: null, progress }), "train boosting-1 43% · 57 s left");
 });
 
-test("a label goes before tokens; three of them, without the spaces around words", () => {
+test("a label goes before tokens; three of them, with the signs that they have in every view", () => {
   assert.equal(named("pronouns", " she", " her"), "pronouns");
-  assert.equal(named("", " she", "her ", " he", " his"), "she her he");
+  assert.equal(named("", " she", "her ", " he", " his"), "␣she her␣ ␣he");
 });
 
 test("a token that is nothing but white space is seen", () => {

@@ -353,20 +353,36 @@ describe("pieces of documents", () => {
     assert.equal(piecesOf(document, "jsonl", { start: document.length - 3, end: document.length }).pieces.length, 1);
   });
 
-  test("csv and tsv: cells that are no numbers, quotes and line ends inside of them", () => {
-    const document = 'id,text,n\r\n1,"He said ""hi"",\r\nthen left",2.5\r\n2,plain,\r\n';
+  test("csv and tsv: texts without the names of columns and numbers, quotes and line ends inside of them", () => {
+    const document = 'id,text,n\r\n1,"He said ""hi"",\r\nthen left",2.5\r\n2,pl""ain,\r\n';
     assert.deepEqual(placed(document, "csv"), [
-      { text: "id", from: "id" },
-      { text: "text", from: "text" },
-      { text: "n", from: "n" },
       { text: 'He said "hi",\nthen left', from: 'He said ""hi"",\r\nthen left' },
-      { text: "plain", from: "plain" },
+      { text: 'pl""ain', from: 'pl""ain' },
     ]);
-    assert.deepEqual(
-      placed("a b\tc,d\n1\te", "tsv").map(({ text }) => text),
-      ["a b", "c,d", "e"],
-    );
-    assert.deepEqual(placed('a,"open', "csv").at(-1), { text: "open", from: "open" });
+    const texts = (document: string, kind: "jsonl" | "csv" | "tsv") => placed(document, kind).map(({ text }) => text);
+    assert.deepEqual(texts("She left early one day\tc,d\n\te", "tsv"), ["She left early one day"]);
+    assert.deepEqual(texts('7,a,"open', "csv"), ["a", "open"]);
+  });
+
+  test("the columns of texts are read, not those of labels; where no cell has several words, all of them", () => {
+    const texts = (document: string, kind: "jsonl" | "csv" | "tsv") => placed(document, kind).map(({ text }) => text);
+    assert.deepEqual(texts("id,text,label\n1,She is a nurse.,good\n2,Why,bad\n3,1984,good\n", "csv"), [
+      "She is a nurse.",
+      "Why",
+      "1984",
+    ]);
+    assert.deepEqual(texts("nurse,1\nking,2\n", "csv"), ["nurse", "king"]);
+    assert.deepEqual(texts("word,n\nnurse,1\nking,2\n", "csv"), ["nurse", "king"]);
+    assert.deepEqual(texts("text,label\n彼女は看護師です,良い\n", "csv"), ["彼女は看護師です"]);
+    const rows = [
+      { text: "She is a nurse.", label: "good", source: { name: "web" } },
+      { text: "Why", label: "bad", source: { name: "web" } },
+      { text: "他是医生", label: "good", source: { name: "web" } },
+    ];
+    const lines = (values: object[]) => values.map((value) => `${JSON.stringify(value)}\n`).join("");
+    assert.deepEqual(texts(lines(rows), "jsonl"), ["She is a nurse.", "Why", "他是医生"]);
+    assert.deepEqual(texts(lines([{ word: "nurse" }, { word: "king" }]), "jsonl"), ["nurse", "king"]);
+    assert.equal(textBefore("text,label\nShe is here,good\n", "csv", 2), null, "a column's name");
   });
 
   test("the text before a cursor: of a text all of it, of a cell its part, outside of cells nothing", () => {

@@ -202,10 +202,18 @@ describe("through the model", async () => {
       const same = ablated.find(({ id }) => id === tokens[0]!.id)!;
       assert.ok(Math.abs(same.changed - without) < 1e-6);
     }
-    const direct = features.map((feature) => Math.abs(feature.direct!));
+    const effects = features.map(({ measured }) => measured);
     assert.deepEqual(
-      direct,
-      direct.toSorted((a, b) => b - a),
+      effects,
+      effects.toSorted((a, b) => b - a),
+      "what pushes it up comes first",
+    );
+    const others = await pushingFeatures(inspection, text, tokens[0]!.id, 24);
+    const sizes = others.features.map(({ measured }) => Math.abs(measured)).sort((a, b) => b - a);
+    assert.deepEqual(
+      effects.map(Math.abs).sort((a, b) => b - a),
+      sizes.slice(0, 6),
+      "ablating any other one changes less",
     );
   });
 
@@ -236,6 +244,26 @@ describe("through the model", async () => {
       }
     });
   }
+
+  test("generation: the token that ends a text is said as an end, not as text", async () => {
+    const { tokenizer } = model;
+    const { eosId } = tokenizer;
+    const options = { tokens: 4, temperature: 0, seed: 1 };
+    const said = await Array.fromAsync(generate(inspection, text, [], options));
+    assert.deepEqual(
+      said.map(({ ended }) => ended),
+      [false, false, false, false],
+    );
+    const last = said.findIndex(({ id }, t) => t > 0 && id !== said[t - 1]!.id);
+    try {
+      Object.assign(tokenizer, { eosId: said[last]!.id });
+      const ending = await Array.fromAsync(generate(inspection, text, [], options));
+      assert.equal(ending.length, last + 1);
+      assert.deepEqual(ending.at(-1), { ...said[last]!, text: said[last - 1]!.text, ended: true });
+    } finally {
+      Object.assign(tokenizer, { eosId });
+    }
+  });
 
   test("generation: the same seed says the same, another one something else; a signal ends it", async () => {
     const draw = async (seed: number) => {

@@ -86,7 +86,7 @@ describe("a document", () => {
     const span = { start: 4, end: 9 };
     const within = tokens.filter(({ start, end }) => start < span.end && end > span.start);
     for (const ranking of ["sum", "max", "specificity"] as const) {
-      const here = (await inspections.featuresHere({ ensemble, document: "d", span, ranking, limit: 500 }))!;
+      const here = (await inspections.featuresHere({ ensemble, document: "d", spans: [span], ranking, limit: 500 }))!;
       assert.equal(here.tokens, within.length);
       assert.equal(here.total, here.features.length);
       const order = here.features.map((one) => one[ranking]);
@@ -96,11 +96,14 @@ describe("a document", () => {
       );
     }
     const question = { ensemble, document: "d", ranking: "sum", limit: 1 } as const;
-    const all = (await inspections.featuresHere({ ...question, span: null }))!;
+    const all = (await inspections.featuresHere({ ...question, spans: null }))!;
     assert.equal(all.tokens, tokens.length);
     assert.equal(all.features.length, 1);
-    const nothing = (await inspections.featuresHere({ ...question, span: { start: 0, end: 0 } }))!;
+    const nothing = (await inspections.featuresHere({ ...question, spans: [{ start: 0, end: 0 }] }))!;
     assert.equal(nothing.tokens, 0, "an empty part is not everything");
+    const ends = [tokens[0]!, tokens.at(-1)!];
+    const two = (await inspections.featuresHere({ ...question, spans: ends }))!;
+    assert.equal(two.tokens, 2, "every part counts");
   });
 
   test("of a very long one the part that is seen is read, of tables and jsonl the cells that are", async () => {
@@ -203,7 +206,7 @@ describe("ensembles and documents that are kept", () => {
     return of.inspect({ ...question, pinned: [] }, never);
   };
   const here = (of: Inspections, folder: string, document: string) =>
-    of.featuresHere({ ensemble: folder, document, span: null, ranking: "sum", limit: 500 });
+    of.featuresHere({ ensemble: folder, document, spans: null, ranking: "sum", limit: 500 });
 
   /** Inspections that open the same ensemble by whatever name, and tell what was opened and closed. */
   function watched(index: (folder: string) => Promise<OpenEnsemble> = () => open) {

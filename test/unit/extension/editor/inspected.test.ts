@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  firing,
   maxima,
   nothingPinnedFires,
   type Reading,
@@ -50,6 +51,27 @@ function reading(
     },
   };
 }
+
+test("what fires on a token: its strongest features, and a pinned one that is weaker", () => {
+  const all = reading([{ 7: 2 }, { 7: 1 }], { 7: 4, 9: 1, 11: 1 }, [7, 9, 11]);
+  const { result } = all;
+  const weaker = {
+    ...all,
+    result: {
+      ...result,
+      pinned: [
+        [2, 1],
+        [0.5, 0],
+        [0, 0],
+      ],
+    },
+  };
+  assert.deepEqual(firing(result.tokens[0]!, weaker), [
+    { feature: 7, value: 2 },
+    { feature: 9, value: 0.5 },
+  ]);
+  assert.deepEqual(firing(result.tokens[1]!, weaker), [{ feature: 7, value: 1 }]);
+});
 
 test("a token is as strong as its value is beside the feature's maximum in the corpus, at most 1", () => {
   const tokens = [{ 7: 2, 9: 1 }, { 7: 8 }, {}];
