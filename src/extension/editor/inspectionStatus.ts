@@ -1,7 +1,7 @@
 // The status bar item of inspection: which ensemble and feature tint the active editor, what is going on, what went wrong; a click is the way out.
 import * as vscode from "vscode";
 import { commands } from "../ids.ts";
-import { ensembleWords, featureWords } from "../words.ts";
+import { featureWords } from "../words.ts";
 import { partOf, partSize } from "./fileParts.ts";
 import { nothingPinnedFires } from "./inspected.ts";
 import type { TextInspector } from "./textInspector.ts";
