@@ -4,6 +4,7 @@ import type { FeatureName, Intervention, ShownIntervention } from "../../protoco
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
 import { commands, panels } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
+import { featureWords } from "../words.ts";
 import { fillPanel, restorePanels, type Teller, tabIcon } from "./webviewPanel.ts";
 
 const viewType = panels.nextToken;
