@@ -4,6 +4,7 @@ import { cachedModel } from "../model/hubModel.ts";
 import type { ModelSize } from "../model/modelSize.ts";
 import { vocabularyDoubt } from "../model/vocabulary.ts";
 import { type Experiment, experimentError } from "./experiment.ts";
+import { layersExpected } from "./experimentProblems.ts";
 import type { Finding } from "./machine.ts";
 import { openExperimentModel } from "./resources.ts";
 
@@ -14,11 +15,8 @@ export async function examineModel(
 ): Promise<Pick<Finding, "state" | "value"> | null> {
   const { settings, paths, file } = experiment;
   const problem = (value: string) => ({ state: "problem", value }) as const;
-  const layer = Number(/^blocks\.(\d+)\./.exec(settings.hook_name)?.[1] ?? 0);
-  if (layer >= size.nLayers)
-    return problem(
-      experimentError(file, "hook_name", `"${settings.hook_name}"`, `blocks.0 to blocks.${size.nLayers - 1}`).message,
-    );
+  const layers = layersExpected(settings.hook_name, size.nLayers);
+  if (layers) return problem(experimentError(file, "hook_name", `"${settings.hook_name}"`, layers).message);
   const reference = hubReferenceOf(paths.model);
   const path = reference ? cachedModel(reference) : paths.model;
   if (path === null) return null;

@@ -119,31 +119,58 @@ check("a task whose experiment file is not there ends with exit code 2 and leave
   assert.equal(existsSync(join(workspace(), "runs", "missing")), false);
 });
 
-check("a wrong experiment file has an error where the jobs' parser found it, and lenses to run it", async () => {
-  const { uri } = await openExperiment("wrong.sae.jsonc", '{\n  "model_name": "demo",\n  "hook_nam": "x"\n}\n');
-  const [problem] = await until("the error is there", () => {
-    const ours = vscode.languages.getDiagnostics(uri).filter(({ source }) => source === "SAE Ensembles");
-    return ours.length > 0 && ours;
-  });
-  assert.equal(problem!.severity, vscode.DiagnosticSeverity.Error);
-  assert.match(problem!.message, /hook_nam/);
-  const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 10);
-  assert.ok(lenses.some(({ command }) => command?.command === "saeEnsembles.runExperiment"));
-});
+check(
+  "all that is wrong with an experiment file is an error where the jobs' parser found it, and lenses run it",
+  async () => {
+    const text =
+      '{\n  "model_name": "demo",\n  "hook_nam": "x",\n  "lr": -1,\n  "sae": { "architecture": "topq", "k": 4 },\n}\n';
+    const { uri } = await openExperiment("wrong.sae.jsonc", text);
+    const problems = await until("the errors are there", () => {
+      const ours = vscode.languages.getDiagnostics(uri).filter(({ source }) => source === "SAE Ensembles");
+      return ours.length > 0 && ours;
+    });
+    for (const { severity } of problems) assert.equal(severity, vscode.DiagnosticSeverity.Error);
+    const at = (line: number) =>
+      problems.filter(({ range }) => range.start.line === line).map(({ message }) => message);
+    assert.match(at(2).join("|"), /^hook_nam: found an unknown key[^|]*$/);
+    assert.match(at(3).join("|"), /^lr: found -1, expected more than 0$/);
+    assert.match(at(4).join("|"), /^sae\.architecture: found "topq", expected one of "standard", "topk", [^|]*$/);
+    const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 10);
+    assert.ok(lenses.some(({ command }) => command?.command === "saeEnsembles.runExperiment"));
+  },
+);
 
-check("keys of an experiment file are completed from the parser's own schema", async () => {
-  const document = await openExperiment("keys.sae.jsonc", '{\n  "tr"\n}\n');
-  const items = await until("completions are there", async () => {
-    const list = await vscode.commands.executeCommand<vscode.CompletionList>(
-      "vscode.executeCompletionItemProvider",
-      document.uri,
-      new vscode.Position(1, 5),
+check(
+  "keys and values are completed and described from the parser's own schema, which finds no faults itself",
+  async () => {
+    const text = '{\n  "tr",\n  "lr": -1,\n  "sae": { "architecture": "", "k": 4 }\n}\n';
+    const { uri } = await openExperiment("keys.sae.jsonc", text);
+    const completed = async (line: number, column: number, wanted: string) =>
+      until(`${wanted} is completed`, async () => {
+        const position = new vscode.Position(line, column);
+        const command = "vscode.executeCompletionItemProvider";
+        const { items } = await vscode.commands.executeCommand<vscode.CompletionList>(command, uri, position);
+        const labels = items.map(({ label }) => (typeof label === "string" ? label : label.label));
+        return labels.includes(wanted) && labels;
+      });
+    assert.ok((await completed(1, 5, "training_tokens")).includes("train_batch_size_tokens"));
+    const architectures = await completed(3, 28, '"topk"');
+    for (const name of ["standard", "batchtopk", "matryoshka_batchtopk", "jumprelu", "gated"])
+      assert.ok(architectures.includes(`"${name}"`), `${architectures}`);
+    await until("the key says its default", async () => {
+      const command = "vscode.executeHoverProvider";
+      const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(command, uri, new vscode.Position(2, 4));
+      return hovers.some(({ contents }) =>
+        contents.some((content) => /Default: 0\.0003/.test(typeof content === "string" ? content : content.value)),
+      );
+    });
+    const others = vscode.languages.getDiagnostics(uri).filter(({ source }) => source !== "SAE Ensembles");
+    assert.deepEqual(
+      others.filter(({ range }) => range.start.line > 1).map(({ message }) => message),
+      [],
     );
-    const labels = list.items.map(({ label }) => (typeof label === "string" ? label : label.label));
-    return labels.includes("training_tokens") && labels;
-  });
-  assert.ok(items.includes("train_batch_size_tokens"));
-});
+  },
+);
 
 check("the service runs as a process of its own, and is started again after it died", async () => {
   const [first, ...others] = await until("a service runs", () => services().length > 0 && services());

@@ -67,10 +67,10 @@ export async function newExperiment({ context, service }: Parts): Promise<void> 
   const named = (path: string) => (isAbsolute(path) ? vscode.workspace.asRelativePath(path, false) : path);
   const text = experimentText({ model: named(model), dataset: named(dataset), hook, method, architecture, size });
   const uri = await freeName(folder.uri, "experiment");
-  const problem = await service.request("check", { file: uri.fsPath, text });
+  const { problems } = await service.request("check", { file: uri.fsPath, text });
   await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
   await vscode.window.showTextDocument(uri, { preview: false });
-  if (problem) void vscode.window.showWarningMessage(problem.message);
+  if (problems[0]) void vscode.window.showWarningMessage(problems[0].message);
 }
 
 /** Experiment files that come along: the demo, settings of the paper, and smaller ones, each with its first comment. */

@@ -37,7 +37,7 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
   }
 }
 
-/** Squiggles for what the schema alone can't see (files that are not there, settings that do not go together), a moment after each edit. */
+/** Squiggles for all that is wrong, a moment after each edit. VS Code's own check of the schema says nothing (experimentEditorSchema). */
 export class ExperimentChecks implements vscode.Disposable {
   readonly #service: ServiceClient;
   readonly #problems = vscode.languages.createDiagnosticCollection("sae-ensembles");
@@ -66,29 +66,34 @@ export class ExperimentChecks implements vscode.Disposable {
 
   async #check(document: vscode.TextDocument): Promise<void> {
     const version = document.version;
-    const problem = await this.#service
+    const checked = await this.#service
       .request("check", { file: document.uri.fsPath, text: document.getText() })
-      .catch(() => null);
+      .catch(() => ({ problems: [] }));
     if (document.version !== version || document.isClosed) return;
-    if (!problem) {
-      this.#problems.delete(document.uri);
-      return;
-    }
-    const at = new vscode.Position(Math.max(0, problem.line - 1), Math.max(0, problem.column - 1));
-    const range =
-      document.getWordRangeAtPosition(at, /"[^"]*"|[\w.]+/) ??
-      document.lineAt(Math.min(at.line, document.lineCount - 1)).range;
-    const diagnostic = new vscode.Diagnostic(
-      range,
-      problem.message.replace(document.uri.fsPath, basename(document.uri.fsPath)),
-      vscode.DiagnosticSeverity.Error,
-    );
-    diagnostic.source = "SAE Ensembles";
-    this.#problems.set(document.uri, [diagnostic]);
+    const diagnostics = checked.problems.map((problem) => diagnosticOf(document, problem));
+    this.#problems.set(document.uri, diagnostics);
   }
 
   dispose(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     vscode.Disposable.from(this.#problems, ...this.#subscriptions).dispose();
   }
+}
+
+/** `line` and `column` from 1. */
+function diagnosticOf(
+  document: vscode.TextDocument,
+  { message, line, column }: { message: string; line: number; column: number },
+): vscode.Diagnostic {
+  const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
+  const range =
+    document.getWordRangeAtPosition(at, /"[^"]*"|[\w.]+/) ??
+    document.lineAt(Math.min(at.line, document.lineCount - 1)).range;
+  const diagnostic = new vscode.Diagnostic(
+    range,
+    message.replace(document.uri.fsPath, basename(document.uri.fsPath)),
+    vscode.DiagnosticSeverity.Error,
+  );
+  diagnostic.source = "SAE Ensembles";
+  return diagnostic;
 }
