@@ -157,7 +157,8 @@ export const service = {
     deleteEnsemble: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
     /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */
     setHubToken: { params: z.object({ token: z.string().nullable() }), result: z.object({}) },
-    doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
+    /** `folder`: where runs would go. */
+    doctor: { params: z.object({ folder: z.string() }), result: z.object({ text: z.string() }) },
     openIndex: { params: index, result: browser.ready.result },
     page: { params: browser.page.params.extend(index.shape), result: browser.page.result },
     detail: { params: browser.detail.params.extend(index.shape), result: browser.detail.result },

@@ -203,8 +203,8 @@ answer(connection, service, {
     else delete process.env["HF_TOKEN"];
     return {};
   },
-  doctor: async () => {
-    const lines = findingLines(await examineMachine(process.cwd()));
+  doctor: async ({ folder }) => {
+    const lines = findingLines(await examineMachine(folder));
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
   },
   openIndex: async ({ ensemble }) => {

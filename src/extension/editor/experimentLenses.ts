@@ -1,7 +1,7 @@
 // Code lenses above an experiment file: run it, see its dashboard, browse what it found; and its errors, as the parser of the jobs sees them.
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import { commands, experimentFiles } from "../ids.ts";
+import { commands, experimentFiles, manageTrust } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 
@@ -20,13 +20,14 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
       new vscode.CodeLens(top, { title, command, arguments: args });
     const run = this.#store.runs.find((candidate) => candidate.experiment === document.uri.fsPath);
     const lenses: vscode.CodeLens[] = [];
-    if (!run || run.state === "damaged") lenses.push(lens("$(play) Run", commands.runExperiment, document.uri));
+    if (!vscode.workspace.isTrusted) lenses.push(lens("$(shield) Trust the Workspace to Run", manageTrust));
+    else if (!run || run.state === "damaged") lenses.push(lens("$(play) Run", commands.runExperiment, document.uri));
     else if (run.state === "running") lenses.push(lens("$(debug-stop) Stop", commands.stopRun, run));
     else if (run.state === "queued") lenses.push(lens("$(debug-stop) Leave the Queue", commands.stopRun, run));
     else if (run.state === "done")
       lenses.push(lens("$(play) Run Again (What Changed)", commands.runExperiment, document.uri));
     else lenses.push(lens("$(debug-continue) Resume", commands.resumeRun, run));
-    if (run?.state === "done" && run.ensembles.length > 0)
+    if (vscode.workspace.isTrusted && run?.state === "done" && run.ensembles.length > 0)
       lenses.push(lens("$(beaker) Evaluate", commands.evaluate, document.uri));
     if (run && run.state !== "damaged") lenses.push(lens("$(graph-line) Dashboard", commands.openDashboard, run));
     const indexed = run?.ensembles.find((ensemble) => ensemble.indexed);
