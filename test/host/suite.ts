@@ -105,15 +105,20 @@ check("an experiment file is offered as a task, and one of tasks.json is taken o
   rmSync(join(workspace(), "study.sae.jsonc"));
 });
 
-check("a task whose experiment file is not there ends with exit code 2 and leaves no run", async () => {
-  const task = (await vscode.tasks.fetchTasks()).find(({ name }) => name === "train it")!;
-  const ended = new Promise<number | undefined>((resolve) => {
-    const listening = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode }) => {
-      if (execution.task.name !== "train it") return;
+/** The exit code of the next task of this name that ends. */
+function exitCode(name: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const listening = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode: code }) => {
+      if (execution.task.name !== name) return;
       listening.dispose();
-      resolve(exitCode);
+      resolve(code);
     });
   });
+}
+
+check("a task whose experiment file is not there ends with exit code 2 and leaves no run", async () => {
+  const task = (await vscode.tasks.fetchTasks()).find(({ name }) => name === "train it")!;
+  const ended = exitCode("train it");
   await vscode.tasks.executeTask(task);
   assert.equal(await ended, 2);
   assert.equal(existsSync(join(workspace(), "runs", "missing")), false);
@@ -196,6 +201,19 @@ check("a run's dashboard opens as a panel", async () => {
       ),
     );
   });
+});
+
+check("a run's log is shown from its beginning, as a task that ends where the run has ended", async () => {
+  const ended = exitCode("finished: log");
+  await vscode.commands.executeCommand("saeEnsembles.showLog");
+  assert.equal(await ended, 0);
+});
+
+check("doctor shows a document that can't be left unsaved", async () => {
+  await vscode.commands.executeCommand("saeEnsembles.doctor");
+  const { document } = vscode.window.activeTextEditor!;
+  assert.deepEqual([document.uri.scheme, document.isDirty], ["sae-ensembles-doctor", false]);
+  assert.match(document.getText(), /^✓ Processor /m);
 });
 
 check("a run deep in the workspace is known by its experiment's file", async () => {
