@@ -166,7 +166,7 @@ check(
       const command = "vscode.executeHoverProvider";
       const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(command, uri, new vscode.Position(2, 4));
       return hovers.some(({ contents }) =>
-        contents.some((content) => /Default: 0\.0003/.test(typeof content === "string" ? content : content.value)),
+        contents.some((content) => /Default: 0\\?\.0003/.test(typeof content === "string" ? content : content.value)),
       );
     });
     const others = vscode.languages.getDiagnostics(uri).filter(({ source }) => source !== "SAE Ensembles");
@@ -207,6 +207,15 @@ check("a run's log is shown from its beginning, as a task that ends where the ru
   const ended = exitCode("finished: log");
   await vscode.commands.executeCommand("saeEnsembles.showLog");
   assert.equal(await ended, 0);
+  // One that was stopped has not failed, but what waits for it can't go on either.
+  const folder = join(workspace(), "runs", "stopped");
+  mkdirSync(folder);
+  const record = JSON.parse(readFileSync(join(workspace(), "runs", "finished", "run.json"), "utf8"));
+  writeFileSync(join(folder, "run.json"), JSON.stringify({ ...record, name: "stopped", state: "stopped" }));
+  const stopped = exitCode("stopped: log");
+  await vscode.commands.executeCommand("saeEnsembles.showLog", { folder, name: "stopped" });
+  assert.equal(await stopped, undefined);
+  rmSync(folder, { recursive: true });
 });
 
 check("doctor shows a document that can't be left unsaved", async () => {

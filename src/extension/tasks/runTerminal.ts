@@ -92,7 +92,8 @@ export class RunTerminal implements vscode.Pseudoterminal {
   }
 
   #end(state: RunEntry["state"], reason: string | null): void {
-    const words = reason ? `${state}: ${fromWorkspace(reason)}` : state;
+    const why = reason === null || reason.startsWith(state) ? reason : `${state}: ${reason}`;
+    const words = fromWorkspace(why ?? state);
     this.#line(state === "done" ? words : state === "stopped" ? dim(words) : `\x1b[31m${words}\x1b[0m`);
     // Without a code a run that was stopped is neither done, for a task that waits for it, nor failed.
     if (!this.#closed) this.#close.fire(state === "done" ? 0 : state === "stopped" ? undefined : 1);
