@@ -2,14 +2,14 @@
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
-import { experimentJsonSchema } from "../src/jobs/experimentSchema.ts";
+import { experimentEditorSchema } from "../src/jobs/experimentSchema.ts";
 
 process.chdir(join(import.meta.dirname, ".."));
 mkdirSync("dist", { recursive: true });
 
 await buildKernels();
 await Promise.all([buildJobs(), buildExtension(), buildWebviews()]);
-writeFileSync("dist/experiment.schema.json", JSON.stringify(experimentJsonSchema(), null, 2));
+writeFileSync("dist/experiment.schema.json", JSON.stringify(experimentEditorSchema(), null, 2));
 
 /** What runs under Node 24: the command line, the service, worker threads. Only onnxruntime and Dawn's webgpu are left outside, for their native libraries. */
 async function buildJobs(): Promise<void> {

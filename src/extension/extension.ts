@@ -1,5 +1,6 @@
 // The extension's root: constructs the parts and registers them. Nothing heavy happens here; the service starts when a view first asks.
 import * as vscode from "vscode";
+import { DoctorReport } from "./commands/doctor.ts";
 import { keepHubToken } from "./commands/hubToken.ts";
 import { registerCommands } from "./commands/register.ts";
 import { ExperimentChecks, ExperimentLenses } from "./editor/experimentLenses.ts";
@@ -39,6 +40,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const here = new FeaturesHereTree(inspector, service);
   const nextToken = new NextTokenPanel(context, service, inspector);
   const marks = new StrengthMarks(inspector);
+  const doctor = new DoctorReport(service);
   const notifications = new RunNotifications(store, service);
 
   context.subscriptions.push(
@@ -46,7 +48,7 @@ export function activate(context: vscode.ExtensionContext): void {
     service,
     keepHubToken(context, service),
     store,
-    new RunStatusBar(store),
+    new RunStatusBar(store, notifications),
     new ExperimentChecks(service),
     vscode.tasks.registerTaskProvider(taskType, tasks),
     vscode.languages.registerCodeLensProvider(experimentFiles, new ExperimentLenses(store)),
@@ -59,6 +61,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registerTensorFileEditor(context.extensionUri, service),
     ...createViews(store, features, browsers),
     new FileParts(),
+    doctor,
     inspector,
     new Tints(inspector),
     new InspectionStatus(inspector),
@@ -82,6 +85,7 @@ export function activate(context: vscode.ExtensionContext): void {
       features,
       debiasings,
       concepts,
+      doctor,
     }),
   );
   // Starting a process holds the host up; whoever waits for activation need not wait for that.

@@ -32,6 +32,7 @@ export const commands = {
   deleteRun: "saeEnsembles.deleteRun",
   revealRun: "saeEnsembles.revealRun",
   openDashboard: "saeEnsembles.openDashboard",
+  showLog: "saeEnsembles.showLog",
   openReport: "saeEnsembles.openReport",
   compareEnsembles: "saeEnsembles.compareEnsembles",
   revealEnsemble: "saeEnsembles.revealEnsemble",
@@ -62,6 +63,9 @@ export const commands = {
   steerFeature: "saeEnsembles.steerFeature",
   compareTexts: "saeEnsembles.compareTexts",
 } as const;
+
+/** VS Code's own command. */
+export const manageTrust = "workbench.trust.manage";
 
 export const editors = { tensorFile: "saeEnsembles.tensorFile" } as const;
 

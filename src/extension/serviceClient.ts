@@ -83,6 +83,8 @@ export class ServiceClient implements vscode.Disposable {
     const child = spawn(node, [join(this.#extension.fsPath, "dist", "service.js")], {
       stdio: ["pipe", "pipe", "pipe"],
       windowsHide: true,
+      // Wherever VS Code was started from: paths in messages are then whole, and nothing is loaded from there.
+      cwd: join(this.#extension.fsPath, "dist"),
       env: { ...process.env, ...chosenDevice() },
     });
     // While the process starts, the host loads what talks to it.

@@ -1,20 +1,23 @@
-// The status bar item: what runs now and how far it is; a click opens its dashboard.
+// The status bar item: what runs now and how far it is, where no notification says so; a click opens its dashboard.
 import * as vscode from "vscode";
+import type { RunEntry } from "../protocol/service.ts";
 import { commands } from "./ids.ts";
 import type { RunStore } from "./runStore.ts";
+import type { RunNotifications } from "./tasks/runNotifications.ts";
 import { describeRun, isAtWork } from "./words.ts";
 
 export class RunStatusBar implements vscode.Disposable {
   readonly #item = vscode.window.createStatusBarItem("saeEnsembles.run", vscode.StatusBarAlignment.Left, 50);
-  readonly #subscription: vscode.Disposable;
+  readonly #subscriptions: vscode.Disposable[];
 
-  constructor(store: RunStore) {
+  constructor(store: RunStore, notifications: RunNotifications) {
     this.#item.name = "SAE Ensembles: run";
-    this.#subscription = store.onChanged(() => this.#show(store));
+    const show = () => this.#show(store.runs.filter(({ folder }) => !notifications.follows(folder)));
+    this.#subscriptions = [store.onChanged(show), notifications.onFollowed(show)];
   }
 
-  #show(store: RunStore): void {
-    const atWork = store.runs.filter((run) => isAtWork(run.state));
+  #show(runs: readonly RunEntry[]): void {
+    const atWork = runs.filter((run) => isAtWork(run.state));
     const run = atWork.find((candidate) => candidate.state === "running") ?? atWork[0];
     if (!run) {
       this.#item.hide();
@@ -28,7 +31,6 @@ export class RunStatusBar implements vscode.Disposable {
   }
 
   dispose(): void {
-    this.#subscription.dispose();
-    this.#item.dispose();
+    vscode.Disposable.from(this.#item, ...this.#subscriptions).dispose();
   }
 }

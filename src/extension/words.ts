@@ -1,5 +1,5 @@
 // How runs, ensembles and features are put into words: durations, shares, one line each.
-import { basename, dirname } from "node:path";
+import { basename, dirname, sep } from "node:path";
 import type { NamedFeature } from "../protocol/inspection.ts";
 import type { RunEntry } from "../protocol/service.ts";
 import { withSigns } from "../protocol/whiteSpace.ts";
@@ -10,6 +10,11 @@ export function duration(seconds: number): string {
   const minutes = Math.round(seconds / 60);
   if (minutes < 90) return `${minutes} min`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A message in which files of the workspace's folders are called as they are there. */
+export function namedFrom(folders: readonly string[], message: string): string {
+  return folders.reduce((text, folder) => text.replaceAll(folder + sep, ""), message);
 }
 
 /** Whether a process has the run: at work, or in the queue. */

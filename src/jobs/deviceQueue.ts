@@ -1,6 +1,6 @@
 // The queue of the devices: one run at a time works on each, the others wait in the order in which they came. Where a run waits is runJobs.ts.
 import { hostname } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { InputError } from "../formats/inputError.ts";
 import { deviceFor } from "./device.ts";
@@ -28,11 +28,13 @@ export interface QueuePlace {
 export class QueueTicket {
   readonly #database: DatabaseSync;
   readonly #device: string;
+  readonly #run: string;
   readonly #number: number;
 
-  private constructor(database: DatabaseSync, device: string, number: number) {
+  private constructor(database: DatabaseSync, device: string, run: string, number: number) {
     this.#database = database;
     this.#device = device;
+    this.#run = run;
     this.#number = number;
   }
 
@@ -50,7 +52,7 @@ export class QueueTicket {
       const { lastInsertRowid } = database
         .prepare("INSERT INTO line (device, run) VALUES (?, ?)")
         .run(device, runFolder);
-      return new QueueTicket(database, device, Number(lastInsertRowid));
+      return new QueueTicket(database, device, runFolder, Number(lastInsertRowid));
     } catch (error) {
       database.close();
       throw new InputError({
@@ -74,7 +76,7 @@ export class QueueTicket {
     const first = alive[0];
     if (!first) return { ahead: 0, waitsFor: "" };
     const more = alive.length > 1 ? ` and ${alive.length - 1} more` : "";
-    return { ahead: alive.length, waitsFor: `waits for ${basename(first.run)}${more}` };
+    return { ahead: alive.length, waitsFor: `waits for ${nameBeside(first.run, this.#run)}${more}` };
   }
 
   /** Leaves the line, or the device. */
@@ -82,4 +84,12 @@ export class QueueTicket {
     this.#database.prepare("DELETE FROM line WHERE number = ?").run(this.#number);
     this.#database.close();
   }
+}
+
+/** A run's name, with as much of its path before it as tells it from another: two folders may each have a run "demo". */
+export function nameBeside(run: string, other: string): string {
+  const [parts, others] = [run, other].map((path) => path.split(/[\\/]/)) as [string[], string[]];
+  let same = 0;
+  while (same < parts.length && parts.at(-1 - same) === others.at(-1 - same)) same++;
+  return parts.slice(-1 - same).join("/");
 }

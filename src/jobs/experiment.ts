@@ -49,6 +49,9 @@ export interface EnsembleTask {
   readonly name: string;
 }
 
+/** Says that what was found in a field is not what was expected. */
+export type Complain = (field: (string | number)[], found: string, expected: string) => void;
+
 export interface ExperimentOptions {
   /** Instead of the file's output_path; relative to the current folder. */
   readonly runFolder?: string;
@@ -69,23 +72,61 @@ export function readExperiment(file: string, options: ExperimentOptions = {}): E
 
 /** The same for text that is already in memory; `file` is the path that errors and relative paths refer to. */
 export function parseExperiment(text: string, file: string, options: ExperimentOptions = {}): Experiment {
-  const path = resolve(file);
-  const root = parseJsonc(text, path);
-  const parsed = experimentSchema.safeParse(getNodeValue(root));
-  if (!parsed.success) throw schemaError(parsed.error.issues[0]!, root, text, path);
-  const settings = parsed.data;
-  const complain = (field: (string | number)[], found: string, expected: string): never => {
-    throw errorAt(field, found, expected, root, text, path);
-  };
-  checkTogether(settings, complain);
-  const paths = resolvePaths(settings, path, complain);
+  const { problems, experiment } = lookThrough(text, file);
+  if (problems.length > 0 || !experiment) throw problems[0]!;
   const { runFolder } = options;
-  return {
-    file: path,
-    name: stem(path),
-    settings,
-    paths: runFolder ? { ...paths, runFolder: resolve(runFolder) } : paths,
+  return runFolder ? { ...experiment, paths: { ...experiment.paths, runFolder: resolve(runFolder) } } : experiment;
+}
+
+/** What was found in the text of an experiment file. */
+export interface Findings {
+  /** Everything that is wrong, each at its place. */
+  readonly problems: InputError[];
+  /** Where something is wrong, with other values in its place. Absent where there is nothing to go on with. */
+  readonly experiment?: Experiment;
+  /** Adds a problem. */
+  readonly complain: Complain;
+}
+
+/** Looks through the whole of an experiment file's text. What concerns several keys is looked at once each of them is right. */
+export function lookThrough(text: string, file: string): Findings {
+  const path = resolve(file);
+  const problems: InputError[] = [];
+  const { root, error } = parseJsonc(text, path);
+  const complain: Complain = (field, found, expected) => {
+    if (root) problems.push(errorAt(field, found, expected, root, text, path));
   };
+  if (!root) return { problems: [error], complain };
+  const value: unknown = getNodeValue(root);
+  const parsed = experimentSchema.safeParse(value);
+  for (const issue of parsed.error?.issues ?? []) problems.push(...schemaErrors(issue, root, text, path));
+  const settings = parsed.data ?? experimentSchema.safeParse(withStandIns(value, parsed.error!.issues)).data;
+  if (!settings) return { problems, complain };
+  if (parsed.success) checkTogether(settings, complain);
+  const paths = resolvePaths(settings, path, complain);
+  return { problems, complain, experiment: { file: path, name: stem(path), settings, paths } };
+}
+
+/** In the place of what has no default. */
+const standIns = {
+  model_name: "demo",
+  hook_name: "blocks.0.hook_resid_post",
+  dataset_path: "demo",
+  sae: { architecture: "gated", expansion_factor: 1 },
+};
+
+/** What the file says, without what is wrong: an unknown key, a key of a section, or a section that has no default itself. */
+function withStandIns(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  const right = structuredClone(value) as Record<string, unknown>;
+  for (const issue of issues) {
+    const [key, inner] = issue.path as string[];
+    const section = (key === undefined ? right : right[key]) as Record<string, unknown>;
+    if (issue.code === "unrecognized_keys" && inner === undefined)
+      for (const unknown of issue.keys) delete section[unknown];
+    else if (inner === undefined || ["sae", "debias", "concepts"].includes(key!)) delete right[key!];
+    else delete section?.[inner];
+  }
+  return { ...standIns, ...right };
 }
 
 /**
@@ -132,9 +173,15 @@ export function saeConfig({ settings, file }: Experiment, d_in: number): Trainin
   try {
     return completeTrainingSaeConfig(settings.sae, d_in);
   } catch (error) {
-    const expected = `sizes that fit each other, with activations of width ${d_in}`;
-    throw experimentError(file, "sae", `what can't be: ${(error as Error).message}`, expected);
+    const { key, found, expected } = misfit(error as RangeError, d_in);
+    throw experimentError(file, `sae.${key}`, found, expected);
   }
+}
+
+/** What completeTrainingSaeConfig says of sizes that don't fit, in an experiment's words. It begins with the key. */
+export function misfit({ message }: RangeError, d_in: number): { key: string; found: string; expected: string } {
+  const expected = `sizes that fit each other, with activations of width ${d_in}`;
+  return { key: message.split(" ")[0]!, found: `what can't be: ${message}`, expected };
 }
 
 /** What is wrong with a field only beside the model, the texts or the run; with its place where the file still has it. `where`: "debias.ensembles.0". */
@@ -164,8 +211,6 @@ export function indexedMethods(settings: ExperimentSettings): TrainingMethod[] {
   return [order.find((method) => settings.ensembles.methods.includes(method))!];
 }
 
-type Complain = (field: (string | number)[], found: string, expected: string) => never;
-
 /** Rules that concern two keys at once. */
 function checkTogether(settings: ExperimentSettings, complain: Complain): void {
   const { sae, ensembles, evaluation, index } = settings;
@@ -173,8 +218,7 @@ function checkTogether(settings: ExperimentSettings, complain: Complain): void {
     complain(["sae", "k"], `${sae.k}`, `at most d_sae, ${sae.d_sae}`);
   if (sae.architecture === "imported") checkImported(settings, complain);
   const training = trainingSettingsSchema.safeParse(trainingKeys(settings));
-  const issue = training.error?.issues[0];
-  if (issue) {
+  for (const issue of training.error?.issues ?? []) {
     const key = issue.path[0] as keyof ExperimentSettings;
     complain([key], `${JSON.stringify(settings[key])} (${issue.message})`, scheduleExpectation(key, settings));
   }
@@ -278,28 +322,21 @@ function stem(file: string): string {
   return basename(file).replace(/(\.sae)?\.jsonc?$/, "");
 }
 
-function parseJsonc(text: string, file: string): Node {
+function parseJsonc(text: string, file: string): { root: Node; error?: never } | { root?: never; error: InputError } {
   const errors: ParseError[] = [];
   const root = parseTree(text, errors, { allowTrailingComma: true });
   const first = errors[0];
+  const at = (offset: number) => `${shownPath(file)}:${lineColumn(text, offset)}`;
   if (first || !root) {
     const offset = first?.offset ?? 0;
     const found = first ? sentence(printParseErrorCode(first.error)) : "an empty file";
-    throw new InputError({
-      file: `${shownPath(file)}:${lineColumn(text, offset)}`,
-      found,
-      expected: "JSON (comments and trailing commas are fine)",
-    });
+    const expected = "JSON (comments and trailing commas are fine)";
+    return { error: new InputError({ file: at(offset), found, expected }) };
   }
   const duplicate = duplicateKey(root);
-  if (duplicate)
-    throw new InputError({
-      file: `${shownPath(file)}:${lineColumn(text, duplicate.offset)}`,
-      where: duplicate.value as string,
-      found: "the key a second time",
-      expected: "each key once",
-    });
-  return root;
+  if (!duplicate) return { root };
+  const [where, found] = [duplicate.value as string, "the key a second time"];
+  return { error: new InputError({ file: at(duplicate.offset), where, found, expected: "each key once" }) };
 }
 
 /** jsonc-parser lets the last of two equal keys win; a person would not know. */
@@ -349,21 +386,23 @@ function errorAt(
   });
 }
 
-function schemaError(issue: z.core.$ZodIssue, root: Node, text: string, file: string): InputError {
+/** One, or one for each unknown key. */
+function schemaErrors(issue: z.core.$ZodIssue, root: Node, text: string, file: string): InputError[] {
   if (issue.code === "unrecognized_keys") {
-    const key = issue.keys[0]!;
     const parent = issue.path.length === 0 ? undefined : String(issue.path[0]);
     const known = parent === undefined ? "a key of an experiment file" : `one of ${keysOf(parent, root).join(", ")}`;
-    const found = `an unknown key${suggestion(key, parent, root)}`;
-    return errorAt([...issue.path, key], found, known, root, text, file);
+    return issue.keys.map((key) => {
+      const found = `an unknown key${suggestion(key, parent, root)}`;
+      return errorAt([...issue.path, key], found, known, root, text, file);
+    });
   }
   if (issue.code === "custom" && issue.path.join(".") === "sae.d_sae") {
     const given = ["d_sae", "expansion_factor"].map((key) => findNodeAtLocation(root, ["sae", key])).every(Boolean);
     const found = given ? "expansion_factor as well" : "nothing";
-    return errorAt(issue.path, found, "either d_sae or expansion_factor", root, text, file);
+    return [errorAt(issue.path, found, "either d_sae or expansion_factor", root, text, file)];
   }
   const node = findNodeAtLocation(root, issue.path as (string | number)[]);
-  return errorAt(issue.path, node ? describe(node) : "nothing", expectation(issue), root, text, file);
+  return [errorAt(issue.path, node ? describe(node) : "nothing", expectation(issue), root, text, file)];
 }
 
 /** What the value in the file is, short enough for one line. */

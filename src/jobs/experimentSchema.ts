@@ -1,6 +1,7 @@
 // The schema of an experiment file (*.sae.jsonc): every key, its type, its default and its description. Names and defaults are SAELens' (LanguageModelSAERunnerConfig, TrainingSAEConfig); reading a file is experiment.ts.
 import { z } from "zod";
 import { modelDevices } from "../model/device/modelDevice.ts";
+import { type Architecture, architectureWords } from "../sae/architectureWords.ts";
 import { hasOneWidth, trainingArchitectures } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { trainingSettingsSchema } from "../training/trainingSettings.ts";
@@ -140,7 +141,7 @@ export const experimentSchema = z
       .default(2_000_000)
       .meta({ description: "Tokens that every member is trained on." }),
     train_batch_size_tokens: training.train_batch_size_tokens.meta({ description: "Tokens of a training step." }),
-    lr: training.lr.meta({ description: "Learning rate." }),
+    lr: training.lr.meta({ description: "Adam's learning rate, after warm-up." }),
     lr_end: training.lr_end.meta({
       description: "Learning rate at the end of a cosine schedule; default lr / 10.",
     }),
@@ -312,15 +313,62 @@ const saeDescriptions: Readonly<Record<string, string>> = {
   l0_warm_up_steps: "Steps over which λ rises from 0.",
 };
 
-/** JSON schema of the file, for editors. */
+/** JSON schema of the file. */
 export function experimentJsonSchema(): object {
-  return z.toJSONSchema(experimentSchema, {
+  const schema = z.toJSONSchema(experimentSchema, {
     io: "input",
     target: "draft-7",
     override: ({ jsonSchema, path }) => {
       const description =
         path[1] === "sae" && path.at(-2) === "properties" ? saeDescriptions[String(path.at(-1))] : undefined;
       if (description) jsonSchema.description = description;
+      sayDefault(jsonSchema);
     },
-  });
+  }) as JsonSchema & { properties: Record<string, JsonSchema> };
+  return { ...schema, properties: { ...schema.properties, sae: byArchitecture(schema.properties["sae"]!) } };
+}
+
+/**
+ * The same for VS Code's completion and hovers. It never fails: what is wrong with a file is the parser's to say
+ * (experimentProblems.ts), and a schema would say it again, less well.
+ */
+export function experimentEditorSchema(): object {
+  return { allowTrailingCommas: true, if: experimentJsonSchema() };
+}
+
+interface JsonSchema {
+  description?: string;
+  default?: unknown;
+  properties?: Record<string, JsonSchema & { const?: unknown }>;
+  oneOf?: JsonSchema[];
+}
+
+/** Editors show descriptions alone. */
+function sayDefault(schema: z.core.JSONSchema.BaseSchema): void {
+  const { default: value, description } = schema;
+  if (!description || value === undefined || JSON.stringify(value) === "{}") return;
+  schema.description = `${description} Default: ${JSON.stringify(value)}.`;
+}
+
+/** A union by architecture, with all architectures in one place: where it is none of them yet, editors would take the nearest one for meant. */
+function byArchitecture({ oneOf, ...rest }: JsonSchema): object {
+  const options = oneOf!.map((option) => ({ option, name: option.properties!["architecture"]!.const as string }));
+  const architecture = {
+    description: saeDescriptions["architecture"],
+    enum: options.map(({ name }) => name),
+    enumDescriptions: options.map(({ name }) =>
+      name in architectureWords ? architectureWords[name as Architecture].words : "SAEs that exist already",
+    ),
+  };
+  return {
+    ...rest,
+    type: "object",
+    properties: { architecture },
+    required: ["architecture"],
+    allOf: options.map(({ option, name }) => ({
+      if: { properties: { architecture: { const: name } }, required: ["architecture"] },
+      // biome-ignore lint/suspicious/noThenProperty: JSON schema's word.
+      then: option,
+    })),
+  };
 }

@@ -15,8 +15,8 @@ import { versions } from "./versions.ts";
 
 export interface Finding {
   readonly name: string;
-  /** "problem": something here will not run. */
-  readonly state: "ok" | "warning" | "problem";
+  /** "problem": something here will not run; "none": it isn't here and need not be. */
+  readonly state: "ok" | "none" | "warning" | "problem";
   readonly value: string;
   /** What to do about it. */
   readonly advice?: string;
@@ -24,7 +24,7 @@ export interface Finding {
 
 const GIB = 2 ** 30;
 
-const MARK = { ok: "✓", warning: "!", problem: "✗" } as const;
+const MARK = { ok: "✓", none: "–", warning: "!", problem: "✗" } as const;
 
 /** Findings as lines for people, names aligned, advice below what it is about. */
 export function findingLines(findings: readonly Finding[]): string[] {
@@ -211,7 +211,7 @@ async function gpus(): Promise<Finding[]> {
   try {
     const adapters = await webgpuAdapters();
     if (adapters.length === 0)
-      return [{ name, state: "ok", value: "none that WebGPU can use; SAEs are trained on the processor" }];
+      return [{ name, state: "none", value: "none that WebGPU can use; SAEs are trained on the processor" }];
     const findings: Finding[] = [];
     for (const adapter of adapters) findings.push(await gpuFinding(adapter));
     return findings;

@@ -4,6 +4,7 @@ import { cachedModel } from "../model/hubModel.ts";
 import type { ModelSize } from "../model/modelSize.ts";
 import { vocabularyDoubt } from "../model/vocabulary.ts";
 import { type Experiment, experimentError } from "./experiment.ts";
+import { layersExpected } from "./experimentProblems.ts";
 import type { Finding } from "./machine.ts";
 import { openExperimentModel } from "./resources.ts";
 
@@ -28,8 +29,7 @@ export async function examineModel(experiment: Experiment): Promise<ModelFinding
 /** Of a model that is yet to be downloaded, what its size tells: whether it has the hook's layer. */
 export function examineLayer({ settings, file }: Experiment, { nLayers }: ModelSize): ModelFinding | null {
   const { hook_name } = settings;
-  const layer = Number(/^blocks\.(\d+)\./.exec(hook_name)?.[1] ?? 0);
-  if (layer < nLayers) return null;
-  const { message } = experimentError(file, "hook_name", `"${hook_name}"`, `blocks.0 to blocks.${nLayers - 1}`);
-  return { state: "problem", value: message };
+  const layers = layersExpected(hook_name, nLayers);
+  if (!layers) return null;
+  return { state: "problem", value: experimentError(file, "hook_name", `"${hook_name}"`, layers).message };
 }

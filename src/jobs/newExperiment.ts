@@ -1,4 +1,5 @@
 // A new experiment file from a few choices: short, commented, ready to run. What each key means is experimentSchema.ts.
+import type { Architecture } from "../sae/architectureWords.ts";
 
 /** How much is trained: by name, for people who have no numbers in mind yet. */
 export const sizes = {
@@ -8,8 +9,6 @@ export const sizes = {
 } as const;
 export type ExperimentSize = keyof typeof sizes;
 
-export const architectures = ["topk", "batchtopk", "matryoshka_batchtopk", "standard", "jumprelu", "gated"] as const;
-
 export interface ExperimentChoice {
   /** model_name and dataset_path as they stand in the file. */
   readonly model: string;
@@ -17,12 +16,12 @@ export interface ExperimentChoice {
   readonly hook: string;
   /** "all": the four of the paper's comparison, from two seed sets. */
   readonly method: "bagging" | "boosting" | "all";
-  readonly architecture: (typeof architectures)[number];
+  readonly architecture: Architecture;
   readonly size: ExperimentSize;
 }
 
 /** What an architecture needs besides its width, a multiple of the activation's. */
-const details: Readonly<Record<(typeof architectures)[number], (expansion: number) => string>> = {
+const details: Readonly<Record<Architecture, (expansion: number) => string>> = {
   topk: () => '"k": 16',
   batchtopk: () => '"k": 16',
   // Small enough for any model: nested SAEs of at most 16 and 64 times as many features as the expansion, and all of them.

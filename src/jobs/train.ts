@@ -66,6 +66,13 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
   for (const { message } of loaded?.damaged ?? [])
     context.log("warning", `${stage}: a checkpoint cannot be used: ${message}`);
   if (loaded) context.log("info", `${stage}: goes on after ${(loaded.state.tokens).toLocaleString("en")} tokens`);
+  if (task.method === "boosting" && plan.n_members > 1) {
+    const each = totalSteps(plan.settings) * batch;
+    context.log(
+      "info",
+      `${stage}: ${plan.n_members} members one after the other, ${each.toLocaleString("en")} tokens each`,
+    );
+  }
   const checkpointEvery = Math.ceil(steps / (settings.n_checkpoints + 1));
   const eventEvery = Math.ceil(steps / MOST_EVENTS);
   let saved = Date.now();

@@ -106,10 +106,12 @@ export const service = {
     resume: { params: z.object({ folder: z.string(), jobs: jobs.optional() }), result: started },
     stop: { params: z.object({ folder: z.string() }), result: z.object({ wasRunning: z.boolean() }) },
     delete: { params: z.object({ folder: z.string() }), result: z.object({}) },
-    /** Checks an experiment file's text: null, or what is wrong and where. */
+    /** Checks an experiment file's text: all that is wrong and where. */
     check: {
       params: z.object({ file: z.string(), text: z.string() }),
-      result: z.object({ message: z.string(), line: z.number().int(), column: z.number().int() }).nullable(),
+      result: z.object({
+        problems: z.array(z.object({ message: z.string(), line: z.number().int(), column: z.number().int() })),
+      }),
     },
     /** Layers of the model that an experiment would name so; null where it isn't here or can't be read yet. */
     modelLayers: { params: z.object({ model: z.string() }), result: z.object({ layers: z.number().int().nullable() }) },
@@ -155,7 +157,8 @@ export const service = {
     deleteEnsemble: { params: z.object({ ensemble: z.string() }), result: z.object({}) },
     /** The user's access token of the Hugging Face hub, for this service and the runs that it starts; null: the environment's own. */
     setHubToken: { params: z.object({ token: z.string().nullable() }), result: z.object({}) },
-    doctor: { params: z.object({}), result: z.object({ text: z.string() }) },
+    /** `folder`: where runs would go. */
+    doctor: { params: z.object({ folder: z.string() }), result: z.object({ text: z.string() }) },
     openIndex: { params: index, result: browser.ready.result },
     page: { params: browser.page.params.extend(index.shape), result: browser.page.result },
     place: { params: browser.place.params.extend(index.shape), result: browser.place.result },

@@ -9,7 +9,8 @@ import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseEvent } from "../jobs/eventLog.ts";
-import { parseExperiment, readExperiment } from "../jobs/experiment.ts";
+import { readExperiment } from "../jobs/experiment.ts";
+import { experimentProblems } from "../jobs/experimentProblems.ts";
 import { importSaes, localSaes } from "../jobs/importSaes.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
 import { examineMachine, findingLines } from "../jobs/machine.ts";
@@ -148,20 +149,15 @@ answer(connection, service, {
     watcher.look();
     return {};
   },
-  check: ({ file, text }) => {
-    try {
-      parseExperiment(text, file);
-      return null;
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      const place = /:(\d+):(\d+)$/.exec(error.file);
-      const where = error.where ? `${error.where}: ` : "";
-      return {
-        message: `${where}found ${error.found}, expected ${error.expected}`,
-        line: Number(place?.[1] ?? 1),
-        column: Number(place?.[2] ?? 1),
-      };
-    }
+  check: async ({ file, text }) => {
+    const problems = await experimentProblems(text, file);
+    return {
+      problems: problems.map(({ file: at, where, found, expected }) => {
+        const [, line = 1, column = 1] = /:(\d+):(\d+)$/.exec(at) ?? [];
+        const message = `${where ? `${where}: ` : ""}found ${found}, expected ${expected}`;
+        return { message, line: Number(line), column: Number(column) };
+      }),
+    };
   },
   // Read from the configuration alone: quick enough to ask while somebody chooses a hook.
   modelLayers: async ({ model }) => ({
@@ -207,8 +203,8 @@ answer(connection, service, {
     else delete process.env["HF_TOKEN"];
     return {};
   },
-  doctor: async () => {
-    const lines = findingLines(await examineMachine(process.cwd()));
+  doctor: async ({ folder }) => {
+    const lines = findingLines(await examineMachine(folder));
     return { text: `What this machine has and can run\n\n${lines.join("\n")}\n` };
   },
   openIndex: async ({ ensemble }) => {

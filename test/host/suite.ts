@@ -105,45 +105,77 @@ check("an experiment file is offered as a task, and one of tasks.json is taken o
   rmSync(join(workspace(), "study.sae.jsonc"));
 });
 
-check("a task whose experiment file is not there ends with exit code 2 and leaves no run", async () => {
-  const task = (await vscode.tasks.fetchTasks()).find(({ name }) => name === "train it")!;
-  const ended = new Promise<number | undefined>((resolve) => {
-    const listening = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode }) => {
-      if (execution.task.name !== "train it") return;
+/** The exit code of the next task of this name that ends. */
+function exitCode(name: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const listening = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode: code }) => {
+      if (execution.task.name !== name) return;
       listening.dispose();
-      resolve(exitCode);
+      resolve(code);
     });
   });
+}
+
+check("a task whose experiment file is not there ends with exit code 2 and leaves no run", async () => {
+  const task = (await vscode.tasks.fetchTasks()).find(({ name }) => name === "train it")!;
+  const ended = exitCode("train it");
   await vscode.tasks.executeTask(task);
   assert.equal(await ended, 2);
   assert.equal(existsSync(join(workspace(), "runs", "missing")), false);
 });
 
-check("a wrong experiment file has an error where the jobs' parser found it, and lenses to run it", async () => {
-  const { uri } = await openExperiment("wrong.sae.jsonc", '{\n  "model_name": "demo",\n  "hook_nam": "x"\n}\n');
-  const [problem] = await until("the error is there", () => {
-    const ours = vscode.languages.getDiagnostics(uri).filter(({ source }) => source === "SAE Ensembles");
-    return ours.length > 0 && ours;
-  });
-  assert.equal(problem!.severity, vscode.DiagnosticSeverity.Error);
-  assert.match(problem!.message, /hook_nam/);
-  const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 10);
-  assert.ok(lenses.some(({ command }) => command?.command === "saeEnsembles.runExperiment"));
-});
+check(
+  "all that is wrong with an experiment file is an error where the jobs' parser found it, and lenses run it",
+  async () => {
+    const text =
+      '{\n  "model_name": "demo",\n  "hook_nam": "x",\n  "lr": -1,\n  "sae": { "architecture": "topq", "k": 4 },\n}\n';
+    const { uri } = await openExperiment("wrong.sae.jsonc", text);
+    const problems = await until("the errors are there", () => {
+      const ours = vscode.languages.getDiagnostics(uri).filter(({ source }) => source === "SAE Ensembles");
+      return ours.length > 0 && ours;
+    });
+    for (const { severity } of problems) assert.equal(severity, vscode.DiagnosticSeverity.Error);
+    const at = (line: number) =>
+      problems.filter(({ range }) => range.start.line === line).map(({ message }) => message);
+    assert.match(at(2).join("|"), /^hook_nam: found an unknown key[^|]*$/);
+    assert.match(at(3).join("|"), /^lr: found -1, expected more than 0$/);
+    assert.match(at(4).join("|"), /^sae\.architecture: found "topq", expected one of "standard", "topk", [^|]*$/);
+    const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 10);
+    assert.ok(lenses.some(({ command }) => command?.command === "saeEnsembles.runExperiment"));
+  },
+);
 
-check("keys of an experiment file are completed from the parser's own schema", async () => {
-  const document = await openExperiment("keys.sae.jsonc", '{\n  "tr"\n}\n');
-  const items = await until("completions are there", async () => {
-    const list = await vscode.commands.executeCommand<vscode.CompletionList>(
-      "vscode.executeCompletionItemProvider",
-      document.uri,
-      new vscode.Position(1, 5),
+check(
+  "keys and values are completed and described from the parser's own schema, which finds no faults itself",
+  async () => {
+    const text = '{\n  "tr",\n  "lr": -1,\n  "sae": { "architecture": "", "k": 4 }\n}\n';
+    const { uri } = await openExperiment("keys.sae.jsonc", text);
+    const completed = async (line: number, column: number, wanted: string) =>
+      until(`${wanted} is completed`, async () => {
+        const position = new vscode.Position(line, column);
+        const command = "vscode.executeCompletionItemProvider";
+        const { items } = await vscode.commands.executeCommand<vscode.CompletionList>(command, uri, position);
+        const labels = items.map(({ label }) => (typeof label === "string" ? label : label.label));
+        return labels.includes(wanted) && labels;
+      });
+    assert.ok((await completed(1, 5, "training_tokens")).includes("train_batch_size_tokens"));
+    const architectures = await completed(3, 28, '"topk"');
+    for (const name of ["standard", "batchtopk", "matryoshka_batchtopk", "jumprelu", "gated"])
+      assert.ok(architectures.includes(`"${name}"`), `${architectures}`);
+    await until("the key says its default", async () => {
+      const command = "vscode.executeHoverProvider";
+      const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(command, uri, new vscode.Position(2, 4));
+      return hovers.some(({ contents }) =>
+        contents.some((content) => /Default: 0\\?\.0003/.test(typeof content === "string" ? content : content.value)),
+      );
+    });
+    const others = vscode.languages.getDiagnostics(uri).filter(({ source }) => source !== "SAE Ensembles");
+    assert.deepEqual(
+      others.filter(({ range }) => range.start.line > 1).map(({ message }) => message),
+      [],
     );
-    const labels = list.items.map(({ label }) => (typeof label === "string" ? label : label.label));
-    return labels.includes("training_tokens") && labels;
-  });
-  assert.ok(items.includes("train_batch_size_tokens"));
-});
+  },
+);
 
 check("the service runs as a process of its own, and is started again after it died", async () => {
   const [first, ...others] = await until("a service runs", () => services().length > 0 && services());
@@ -169,6 +201,28 @@ check("a run's dashboard opens as a panel", async () => {
       ),
     );
   });
+});
+
+check("a run's log is shown from its beginning, as a task that ends where the run has ended", async () => {
+  const ended = exitCode("finished: log");
+  await vscode.commands.executeCommand("saeEnsembles.showLog");
+  assert.equal(await ended, 0);
+  // One that was stopped has not failed, but what waits for it can't go on either.
+  const folder = join(workspace(), "runs", "stopped");
+  mkdirSync(folder);
+  const record = JSON.parse(readFileSync(join(workspace(), "runs", "finished", "run.json"), "utf8"));
+  writeFileSync(join(folder, "run.json"), JSON.stringify({ ...record, name: "stopped", state: "stopped" }));
+  const stopped = exitCode("stopped: log");
+  await vscode.commands.executeCommand("saeEnsembles.showLog", { folder, name: "stopped" });
+  assert.equal(await stopped, undefined);
+  rmSync(folder, { recursive: true });
+});
+
+check("doctor shows a document that can't be left unsaved", async () => {
+  await vscode.commands.executeCommand("saeEnsembles.doctor");
+  const { document } = vscode.window.activeTextEditor!;
+  assert.deepEqual([document.uri.scheme, document.isDirty], ["sae-ensembles-doctor", false]);
+  assert.match(document.getText(), /^✓ Processor /m);
 });
 
 check("a run deep in the workspace is known by its experiment's file", async () => {

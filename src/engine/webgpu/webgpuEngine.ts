@@ -44,7 +44,10 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   try {
     const adapters = await device.call<AdapterDescription[]>({ kind: "adapters" });
     const chosen = adapters.find((one) => (adapter === undefined ? software || !one.software : one.key === adapter));
-    if (!chosen) throw new EngineError(nothingToUse(adapters));
+    if (!chosen) {
+      const install = adapters.length === 0 ? "install its driver, or " : "";
+      throw new EngineError(`${nothingToUse(adapters)}: ${install}use the device cpu`);
+    }
     const description = await device.call<AdapterDescription>({
       kind: "open",
       adapter: chosen.key,
@@ -57,10 +60,10 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   }
 }
 
-/** Why there is no GPU to use, and what to do. */
+/** Why there is no GPU to use. */
 export function nothingToUse(adapters: readonly AdapterDescription[]): string {
-  if (adapters.length === 0) return "no GPU was found that WebGPU can use: install its driver, or use the device cpu";
-  return `only software stands in for a GPU here (${adapters.map(({ name }) => name).join("; ")}): use the device cpu`;
+  if (adapters.length === 0) return "no GPU was found that WebGPU can use";
+  return `only software stands in for a GPU here (${adapters.map(({ name }) => name).join("; ")})`;
 }
 
 export class WebgpuEngine implements Engine {

@@ -1,76 +1,99 @@
 // "New Experiment": a few questions, then a commented experiment file that is ready to run.
 import { basename, isAbsolute } from "node:path";
 import * as vscode from "vscode";
-import { type ExperimentSize, experimentText, sizes } from "../../jobs/newExperiment.ts";
+import { type ExperimentChoice, type ExperimentSize, experimentText, sizes } from "../../jobs/newExperiment.ts";
+import { architectures, architectureWords } from "../../sae/architectureWords.ts";
 import type { ServiceClient } from "../serviceClient.ts";
+import { inTurn } from "./inTurn.ts";
+import { type Choice, choose, enter } from "./questions.ts";
 import type { Parts } from "./register.ts";
 
-interface Choice<T extends string = string> extends vscode.QuickPickItem {
-  readonly value: T;
-}
+/** What is asked for step by step. */
+type Answers = { -readonly [K in keyof ExperimentChoice]?: ExperimentChoice[K] | undefined } & {
+  name?: string | undefined;
+};
 
 export async function newExperiment({ context, service }: Parts): Promise<void> {
-  const folder = vscode.workspace.workspaceFolders?.[0];
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
   if (!folder) throw new Error("Open a folder first: the experiment file and its run go there.");
-  const stepByStep = { label: "Step by step", description: "model, text, hook, method, architecture, size", value: "" };
-  const preset = await choose("New experiment: what to begin with", [
+  const description = "model, text, hook, method, architecture, size";
+  const stepByStep = { label: "Step by step", description, value: "" };
+  const items = [
     stepByStep,
     { label: "From a preset", kind: vscode.QuickPickItemKind.Separator, value: "" },
     ...(await presets(context.extensionUri)),
-  ]);
-  if (preset === undefined) return;
-  if (preset !== "") {
-    const uri = await freeName(folder.uri, basename(preset, ".sae.jsonc"));
-    await vscode.workspace.fs.copy(vscode.Uri.file(preset), uri);
-    await vscode.window.showTextDocument(uri, { preview: false });
-    return;
-  }
-  const model = await chooseModel("Language model (1/6)");
-  if (!model) return;
-  const dataset = await chooseText("Text to train on (2/6)");
-  if (!dataset) return;
-  const hook = await chooseHook(service, model);
-  if (!hook) return;
-  const method = await choose("Method (4/6)", [
-    { label: "Bagging", description: "same data, other initial weights, averaged: stable features", value: "bagging" },
-    {
-      label: "Boosting",
-      description: "each learns what the earlier ones leave: better reconstruction",
-      value: "boosting",
-    },
-    {
-      label: "All four, side by side",
-      description: "single, bagging, boosting, expanded: the paper's comparison",
-      value: "all",
-    },
-  ]);
-  if (!method) return;
-  const architecture = await choose("Architecture (5/6)", [
-    { label: "TopK", description: "exactly k features a token", value: "topk" },
-    { label: "BatchTopK", description: "k on average over a batch", value: "batchtopk" },
-    {
-      label: "Matryoshka BatchTopK",
-      description: "nested SAEs: the first features also reconstruct on their own, so they stay general",
-      value: "matryoshka_batchtopk",
-    },
-    { label: "ReLU", description: "with an L1 penalty (SAELens: standard)", value: "standard" },
-    { label: "JumpReLU", description: "a threshold for each feature", value: "jumprelu" },
-    { label: "Gated", description: "a gate for each feature", value: "gated" },
-  ]);
-  if (!architecture) return;
-  const size = await choose("Size (6/6)", [
-    { label: "Quick look", description: sizeWords("quick"), value: "quick" },
-    { label: "Middle", description: sizeWords("middle"), value: "middle" },
-    { label: "As in the paper", description: `${sizeWords("paper")}: hours on a processor`, value: "paper" },
-  ]);
-  if (!size) return;
+  ];
+  let preset: string | undefined;
+  await inTurn(
+    async () => (preset = await choose("New experiment: what to begin with", items)),
+    async () => (preset ? copyPreset(folder, preset) : askAll(folder, service)),
+  );
+}
+
+async function copyPreset(folder: vscode.Uri, preset: string): Promise<void> {
+  const uri = fileIn(folder, freeName(basename(preset, ".sae.jsonc"), await namesIn(folder)));
+  await vscode.workspace.fs.copy(vscode.Uri.file(preset), uri);
+  await vscode.window.showTextDocument(uri, { preview: false });
+}
+
+async function askAll(folder: vscode.Uri, service: ServiceClient): Promise<void> {
+  const taken = await namesIn(folder);
+  const answers: Answers = {};
+  const answered = await inTurn(
+    async () => (answers.model = await chooseModel("Language model (1/7)", true)),
+    async () => (answers.dataset = await chooseText("Text to train on (2/7)", true)),
+    async () => (answers.hook = await chooseHook(service, answers.model!)),
+    async () => (answers.method = await choose("Method (4/7)", methods, true)),
+    async () => (answers.architecture = await choose("Architecture (5/7)", architectureItems, true)),
+    async () => (answers.size = await choose("Size (6/7)", sizeItems, true)),
+    async () => (answers.name = await askName("Name (7/7)", answers.model!, taken)),
+  );
+  if (answered) await write(fileIn(folder, answers.name!), answers as ExperimentChoice, service);
+}
+
+async function write(uri: vscode.Uri, choice: ExperimentChoice, service: ServiceClient): Promise<void> {
   const named = (path: string) => (isAbsolute(path) ? vscode.workspace.asRelativePath(path, false) : path);
-  const text = experimentText({ model: named(model), dataset: named(dataset), hook, method, architecture, size });
-  const uri = await freeName(folder.uri, "experiment");
-  const problem = await service.request("check", { file: uri.fsPath, text });
+  const text = experimentText({ ...choice, model: named(choice.model), dataset: named(choice.dataset) });
+  const { problems } = await service.request("check", { file: uri.fsPath, text });
   await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
   await vscode.window.showTextDocument(uri, { preview: false });
-  if (problem) void vscode.window.showWarningMessage(problem.message);
+  if (problems[0]) void vscode.window.showWarningMessage(problems[0].message);
+}
+
+const methods = [
+  { label: "Bagging", description: "same data, other initial weights, averaged: stable features", value: "bagging" },
+  {
+    label: "Boosting",
+    description: "each learns what the earlier ones leave: better reconstruction",
+    value: "boosting",
+  },
+  {
+    label: "All four, side by side",
+    description: "single, bagging, boosting, expanded: the paper's comparison",
+    value: "all",
+  },
+] as const;
+
+const architectureItems = architectures.map((value) => {
+  const { label, words } = architectureWords[value];
+  return { label, description: words, value };
+});
+
+const sizeItems = [
+  { label: "Quick look", description: sizeWords("quick"), value: "quick" },
+  { label: "Middle", description: sizeWords("middle"), value: "middle" },
+  { label: "As in the paper", description: `${sizeWords("paper")}: hours on a processor`, value: "paper" },
+] as const;
+
+/** The experiment's and its run's name: from the model's, unless somebody has a better one. */
+function askName(title: string, model: string, taken: ReadonlySet<string>): Promise<string | undefined> {
+  const prompt = "Of the experiment's file and of its run.";
+  const value = freeName(model === "demo" ? "experiment" : basename(model).replace(/\.(gguf|onnx)$|@.*$/i, ""), taken);
+  const wrong = (name: string) => {
+    if (!/^[^\\/:*?"<>|]*[^\\/:*?"<>|. ]$/.test(name)) return "A file's name, without its ending";
+    return taken.has(fileName(name)) ? `${fileName(name)} is there already` : undefined;
+  };
+  return enter({ title, prompt, value }, wrong, true);
 }
 
 /** Experiment files that come along: the demo, settings of the paper, and smaller ones, each with its first comment. */
@@ -95,8 +118,8 @@ function sizeWords(size: ExperimentSize): string {
 }
 
 /** The demo's, a file or folder, or a name of the hub. */
-export async function chooseModel(title: string): Promise<string | undefined> {
-  const kind = await choose(title, [
+export function chooseModel(title: string, hasBack = false): Promise<string | undefined> {
+  const items = [
     { label: "Demo model", description: "small, comes with SAE Ensembles", value: "demo" },
     { label: "A GGUF file or a Hugging Face folder…", value: "file" },
     {
@@ -104,34 +127,52 @@ export async function chooseModel(title: string): Promise<string | undefined> {
       description: "by its name; fetched when the run starts",
       value: "hub",
     },
-  ]);
-  if (kind === "file") return open("Language model", { GGUF: ["gguf"] }, true);
-  return kind === "hub" ? askHubName(title, "e.g. HuggingFaceTB/SmolLM2-135M") : kind;
+  ] as const;
+  return chooseAndName(title, hasBack, items, {
+    file: () => open("Language model", { GGUF: ["gguf"] }, true),
+    hub: () => askHubName(title, "e.g. HuggingFaceTB/SmolLM2-135M", true),
+  });
 }
 
 /** The same for texts. */
-export async function chooseText(title: string): Promise<string | undefined> {
-  const kind = await choose(title, [
+export function chooseText(title: string, hasBack = false): Promise<string | undefined> {
+  const items = [
     { label: "Demo text", description: "of the kinds that the demo model was trained on", value: "demo" },
     { label: "A text file…", description: ".txt, .jsonl, .csv, .parquet, plain or .gz", value: "file" },
     { label: "A data set of the Hugging Face hub…", description: "by its name", value: "hub" },
-  ]);
-  if (kind === "file") return open("Text", { Text: ["txt", "jsonl", "csv", "parquet", "gz"] }, false);
-  return kind === "hub" ? askHubName(title, "e.g. stanfordnlp/imdb") : kind;
+  ] as const;
+  return chooseAndName(title, hasBack, items, {
+    file: () => open("Text", { Text: ["txt", "jsonl", "csv", "parquet", "gz"] }, false),
+    hub: () => askHubName(title, "e.g. stanfordnlp/imdb", true),
+  });
+}
+
+/** A value of a list, or what is then asked for in its place. */
+async function chooseAndName(
+  title: string,
+  hasBack: boolean,
+  items: readonly Choice[],
+  asked: Readonly<Record<string, () => Promise<string | undefined>>>,
+): Promise<string | undefined> {
+  let [kind, value]: [string?, string?] = [];
+  await inTurn(
+    async () => (kind = await choose(title, items, hasBack)),
+    async () => (value = await (asked[kind!]?.() ?? Promise.resolve(kind))),
+  );
+  return value;
 }
 
 /** owner/name, perhaps with more behind it. */
-export async function askHubName(title: string, prompt: string): Promise<string | undefined> {
-  const validateInput = (value: string) => (isHubName(value) ? undefined : "owner/name");
-  return vscode.window.showInputBox({ title, prompt, validateInput, ignoreFocusOut: true });
+export function askHubName(title: string, prompt: string, hasBack = false): Promise<string | undefined> {
+  return enter({ title, prompt }, (value) => (isHubName(value) ? undefined : "owner/name"), hasBack);
 }
 
 /** One or several, with spaces or commas between. */
 export async function askHubNames(title: string, prompt: string): Promise<string[] | undefined> {
   const parts = (value: string) => value.split(/[\s,]+/).filter((part) => part !== "");
   const areNames = (names: readonly string[]) => names.length > 0 && names.every(isHubName);
-  const validateInput = (value: string) => (areNames(parts(value)) ? undefined : "owner/name/folder");
-  const value = await vscode.window.showInputBox({ title, prompt, validateInput, ignoreFocusOut: true });
+  const wrong = (value: string) => (areNames(parts(value)) ? undefined : "owner/name/folder");
+  const value = await enter({ title, prompt }, wrong);
   return value === undefined ? undefined : parts(value);
 }
 
@@ -152,23 +193,14 @@ async function chooseHook(service: ServiceClient, model: string): Promise<string
       description: `${residual(layer)}${layer === middle ? " · the middle: a good start" : ""}`,
       value: residual(layer),
     }));
-  const chosen = items.length > 0 ? await choose("Hook point (3/6)", [...items, other]) : "";
-  if (chosen !== "") return chosen;
-  return vscode.window.showInputBox({
-    title: "Hook point (3/6)",
-    prompt: "By TransformerLens' name. The middle of the model is a good start.",
-    value: residual(middle),
-    ignoreFocusOut: true,
-    validateInput: (value) =>
-      /^blocks\.\d+\.hook_(resid_(pre|mid|post)|mlp_out|attn_out)$/.test(value)
-        ? undefined
-        : `e.g. ${residual(middle)}`,
-  });
-}
-
-/** One of a list, by its value; undefined where nothing was chosen. */
-export async function choose<const T extends string>(title: string, items: Choice<T>[]): Promise<T | undefined> {
-  return (await vscode.window.showQuickPick(items, { title, ignoreFocusOut: true }))?.value;
+  const title = "Hook point (3/7)";
+  const byName = () => {
+    const prompt = "By TransformerLens' name. The middle of the model is a good start.";
+    const isHook = (value: string) => /^blocks\.\d+\.hook_(resid_(pre|mid|post)|mlp_out|attn_out)$/.test(value);
+    const wrong = (value: string) => (isHook(value) ? undefined : `e.g. ${residual(middle)}`);
+    return enter({ title, prompt, value: residual(middle) }, wrong, true);
+  };
+  return items.length > 0 ? chooseAndName(title, true, [...items, other], { "": byName }) : byName();
 }
 
 async function open(title: string, filters: Record<string, string[]>, folders: boolean): Promise<string | undefined> {
@@ -181,13 +213,16 @@ async function open(title: string, filters: Record<string, string[]>, folders: b
   return chosen?.[0]?.fsPath;
 }
 
-async function freeName(folder: vscode.Uri, stem: string): Promise<vscode.Uri> {
+const fileName = (name: string) => `${name}.sae.jsonc`;
+const fileIn = (folder: vscode.Uri, name: string) => vscode.Uri.joinPath(folder, fileName(name));
+
+async function namesIn(folder: vscode.Uri): Promise<ReadonlySet<string>> {
+  return new Set((await vscode.workspace.fs.readDirectory(folder)).map(([name]) => name));
+}
+
+function freeName(stem: string, taken: ReadonlySet<string>): string {
   for (let n = 1; ; n++) {
-    const uri = vscode.Uri.joinPath(folder, `${stem}${n === 1 ? "" : `-${n}`}.sae.jsonc`);
-    const taken = await vscode.workspace.fs.stat(uri).then(
-      () => true,
-      () => false,
-    );
-    if (!taken) return uri;
+    const name = n === 1 ? stem : `${stem}-${n}`;
+    if (!taken.has(fileName(name))) return name;
   }
 }

@@ -1,8 +1,8 @@
 // The table of commands: every command of package.json and what it calls.
 import * as vscode from "vscode";
 import type { TextInspector } from "../editor/textInspector.ts";
-import { Hint, wasCancelled } from "../hint.ts";
-import { commands } from "../ids.ts";
+import { Distrust, Hint, wasCancelled } from "../hint.ts";
+import { commands, manageTrust } from "../ids.ts";
 import type { EnsemblePanels } from "../panels/ensemblePanels.ts";
 import type { FeatureBrowsers } from "../panels/featureBrowserPanel.ts";
 import type { NextTokenPanel } from "../panels/nextTokenPanel.ts";
@@ -13,7 +13,7 @@ import type { RunTasks } from "../tasks/runTasks.ts";
 import type { FeaturesHereTree } from "../trees/featuresHereTree.ts";
 import type { FeaturesTree } from "../trees/featuresTree.ts";
 import { compareTexts } from "./comparingTexts.ts";
-import { doctor } from "./doctor.ts";
+import type { DoctorReport } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
 import { setHubToken } from "./hubToken.ts";
 import { importSaes } from "./importSaes.ts";
@@ -45,6 +45,7 @@ import {
   revealRun,
   runDemo,
   runExperiment,
+  showLog,
   stopRun,
 } from "./runs.ts";
 
@@ -63,6 +64,7 @@ export interface Parts {
   readonly nextToken: NextTokenPanel;
   readonly debiasings: EnsemblePanels<"debias">;
   readonly concepts: EnsemblePanels<"concepts">;
+  readonly doctor: DoctorReport;
 }
 
 type Command = (parts: Parts, ...args: never[]) => unknown;
@@ -79,6 +81,7 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.deleteRun]: deleteRun,
   [commands.revealRun]: revealRun,
   [commands.openDashboard]: openDashboard,
+  [commands.showLog]: showLog,
   [commands.openReport]: openReport,
   [commands.compareEnsembles]: compareEnsembles,
   [commands.revealEnsemble]: revealEnsemble,
@@ -91,7 +94,7 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.debias]: debias,
   [commands.concepts]: openConcepts,
   [commands.refresh]: ({ store }) => store.watch(),
-  [commands.doctor]: doctor,
+  [commands.doctor]: ({ doctor }) => doctor.show(),
   [commands.setHubToken]: setHubToken,
   [commands.inspectText]: inspectText,
   [commands.stopInspecting]: stopInspecting,
@@ -119,6 +122,12 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
         if (wasCancelled(error)) return undefined;
         if (error instanceof Hint) {
           void vscode.window.showInformationMessage(error.message);
+          return undefined;
+        }
+        if (error instanceof Distrust) {
+          const manage = "Manage Workspace Trust";
+          const answer = await vscode.window.showErrorMessage(error.message, manage);
+          if (answer === manage) await vscode.commands.executeCommand(manageTrust);
           return undefined;
         }
         parts.output.error(error instanceof Error ? error : String(error));

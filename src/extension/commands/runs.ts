@@ -88,6 +88,11 @@ export async function openDashboard(parts: Parts, run?: RunEntry): Promise<void>
   if (chosen) parts.dashboards.show(chosen);
 }
 
+export async function showLog(parts: Parts, run?: RunEntry): Promise<void> {
+  const chosen = run ?? (await pick(parts, "Show which run's log?", (entry) => entry.state !== "damaged"));
+  if (chosen) await parts.tasks.showLog(chosen.folder, chosen.name);
+}
+
 function isExperiment(uri: vscode.Uri | undefined): uri is vscode.Uri {
   return uri?.path.endsWith(".sae.jsonc") === true;
 }

@@ -1,7 +1,7 @@
 // Code lenses above an experiment file: run it, see its dashboard, browse what it found; and its errors, as the parser of the jobs sees them.
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import { commands, experimentFiles } from "../ids.ts";
+import { commands, experimentFiles, manageTrust } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 
@@ -20,13 +20,14 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
       new vscode.CodeLens(top, { title, command, arguments: args });
     const run = this.#store.runs.find((candidate) => candidate.experiment === document.uri.fsPath);
     const lenses: vscode.CodeLens[] = [];
-    if (!run || run.state === "damaged") lenses.push(lens("$(play) Run", commands.runExperiment, document.uri));
+    if (!vscode.workspace.isTrusted) lenses.push(lens("$(shield) Trust the Workspace to Run", manageTrust));
+    else if (!run || run.state === "damaged") lenses.push(lens("$(play) Run", commands.runExperiment, document.uri));
     else if (run.state === "running") lenses.push(lens("$(debug-stop) Stop", commands.stopRun, run));
     else if (run.state === "queued") lenses.push(lens("$(debug-stop) Leave the Queue", commands.stopRun, run));
     else if (run.state === "done")
       lenses.push(lens("$(play) Run Again (What Changed)", commands.runExperiment, document.uri));
     else lenses.push(lens("$(debug-continue) Resume", commands.resumeRun, run));
-    if (run?.state === "done" && run.ensembles.length > 0)
+    if (vscode.workspace.isTrusted && run?.state === "done" && run.ensembles.length > 0)
       lenses.push(lens("$(beaker) Evaluate", commands.evaluate, document.uri));
     if (run && run.state !== "damaged") lenses.push(lens("$(graph-line) Dashboard", commands.openDashboard, run));
     const indexed = run?.ensembles.find((ensemble) => ensemble.indexed);
@@ -37,7 +38,7 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
   }
 }
 
-/** Squiggles for what the schema alone can't see (files that are not there, settings that do not go together), a moment after each edit. */
+/** Squiggles for all that is wrong, a moment after each edit. VS Code's own check of the schema says nothing (experimentEditorSchema). */
 export class ExperimentChecks implements vscode.Disposable {
   readonly #service: ServiceClient;
   readonly #problems = vscode.languages.createDiagnosticCollection("sae-ensembles");
@@ -66,29 +67,34 @@ export class ExperimentChecks implements vscode.Disposable {
 
   async #check(document: vscode.TextDocument): Promise<void> {
     const version = document.version;
-    const problem = await this.#service
+    const checked = await this.#service
       .request("check", { file: document.uri.fsPath, text: document.getText() })
-      .catch(() => null);
+      .catch(() => ({ problems: [] }));
     if (document.version !== version || document.isClosed) return;
-    if (!problem) {
-      this.#problems.delete(document.uri);
-      return;
-    }
-    const at = new vscode.Position(Math.max(0, problem.line - 1), Math.max(0, problem.column - 1));
-    const range =
-      document.getWordRangeAtPosition(at, /"[^"]*"|[\w.]+/) ??
-      document.lineAt(Math.min(at.line, document.lineCount - 1)).range;
-    const diagnostic = new vscode.Diagnostic(
-      range,
-      problem.message.replace(document.uri.fsPath, basename(document.uri.fsPath)),
-      vscode.DiagnosticSeverity.Error,
-    );
-    diagnostic.source = "SAE Ensembles";
-    this.#problems.set(document.uri, [diagnostic]);
+    const diagnostics = checked.problems.map((problem) => diagnosticOf(document, problem));
+    this.#problems.set(document.uri, diagnostics);
   }
 
   dispose(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     vscode.Disposable.from(this.#problems, ...this.#subscriptions).dispose();
   }
+}
+
+/** `line` and `column` from 1. */
+function diagnosticOf(
+  document: vscode.TextDocument,
+  { message, line, column }: { message: string; line: number; column: number },
+): vscode.Diagnostic {
+  const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
+  const range =
+    document.getWordRangeAtPosition(at, /"[^"]*"|[\w.]+/) ??
+    document.lineAt(Math.min(at.line, document.lineCount - 1)).range;
+  const diagnostic = new vscode.Diagnostic(
+    range,
+    message.replace(document.uri.fsPath, basename(document.uri.fsPath)),
+    vscode.DiagnosticSeverity.Error,
+  );
+  diagnostic.source = "SAE Ensembles";
+  return diagnostic;
 }

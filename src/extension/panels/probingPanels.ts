@@ -1,7 +1,8 @@
 // The hosts of the debias and the concept view: questions passed on to the service, files asked for, what was saved offered to open.
 import * as vscode from "vscode";
 import { PROBING_PATIENCE } from "../../protocol/patience.ts";
-import { askHubName, choose } from "../commands/newExperiment.ts";
+import { askHubName } from "../commands/newExperiment.ts";
+import { choose } from "../commands/questions.ts";
 import { commands, panels } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { EnsemblePanels } from "./ensemblePanels.ts";

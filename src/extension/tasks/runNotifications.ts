@@ -10,6 +10,9 @@ export class RunNotifications implements vscode.Disposable {
   readonly #store: RunStore;
   readonly #service: ServiceClient;
   readonly #shown = new Set<string>();
+  readonly #followed = new vscode.EventEmitter<void>();
+  /** A run is followed from now on, or no more. */
+  readonly onFollowed = this.#followed.event;
   #atWork = new Set<string>();
   readonly #subscription: vscode.Disposable;
 
@@ -24,6 +27,7 @@ export class RunNotifications implements vscode.Disposable {
     const wanted = vscode.workspace.getConfiguration(settings.section).get<boolean>(settings.progressNotification);
     if (!wanted || this.#shown.has(folder)) return;
     this.#shown.add(folder);
+    this.#followed.fire();
     const options = { location: vscode.ProgressLocation.Notification, cancellable: true };
     void vscode.window.withProgress(options, async (progress, token) => {
       token.onCancellationRequested(() => void this.#service.request("stop", { folder }));
@@ -35,13 +39,20 @@ export class RunNotifications implements vscode.Disposable {
             resolve();
             return;
           }
-          progress.report({ message: `${run.name}: ${describeRun(run)}` });
+          const cancel = run.state === "queued" ? "leaves the queue" : "keeps a checkpoint";
+          progress.report({ message: `${run.name}: ${describeRun(run)} (Cancel ${cancel})` });
         };
         const listening = this.#store.onChanged(look);
         look();
       });
       this.#shown.delete(folder);
+      this.#followed.fire();
     });
+  }
+
+  /** Whether a notification shows the run's progress; VS Code shows one that was put away in the status bar. */
+  follows(folder: string): boolean {
+    return this.#shown.has(folder);
   }
 
   #look(): void {
@@ -65,6 +76,6 @@ export class RunNotifications implements vscode.Disposable {
   }
 
   dispose(): void {
-    this.#subscription.dispose();
+    vscode.Disposable.from(this.#subscription, this.#followed).dispose();
   }
 }

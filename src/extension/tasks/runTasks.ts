@@ -2,6 +2,7 @@
 import { basename, join, resolve } from "node:path";
 import * as vscode from "vscode";
 import type { JobKind } from "../../protocol/runEvents.ts";
+import { Distrust } from "../hint.ts";
 import { experimentFiles, taskType } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { RunTerminal } from "./runTerminal.ts";
@@ -62,6 +63,16 @@ export class RunTasks implements vscode.TaskProvider, vscode.Disposable {
     await vscode.tasks.executeTask(present(task));
   }
 
+  /** Shows what a run has logged from its beginning, and goes on with it while it is at work. */
+  async showLog(runFolder: string, name: string): Promise<void> {
+    const terminal = new RunTerminal(this.#service, async () => ({ folder: runFolder, from: 0 }));
+    const execution = new vscode.CustomExecution(async () => terminal);
+    // Another task than the run's own, which may stand in a terminal of this window.
+    const definition = { type: taskType, experiment: runFolder };
+    const task = new vscode.Task(definition, vscode.TaskScope.Workspace, `${name}: log`, "SAE Ensembles", execution);
+    await vscode.tasks.executeTask(present(task));
+  }
+
   dispose(): void {
     this.#started.dispose();
   }
@@ -91,7 +102,7 @@ export class RunTasks implements vscode.TaskProvider, vscode.Disposable {
 
 /** Code lenses and links reach commands whatever these are enabled for. */
 function requireTrust(): void {
-  if (!vscode.workspace.isTrusted) throw new Error("Runs start only in a trusted workspace.");
+  if (!vscode.workspace.isTrusted) throw new Distrust("Runs start only in a trusted workspace.");
 }
 
 function title(name: string, jobs: readonly JobKind[] | undefined): string {

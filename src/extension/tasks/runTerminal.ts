@@ -1,17 +1,19 @@
-// A task's terminal: starts (or joins) a run, draws its progress as it is written to the run folder, and stops it on Ctrl-C. Closing it, or ending the task, leaves the run at work.
+// A task's terminal: starts (or joins, or only follows) a run, draws its progress as it is written to the run folder, and stops it on Ctrl-C. Closing it, or ending the task, leaves the run at work.
 import * as vscode from "vscode";
 import { ProgressText } from "../../cli/progressText.ts";
 import type { RunEvent } from "../../protocol/runEvents.ts";
 import type { RunEntry } from "../../protocol/service.ts";
 import type { ServiceClient } from "../serviceClient.ts";
-import { isAtWork } from "../words.ts";
+import { isAtWork, namedFrom } from "../words.ts";
 
 const dim = (text: string) => `\x1b[2m${text}\x1b[0m`;
 const clearLine = "\r\x1b[2K";
+/** VS Code says of a terminal that ends within its first half second that it failed to launch. */
+const LAUNCH = 700;
 
 export class RunTerminal implements vscode.Pseudoterminal {
   readonly #write = new vscode.EventEmitter<string>();
-  readonly #close = new vscode.EventEmitter<number>();
+  readonly #close = new vscode.EventEmitter<number | undefined>();
   readonly onDidWrite = this.#write.event;
   readonly onDidClose = this.#close.event;
   readonly #service: ServiceClient;
@@ -53,9 +55,10 @@ export class RunTerminal implements vscode.Pseudoterminal {
       const { folder, from: begin } = await this.#start();
       this.#folder = folder;
       this.#line(dim(`Run folder ${folder}`));
-      this.#line(dim("Ctrl-C stops the run and keeps a checkpoint. Closing this terminal does not stop it."));
-      for (let from = begin; ; ) {
+      for (let [from, told] = [begin, false]; ; told = true) {
         const { events, next, state, reason } = await this.#service.request("events", { folder, from });
+        if (!told && isAtWork(state))
+          this.#line(dim("Ctrl-C stops the run and keeps a checkpoint. Closing this terminal does not stop it."));
         for (const event of events) this.#show(event);
         const more = next > from;
         from = next;
@@ -64,8 +67,8 @@ export class RunTerminal implements vscode.Pseudoterminal {
         if (!more) await new Promise((resolve) => setTimeout(resolve, 300));
       }
     } catch (error) {
-      this.#line(`\x1b[31m${error instanceof Error ? error.message : String(error)}\x1b[0m`);
-      this.#close.fire(2);
+      this.#line(`\x1b[31m${fromWorkspace(error instanceof Error ? error.message : String(error))}\x1b[0m`);
+      setTimeout(() => this.#close.fire(2), LAUNCH);
     }
   }
 
@@ -89,9 +92,15 @@ export class RunTerminal implements vscode.Pseudoterminal {
   }
 
   #end(state: RunEntry["state"], reason: string | null): void {
-    const words = reason ? `${state}: ${reason}` : state;
+    const why = reason === null || reason.startsWith(state) ? reason : `${state}: ${reason}`;
+    const words = fromWorkspace(why ?? state);
     this.#line(state === "done" ? words : state === "stopped" ? dim(words) : `\x1b[31m${words}\x1b[0m`);
-    if (!this.#closed) this.#close.fire(state === "done" ? 0 : state === "stopped" ? 130 : 1);
+    // Without a code a run that was stopped is neither done, for a task that waits for it, nor failed.
+    if (!this.#closed) this.#close.fire(state === "done" ? 0 : state === "stopped" ? undefined : 1);
     this.#closed = true;
   }
+}
+
+function fromWorkspace(message: string): string {
+  return namedFrom(vscode.workspace.workspaceFolders?.map(({ uri }) => uri.fsPath) ?? [], message);
 }

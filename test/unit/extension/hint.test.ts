@@ -14,7 +14,7 @@ test("a question to the service that was cancelled is told from one that failed"
   );
   line.listen();
   const ask = (options: { signal?: AbortSignal; timeout?: number }) =>
-    request(line, service, "doctor", {}, options).then(
+    request(line, service, "doctor", { folder: "" }, options).then(
       () => assert.fail("nobody answers"),
       (error: unknown) => error,
     );

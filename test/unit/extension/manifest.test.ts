@@ -52,6 +52,17 @@ test("the marks of pinned features have the colours of their tints", () => {
   }
 });
 
+test("what a row has as an icon is in its menu as well, with words", () => {
+  const items = contributes.menus["view/item/context"] as { command: string; when: string; group: string }[];
+  const ofRuns = items.filter(({ when }) => when.includes(views.runs));
+  const [inline, worded] = [true, false].map((is) => ofRuns.filter(({ group }) => group.startsWith("inline") === is));
+  for (const { command, when } of inline!)
+    assert.ok(
+      worded!.some((item) => item.command === command && item.when === when),
+      command,
+    );
+});
+
 test("editors are contributed", () => {
   const contributed = contributes.customEditors.map(({ viewType }: { viewType: string }) => viewType);
   assert.deepEqual(contributed, Object.values(editors));

@@ -1,7 +1,15 @@
 // What features are called in lists: their label, or their tokens with white space as signs.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
-import { describeRun, featureWords, foundInDots, foundInLegend, shownFeatures } from "../../../src/extension/words.ts";
+import {
+  describeRun,
+  featureWords,
+  foundInDots,
+  foundInLegend,
+  namedFrom,
+  shownFeatures,
+} from "../../../src/extension/words.ts";
 import type { RunEntry } from "../../../src/protocol/service.ts";
 import { withSigns } from "../../../src/protocol/whiteSpace.ts";
 
@@ -47,4 +55,10 @@ test("member stability is a dot a member, with a word on what it means; a member
   assert.equal(foundInDots([true]), "");
   assert.equal(foundInDots([true, false, true]), "●○●");
   assert.match(foundInLegend([true, false, true]), /^●○● found in 2 of 3 members: one dot a member/);
+});
+
+test("files of the workspace are called as they are there, others in full", () => {
+  const [folder, other] = [join("/home", "a"), join("/home", "ab", "text.txt")];
+  const message = `${join(folder, "runs", "x.sae.jsonc")}:5:3, seed: found ${other}`;
+  assert.equal(namedFrom([folder], message), `${join("runs", "x.sae.jsonc")}:5:3, seed: found ${other}`);
 });

@@ -74,7 +74,7 @@ test("without a GPU auto is the processor and says why; webgpu is refused with w
   assert.equal(engine.name, "cpu");
   await engine.close();
   assert.equal(said.length, 1);
-  assert.match(said[0]!, /^info: device cpu \(.*\): no GPU was found that WebGPU can use/);
+  assert.match(said[0]!, /^info: device cpu \(.*\): no GPU was found that WebGPU can use$/);
   await assert.rejects(
     openEngine(settings("webgpu"), () => {}),
     (error: Error) =>

@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { nameBeside } from "../../../src/jobs/deviceQueue.ts";
 import { requestStop, waitForEnd } from "../../../src/jobs/launch.ts";
 import { type RunStatus, readRunStatus } from "../../../src/jobs/runRecord.ts";
 import { temporaryFolder } from "../fixtures.ts";
@@ -35,6 +36,12 @@ async function until(run: string, wanted: (status: RunStatus) => boolean): Promi
     await sleep(50);
   }
 }
+
+test("what is waited for is named so that it is not the run itself", () => {
+  assert.equal(nameBeside("/home/a/runs/demo", "/home/b/runs/study"), "demo");
+  assert.equal(nameBeside("/home/a/runs/demo", "/home/b/runs/demo"), "a/runs/demo");
+  assert.equal(nameBeside("C:\\a\\runs\\demo", "C:\\b\\runs\\demo"), "a/runs/demo");
+});
 
 test("one run at a time, in order; a place can be given up, is freed by death, and passes on", {
   timeout: 600_000,

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { ensembleTasks, indexedMethods, parseExperiment, readExperiment } from "../../../src/jobs/experiment.ts";
-import { experimentJsonSchema } from "../../../src/jobs/experimentSchema.ts";
+import { experimentProblems } from "../../../src/jobs/experimentProblems.ts";
+import { experimentEditorSchema, experimentJsonSchema } from "../../../src/jobs/experimentSchema.ts";
+import { architectures } from "../../../src/sae/architectureWords.ts";
 import { temporaryFolder } from "../fixtures.ts";
 
 const folder = temporaryFolder();
@@ -260,13 +262,63 @@ test("a missing experiment file is an InputError and leaves nothing behind", () 
   assert.deepEqual(readdirSync(folder), before);
 });
 
+describe("all that is wrong is found at once", () => {
+  const all = async (value: object) =>
+    (await experimentProblems(JSON.stringify(value, null, 2), file)).map(
+      ({ where, message }) => `${where}: ${message}`,
+    );
+  const demo = { ...base, model_name: "demo", dataset_path: "demo" };
+
+  test("a right file has no problem", async () => assert.deepEqual(await all(demo), []));
+
+  test("keys, values, files and the model's layers, each once", async () => {
+    const found = await all({
+      ...demo,
+      hook_name: "blocks.9.hook_resid_post",
+      dataset_path: "nowhere.txt",
+      training_tokens: "many",
+      lr: -1,
+      trainig_steps: 3,
+      another: 4,
+      sae: { architecture: "topq", expansion_factor: 4 },
+      ensembles: { methods: ["bagging", "baggin"], n_members: 0 },
+      evaluation: { dataset_path: "nobody.txt", test_tokens: 0 },
+    });
+    const expected = [
+      /^training_tokens: .*found "many", expected a number/,
+      /^lr: .*found -1, expected more than 0/,
+      /^sae.architecture: .*expected one of "standard", "topk", "batchtopk"/,
+      /^ensembles.methods.1: .*found "baggin"/,
+      /^ensembles.n_members: .*found 0/,
+      /^evaluation.test_tokens: .*found 0/,
+      /^trainig_steps: .*found an unknown key/,
+      /^another: .*found an unknown key/,
+      /^dataset_path: .*found "nowhere.txt", which is not there/,
+      /^evaluation.dataset_path: .*found "nobody.txt", which is not there/,
+      /^hook_name: .*found "blocks.9.hook_resid_post", expected blocks.0 to blocks.4$/,
+    ];
+    for (const one of expected)
+      assert.equal(found.filter((line) => one.test(line)).length, 1, `${one}\n${found.join("\n")}`);
+    assert.equal(found.length, expected.length, found.join("\n"));
+  });
+
+  test("an SAE that doesn't fit the model's width, at the key that it is about", async () => {
+    const [line, ...others] = await all({ ...demo, sae: { architecture: "topk", expansion_factor: 4, k: 100_000 } });
+    assert.match(line!, /^sae.k: .*k 100000 is more than the 640 features of the SAE/);
+    assert.deepEqual(others, []);
+  });
+});
+
 interface Property {
   description?: string;
   default?: unknown;
-  oneOf?: { properties: Record<string, Property> }[];
+  properties?: Record<string, Property>;
+  enum?: string[];
+  enumDescriptions?: string[];
+  allOf?: { then: { properties: Record<string, Property> } }[];
 }
 
-test("the JSON schema for editors describes every key and says its default", () => {
+test("the JSON schema describes every key and says its default", () => {
   const schema = experimentJsonSchema() as {
     required: string[];
     additionalProperties: boolean;
@@ -275,9 +327,17 @@ test("the JSON schema for editors describes every key and says its default", () 
   assert.deepEqual(schema.required.sort(), ["dataset_path", "hook_name", "model_name", "sae"]);
   assert.equal(schema.additionalProperties, false);
   assert.equal(schema.properties["lr"]!.default, 3e-4);
+  assert.match(schema.properties["lr"]!.description!, /learning rate.* Default: 0\.0003\.$/);
   for (const [key, property] of Object.entries(schema.properties)) assert.ok(property.description, key);
-  const architectures = schema.properties["sae"]!.oneOf!;
-  assert.equal(architectures.length, 7);
-  for (const { properties } of architectures)
-    for (const [key, property] of Object.entries(properties)) assert.ok(property.description, `sae.${key}`);
+  const sae = schema.properties["sae"]!;
+  const { enum: names, enumDescriptions } = sae.properties!["architecture"]!;
+  assert.deepEqual(new Set(names), new Set([...architectures, "imported"]));
+  assert.ok(enumDescriptions!.length === 7 && enumDescriptions!.every((words) => words !== ""));
+  assert.equal(sae.allOf!.length, 7);
+  for (const { then } of sae.allOf!)
+    for (const [key, property] of Object.entries(then.properties)) assert.ok(property.description, `sae.${key}`);
+});
+
+test("VS Code's schema has the same in a condition, which completes and describes but never fails", () => {
+  assert.deepEqual(experimentEditorSchema(), { allowTrailingCommas: true, if: experimentJsonSchema() });
 });

@@ -22,6 +22,7 @@ before(async () => {
   const whole = join(folder, "whole");
   const { code, stderr } = await runCommand(["run", file, "--run-folder", whole, ...JOBS], folder);
   assert.equal(code, 0, stderr);
+  assert.match(stderr, /train boosting: 2 members one after the other, 6,400 tokens each/);
   expected = weightsOf(whole);
   for await (const _ of followEvents(join(whole, "events.jsonl"), { ended: () => true })) events++;
   // single 1, bagging 2, boosting 2, expanded 1; the first member of each but expanded is the same SAE.

@@ -6,7 +6,7 @@ import { prepareBrowser, softwareGpuEnvironment, unavailable } from "../../../sc
 import { nameOf, SOFTWARE_PLAIN } from "../../../src/engine/webgpu/products.ts";
 import type { AdapterDescription } from "../../../src/engine/webgpu/protocol.ts";
 import { webgpuAdapters } from "../../../src/engine/webgpu/webgpuEngine.ts";
-import { gpuFinding, measuredAdapter } from "../../../src/jobs/machine.ts";
+import { findingLines, gpuFinding, measuredAdapter } from "../../../src/jobs/machine.ts";
 import { temporaryFolder } from "../fixtures.ts";
 
 const missing = unavailable && `no software GPU: ${unavailable}`;
@@ -24,6 +24,11 @@ test("an adapter that can't be opened is said by its name, with what to do", asy
     advice: "SAEs are trained on the processor; see to the GPU's driver, or set device to cpu",
   });
   assert.deepEqual(await gpuFinding(adapter, async () => "a line"), { name: "GPU", state: "ok", value: "a line" });
+});
+
+test("what isn't here and need not be is neither ticked nor a problem", () => {
+  const value = "none that WebGPU can use";
+  assert.deepEqual(findingLines([{ name: "GPU", state: "none", value }]), [`– GPU  ${value}`]);
 });
 
 test("limits, features, and the rates of its product and of whole steps", { skip: missing }, async () => {

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseExperiment } from "../../../src/jobs/experiment.ts";
-import { architectures, experimentText, sizes } from "../../../src/jobs/newExperiment.ts";
+import { experimentText, sizes } from "../../../src/jobs/newExperiment.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
+import { architectures } from "../../../src/sae/architectureWords.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 
 test("all combinations parse", () => {

@@ -1,0 +1,38 @@
+// All that is wrong with an experiment file's text, for editors: with its keys, with the files that it names, and beside its model, whose configuration alone is read.
+import { hubReferenceOf } from "../data/hub/reference.ts";
+import type { InputError } from "../formats/inputError.ts";
+import { cachedModel } from "../model/hubModel.ts";
+import { modelSize } from "../model/modelSize.ts";
+import { completeTrainingSaeConfig } from "../sae/trainingConfig.ts";
+import { type Complain, type Experiment, lookThrough, misfit } from "./experiment.ts";
+
+/** `file`: what relative paths refer to; the text need not be its own. A model of the hub that is not here is not asked after. */
+export async function experimentProblems(text: string, file: string): Promise<InputError[]> {
+  const { problems, experiment, complain } = lookThrough(text, file);
+  if (experiment) await besideModel(experiment, complain);
+  return problems;
+}
+
+/** What can't be read says so when it is run. */
+async function besideModel({ settings, paths }: Experiment, complain: Complain): Promise<void> {
+  const reference = hubReferenceOf(paths.model);
+  const path = reference ? cachedModel(reference) : paths.model;
+  const size = path === null ? null : await modelSize(path).catch(() => null);
+  if (!size) return;
+  const { hook_name, sae } = settings;
+  const layers = layersExpected(hook_name, size.nLayers);
+  if (layers) complain(["hook_name"], `"${hook_name}"`, layers);
+  if (sae.architecture === "imported") return;
+  try {
+    completeTrainingSaeConfig(sae, size.dModel);
+  } catch (error) {
+    const { key, found, expected } = misfit(error as RangeError, size.dModel);
+    complain(["sae", key], found, expected);
+  }
+}
+
+/** Which layers a model has, where a hook is of none of them; else null. */
+export function layersExpected(hook: string, nLayers: number): string | null {
+  const layer = Number(/^blocks\.(\d+)\./.exec(hook)?.[1] ?? 0);
+  return layer < nLayers ? null : `blocks.0 to blocks.${nLayers - 1}`;
+}
