@@ -115,6 +115,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
 
   /** A process that has ended says more by its end, which comes in a moment. */
   #finishUnheard(error: Error): void {
+    if (this.#end) return;
     const says = `${this.#says.process} does not listen any more: ${error.message}`;
     const timer = setTimeout(() => this.#finish(says), 1000);
     this.#child.once("exit", () => clearTimeout(timer));

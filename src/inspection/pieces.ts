@@ -148,11 +148,20 @@ const severalWords = /\S\s+\S|[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=
 /** Most words of a column's name. */
 const NAME_WORDS = 3;
 
+/** The text that was asked of last, with its cells: scrolling and the cursor ask of the same one again. */
+let last: { readonly document: string; readonly kind: DocumentKind; readonly cells: readonly Cell[] } | undefined;
+
+function textCells(document: string, kind: Exclude<DocumentKind, "text">): readonly Cell[] {
+  if (last?.kind !== kind || last.document !== document)
+    last = { document, kind, cells: findTextCells(document, kind) };
+  return last.cells;
+}
+
 /**
  * The cells that hold texts: those of the columns (of jsonl the keys) in which half of the cells or more have several words;
  * where there is no such column, all that are no numbers. A table's line of column names is left out.
  */
-function textCells(document: string, kind: Exclude<DocumentKind, "text">): Cell[] {
+function findTextCells(document: string, kind: Exclude<DocumentKind, "text">): Cell[] {
   const cells = kind === "jsonl" ? jsonCells(document) : tableCells(document, kind === "csv" ? "," : "\t");
   const rows = kind !== "jsonl" && beginsWithNames(cells) ? cells.filter(({ row }) => row > 0) : cells;
   const words = rows.filter(({ text }) => !isNumber(text));

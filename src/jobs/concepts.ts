@@ -37,6 +37,7 @@ import { tpp } from "../probing/tpp.ts";
 import { trainProbe } from "../probing/trainProbe.ts";
 import { featureName } from "../sae/featureName.ts";
 import { contextWords, seedWords, text } from "./debiasReport.ts";
+import { textStates } from "./fileStates.ts";
 import { type ProbeRunOptions, probeRun, type TextSource, textsAtTheContext } from "./probeRun.ts";
 import { type Provenance, provenanceLines, provenanceOf } from "./provenance.ts";
 import { runPaths } from "./runFolder.ts";
@@ -202,6 +203,7 @@ function holdOut(texts: readonly LabelledText[], seed: number) {
 
 export async function conceptsReport(runFolder: string, options: ConceptsJobOptions): Promise<ConceptsReport> {
   const { trainFile, testFile, columns, perClass, seeds, tpp_n = [], saebenchCompatible = false } = options;
+  const states = textStates(options);
   const { texts, learnt, classes, left_out, left } = await readConceptTexts(options);
   const classOf = texts.map(({ text: one }) => classes.indexOf(one.label));
   let tokenless = 0;
@@ -285,7 +287,7 @@ export async function conceptsReport(runFolder: string, options: ConceptsJobOpti
     ...provenanceOf(
       runFolder,
       detections.slice(1).map(({ name }) => name),
-      options,
+      { ...options, states },
     ),
     run: basename(runFolder),
     model_name: settings.model_name,

@@ -24,6 +24,7 @@ import {
 } from "./debiasData.ts";
 import { type DebiasedProbe, saveDebiasedProbe } from "./debiasedProbe.ts";
 import { type DebiasReport, writeDebiasReport } from "./debiasReport.ts";
+import { textStates } from "./fileStates.ts";
 import { flagsOf } from "./flags.ts";
 import { type ProbeRunOptions, probeRun, textsAtTheContext, trainedTasks } from "./probeRun.ts";
 import { provenanceOf } from "./provenance.ts";
@@ -44,6 +45,7 @@ export interface DebiasJobOptions extends ProbeRunOptions, DebiasDataOptions {
 
 /** The report, which is also written (writeDebiasReport). Throws InputError for whatever the data lacks. */
 export async function debias(runFolder: string, report: string, options: DebiasJobOptions): Promise<DebiasReport> {
+  const states = textStates(options);
   const data = await readDebiasData(options);
   const { texts, pairs } = data;
   const directions = [pairs, { label: pairs.label, attribute: swapped(pairs.attribute) }].map((pair) => ({
@@ -131,7 +133,7 @@ export async function debias(runFolder: string, report: string, options: DebiasJ
   );
   const baselines: DebiasBaselines[][] = probes!.map((own) => own.map(debiasBaselines));
   const result: DebiasReport = {
-    ...provenanceOf(runFolder, names, options),
+    ...provenanceOf(runFolder, names, { ...options, states }),
     run: basename(runFolder),
     model_name: settings.model_name,
     hook_name: settings.hook_name,

@@ -117,12 +117,14 @@ const standIns = {
 
 /** What the file says, without what is wrong: an unknown key, a key of a section, or a section that has no default itself. */
 function withStandIns(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  if (typeof value !== "object" || value === null) return value;
   const right = structuredClone(value) as Record<string, unknown>;
   for (const issue of issues) {
     const [key, inner] = issue.path as string[];
-    const section = (key === undefined ? right : right[key]) as Record<string, unknown>;
+    // An issue before may have taken the section away.
+    const section = (key === undefined ? right : right[key]) as Record<string, unknown> | undefined;
     if (issue.code === "unrecognized_keys" && inner === undefined)
-      for (const unknown of issue.keys) delete section[unknown];
+      for (const unknown of issue.keys) delete section?.[unknown];
     else if (inner === undefined || ["sae", "debias", "concepts"].includes(key!)) delete right[key!];
     else delete section?.[inner];
   }

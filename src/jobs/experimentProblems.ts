@@ -9,7 +9,12 @@ import { type Complain, type Experiment, lookThrough, misfit } from "./experimen
 /** `file`: what relative paths refer to; the text need not be its own. A model of the hub that is not here is not asked after. */
 export async function experimentProblems(text: string, file: string): Promise<InputError[]> {
   const { problems, experiment, complain } = lookThrough(text, file);
-  if (experiment) await besideModel(experiment, complain);
+  const wrong = new Set(problems.map(({ where }) => where));
+  // A model that stands in says nothing of the others' sizes, and what is wrong already is said once.
+  if (experiment && !wrong.has("model_name"))
+    await besideModel(experiment, (field, ...words) => {
+      if (!wrong.has(field.join("."))) complain(field, ...words);
+    });
   return problems;
 }
 

@@ -43,7 +43,13 @@ async function readFlags(
   annotationFile: string,
   given: readonly string[] | undefined,
 ): Promise<Flags> {
-  const flagged = existsSync(annotationFile) ? await flaggedIn(annotationFile, ensemble) : [];
+  let flagged: readonly number[] = [];
+  try {
+    if (existsSync(annotationFile)) flagged = await flaggedIn(annotationFile, ensemble);
+  } catch (error) {
+    // Flags that are named do without the file.
+    if (given === undefined || !(error instanceof InputError)) throw error;
+  }
   if (given !== undefined) {
     const named = given.map((name) => {
       const feature = featureNumber(ensemble, name);

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { globSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { contentState, textStates } from "./fileStates.ts";
+import { contentState } from "./fileStates.ts";
 import { runPaths } from "./runFolder.ts";
 import { versions } from "./versions.ts";
 
@@ -17,14 +17,15 @@ export interface Provenance {
 
 interface Sources {
   readonly command: string;
+  /** textStates, taken when the texts were read. */
+  readonly states: readonly string[];
   readonly trainFile: string;
   readonly testFile?: string;
 }
 
 export function provenanceOf(runFolder: string, ensembles: readonly string[], sources: Sources): Provenance {
-  const { command, trainFile, testFile } = sources;
+  const { command, states, trainFile, testFile } = sources;
   const texts = [trainFile, ...(testFile === undefined ? [] : [testFile])].map((file) => resolve(file));
-  const states = textStates(sources);
   const folders = ensembles.map((name) => resolve(runPaths(runFolder).ensemble(name)));
   return {
     command,

@@ -175,7 +175,8 @@ export async function runJobs(
         level: "error",
         message: (error instanceof Error && !(error instanceof InputError) && error.stack) || reason,
       });
-      await run.update({ state: "failed", reason, ended: Date.now() });
+      const ended = Date.now();
+      await run.update({ state: "failed", reason, ended, ...(run.record.state === "queued" && { started: ended }) });
       log({ type: "state", state: "failed", reason });
       refused = error instanceof InputError;
       throw error;

@@ -7,6 +7,7 @@ import {
   type LabelledTexts,
   leftOut,
   readLabelledTexts,
+  sameText,
 } from "../data/labelledTexts.ts";
 import { columnNames, readRecords } from "../data/records.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -64,7 +65,16 @@ async function readBoth(
   try {
     const train = await readLabelledTexts(trainFile, columns);
     const test = testFile === null ? null : await readLabelledTexts(testFile, columns);
-    return { counts: counted(train, test), leftOut: leftOut(bothLeftOut(train, test)), trouble: "" };
+    // What is learnt from is not tested on.
+    const known = new Set(train.texts.map(({ text }) => sameText(text)));
+    const own = test && { ...test, texts: test.texts.filter(({ text }) => !known.has(sameText(text))) };
+    const left = bothLeftOut(train, test);
+    const shared = test && own ? test.texts.length - own.texts.length : 0;
+    return {
+      counts: counted(train, own),
+      leftOut: leftOut({ ...left, repeated: left.repeated + shared }),
+      trouble: "",
+    };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     return { counts: [], leftOut: "", trouble: error.message };

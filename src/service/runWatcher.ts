@@ -7,7 +7,14 @@ import { InputError } from "../formats/inputError.ts";
 import { indexedMethods, runFolderOf } from "../jobs/experiment.ts";
 import { ensembleMetric, type ReportFile, readReportFile } from "../jobs/reportFile.ts";
 import { runPaths } from "../jobs/runFolder.ts";
-import { readExperimentRecord, readRunStatus, runsAmong, usualPlaces, workingTime } from "../jobs/runRecord.ts";
+import {
+  isAtWork,
+  readExperimentRecord,
+  readRunStatus,
+  runsAmong,
+  usualPlaces,
+  workingTime,
+} from "../jobs/runRecord.ts";
 import { seedSetOf } from "../protocol/seedSet.ts";
 import type { EnsembleEntry, RunEntry, WatchedPlaces } from "../protocol/service.ts";
 import { movedAside } from "../sae/ensembleFolder.ts";
@@ -87,7 +94,7 @@ export function readRun(folder: string): RunEntry {
       state,
       reason,
       experiment: experimentFile(folder),
-      worked: record.ended === null ? null : workingTime(record),
+      worked: isAtWork(state) ? null : workingTime(record),
       ahead: state === "queued" ? record.ahead : null,
       progress: record.progress,
       report,

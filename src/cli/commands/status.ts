@@ -46,7 +46,7 @@ function line(folder: string): string {
     state === "running" && progress
       ? `${progress.stage} ${share(progress.done / progress.total)}${progress.eta === null ? "" : `, ${duration(progress.eta)} left`}`
       : state === "done"
-        ? `${record.jobs.join(", ")} in ${duration(workingTime(record) / 1000)}`
+        ? `${record.jobs.join(", ")}; ${duration(workingTime(record) / 1000)} of work in all`
         : (reason ?? "");
   return `${name}  ${state.padEnd(8)}  ${detail}`.trimEnd();
 }

@@ -251,6 +251,7 @@ describe("broken JSON", () => {
     ['{\n  "seed": 1,\n  "seed": 2 }', /:3:3, seed: found the key a second time/],
     ["[]", /expected an object/],
     ["3", /found 3, expected an object/],
+    ["null", /found null, expected an object/],
   ] as const) {
     test(JSON.stringify(text), () => assert.match(problem(text).message, message));
   }
@@ -270,6 +271,27 @@ describe("all that is wrong is found at once", () => {
   const demo = { ...base, model_name: "demo", dataset_path: "demo" };
 
   test("a right file has no problem", async () => assert.deepEqual(await all(demo), []));
+
+  test("a wrong value and an unknown key of one section are two problems", async () => {
+    const sae = { architecture: "topk", expansion_factor: 4, k: 0, foo: 1 };
+    const [k, foo, ...others] = await all({ ...demo, sae });
+    assert.match(k!, /^sae\.k: .*found 0, expected more than 0/);
+    assert.match(foo!, /^sae\.foo: .*found an unknown key/);
+    assert.deepEqual(others, []);
+  });
+
+  test("what is wrong beside the model already by itself is said once", async () => {
+    const found = await all({ ...demo, sae: { architecture: "topk", d_sae: 64, k: 100 } });
+    assert.equal(found.length, 1, found.join("\n"));
+    assert.match(found[0]!, /^sae\.k: .*found 100, expected at most d_sae, 64/);
+  });
+
+  test("where no model is named, none stands in to judge the hook", async () => {
+    const { model_name: _, ...nameless } = demo;
+    const found = await all({ ...nameless, hook_name: "blocks.11.hook_resid_post" });
+    assert.equal(found.length, 1, found.join("\n"));
+    assert.match(found[0]!, /^model_name: /);
+  });
 
   test("keys, values, files and the model's layers, each once", async () => {
     const found = await all({
