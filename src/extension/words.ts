@@ -62,10 +62,10 @@ export function foundInDots(foundIn: readonly boolean[]): string {
   return foundIn.length > 1 ? foundIn.map((there) => (there ? "●" : "○")).join("") : "";
 }
 
-/** What the signs mean. */
+/** What the signs mean, in the words of the feature browser. */
 export function foundInLegend(foundIn: readonly boolean[]): string {
   const members = foundIn.filter(Boolean).length;
-  return `${foundInDots(foundIn)} found in ${members} of ${foundIn.length} members: one dot a member, in their order, ● where it was found (decoder cosine at least 0.7)`;
+  return `${foundInDots(foundIn)} found in ${members} of ${foundIn.length} members (decoder cosine at least 0.7)\nOne dot a member, in their order: filled where it was found`;
 }
 
 /** A feature's label or, without one, its three strongest tokens, written as in every view. */

@@ -318,7 +318,7 @@ describe("debugging a model in the editor", {
     await frame.locator(".summary").waitFor();
     await frame.getByText("Generate with and without").click();
     await frame.waitForFunction(() => {
-      const sides = document.querySelector("sae-next-token")?.shadowRoot?.querySelectorAll(".side p") ?? [];
+      const sides = document.querySelector("sae-next-token")?.shadowRoot?.querySelectorAll(".side") ?? [];
       return sides.length === 2 && [...sides].every((side) => (side.textContent ?? "").length > 20);
     });
     await frame.locator("vscode-button", { hasText: "Generate" }).waitFor({ timeout: minutes });

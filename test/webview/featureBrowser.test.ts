@@ -292,6 +292,22 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.close();
   });
 
+  test("a half-typed pattern that was kept for a reload is said beside the search, which is there to mend it", async () => {
+    const host = new StandInHost();
+    const wrong = (): never => {
+      throw new Error("/(/: found an invalid pattern");
+    };
+    const page = await openWebview(browser, {
+      ...view,
+      state: { query: { text: "/(" }, feature: 7, detailOpen: true },
+      connect: (connection) => answer(connection, featureBrowserHost, { ...host.handlers, page: wrong, place: wrong }),
+    });
+    await page.getByText("found an invalid pattern").first().waitFor();
+    await page.getByRole("searchbox").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Build Feature Index" }).count(), 0);
+    await page.close();
+  });
+
   test("an index that was built anew is shown from its first row on: no old row opens a feature of the new one", async () => {
     const host = new StandInHost();
     const { page } = await open(host);

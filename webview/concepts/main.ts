@@ -143,6 +143,10 @@ class SaeConcepts extends LitElement {
           display: grid;
           grid-template-columns: minmax(84px, 1.4fr) repeat(4, minmax(0, 1fr));
         }
+        thead th:first-child,
+        thead th.accuracy {
+          width: auto;
+        }
         .features {
           grid-column: 1 / -1;
         }

@@ -2,6 +2,7 @@
 import { css, html, LitElement, nothing, svg } from "lit";
 import type { DebiasState, ScrCurve } from "../../src/protocol/debias.ts";
 import type { Spread } from "../../src/protocol/labelledData.ts";
+import { seedSetOf } from "../../src/protocol/seedSet.ts";
 import { significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
 
@@ -34,7 +35,7 @@ function axisOf(lines: readonly Pick<Line | ScrCurve, "points">[]): number[] {
 }
 
 /** "bagging-1" is bagging with other seeds. */
-const isOtherSeedSet = (ensemble: string) => /-\d+$/.test(ensemble);
+const isOtherSeedSet = (ensemble: string) => seedSetOf(ensemble).seedSet > 1;
 
 export class SaeScrChart extends LitElement {
   static override properties = { debias: { attribute: false }, quantity: { state: true }, toggled: { state: true } };

@@ -346,16 +346,16 @@ class SaeFeatureBrowser extends LitElement {
   #goTo(feature: number): void {
     this.selection = new Set([feature]);
     void this.#open(feature);
-    this.#pointAt(feature).catch((error: Error) => {
-      this.trouble = error.message;
-    });
+    void this.#pointAt(feature);
   }
 
   /** Moves the cursor to the row of the feature that was asked for, however far down; to none where the query leaves it out. */
   async #pointAt(feature: number): Promise<void> {
     const { query } = this;
     this.#awaited = undefined;
-    const place = this.#pages.placeOf(feature) ?? (await host("place", { query, feature })).place ?? -1;
+    // A query that can't be answered is the rows' matter, which say why.
+    const asked = async () => (await host("place", { query, feature }).catch(() => ({ place: null }))).place;
+    const place = this.#pages.placeOf(feature) ?? (await asked()) ?? -1;
     // Meanwhile another feature or other rows may have been asked for.
     if (feature !== this.#asked || query !== this.query) return;
     this.cursor = place;

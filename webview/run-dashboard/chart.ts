@@ -140,7 +140,7 @@ export class SaeChart extends LitElement {
           x: { time: false },
           y: {
             range: (_, low, high) =>
-              low === high && low !== null ? rangeOfOne(low) : uPlot.rangeNum(low, high, 0.1, true),
+              low === null ? [null, null] : low === high ? rangeOfOne(low) : uPlot.rangeNum(low, high, 0.1, true),
           },
         },
         axes: [

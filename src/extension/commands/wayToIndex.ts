@@ -1,5 +1,5 @@
 // Where no ensemble has a feature index to read texts with: what is missing, and the button that leads on. No VS Code in here.
-import { commands } from "../ids.ts";
+import { commands, manageTrust } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
 import { isAtWork } from "../words.ts";
 
@@ -25,7 +25,7 @@ export function wayToIndex({ runs, ensembles }: Pick<RunStore, "runs" | "ensembl
       message:
         "There is no ensemble with a feature index in this workspace. A run makes one, and runs start only in a trusted workspace.",
       button: "Manage Workspace Trust",
-      command: "workbench.trust.manage",
+      command: manageTrust,
     };
   const trained = ensembles.find(({ ensemble }) => ensemble.indexable && !ensemble.damage);
   if (trained)

@@ -20,10 +20,10 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
       new vscode.CodeLens(top, { title, command, arguments: args });
     const run = this.#store.runs.find((candidate) => candidate.experiment === document.uri.fsPath);
     const lenses: vscode.CodeLens[] = [];
-    if (!vscode.workspace.isTrusted) lenses.push(lens("$(shield) Trust the Workspace to Run", manageTrust));
+    if (run?.state === "running") lenses.push(lens("$(debug-stop) Stop", commands.stopRun, run));
+    else if (run?.state === "queued") lenses.push(lens("$(debug-stop) Leave the Queue", commands.stopRun, run));
+    else if (!vscode.workspace.isTrusted) lenses.push(lens("$(shield) Trust the Workspace to Run", manageTrust));
     else if (!run || run.state === "damaged") lenses.push(lens("$(play) Run", commands.runExperiment, document.uri));
-    else if (run.state === "running") lenses.push(lens("$(debug-stop) Stop", commands.stopRun, run));
-    else if (run.state === "queued") lenses.push(lens("$(debug-stop) Leave the Queue", commands.stopRun, run));
     else if (run.state === "done")
       lenses.push(lens("$(play) Run Again (What Changed)", commands.runExperiment, document.uri));
     else lenses.push(lens("$(debug-continue) Resume", commands.resumeRun, run));

@@ -59,7 +59,7 @@ function tokenMarkdown(token: InspectedToken, inspected: Inspected, ensemble: st
     const link = (title: string, command: string, ...args: unknown[]) =>
       `[${title}](command:${command}?${encodeURIComponent(JSON.stringify(args))})`;
     const dots = foundInDots(row.foundIn);
-    const found = dots && ` <span title="${foundInLegend(row.foundIn)}">${dots}</span>`;
+    const found = dots && ` <span title="${foundInLegend(row.foundIn).replace("\n", ". ")}">${dots}</span>`;
     const pin = inspected.pinned.indexOf(feature);
     const links = [
       link(row.flagged ? "unflag" : "flag", commands.flagFeature, ensemble, feature, !row.flagged),

@@ -1,4 +1,5 @@
 // Which documents are inspected with which ensemble, and what the service said of them: asked anew a moment after each edit or scroll, the question before cancelled.
+import { existsSync } from "node:fs";
 import * as vscode from "vscode";
 import type { DocumentKind, InspectedDocument, InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
 import { inspectingContext } from "../ids.ts";
@@ -177,8 +178,10 @@ export class TextInspector implements vscode.Disposable {
     this.#tell();
   }
 
+  /** Deleted or moved, and not only watched no longer. */
   get #gone(): boolean {
-    return !this.#store.ensembles.some(({ ensemble }) => ensemble.folder === this.ensemble);
+    const { ensemble } = this;
+    return ensemble !== undefined && !this.#store.has(ensemble) && !existsSync(ensemble);
   }
 
   /** Texts lose what was said of them with the ensemble that said it, and are read again when it is back. */
@@ -212,6 +215,9 @@ export class TextInspector implements vscode.Disposable {
     const abort = new AbortController();
     entry.abort = abort;
     if (this.#gone) {
+      // Another one in its place would have other features under the same numbers.
+      this.#pinned = [];
+      this.#named = new Map();
       entry.inspected = undefined;
       entry.phase = { state: "gone", reason: `${this.ensembleName} is gone: it was deleted or moved.` };
       this.#tell();

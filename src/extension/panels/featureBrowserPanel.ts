@@ -1,4 +1,5 @@
 // The feature browser's host: one panel an ensemble, its questions passed on to the service, restored after a reload.
+import { existsSync } from "node:fs";
 import * as vscode from "vscode";
 import { offersModel } from "../commands/labelFeatures.ts";
 import { SourceTexts } from "../editor/sourceTexts.ts";
@@ -134,7 +135,7 @@ export class FeatureBrowsers implements vscode.WebviewPanelSerializer, vscode.Di
       this.#store.onChanged(() => {
         const now = this.#store.indexTime(ensemble);
         // Without an index it is being built anew; without the ensemble there is nothing to wait for.
-        if (now === seen || (now === null && this.#store.has(ensemble))) return;
+        if (now === seen || (now === null && (this.#store.has(ensemble) || existsSync(ensemble)))) return;
         seen = now;
         if ((listens || failed) && now !== shown) line.notify("indexChanged", {});
       }),

@@ -65,8 +65,9 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
       vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
         if (textEditor === this.#editor) this.#moved();
       }),
-      vscode.workspace.onDidChangeTextDocument(({ document }) => {
-        if (document === this.#editor?.document) this.#moved();
+      vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+        // Saving is told as a change as well.
+        if (document === this.#editor?.document && contentChanges.length > 0) this.#moved();
       }),
       inspector.onChanged(() => {
         if (inspector.ensemble === this.#told) return;

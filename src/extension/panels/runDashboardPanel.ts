@@ -1,4 +1,5 @@
 // The run dashboard's host: one panel a run, fed from the run's events file, the report and the store; restored after a reload.
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import type { RunSnapshot } from "../../protocol/runDashboard.ts";
@@ -49,7 +50,11 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
       // A page that was hidden is loaded anew, and asks anew.
       ready: async () => {
         pump.start();
-        const run = await this.#run(folder);
+        const run = await this.#run(folder).catch((error: unknown) => {
+          pump.stop();
+          state = "gone";
+          throw error;
+        });
         state = "shown";
         return this.#snapshot(run);
       },
@@ -80,7 +85,7 @@ export class RunDashboards implements vscode.WebviewPanelSerializer {
       if (this.#store.trouble) return;
       const run = this.#find(folder);
       if (!run) {
-        if (state !== "shown") return;
+        if (state !== "shown" || existsSync(folder)) return;
         state = "gone";
         pump.stop();
         line.notify("runGone", { message: goneWords(folder) });

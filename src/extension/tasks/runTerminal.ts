@@ -96,7 +96,9 @@ export class RunTerminal implements vscode.Pseudoterminal {
     const words = fromWorkspace(why ?? state);
     this.#line(state === "done" ? words : state === "stopped" ? dim(words) : `\x1b[31m${words}\x1b[0m`);
     // Without a code a run that was stopped is neither done, for a task that waits for it, nor failed.
-    if (!this.#closed) this.#close.fire(state === "done" ? 0 : state === "stopped" ? undefined : 1);
+    const code = state === "done" ? 0 : state === "stopped" ? undefined : 1;
+    // One that fails at once would be a failed launch.
+    if (!this.#closed) setTimeout(() => this.#close.fire(code), code === 1 ? LAUNCH : 0);
     this.#closed = true;
   }
 }

@@ -54,7 +54,10 @@ test("the Features view names its ensemble and what it is searched by; without a
 test("member stability is a dot a member, with a word on what it means; a member alone has none", () => {
   assert.equal(foundInDots([true]), "");
   assert.equal(foundInDots([true, false, true]), "●○●");
-  assert.match(foundInLegend([true, false, true]), /^●○● found in 2 of 3 members: one dot a member/);
+  assert.match(
+    foundInLegend([true, false, true]),
+    /^●○● found in 2 of 3 members \(decoder cosine at least 0\.7\)\nOne dot a member/,
+  );
 });
 
 test("files of the workspace are called as they are there, others in full", () => {
