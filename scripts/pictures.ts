@@ -85,7 +85,7 @@ try {
   await dashboard.locator("sae-chart canvas").first().waitFor();
   await dashboard.getByRole("button", { name: "Browse Features" }).waitFor();
   await dashboard.locator("sae-report-table td").first().waitFor();
-  await dashboard.getByRole("button", { name: "bagging", exact: true }).click();
+  await dashboard.getByTitle("ensembles/bagging", { exact: true }).click();
   if (!done) await workbench.command("View: Toggle Panel Visibility");
   const { started, ended } = JSON.parse(readFileSync(join(workspace, "runs", "demo", "run.json"), "utf8")) as {
     started: number;
