@@ -366,7 +366,7 @@ describe("a whole run", () => {
 
   test("status lists it", async () => {
     const { stdout } = await runCommand(["status"], folder);
-    assert.match(stdout, /runs\/tiny\s+done\s+index in /);
+    assert.match(stdout, /runs\/tiny\s+done\s+index; .+ of work in all/);
   });
 });
 
