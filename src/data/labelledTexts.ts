@@ -40,6 +40,12 @@ export function sameText(text: string): string {
   return text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
 }
 
+/** Those of `held` whose texts (sameText) are not among `learnt`: what is in both files is for training alone. */
+export function notLearnt<T>(learnt: readonly T[], held: readonly T[], textOf: (one: T) => string): T[] {
+  const known = new Set(learnt.map((one) => sameText(textOf(one))));
+  return held.filter((one) => !known.has(sameText(textOf(one))));
+}
+
 /** "3 empty texts, 4 unlabelled texts and 2 texts that repeat another", or "" where nothing was left out. */
 export function leftOut({ empty, repeated, unlabelled }: LeftOut): string {
   const texts = (count: number): string => (count === 1 ? "text" : "texts");

@@ -8,8 +8,8 @@ import {
   type LabelledText,
   type LeftOut,
   leftOut,
+  notLearnt,
   readLabelledTexts,
-  sameText,
   valueCounts,
 } from "../data/labelledTexts.ts";
 import { SeededRandom } from "../data/seededRandom.ts";
@@ -150,9 +150,8 @@ export async function readConceptTexts(options: ConceptsJobOptions): Promise<Con
     });
   const train = await readLabelledTexts(trainFile, columns);
   const test = testFile === undefined ? null : await readLabelledTexts(testFile, columns);
-  const known = new Set(train.texts.map((one) => sameText(one.text)));
   const { learning, held } = test
-    ? { learning: train.texts, held: test.texts.filter((one) => !known.has(sameText(one.text))) }
+    ? { learning: train.texts, held: notLearnt(train.texts, test.texts, (one) => one.text) }
     : holdOut(train.texts, seeds[0]!);
   const counts = { train: valueCounts(learning, "label"), test: valueCounts(held, "label") };
   const all = options.classes ?? [...counts.train.keys()].sort();

@@ -17,8 +17,8 @@ import {
   type LabelledText,
   type LabelledTexts,
   type LeftOut,
+  notLearnt,
   readLabelledTexts,
-  sameText,
 } from "../data/labelledTexts.ts";
 import { SeededRandom } from "../data/seededRandom.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -74,10 +74,8 @@ export async function readDebiasData(options: DebiasDataOptions): Promise<Debias
   const perCell = options.perCell?.train;
   const own = used(train);
   const learnt = thin(own, perCell === undefined ? undefined : Math.ceil(perCell / share));
-  const known = new Set(learnt.map(({ text }) => sameText(text.text)));
   const held = test ? used(test) : [];
-  // A text that is in both files is for training alone.
-  const unknown = held.filter(({ text }) => !known.has(sameText(text.text)));
+  const unknown = notLearnt(learnt, held, ({ text }) => text.text);
   const apart = thin(unknown, options.perCell?.test);
   const left = bothLeftOut(train, test);
   return {

@@ -6,8 +6,8 @@ import {
   type LabelledColumns,
   type LabelledTexts,
   leftOut,
+  notLearnt,
   readLabelledTexts,
-  sameText,
 } from "../data/labelledTexts.ts";
 import { columnNames, readRecords } from "../data/records.ts";
 import { InputError } from "../formats/inputError.ts";
@@ -65,9 +65,7 @@ async function readBoth(
   try {
     const train = await readLabelledTexts(trainFile, columns);
     const test = testFile === null ? null : await readLabelledTexts(testFile, columns);
-    // What is learnt from is not tested on.
-    const known = new Set(train.texts.map(({ text }) => sameText(text)));
-    const own = test && { ...test, texts: test.texts.filter(({ text }) => !known.has(sameText(text))) };
+    const own = test && { ...test, texts: notLearnt(train.texts, test.texts, ({ text }) => text) };
     const left = bothLeftOut(train, test);
     const shared = test && own ? test.texts.length - own.texts.length : 0;
     return {

@@ -1,4 +1,5 @@
 // The device chosen by trial: the first batches go to the processor and to the GPU, and the GPU goes on alone where it agrees and is quicker.
+import { Turns } from "../../formats/turns.ts";
 import type { Ensemble } from "../../sae/ensemble.ts";
 import type {
   Encoded,
@@ -186,7 +187,7 @@ class TrialTrainer implements Trainer {
   readonly #gpuMs: number[] = [];
   #difference = NONE;
   /** Steps are taken one after the other, also where a caller doesn't wait. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(
     onCpu: Trainer,
@@ -209,15 +210,15 @@ class TrialTrainer implements Trainer {
   step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {
     const only = this.#only();
     if (only) return only.step(x, rows, input);
-    return this.#next(() => this.#try(x, rows, input));
+    return this.#turns.take(() => this.#try(x, rows, input));
   }
 
   state(member?: number): Promise<MemberState[]> {
-    return this.#next(() => (this.#onCpu ?? this.#onGpu)!.state(member));
+    return this.#turns.take(() => (this.#onCpu ?? this.#onGpu)!.state(member));
   }
 
   async close(): Promise<void> {
-    await this.#next(async () => {
+    await this.#turns.take(async () => {
       await this.#onCpu?.close();
       await this.#onGpu?.close();
     });
@@ -279,12 +280,6 @@ class TrialTrainer implements Trainer {
       this.#onGpu = undefined;
     }
   }
-
-  #next<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
-  }
 }
 
 /** What a first batch comes to, and who goes on. */
@@ -295,7 +290,7 @@ class TrialEncoder implements Encoder {
   #encoder: Encoder;
   #isTried = false;
   readonly #try: TryBoth;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(onGpu: Encoder, tryBoth: TryBoth) {
     this.#encoder = onGpu;
@@ -303,21 +298,15 @@ class TrialEncoder implements Encoder {
   }
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
-    return this.#inTurn(async () => (await this.#tried(x, rows)) ?? this.#encoder.encode(x, rows));
+    return this.#turns.take(async () => (await this.#tried(x, rows)) ?? this.#encoder.encode(x, rows));
   }
 
   codes(x: Float32Array, rows: number): Promise<SparseCodes> {
-    return this.#inTurn(async () => (await this.#tried(x, rows))?.codes ?? this.#encoder.codes(x, rows));
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
+    return this.#turns.take(async () => (await this.#tried(x, rows))?.codes ?? this.#encoder.codes(x, rows));
   }
 
   async close(): Promise<void> {
-    await this.#last;
+    await this.#turns.over();
     await this.#encoder.close();
   }
 

@@ -1,4 +1,5 @@
 // The CPU engine's Encoder: members one after the other over chunks of rows, boosting along its residuals.
+import { Turns } from "../../formats/turns.ts";
 import { type Ensemble, ensembleWidth, memberOffsets } from "../../sae/ensemble.ts";
 import { type Encoded, type Encoder, EngineError, type SparseCodes } from "../engine.ts";
 import { type CodePart, joinCodes } from "../joinCodes.ts";
@@ -16,7 +17,7 @@ export class CpuEncoder implements Encoder {
   readonly #team: Team;
   readonly #memories: Memories;
   readonly #job: number;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(ensemble: Ensemble, team: Team, memories: Memories, job: number) {
     this.#ensemble = ensemble;
@@ -33,21 +34,15 @@ export class CpuEncoder implements Encoder {
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
     const reconstruction = new Float32Array(x.length);
-    return this.#inTurn(async () => ({ codes: await this.#codes(x, rows, reconstruction), reconstruction }));
+    return this.#turns.take(async () => ({ codes: await this.#codes(x, rows, reconstruction), reconstruction }));
   }
 
   codes(x: Float32Array, rows: number): Promise<SparseCodes> {
-    return this.#inTurn(() => this.#codes(x, rows));
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
+    return this.#turns.take(() => this.#codes(x, rows));
   }
 
   async close(): Promise<void> {
-    await this.#last;
+    await this.#turns.over();
     await this.#team.call({ kind: "close", job: this.#job });
   }
 

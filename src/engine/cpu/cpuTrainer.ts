@@ -1,4 +1,5 @@
 // The CPU engine's Trainer: members' states in shared memory, steps by the worker threads.
+import { Turns } from "../../formats/turns.ts";
 import { parameterNames } from "../../sae/sae.ts";
 import {
   type Encoder,
@@ -27,7 +28,7 @@ export class CpuTrainer implements Trainer {
   /** Which members took their last step by dense products. */
   readonly #dense: boolean[] = [];
   /** Steps are taken one after the other, also where a caller doesn't wait. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(
     config: TrainerConfig,
@@ -66,25 +67,19 @@ export class CpuTrainer implements Trainer {
   }
 
   step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {
-    return this.#next(() => this.#step(x, rows, input));
+    return this.#turns.take(() => this.#step(x, rows, input));
   }
 
   state(member?: number): Promise<MemberState[]> {
     const own = (m: number) => getState(this.#memories, m, this.#steps[m]!, this.#config);
-    return this.#next(async () => (member === undefined ? this.#steps.map((_, m) => own(m)) : [own(member)]));
+    return this.#turns.take(async () => (member === undefined ? this.#steps.map((_, m) => own(m)) : [own(member)]));
   }
 
   async close(): Promise<void> {
-    await this.#next(async () => {
+    await this.#turns.take(async () => {
       await this.#frozen?.close();
       await this.#team.call({ kind: "close", job: this.#job });
     });
-  }
-
-  #next<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
   }
 
   async #step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]> {

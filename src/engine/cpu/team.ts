@@ -1,4 +1,5 @@
 // The caller's side of the worker threads: starts them, gives each call to all, and gathers their replies. One call at a time.
+import { Turns } from "../../formats/turns.ts";
 import "../../formats/onnxTelemetry.ts";
 import { Worker } from "node:worker_threads";
 import { EngineError, type StepInput } from "../engine.ts";
@@ -53,7 +54,7 @@ export class Team {
   readonly #workers: Worker[];
   readonly #control: SharedArrayBuffer;
   /** The call before: calls queue. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #calls = 0;
   #laps: Record<string, number> = {};
   #failure: Error | undefined;
@@ -91,14 +92,12 @@ export class Team {
 
   /** The replies of all workers, in their order. */
   call(call: Call): Promise<unknown[]> {
-    const result = this.#last.then(() => this.#send(call));
-    this.#last = result.catch(() => {});
-    return result;
+    return this.#turns.take(() => this.#send(call));
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#last;
+    await this.#turns.over();
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 

@@ -1,4 +1,5 @@
 // An ensemble on the device, ready to encode: members one after the other over chunks of rows, boosting along its residuals; codes read back as compressed rows.
+import { Turns } from "../../formats/turns.ts";
 import { type Ensemble, ensembleWidth, memberOffsets } from "../../sae/ensemble.ts";
 import { type Encoded, EngineError, type SparseCodes } from "../engine.ts";
 import { type CodePart, joinCodes } from "../joinCodes.ts";
@@ -49,7 +50,7 @@ export class DeviceEncoder {
   /** Where each row's codes begin, of a piece's members, and the reconstruction; and the codes. */
   #heads: GPUBuffer | undefined;
   #lists: GPUBuffer | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(gpu: Gpu, ensemble: Ensemble, members: Member[], largestBuffer: number, layouts: Layouts) {
     this.#gpu = gpu;
@@ -81,22 +82,16 @@ export class DeviceEncoder {
   }
 
   encode(x: Float32Array, rows: number): Promise<Encoded> {
-    return this.#inTurn(x, rows, true);
+    return this.#turns.take(() => this.#encode(x, rows, true));
   }
 
   /** The codes alone: no reconstruction is read back. (Decoding finds the active latents, so that is done.) */
   async codes(x: Float32Array, rows: number): Promise<SparseCodes> {
-    return (await this.#inTurn(x, rows, false)).codes;
-  }
-
-  #inTurn(x: Float32Array, rows: number, reconstructs: boolean): Promise<Encoded> {
-    const result = this.#last.then(() => this.#encode(x, rows, reconstructs));
-    this.#last = result.catch(() => {});
-    return result;
+    return (await this.#turns.take(() => this.#encode(x, rows, false))).codes;
   }
 
   async close(): Promise<void> {
-    await this.#last;
+    await this.#turns.over();
     this.#release();
     this.#lists?.destroy();
     for (const { sae } of this.#members) sae.destroy();

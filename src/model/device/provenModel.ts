@@ -1,5 +1,6 @@
 // A language model whose batches go to a device that has proven itself: the first of each kind, number of rows and length are computed on the processor as well, and wherever the device differs, fails or is slower, the processor goes on.
 
+import { Turns } from "../../formats/turns.ts";
 import type { HookContinuation, HookReader } from "../hookedSequence.ts";
 import type { LanguageModel, TokenBatch } from "../languageModel.ts";
 import type { BatchModel } from "./deviceModel.ts";
@@ -40,7 +41,7 @@ export class ProvenModel implements LanguageModel {
   #isOn = true;
   #hasSaid = false;
   #batches = 0;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(cpu: LanguageModel, trial: Trial) {
     this.#cpu = cpu;
@@ -82,16 +83,14 @@ export class ProvenModel implements LanguageModel {
   }
 
   async close(): Promise<void> {
-    await this.#last;
+    await this.#turns.over();
     await this.#end();
     await this.#cpu.close();
   }
 
   /** One after the other, as either device takes them. */
   #inTurn(kind: string, shape: string, work: (model: BatchModel) => Promise<Float32Array>): Promise<Float32Array> {
-    const result = this.#last.then(() => this.#compute(kind, shape, work));
-    this.#last = result.catch(() => {});
-    return result;
+    return this.#turns.take(() => this.#compute(kind, shape, work));
   }
 
   async #compute(
