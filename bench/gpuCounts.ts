@@ -43,7 +43,7 @@ export interface StepCounts {
   readonly sparseOperations: number;
   /** Through the device's memory, if nothing stays in a cache between kernels and everything within one. */
   readonly memoryBytes: number;
-  /** Of that, pre-activations, which a product that selects at once would leave out. */
+  /** Of that, pre-activations. */
   readonly preBytes: number;
   /** Buffers that hold the members, and those of the batch. */
   readonly memberBuffers: number;
@@ -66,14 +66,16 @@ export const gpuLayout: Layout = {
   mostRows: Number.POSITIVE_INFINITY,
 };
 
-/** begin, centre, gemm, decode, four of the counting sort, gradient, bias, clip, Adam, Adam of the bias. */
-const COMMON = 13;
+/** begin, centre, gemm, the rows' lists, decode, four of the counting sort, gradient, bias, clip, Adam, Adam of the bias. */
+const COMMON = 14;
 const OF_ARCHITECTURE: Partial<Record<Architecture, number>> = {
-  // selectRows and the weight of AuxK
-  topk: 2,
-  // those, four bytes of the cut by two kernels, ties and their shares
-  batchtopk: 12,
+  // the weight of AuxK
+  topk: 1,
+  // that, four bytes of the cut by two kernels, ties and their shares
+  batchtopk: 11,
 };
+/** What a GPU moves at least where it reads one float: 32 bytes. */
+const SECTOR = 32;
 
 export function configOf({ architecture, d_in, d_sae, active }: GpuShape): TrainerConfig {
   return stepConfig({ architecture, d_in, d_sae, k: active });
@@ -92,10 +94,11 @@ export function countStep(shape: GpuShape, largestBuffer = 2 ** 31): StepCounts 
   const matrices = 2 * F * row;
   const pre = rows * F * 4;
   const activations = rows * row;
-  // A selection reads its row once from memory and byte by byte from the cache.
-  const selection = architecture === "topk" || architecture === "batchtopk" ? pre : 0;
-  // Written by the product; read by the selection, by decode and twice by the counting sort.
-  const preBytes = pre + selection + pre + 2 * pre;
+  // Written by the product and read row by row where lists are made, once from memory, then byte by byte from the cache; of a batchtopk five times before by the batch's cut.
+  const wholes = architecture === "batchtopk" ? 7 : 2;
+  // After that single ones, by decode and by the counting sort.
+  const preBytes = wholes * pre + 2 * pairs * SECTOR;
+  const marks = plan.sizes["marks"]! / plan.together;
   const memoryBytes =
     preBytes +
     matrices / 2 + // norms
@@ -103,8 +106,10 @@ export function countStep(shape: GpuShape, largestBuffer = 2 ** 31): StepCounts 
     activations +
     matrices / 2 + // product
     3 * activations + // decode; decoder rows come from the cache as often as it holds them
-    pairs * 8 + // counting sort
-    pairs * 8 +
+    4 * pairs * 4 + // lists: written, read by decode and twice by the counting sort
+    3 * marks + // its marks: cleared, read, and written as offsets; then single ones
+    3 * pairs * SECTOR +
+    2 * pairs * 8 + // pairs: written, read
     2 * activations +
     matrices +
     matrices + // gradients: both weight rows in, both gradients out
@@ -169,7 +174,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     const config = configOf(shape);
     const layout = layoutConstants(gpuLayout, shape.d_in);
     const constants = { ...constantsFor(config.sae, { training: config }), ...layout, ...constantsOf(PLAIN) };
-    const bytes = (["gemm", "selectRows", "decode", "latentGradient", "adam"] as const).map(
+    const bytes = (["gemm", "listRows", "decode", "latentGradient", "adam"] as const).map(
       (name) => `${name} ${workgroupMemory(name, constants)}`,
     );
     console.log(

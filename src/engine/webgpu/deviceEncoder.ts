@@ -85,7 +85,7 @@ export class DeviceEncoder {
     return this.#turns.take(() => this.#encode(x, rows, true));
   }
 
-  /** The codes alone: no reconstruction is read back. (Decoding finds the active latents, so that is done.) */
+  /** The codes alone: nothing is decoded but what the next member of a chain needs. */
   async codes(x: Float32Array, rows: number): Promise<SparseCodes> {
     return (await this.#turns.take(() => this.#encode(x, rows, false))).codes;
   }
@@ -111,7 +111,7 @@ export class DeviceEncoder {
       this.#begin(chunk, count);
       const ofChunk: CodePart[][] = [];
       for (const piece of this.#pieces(count, reconstructs)) {
-        this.#submit(piece, count);
+        this.#submit(piece, count, reconstructs);
         const heads = await this.#gpu.read(this.#heads!, this.#headBytes(piece, count));
         await before;
         ofChunk[piece.part] ??= [];
@@ -189,14 +189,14 @@ export class DeviceEncoder {
     return 2 * this.#batch!.rows * vec4s(this.#d) * 16;
   }
 
-  #submit({ first, count, part, rows, endsSum }: Piece, ofChunk: number): void {
+  #submit({ first, count, part, rows, endsSum }: Piece, ofChunk: number, reconstructs: boolean): void {
     const { buffers } = this.#batch!;
     const work: Work[] = [];
     for (let place = 0; place < count; place++) {
       const pass = this.#passes[first + place]!;
       pass.prepare(undefined, this.#members[first + place]!.weight, ofChunk);
       if (part === 0) work.push(...pass.begin());
-      work.push(...pass.encode(part), ...pass.codes(part));
+      work.push(...pass.encode(part, reconstructs), ...pass.codes(part));
     }
     work.push((encoder) => {
       const bytes = (rows + 1) * 4;

@@ -13,11 +13,11 @@ import { padded, SaeBuffers } from "./saeBuffers.ts";
 
 /** Words of a Row and of the header in shared.wgsl. */
 const ROW_WORDS = ROW_BYTES / 4;
-const ERROR = 6;
-const AUX_ERROR = 7;
-const ACTIVE = 8;
-const PENALTY = 9;
-const LEAST = 10;
+const ERROR = 4;
+const AUX_ERROR = 5;
+const ACTIVE = 6;
+const PENALTY = 7;
+const LEAST = 8;
 const DEAD_COUNT = 0;
 const GRADIENT_NORM = 2;
 const AUX_FACTOR = 3;

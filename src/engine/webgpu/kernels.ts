@@ -21,9 +21,9 @@ function kernel(file: string, entry: string, bindings: readonly Use[], ...includ
   return { file, entry, bindings, includes };
 }
 
-const ofPairs = [n, r, w, r, r, w, w] as const;
+const ofPairs = [n, r, w, r, r, w, w, w] as const;
 const ofBatch = [n, r, r, w, w, w] as const;
-const ofCodes = [n, r, r, r, r, w, w] as const;
+const ofCodes = [n, r, r, r, r, w, w, r] as const;
 
 /** At most eight buffers each: what every WebGPU device can bind. */
 export const kernels = {
@@ -36,12 +36,12 @@ export const kernels = {
   batchChoose: kernel("batchCut", "choose", ofBatch, "activity", "reduce"),
   batchTies: kernel("batchCut", "ties", ofBatch, "activity", "reduce"),
   batchShare: kernel("batchCut", "share", ofBatch, "activity", "reduce"),
-  selectRows: kernel("selectRows", "main", [n, r, r, w, r], "activity", "reduce"),
-  decode: kernel("decode", "main", [n, r, w, r, r, r, w, r], "activity", "reduce"),
-  pairCount: kernel("pairs", "count", ofPairs, "activity", "reduce"),
-  pairWithin: kernel("pairs", "within", ofPairs, "activity", "reduce"),
-  pairBetween: kernel("pairs", "between", ofPairs, "activity", "reduce"),
-  pairPlace: kernel("pairs", "place", ofPairs, "activity", "reduce"),
+  listRows: kernel("listRows", "main", [n, r, r, r, w, r, w], "activity", "reduce"),
+  decode: kernel("decode", "main", [n, r, w, r, r, r, w, r, r], "activity", "reduce"),
+  pairMark: kernel("pairs", "mark", ofPairs, "reduce"),
+  pairWithin: kernel("pairs", "within", ofPairs, "reduce"),
+  pairBetween: kernel("pairs", "between", ofPairs, "reduce"),
+  pairPlace: kernel("pairs", "place", ofPairs, "reduce"),
   latentGradient: kernel("latentGradient", "main", [n, w, w, r, r, w, w, w, w], "adamStep", "reduce"),
   adam: kernel("adam", "main", [n, w, w, r, r, r, w, w], "adamStep", "reduce"),
   targetDeviations: kernel("columns", "ofTarget", [n, r, w]),

@@ -4,7 +4,7 @@ import type { StepInput, TrainerConfig } from "../engine.ts";
 import type { Gpu, Run } from "./gpu.ts";
 import { type Constants, LATENTS_EACH, vec4s } from "./kernels.ts";
 import { type Layout, layoutConstants, withProduct } from "./layouts.ts";
-import { type BatchPlan, HEADER_BYTES, type MicroBatch } from "./memoryPlan.ts";
+import { type BatchPlan, HEADER_BYTES, type MicroBatch, mostListed } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, type Numbers, packNumbers } from "./numbers.ts";
 import { groupsOf, kernelOf, type Product } from "./products.ts";
 import type { SaeBuffers } from "./saeBuffers.ts";
@@ -39,8 +39,9 @@ export class MemberPass {
   readonly #product: Product;
   /** Of the batch, those that are in use: an encoder keeps buffers for more than it is given. */
   #rows: number;
-  /** The micro-batch whose pre-activations are at hand while work is laid out. */
+  /** The micro-batches whose pre-activations, and whose rows' lists, are at hand while work is laid out. */
   #resident = -1;
+  #listed = -1;
 
   constructor(
     gpu: Gpu,
@@ -122,13 +123,15 @@ export class MemberPass {
     return [this.#first("begin"), this.#first("centre")];
   }
 
-  /** Encodes the rows of a micro-batch that are in use: its reconstruction is added up in the activations' buffer. */
-  encode(part: number): Work[] {
+  /** Encodes the rows of a micro-batch that are in use: its reconstruction is added up in the activations' buffer, unless nobody wants it. */
+  encode(part: number, reconstructs = true): Work[] {
     const { micro, kernels } = this.#parts[part]!;
-    const { gemm, selectRows, decode } = kernels;
+    const { gemm, listRows, decode } = kernels;
     // The product is what costs: kernels of a workgroup a row leave those that aren't in use at once.
     const [, y] = groupsOf(this.#product, this.#sae.config.d_sae, this.#countOf(micro));
-    return [{ ...gemm!, y }, ...(selectRows ? [selectRows] : []), decode!];
+    // The next member of a chain wants what this one leaves over.
+    const decodes = reconstructs || this.#constants["CHAIN"] === "true";
+    return [{ ...gemm!, y }, listRows!, ...(decodes ? [decode!] : [])];
   }
 
   #countOf({ first, count }: MicroBatch): number {
@@ -149,6 +152,7 @@ export class MemberPass {
   /** A training step, all but reading its numbers. */
   *step(): Generator<Work> {
     this.#resident = -1;
+    this.#listed = -1;
     const { first, count } = this.#members;
     const training = this.#training!;
     const hasAux = this.#constants["AUX"] === "true";
@@ -163,8 +167,7 @@ export class MemberPass {
     if (hasAux && !waits) yield this.#first("auxFactor");
     if (training.sae.architecture === "batchtopk") yield* this.#batchCut();
     for (const [part, { kernels }] of this.#parts.entries()) {
-      yield* this.#pre(part);
-      if (kernels["selectRows"]) yield kernels["selectRows"];
+      yield* this.#lists(part);
       yield kernels["decode"]!;
       if (!waits) yield* this.#gradients(part);
     }
@@ -172,7 +175,7 @@ export class MemberPass {
       yield this.#first("residualDeviations");
       yield this.#first("auxFactor");
       for (const part of this.#parts.keys()) {
-        yield* this.#pre(part);
+        yield* this.#lists(part);
         yield* this.#gradients(part);
       }
     }
@@ -193,12 +196,21 @@ export class MemberPass {
   *#pre(part: number): Generator<Work> {
     if (this.#resident === part) return;
     this.#resident = part;
+    this.#listed = -1;
     yield this.#parts[part]!.kernels["gemm"]!;
+  }
+
+  *#lists(part: number): Generator<Work> {
+    yield* this.#pre(part);
+    if (this.#listed === part) return;
+    this.#listed = part;
+    yield this.#parts[part]!.kernels["listRows"]!;
   }
 
   *#gradients(part: number): Generator<Work> {
     const { kernels } = this.#parts[part]!;
-    for (const name of ["pairCount", "pairWithin", "pairBetween", "pairPlace", "latentGradient"]) yield kernels[name]!;
+    yield (encoder) => encoder.clearBuffer(this.#batch.buffers["marks"]!);
+    for (const name of ["pairMark", "pairWithin", "pairBetween", "pairPlace", "latentGradient"]) yield kernels[name]!;
   }
 
   *#batchCut(): Generator<Work> {
@@ -224,6 +236,7 @@ export class MemberPass {
       count: this.#countOf(micro),
       firstMember: this.#members.first,
       pairs: this.#batch.plan.pairs,
+      room: mostListed(config, this.#training),
       F: config.d_sae,
       V: vec4s(config.d_in),
       d: config.d_in,
@@ -232,7 +245,7 @@ export class MemberPass {
     };
   }
 
-  #bind({ count, segments }: MicroBatch, part: number, { width, product, plain }: Layout): Kernels {
+  #bind({ count }: MicroBatch, part: number, { width, product, plain }: Layout): Kernels {
     const { config, buffers: sae } = this.#sae;
     const { buffers: batch, rows } = this.#batch;
     const F = config.d_sae;
@@ -244,6 +257,7 @@ export class MemberPass {
     const activations = batch["activations"]!;
     const known = batch["rows"]!;
     const pre = batch["pre"]!;
+    const lists = batch["lists"]!;
     const bind = (
       name: Parameters<Gpu["bind"]>[0],
       buffers: readonly GPUBuffer[],
@@ -257,36 +271,31 @@ export class MemberPass {
         groupsOf(by, F, count),
         withProduct(this.#constants, by),
       );
-    const { architecture } = config;
-    const selects =
-      (architecture === "topk" && config.k! < F) ||
-      (this.#training && architecture === "batchtopk") ||
-      this.#constants["AUX"] === "true";
     const forward: Record<string, Run> = {
       begin: bind("begin", [parameters, latents, vectors, bias], F),
       centre: bind("centre", [activations, known, bias], rows),
       gemm: multiply(product),
       ...(product === plain ? {} : { plainGemm: multiply(plain) }),
-      decode: bind("decode", [parameters, activations, pre, latents, vectors, known, bias], count),
-      ...(selects ? { selectRows: bind("selectRows", [pre, latents, known, bias], count) } : {}),
+      decode: bind("decode", [parameters, activations, pre, latents, vectors, known, bias, lists], count),
+      listRows: bind("listRows", [pre, latents, vectors, known, bias, lists], count),
     };
     if (!this.#training) {
       // A chain within training is not read.
       if (!batch["codes"]) return forward;
-      const codes = [pre, latents, vectors, known, batch["starts"]!, batch["codes"]];
+      const codes = [pre, latents, vectors, known, batch["starts"]!, batch["codes"], lists];
       return { ...forward, rowOffsets: bind("rowOffsets", codes, 1), rowCodes: bind("rowCodes", codes, count) };
     }
-    const pairs = [pre, latents, vectors, known, batch["counts"]!, batch["pairs"]!];
+    const pairs = [pre, latents, known, lists, batch["marks"]!, batch["offsets"]!, batch["pairs"]!];
     const columns = Math.ceil(vec4s(config.d_in) / 4);
     const across = Math.ceil(F / width);
     // Where no first moments are kept the kernel doesn't touch them; something has to be bound.
     const firsts = sae["firsts"] ?? batch["bins"]!;
     const [rowsA, rowsB] = this.#isFused ? [firsts, sae["seconds"]!] : [batch["gradients"]!, batch["bins"]!];
     const training: Record<string, Run> = {
-      pairCount: bind("pairCount", pairs, [across, segments]),
+      pairMark: bind("pairMark", pairs, count),
       pairWithin: bind("pairWithin", pairs, [across, 1]),
       pairBetween: bind("pairBetween", pairs, 1),
-      pairPlace: bind("pairPlace", pairs, [across, segments]),
+      pairPlace: bind("pairPlace", pairs, count),
       latentGradient: bind(
         "latentGradient",
         [parameters, vectors, activations, batch["pairs"]!, latents, bias, rowsA, rowsB],
@@ -303,7 +312,7 @@ export class MemberPass {
       const buffers = [parameters, vectors, batch["gradients"]!, latents, bias, firsts, sae["seconds"]!];
       training["adam"] = bind("adam", buffers, F);
     }
-    if (architecture === "batchtopk") {
+    if (config.architecture === "batchtopk") {
       const cut = [pre, latents, known, bias, batch["bins"]!];
       for (const pass of [0, 1, 2, 3]) {
         const constants = { ...this.#constants, PASS: `${pass}u` };

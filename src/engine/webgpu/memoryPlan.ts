@@ -4,15 +4,14 @@ import { EngineError, type TrainerConfig } from "../engine.ts";
 import { LATENTS_EACH, vec4s } from "./kernels.ts";
 
 /** Bytes of a Row and of a Latent in shared.wgsl. */
-export const ROW_BYTES = 48;
+export const ROW_BYTES = 40;
 export const LATENT_BYTES = 32;
 /** Bytes of the header of single numbers. */
 export const HEADER_BYTES = 64;
 /** Bytes of codes that may lie on the device so that several members are encoded before anything is read; and no more than one buffer may have. */
 const MOST_CODES = 2 ** 28;
-/** Segments of rows that the counting sort cuts a micro-batch into, at most. */
-const MOST_SEGMENTS = 64;
-const LEAST_ROWS_OF_SEGMENT = 32;
+/** Of a segment of the counting sort: SEGMENT_ROWS in shared.wgsl. */
+const SEGMENT_ROWS = 32;
 
 /** Bytes of the buffers that hold SAEs of one shape, one behind the other. */
 export function saeSizes(sae: SaeConfig, training: TrainerConfig | undefined, members = 1): Record<string, number> {
@@ -35,7 +34,7 @@ export function saeSizes(sae: SaeConfig, training: TrainerConfig | undefined, me
 export interface MicroBatch {
   readonly first: number;
   readonly count: number;
-  readonly segmentRows: number;
+  /** That the counting sort cuts it into. */
   readonly segments: number;
 }
 
@@ -89,7 +88,7 @@ export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
     const beyond = tooLarge(plan.sizes);
     if (beyond.length === 0) yield plan;
     if (count === 1 && beyond.length === 0) return undefined;
-    if (count > 1 && beyond.every(([name]) => /^(pre|pairs|codes\d+)$/.test(name))) continue;
+    if (count > 1 && beyond.every(([name]) => /^(pre|lists|pairs|codes\d+)$/.test(name))) continue;
     const [name, bytes] = beyond[0]!;
     throw new EngineError(
       `${name} of this SAE needs a buffer of ${gib(bytes)} GiB and this GPU allows ${gib(largestBuffer)}: use a smaller train_batch_size_tokens or d_sae, or the device cpu`,
@@ -130,7 +129,13 @@ function planOf(needs: BatchNeeds, together: number, count: number, parted: bool
   const activations = rows * V * 16;
   const microBatches = cut(rows, count);
   if (!training) {
-    const sizes: Record<string, number> = { activations: activations * 3, rows: rows * ROW_BYTES, pre: count * F * 4 };
+    const room = Math.max(...saes.map((one) => mostListed(one)));
+    const sizes: Record<string, number> = {
+      activations: activations * 3,
+      rows: rows * ROW_BYTES,
+      pre: count * F * 4,
+      lists: count * room * 4,
+    };
     for (let place = 0; place < together; place++) {
       sizes[`starts${place}`] = (count + 1) * 4;
       sizes[`codes${place}`] = codesBytes(needs, count);
@@ -139,13 +144,19 @@ function planOf(needs: BatchNeeds, together: number, count: number, parted: bool
   }
   const sae = saes[0]!;
   const pairs = mostPairs(sae, training, rows, count);
+  // Finished members of a boosting run use the same lists, one after the other.
+  const room = mostListed(sae, training);
+  const frozen = Math.max(0, ...saes.slice(1).map((one) => mostListed(one)));
+  const marks = together * segmentsOf(count) * sae.d_sae * 4;
   const sizes = {
     // The batch is the members' common one; what each makes of it is its own.
     activations: activations + together * (activations * (3 + innerWidths(sae).length) + innerErrorBytes(sae, rows)),
     rows: together * rows * ROW_BYTES,
     pre: count * 4 * Math.max(F, together * sae.d_sae),
+    lists: count * 4 * Math.max(frozen, together * room),
     pairs: together * 8 * pairs,
-    counts: together * segmentsOf(count).segments * sae.d_sae * 4,
+    marks,
+    offsets: marks,
     bins: Math.max(2048, together * 256) * 4,
     ...(keepsGradients || parted ? { gradients: together * 2 * sae.d_sae * V * 16 } : {}),
   };
@@ -166,14 +177,24 @@ export function innerErrorStart(sae: SaeConfig, rows: number, place: number): nu
 
 /** Of one member's codes, at most. */
 function codesBytes({ saes }: BatchNeeds, rows: number): number {
-  const ofRow = ({ architecture, d_sae, k }: SaeConfig) => (architecture === "topk" ? Math.min(d_sae, k!) : d_sae);
-  return 8 * rows * Math.max(...saes.map(ofRow));
+  return 8 * rows * Math.max(...saes.map((one) => mostListed(one)));
+}
+
+/** Active latents of a row, at most, for which its list has room: in training those that AuxK takes as well. */
+export function mostListed({ architecture, d_in, d_sae, k }: SaeConfig, training?: TrainerConfig): number {
+  if (architecture !== "topk") return d_sae;
+  return Math.min(d_sae, k! + (training ? auxOf(d_in, training) : 0));
+}
+
+/** Dead latents of a row that AuxK takes, at most. */
+function auxOf(d_in: number, { aux_loss_coefficient }: TrainerConfig): number {
+  return aux_loss_coefficient === 0 ? 0 : Math.floor(d_in / 2);
 }
 
 /** Pairs that a micro-batch can list: bounded by k where there is one, else by all latents of all rows. */
 function mostPairs(sae: SaeConfig, training: TrainerConfig, rows: number, count: number): number {
   const all = count * sae.d_sae;
-  const aux = training.aux_loss_coefficient === 0 ? 0 : count * Math.floor(sae.d_in / 2);
+  const aux = count * auxOf(sae.d_in, training);
   if (sae.architecture === "topk") return Math.min(all, count * sae.k! + aux);
   if (sae.architecture === "batchtopk") return Math.min(all, Math.floor(sae.k! * rows) + aux);
   return all;
@@ -183,12 +204,11 @@ function cut(rows: number, count: number): MicroBatch[] {
   const parts: MicroBatch[] = [];
   for (let first = 0; first < rows; first += count) {
     const own = Math.min(count, rows - first);
-    parts.push({ first, count: own, ...segmentsOf(own) });
+    parts.push({ first, count: own, segments: segmentsOf(own) });
   }
   return parts;
 }
 
-function segmentsOf(count: number): { segmentRows: number; segments: number } {
-  const segmentRows = Math.max(LEAST_ROWS_OF_SEGMENT, Math.ceil(count / MOST_SEGMENTS));
-  return { segmentRows, segments: Math.ceil(count / segmentRows) };
+function segmentsOf(count: number): number {
+  return Math.ceil(count / SEGMENT_ROWS);
 }

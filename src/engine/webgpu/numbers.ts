@@ -11,7 +11,7 @@ const FIELDS = {
   k: false,
   keep: false,
   window: false,
-  segmentRows: false,
+  room: false,
   segments: false,
   isFirst: false,
   isLast: false,

@@ -11,7 +11,13 @@ import type { TrainerConfig } from "../../../src/engine/engine.ts";
 import { keepLargest } from "../../../src/engine/reference/selection.ts";
 import { type Constants, constantsFor, type KernelName } from "../../../src/engine/webgpu/kernels.ts";
 import { layoutConstants, WIDTH } from "../../../src/engine/webgpu/layouts.ts";
-import { HEADER_BYTES, LATENT_BYTES, type MicroBatch, ROW_BYTES } from "../../../src/engine/webgpu/memoryPlan.ts";
+import {
+  HEADER_BYTES,
+  LATENT_BYTES,
+  type MicroBatch,
+  mostListed,
+  ROW_BYTES,
+} from "../../../src/engine/webgpu/memoryPlan.ts";
 import type { Numbers } from "../../../src/engine/webgpu/numbers.ts";
 import {
   constantsOf,
@@ -32,7 +38,7 @@ const folder = join(import.meta.dirname, "..", "..", "..", "src", "engine", "web
 const tested: Readonly<Record<string, readonly [file: string, words: string]>> = {
   "shared.wgsl": ["randomCases.ts", "two members, d 24, F 72"],
   "activity.wgsl": ["webgpuKernels.test.ts", "pairs.wgsl lists what reference/selection.ts keeps"],
-  "selectRows.wgsl": ["webgpuKernels.test.ts", "keeps what reference/selection.ts keeps"],
+  "listRows.wgsl": ["webgpuKernels.test.ts", "keeps what reference/selection.ts keeps"],
   "batchCut.wgsl": ["webgpuKernels.test.ts", "keeps what reference/selection.ts keeps"],
   "pairs.wgsl": ["webgpuKernels.test.ts", "pairs.wgsl lists what reference/selection.ts keeps"],
   "begin.wgsl": ["againstReference.ts", "a stored threshold below zero acts as zero"],
@@ -89,6 +95,7 @@ const valuesOf: Readonly<Record<string, Values>> = {
   },
   "fewer positive ones than are kept": { F: 1100, rows: 7, k: 600, value: (_, i) => (i % 9 === 0 ? 0.5 : -i) },
   "none positive": { F: 300, rows: 7, k: 3, value: () => -0 },
+  "more rows than a segment of the sort has": { F: 200, rows: 150, k: 9, value: (_row, _i, random) => random.normal() },
   "more latents than two bytes number": { F: 66_000, rows: 2, k: 65_900, value: () => 1 },
 };
 
@@ -99,7 +106,12 @@ const DEAD = 2;
 const START = 4;
 const COUNT = 5;
 const DEAD_COUNT = 0;
-const MAIN_PAIR = 0x80000000;
+const LISTED = 9;
+const MAIN_KIND = 0x80000000;
+const SECOND_KIND = 0x40000000;
+const LATENT_OF = 0x3fffffff;
+/** Of the counting sort, in shared.wgsl. */
+const SEGMENT_ROWS = 32;
 /** So that AuxK takes 48. */
 const D_IN = 96;
 
@@ -107,18 +119,9 @@ function bitsOf(value: number): number {
   return new Uint32Array(Float32Array.of(value).buffer)[0]!;
 }
 
-/** By their definition: in the order of the values, and 0 for what takes no part. */
-function positiveKey(value: number): number {
-  return value > 0 ? bitsOf(value) : 0;
-}
-
-function signedKey(value: number): number {
-  const bits = bitsOf(value === 0 ? 0 : value);
-  return bits >= 0x80000000 ? ~bits >>> 0 : bits + 0x80000000;
-}
-
-function isKept(key: number, i: number, cut: number, limit: number): boolean {
-  return key > cut || (key === cut && i < limit);
+interface Listed {
+  readonly main: number[];
+  readonly second: number[];
 }
 
 /** A batch in two micro-batches, whose latents have norms of powers of two, so that products are exact; and what the kernels need beside it. */
@@ -129,6 +132,7 @@ class Problem {
   readonly codes: Float64Array;
   readonly buffers: Record<string, Uint32Array | Float32Array>;
   readonly #isBatch: boolean;
+  readonly #room: number;
   readonly #scaled: Float32Array;
   readonly #pre: Float32Array;
   readonly #constants: Constants;
@@ -150,20 +154,14 @@ class Problem {
     const normOf = (i: number) => [1, 0.5, 2][i % 3]!;
     this.#pre = this.#scaled.map((own, at) => own / normOf(at % F));
     const half = Math.ceil(rows / 2);
-    const segmentRows = 3;
-    const part = (first: number, count: number) => ({
-      first,
-      count,
-      segmentRows,
-      segments: Math.ceil(count / segmentRows),
-    });
+    const room = mostListed(training.sae, training);
+    this.#room = room;
+    const part = (first: number, count: number) => ({ first, count, segments: Math.ceil(count / SEGMENT_ROWS) });
     this.#parts = [part(0, half), part(half, rows - half)];
-    this.#numbers = { rows, F, V: D_IN / 4, d: D_IN, k: Math.floor(k), keep: Math.floor(k * rows) };
+    this.#numbers = { rows, F, V: D_IN / 4, d: D_IN, k: Math.floor(k), keep: Math.floor(k * rows), room };
     const latents = new Uint32Array(F * LATENT_WORDS);
     for (let i = 0; i < F; i++) latents[i * LATENT_WORDS] = bitsOf(normOf(i));
     const known = new Uint32Array(rows * ROW_WORDS);
-    // As centre.wgsl leaves them: nothing is bounded.
-    for (let t = 0; t < rows; t++) for (const limit of [1, 3]) known[t * ROW_WORDS + limit] = F;
     this.buffers = {
       pre0: this.#pre.slice(0, half * F),
       pre1: this.#pre.slice(half * F),
@@ -172,7 +170,10 @@ class Problem {
       rows: known,
       bias: new Uint32Array(HEADER_BYTES / 4),
       bins: new Uint32Array(2048),
-      counts: new Uint32Array(this.#parts[0].segments * F),
+      lists0: new Uint32Array(half * room),
+      lists1: new Uint32Array(half * room),
+      marks: new Uint32Array(this.#parts[0].segments * F),
+      offsets: new Uint32Array(this.#parts[0].segments * F),
       pairs: new Uint32Array(2 * half * F),
     };
   }
@@ -182,8 +183,8 @@ class Problem {
     return this.#scaled.subarray(t * this.F, (t + 1) * this.F);
   }
 
-  /** As MemberPass has them: of a batch the cut first, then row by row. */
-  selection(): KernelRuns["runs"] {
+  /** As MemberPass has them: of a batch the cut first, then the rows' lists. */
+  lists(): KernelRuns["runs"] {
     const cut = ["latents", "rows", "bias", "bins"];
     const runs: KernelRuns["runs"][number][] = [];
     for (const PASS of this.#isBatch ? ["0u", "1u", "2u", "3u"] : []) {
@@ -194,20 +195,32 @@ class Problem {
       for (const part of [0, 1] as const) runs.push(this.#run("batchTies", part, cut));
       runs.push({ ...this.#run("batchShare", 0, cut), groups: 1 });
     }
-    for (const part of [0, 1] as const) runs.push(this.#run("selectRows", part, ["latents", "rows", "bias"]));
+    for (const part of [0, 1] as const)
+      runs.push(this.#run("listRows", part, ["latents", "vectors", "rows", "bias", `lists${part}`]));
     return runs;
   }
 
-  list(part: 0 | 1): KernelRuns["runs"] {
-    const buffers = ["latents", "vectors", "rows", "counts", "pairs"];
+  pairs(part: 0 | 1): KernelRuns["runs"] {
+    const buffers = ["latents", "rows", `lists${part}`, "marks", "offsets", "pairs"];
     const across = Math.ceil(this.F / Number.parseInt(this.#constants["WIDTH"]!, 10));
-    const { segments } = this.#parts[part];
     return [
-      { ...this.#run("pairCount", part, buffers), groups: [across, segments] },
+      this.#run("pairMark", part, buffers),
       { ...this.#run("pairWithin", part, buffers), groups: [across, 1] },
       { ...this.#run("pairBetween", part, buffers), groups: 1 },
-      { ...this.#run("pairPlace", part, buffers), groups: [across, segments] },
+      this.#run("pairPlace", part, buffers),
     ];
+  }
+
+  /** A row's list as found: latents that are kept, and those that AuxK takes. */
+  async listed(run: (runs: KernelRuns["runs"], read: readonly string[]) => Promise<Uint32Array[]>): Promise<Listed[]> {
+    const [rows, ...lists] = await run(this.lists(), ["rows", "lists0", "lists1"]);
+    return Array.from({ length: this.rows }, (_, t) => {
+      const part = t < this.#parts[1].first ? 0 : 1;
+      const start = (t - this.#parts[part].first) * this.#room;
+      const own = [...lists[part]!.subarray(start, start + rows![t * ROW_WORDS + LISTED]!)];
+      const ofKind = (kind: number) => own.filter((entry) => (entry & kind) !== 0).map((entry) => entry & LATENT_OF);
+      return { main: ofKind(MAIN_KIND), second: ofKind(SECOND_KIND) };
+    });
   }
 
   /** By definition: latent by latent in the order of rows, each the row and its pre-activation. */
@@ -216,7 +229,7 @@ class Problem {
     const words: number[] = [];
     for (let i = 0; i < this.F; i++) {
       for (let t = first; t < first + count; t++)
-        if (this.codes[t * this.F + i]! > 0) words.push(MAIN_PAIR + t, bitsOf(this.#pre[t * this.F + i]!));
+        if (this.codes[t * this.F + i]! > 0) words.push(MAIN_KIND + t, bitsOf(this.#pre[t * this.F + i]!));
     }
     return words;
   }
@@ -252,24 +265,21 @@ describe("kernels by themselves, on a software GPU", { skip: missing }, () => {
   for (const width of [32, WIDTH]) {
     for (const what of Object.keys(valuesOf)) {
       for (const architecture of ["topk", "batchtopk"] as const) {
-        const file = architecture === "topk" ? "selectRows.wgsl" : "batchCut.wgsl";
+        const file = architecture === "topk" ? "listRows.wgsl" : "batchCut.wgsl";
         test(`${file} keeps what reference/selection.ts keeps, ${width} threads: ${what}`, async () => {
           const problem = new Problem(architecture, valuesOf[what]!, width);
-          const [rows] = await run(problem, problem.selection(), ["rows"]);
-          const { F, rows: count } = problem;
-          for (let t = 0; t < count; t++) {
-            const [cut, limit] = rows!.subarray(t * ROW_WORDS);
-            const keys = Array.from(problem.row(t), positiveKey);
-            const kept = [...keys.keys()].filter((i) => keys[i]! > 0 && isKept(keys[i]!, i, cut!, limit!));
-            const expected = [...keys.keys()].filter((i) => problem.codes[t * F + i]! > 0);
-            assert.deepEqual(kept, expected, `row ${t}`);
+          const { F } = problem;
+          const found = await problem.listed((runs, read) => run(problem, runs, read));
+          for (const [t, { main }] of found.entries()) {
+            const expected = Array.from({ length: F }, (_, i) => i).filter((i) => problem.codes[t * F + i]! > 0);
+            assert.deepEqual(main, expected, `row ${t}`);
           }
         });
 
         test(`pairs.wgsl lists what reference/selection.ts keeps by latent and row, ${architecture}, ${width} threads: ${what}`, async () => {
           const problem = new Problem(architecture, valuesOf[what]!, width);
           for (const part of [0, 1] as const) {
-            const runs = [...problem.selection(), ...problem.list(part)];
+            const runs = [...problem.lists(), ...problem.pairs(part)];
             const [latents, pairs] = await run(problem, runs, ["latents", "pairs"]);
             const expected = problem.pairsOf(part);
             assert.deepEqual(Array.from(pairs!.subarray(0, expected.length)), expected);
@@ -286,20 +296,17 @@ describe("kernels by themselves, on a software GPU", { skip: missing }, () => {
     }
 
     for (const aux_loss_form of ["sae_lens", "dictionary_learning"] as const) {
-      test(`selectRows.wgsl keeps the dead latents that reference/auxK.ts takes, ${aux_loss_form}, ${width} threads`, async () => {
+      test(`listRows.wgsl keeps the dead latents that reference/auxK.ts takes, ${aux_loss_form}, ${width} threads`, async () => {
         const problem = new Problem("topk", valuesOf["equal latents far apart"]!, width, { aux_loss_form });
         const isRaw = aux_loss_form === "sae_lens";
         const dead = Array.from({ length: problem.F }, (_, i) => i).filter((i) => i % 3 === 1);
         for (const i of dead) problem.buffers["latents"]![i * LATENT_WORDS + DEAD] = 1;
         problem.buffers["bias"]![DEAD_COUNT] = dead.length;
-        const [rows] = await run(problem, problem.selection(), ["rows"]);
-        for (let t = 0; t < problem.rows; t++) {
-          const [, , cut, limit] = rows!.subarray(t * ROW_WORDS);
+        const found = await problem.listed((runs, read) => run(problem, runs, read));
+        for (const [t, { second }] of found.entries()) {
           const candidates = dead.map((i) => (isRaw ? problem.row(t)[i]! : Math.max(0, problem.row(t)[i]!)));
-          const keys = candidates.map(isRaw ? signedKey : positiveKey);
-          const kept = dead.filter((i, n) => keys[n]! > 0 && isKept(keys[n]!, i, cut!, limit!));
           const expected = largest(candidates, D_IN / 2).map((n) => dead[n]!);
-          assert.deepEqual(kept, expected, `row ${t}`);
+          assert.deepEqual(second, expected, `row ${t}`);
         }
       });
     }
@@ -340,7 +347,7 @@ test("workgroup memory of the kernels of a step is what bench/gpu.md says", () =
   const jumprelu = configOf({ architecture: "jumprelu", d_in: 2304, d_sae: 16_128, active: 64, rows: 4096 });
   const ofJumprelu = { ...constantsFor(jumprelu.sae, { training: jumprelu }), ...layoutConstants(gpuLayout, 2304) };
   for (const own of [constants, ofJumprelu]) {
-    for (const name of ["gemm", "selectRows", "decode", "latentGradient"] as const) {
+    for (const name of ["gemm", "listRows", "decode", "latentGradient"] as const) {
       const bytes = workgroupMemory(name, { ...own, ...constantsOf(PLAIN) });
       assert.ok(line.includes(bytes.toLocaleString("en")), `${name}: ${bytes}`);
       assert.ok(bytes <= 16_384, "what every device has");

@@ -21,25 +21,37 @@ fn kept(key: u32, i: u32, cut: u32, limit: u32) -> bool {
   return key > cut || (key == cut && i < limit);
 }
 
-// The code as the decoder's row gets it: topk's norms cancel, pre·‖W‖ · W/‖W‖.
-fn mainCode(p: f32, v: vec4f, norm: f32, i: u32, row: Row) -> f32 {
+// Where the selections of a row end: a pair is kept above the cut, and at it below the limit.
+struct Cuts { cut: u32, limit: u32, auxCut: u32, auxLimit: u32 }
+
+// The code of an active pair as the decoder's row gets it; topk's norms cancel, pre·‖W‖ · W/‖W‖.
+fn mainCode(p: f32, v: vec4f) -> f32 {
   switch ARCHITECTURE {
-    case 0u: { return max(p, 0.0); }
-    case 1u, 2u: {
-      let key = positiveKey(p * norm);
-      return select(0.0, p, key > 0u && kept(key, i, row.cut, row.limit));
-    }
-    case 3u: { return select(0.0, max(p, 0.0), p > v.y); }
-    default: { return select(0.0, max(p * exp(v.z) + v.y, 0.0), p + v.x > 0.0); }
+    case 1u, 2u: { return p; }
+    case 4u: { return max(p * exp(v.z) + v.y, 0.0); }
+    default: { return max(p, 0.0); }
   }
 }
 
-// topk: chosen by AuxK; gated: open gate.
-fn isSecond(p: f32, v: vec4f, norm: f32, dead: bool, i: u32, row: Row) -> bool {
+fn isMain(p: f32, v: vec4f, norm: f32, i: u32, cuts: Cuts) -> bool {
+  switch ARCHITECTURE {
+    case 1u, 2u: {
+      let key = positiveKey(p * norm);
+      return key > 0u && kept(key, i, cuts.cut, cuts.limit);
+    }
+    case 3u: { return p > v.y && mainCode(p, v) != 0.0; }
+    case 4u: { return p + v.x > 0.0 && mainCode(p, v) != 0.0; }
+    default: { return mainCode(p, v) != 0.0; }
+  }
+}
+
+// topk: chosen by AuxK; gated: open gate; jumprelu: seen by the rectangle kernel.
+fn isSecond(p: f32, v: vec4f, norm: f32, dead: bool, i: u32, cuts: Cuts) -> bool {
   if (ARCHITECTURE == GATED) { return p + v.x > 0.0; }
+  if (ARCHITECTURE == JUMPRELU) { return abs((p - v.y) / numbers.bandwidth) < 0.5; }
   if (!AUX || !dead) { return false; }
   let key = auxKey(p * norm);
-  return (key > 0u || !AUX_POSITIVE) && kept(key, i, row.auxCut, row.auxLimit);
+  return (key > 0u || !AUX_POSITIVE) && kept(key, i, cuts.auxCut, cuts.auxLimit);
 }
 
 // Its coefficient in the second reconstruction.
@@ -47,7 +59,9 @@ fn secondCode(p: f32, v: vec4f) -> f32 {
   return select(p, p + v.x, ARCHITECTURE == GATED);
 }
 
-// jumprelu: whether the rectangle kernel sees it.
-fn inBand(p: f32, v: vec4f) -> bool {
-  return abs((p - v.y) / numbers.bandwidth) < 0.5;
+// 0 where the pair is not active.
+fn kindOf(p: f32, v: vec4f, norm: f32, dead: bool, i: u32, cuts: Cuts) -> u32 {
+  var kind = select(0u, MAIN_KIND, isMain(p, v, norm, i, cuts));
+  if ((SECOND || (TRAINING && ARCHITECTURE == JUMPRELU)) && isSecond(p, v, norm, dead, i, cuts)) { kind |= SECOND_KIND; }
+  return kind;
 }

@@ -87,7 +87,7 @@ fn ties(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   rowsKnown[own.rows + numbers.first + row].ties = all;
 }
 
-// One workgroup: the ties that each row keeps, into its limit.
+// One workgroup: the ties that each row keeps, into keptTies.
 @compute @workgroup_size(WIDTH)
 fn share(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32) {
   let own = ownOf(group);
@@ -100,7 +100,7 @@ fn share(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) m
   var rest = header[4u * own.bias + REMAINING] - min(header[4u * own.bias + REMAINING], before);
   for (var t = origin; t < to; t++) {
     let own_ties = min(rest, rowsKnown[own.rows + t].ties);
-    rowsKnown[own.rows + t].limit = own_ties;
+    rowsKnown[own.rows + t].keptTies = own_ties;
     rest -= own_ties;
   }
 }

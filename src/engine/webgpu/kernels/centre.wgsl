@@ -46,10 +46,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (me == 0u) {
     rowsKnown[own.rows + t].scale = scale;
     rowsKnown[own.rows + t].shift = shift;
-    // Nothing is bounded until a selection says so.
-    rowsKnown[own.rows + t].cut = 0u;
-    rowsKnown[own.rows + t].limit = numbers.F;
-    rowsKnown[own.rows + t].auxCut = 0u;
-    rowsKnown[own.rows + t].auxLimit = numbers.F;
   }
 }

@@ -1,4 +1,4 @@
-// A workgroup a row: finds the row's active latents in order, adds up their decoder rows, and leaves the residual's gradient (training) or the reconstruction (encoding), and the row's sums.
+// A workgroup a row: adds up the decoder rows of its list's latents, in order, and leaves the residual's gradient (training) or the reconstruction (encoding), and the row's sums.
 @group(0) @binding(0) var<uniform> numbers: Numbers;
 @group(0) @binding(1) var<storage, read> parameters: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> activations: array<vec4f>;
@@ -7,15 +7,13 @@
 @group(0) @binding(5) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> rowsKnown: array<Row>;
 @group(0) @binding(7) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(8) var<storage, read> lists: array<u32>;
 
-// latents looked through together, by a thread and in all, and words of their mask
-const EACH = 8u;
-const SPAN = EACH * WIDTH;
-const WORDS = SPAN / 32u;
-var<workgroup> mask: array<atomic<u32>, WORDS>;
-var<workgroup> listed: array<u32, SPAN>;
-var<workgroup> listedMain: array<f32, SPAN>;
-var<workgroup> listedSecond: array<f32, select(1u, SPAN, SECOND)>;
+// What is done together: a latent a thread.
+var<workgroup> total: u32;
+var<workgroup> listed: array<u32, WIDTH>;
+var<workgroup> listedMain: array<f32, WIDTH>;
+var<workgroup> listedSecond: array<f32, select(1u, WIDTH, SECOND)>;
 const THREADS = WIDTH;
 const INNER_SLOTS = select(1u, INNER, INNER > 0u);
 
@@ -40,51 +38,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   // The inner width that is being filled, and the thread's part of the errors of those that are full.
   var level = 0u;
   var innerErrors: array<f32, INNER_SLOTS>;
-  for (var base = 0u; base < numbers.F; base += SPAN) {
-    if (me < WORDS) { atomicStore(&mask[me], 0u); }
-    workgroupBarrier();
-    var mains: array<f32, EACH>;
-    var seconds: array<f32, EACH>;
-    for (var e = 0u; e < EACH; e++) {
-      let i = base + e * WIDTH + me;
-      mains[e] = 0.0;
-      seconds[e] = 0.0;
-      if (i >= numbers.F) { continue; }
+  if (me == 0u) { total = known.listed; }
+  let all = workgroupUniformLoad(&total);
+  for (var base = 0u; base < all; base += WIDTH) {
+    if (base + me < all) {
+      let entry = lists[own.lists + row * numbers.room + base + me];
+      let i = entry & ~KINDS;
       let p = pre[own.pre + row * numbers.F + i];
-      let latent = latents[own.latents + i];
+      let norm = latents[own.latents + i].norm;
       let vector = vectors[own.vectors + i];
-      let code = mainCode(p, vector, latent.norm, i, known);
-      var other = 0.0;
-      if (SECOND && isSecond(p, vector, latent.norm, latent.dead == 1u, i, known)) { other = secondCode(p, vector); }
-      mains[e] = code;
-      seconds[e] = other;
-      if (code != 0.0) {
+      let code = select(0.0, mainCode(p, vector), (entry & MAIN_KIND) != 0u);
+      listed[me] = i;
+      listedMain[me] = code;
+      if ((entry & MAIN_KIND) != 0u) {
         firing += 1.0;
-        if (ARCHITECTURE == BATCHTOPK) { smallest = min(smallest, p * latent.norm); }
+        if (ARCHITECTURE == BATCHTOPK) { smallest = min(smallest, p * norm); }
         if (ARCHITECTURE == STANDARD) {
-          let weighted = code * latent.norm;
+          let weighted = code * norm;
           if (LP_IS_ONE) { penalty += weighted; } else if (weighted > 0.0) { penalty += pow(weighted, numbers.lpNorm); }
         }
       }
-      if (ARCHITECTURE == GATED) { penalty += other * latent.norm; }
-      if (code != 0.0 || other != 0.0) { atomicOr(&mask[e * (WIDTH / 32u) + me / 32u], 1u << (me % 32u)); }
+      if (SECOND) {
+        let other = select(0.0, secondCode(p, vector), (entry & SECOND_KIND) != 0u);
+        listedSecond[me] = other;
+        if (ARCHITECTURE == GATED) { penalty += other * norm; }
+      }
     }
     workgroupBarrier();
-    var before = 0u;
-    var word = 0u;
-    for (var e = 0u; e < EACH; e++) {
-      if (mains[e] == 0.0 && seconds[e] == 0.0) { continue; }
-      let own = e * (WIDTH / 32u) + me / 32u;
-      for (; word < own; word++) { before += countOneBits(atomicLoad(&mask[word])); }
-      let place = before + countOneBits(atomicLoad(&mask[own]) & ((1u << (me % 32u)) - 1u));
-      listed[place] = base + e * WIDTH + me;
-      listedMain[place] = mains[e];
-      if (SECOND) { listedSecond[place] = seconds[e]; }
-    }
-    var length = 0u;
-    for (var w = 0u; w < WORDS; w++) { length += countOneBits(atomicLoad(&mask[w])); }
-    workgroupBarrier();
-    for (var q = 0u; q < length; q++) {
+    for (var q = 0u; q < min(WIDTH, all - base); q++) {
       if (INNER > 0u) {
         for (let its = latents[own.latents + listed[q]].level; level < its; level++) {
           innerErrors[level] = endInner(own, level, t, me, &out, known);
@@ -146,19 +127,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     otherError += squareOf(f);
     activations[sectionOf(own, SECOND_GRADIENT) + at] = doubled * known.scale * f;
   }
-  let all = totalOf4(vec4f(firing, error, penalty, otherError), me);
+  let sums = totalOf4(vec4f(firing, error, penalty, otherError), me);
   if (ARCHITECTURE == BATCHTOPK) { smallest = leastOf(smallest, me); }
   if (me != 0u) { return; }
-  rowsKnown[own.rows + t].firing = all.x;
-  rowsKnown[own.rows + t].error = all.y;
-  rowsKnown[own.rows + t].penalty = all.z;
-  rowsKnown[own.rows + t].auxError = all.w;
+  rowsKnown[own.rows + t].firing = sums.x;
+  rowsKnown[own.rows + t].error = sums.y;
+  rowsKnown[own.rows + t].penalty = sums.z;
+  rowsKnown[own.rows + t].auxError = sums.w;
   rowsKnown[own.rows + t].least = smallest;
   if (ARCHITECTURE == STANDARD && !LP_IS_ONE) {
-    rowsKnown[own.rows + t].penalty = select(0.0, pow(all.z, 1.0 / numbers.lpNorm), all.z > 0.0);
+    rowsKnown[own.rows + t].penalty = select(0.0, pow(sums.z, 1.0 / numbers.lpNorm), sums.z > 0.0);
     if (TRAINING) {
       // The p-norm's derivative by the row's own norm, where the gradient of the latents will look for it: this architecture has no second gradient.
-      let factor = select(1.0, pow(all.z, 1.0 / numbers.lpNorm - 1.0), all.z > 0.0);
+      let factor = select(1.0, pow(sums.z, 1.0 / numbers.lpNorm - 1.0), sums.z > 0.0);
       activations[sectionOf(own, SECOND_GRADIENT) + t * V] = vec4f(factor);
     }
   }

@@ -1,40 +1,28 @@
-// The list of active pairs, sorted by latent without atomics: counts of each segment of rows, offsets, then every pair to its place. A thread goes down a column of a segment, so pairs of a latent are in the order of the rows.
+// The active pairs of a micro-batch, sorted by latent and within it by row, from the rows' lists: a bit for every row of a segment that has the latent (mark), where each segment's pairs begin (within, between), then every pair to its place, which the bits before its own tell. Bits come to the same in any order.
 @group(0) @binding(0) var<uniform> numbers: Numbers;
 @group(0) @binding(1) var<storage, read> pre: array<f32>;
 @group(0) @binding(2) var<storage, read_write> latents: array<Latent>;
-@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(4) var<storage, read> rowsKnown: array<Row>;
-@group(0) @binding(5) var<storage, read_write> counts: array<u32>;
-@group(0) @binding(6) var<storage, read_write> pairs: array<vec2u>;
+@group(0) @binding(3) var<storage, read> rowsKnown: array<Row>;
+@group(0) @binding(4) var<storage, read> lists: array<u32>;
+// By segment and latent. All 0 before a micro-batch.
+@group(0) @binding(5) var<storage, read_write> marks: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read_write> offsets: array<u32>;
+@group(0) @binding(7) var<storage, read_write> pairs: array<vec2u>;
 
 const MANY = 256u;
-const MAIN_PAIR = 0x80000000u;
-const SECOND_PAIR = 0x40000000u;
 const THREADS = MANY;
 
-// 0 where the pair has no gradient.
-fn kindOf(own: Own, row: u32, i: u32, latent: Latent, vector: vec4f) -> u32 {
-  let p = pre[own.pre + row * numbers.F + i];
-  let known = rowsKnown[own.rows + numbers.first + row];
-  var kind = 0u;
-  if (mainCode(p, vector, latent.norm, i, known) > 0.0) { kind |= MAIN_PAIR; }
-  if (SECOND && isSecond(p, vector, latent.norm, latent.dead == 1u, i, known)) { kind |= SECOND_PAIR; }
-  if (ARCHITECTURE == JUMPRELU && inBand(p, vector)) { kind |= SECOND_PAIR; }
-  return kind;
-}
-
+// A workgroup a row.
 @compute @workgroup_size(WIDTH)
-fn count(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: vec3u) {
+fn mark(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
   let own = ownOf(group);
-  let i = id.x;
-  if (i >= numbers.F) { return; }
-  let latent = latents[own.latents + i];
-  let vector = vectors[own.vectors + i];
-  let origin = id.y * numbers.segmentRows;
-  let to = min(origin + numbers.segmentRows, numbers.count);
-  var found = 0u;
-  for (var row = origin; row < to; row++) { found += u32(kindOf(own, row, i, latent, vector) != 0u); }
-  counts[own.counts + id.y * numbers.F + i] = found;
+  let row = flat(group, groups);
+  if (row >= numbers.count) { return; }
+  let length = rowsKnown[own.rows + numbers.first + row].listed;
+  for (var e = me; e < length; e += WIDTH) {
+    let i = lists[own.lists + row * numbers.room + e] & ~KINDS;
+    atomicOr(&marks[own.marks + row / SEGMENT_ROWS * numbers.F + i], 1u << (row % SEGMENT_ROWS));
+  }
 }
 
 // A thread a latent: where each segment's pairs begin within the latent's.
@@ -45,10 +33,9 @@ fn within(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id
   if (i >= numbers.F) { return; }
   var sum = 0u;
   for (var segment = 0u; segment < numbers.segments; segment++) {
-    let at = own.counts + segment * numbers.F + i;
-    let found = counts[at];
-    counts[at] = sum;
-    sum += found;
+    let at = own.marks + segment * numbers.F + i;
+    offsets[at] = sum;
+    sum += countOneBits(atomicLoad(&marks[at]));
   }
   latents[own.latents + i].count = sum;
 }
@@ -69,20 +56,19 @@ fn between(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
   }
 }
 
+// A workgroup a row.
 @compute @workgroup_size(WIDTH)
-fn place(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: vec3u) {
+fn place(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
   let own = ownOf(group);
-  let i = id.x;
-  if (i >= numbers.F) { return; }
-  let latent = latents[own.latents + i];
-  let vector = vectors[own.vectors + i];
-  let origin = id.y * numbers.segmentRows;
-  let to = min(origin + numbers.segmentRows, numbers.count);
-  var next = latent.start + counts[own.counts + id.y * numbers.F + i];
-  for (var row = origin; row < to; row++) {
-    let kind = kindOf(own, row, i, latent, vector);
-    if (kind == 0u) { continue; }
-    pairs[own.pairs + next] = vec2u((numbers.first + row) | kind, bitcast<u32>(pre[own.pre + row * numbers.F + i]));
-    next += 1u;
+  let row = flat(group, groups);
+  if (row >= numbers.count) { return; }
+  let length = rowsKnown[own.rows + numbers.first + row].listed;
+  for (var e = me; e < length; e += WIDTH) {
+    let entry = lists[own.lists + row * numbers.room + e];
+    let i = entry & ~KINDS;
+    let at = own.marks + row / SEGMENT_ROWS * numbers.F + i;
+    let before = countOneBits(atomicLoad(&marks[at]) & ((1u << (row % SEGMENT_ROWS)) - 1u));
+    let next = latents[own.latents + i].start + offsets[at] + before;
+    pairs[own.pairs + next] = vec2u((numbers.first + row) | (entry & KINDS), bitcast<u32>(pre[own.pre + row * numbers.F + i]));
   }
 }

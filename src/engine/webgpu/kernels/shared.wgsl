@@ -10,8 +10,8 @@ struct Numbers {
   k: u32, keep: u32,
   // latents counting as dead have been silent for more steps
   window: u32,
-  // rows of a segment of the counting sort
-  segmentRows: u32, segments: u32,
+  // latents that a row's list has room for; segments of rows of the counting sort
+  room: u32, segments: u32,
   // 1 where the first, the last micro-batch
   isFirst: u32, isLast: u32,
   // Adam, bias corrections folded into lr and eps
@@ -42,15 +42,14 @@ struct Latent {
   level: u32,
 }
 
-// What is known of a row: bounds of the selections (a pair is kept above the cut, and at it below the limit), what undoes the normalisation, sums.
+// What is known of a row: of the batch's ties at its cut those that the row has and keeps, what undoes the normalisation, sums, and how many latents its list has.
 struct Row {
-  cut: u32, limit: u32,
-  auxCut: u32, auxLimit: u32,
+  ties: u32, keptTies: u32,
   scale: f32, shift: f32,
   error: f32, auxError: f32,
   firing: f32, penalty: f32,
   least: f32,
-  ties: u32,
+  listed: u32,
 }
 
 // Members that are trained together lie one behind the other in every buffer, and are the third direction of every grid: where the own one's part of each begins.
@@ -58,7 +57,7 @@ struct Own {
   // of the buffers that hold the SAEs
   parameters: u32, vectors: u32, latents: u32, bias: u32,
   // of the batch's
-  rows: u32, sections: u32, pre: u32, pairs: u32, counts: u32, bins: u32, gradients: u32,
+  rows: u32, sections: u32, pre: u32, lists: u32, pairs: u32, marks: u32, bins: u32, gradients: u32,
 }
 
 fn ownOf(group: vec3u) -> Own {
@@ -73,8 +72,9 @@ fn ownOf(group: vec3u) -> Own {
   own.rows = z * numbers.rows;
   own.sections = z * numbers.rows * ((3u + INNER) * numbers.V + INNER_VECS);
   own.pre = z * numbers.count * numbers.F;
+  own.lists = z * numbers.count * numbers.room;
   own.pairs = z * numbers.pairs;
-  own.counts = z * numbers.segments * numbers.F;
+  own.marks = z * numbers.segments * numbers.F;
   own.bins = z * 256u;
   own.gradients = z * 2u * numbers.F * numbers.V;
   return own;
@@ -97,6 +97,14 @@ const AUX_FACTOR = 3u;
 const CUT = 4u;
 const REMAINING = 5u;
 const TOTAL = 6u;
+
+// Rows of a segment of the counting sort: a bit each of a word.
+const SEGMENT_ROWS = 32u;
+
+// An entry of a row's list, and the first word of a pair: a latent, or a row, and what is active there. SECOND: chosen by AuxK, within the band of a jumprelu's threshold, an open gate.
+const MAIN_KIND = 0x80000000u;
+const SECOND_KIND = 0x40000000u;
+const KINDS = MAIN_KIND | SECOND_KIND;
 
 const STANDARD = 0u;
 const TOPK = 1u;

@@ -1,10 +1,13 @@
-// topk and AuxK by exact radix select, a workgroup a row: the value that the k-th largest has, and where ties with it end. Byte by byte of the value, then of the index, lowest index first.
+// A workgroup a row: lists the row's active latents in ascending order. What comes after it reads the lists and no longer all pre-activations.
+// topk and AuxK by exact radix select: the value that the k-th largest has, and where ties with it end. Byte by byte of the value, then of the index, lowest index first.
 @group(0) @binding(0) var<uniform> numbers: Numbers;
 @group(0) @binding(1) var<storage, read> pre: array<f32>;
 @group(0) @binding(2) var<storage, read> latents: array<Latent>;
-@group(0) @binding(3) var<storage, read_write> rowsKnown: array<Row>;
+@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> rowsKnown: array<Row>;
 // Of the bias' buffer the header alone, whose counts and cut are whole numbers: read as floats they would be subnormal, which a GPU may take for 0.
-@group(0) @binding(4) var<storage, read> header: array<u32>;
+@group(0) @binding(5) var<storage, read> header: array<u32>;
+@group(0) @binding(6) var<storage, read_write> lists: array<u32>;
 
 const BINS = 256u;
 const THREADS = WIDTH;
@@ -12,6 +15,12 @@ var<workgroup> histogram: array<atomic<u32>, BINS>;
 var<workgroup> chosen: u32;
 var<workgroup> remaining: u32;
 var<workgroup> ending: u32;
+
+// latents looked through together, by a thread and in all, and words of their mask
+const EACH = 8u;
+const SPAN = EACH * WIDTH;
+const WORDS = SPAN / 32u;
+var<workgroup> mask: array<atomic<u32>, WORDS>;
 
 // Bytes 0 to 3 are the value's, 4 to 6 the index', inverted so that the lowest comes first.
 fn byteOf(key: u32, i: u32, place: u32) -> u32 {
@@ -76,32 +85,68 @@ fn selectLargest(own: Own, row: u32, aux: bool, wanted: u32, me: u32, first: u32
   return vec2u(cut, (~index & 0xffffffu) + 1u);
 }
 
-@compute @workgroup_size(WIDTH)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
-  let own = ownOf(group);
-  let row = flat(group, groups);
-  if (row >= numbers.count) { return; }
-  let t = numbers.first + row;
+// Nothing is bounded where nothing is selected.
+fn cutsOf(own: Own, row: u32, me: u32) -> Cuts {
+  var cuts = Cuts(0u, numbers.F, 0u, numbers.F);
   if (ARCHITECTURE == TOPK && numbers.k < numbers.F) {
     let bounds = selectLargest(own, row, false, numbers.k, me, 0u, 0u);
-    if (me == 0u) { rowsKnown[own.rows + t].cut = bounds.x; rowsKnown[own.rows + t].limit = bounds.y; }
+    cuts.cut = bounds.x;
+    cuts.limit = bounds.y;
   }
-  if (ARCHITECTURE == BATCHTOPK) {
-    // The batch's cut stands in the header, and how many of its ties this row keeps in `limit`.
-    if (me == 0u) { chosen = rowsKnown[own.rows + t].limit; remaining = rowsKnown[own.rows + t].ties; }
+  if (TRAINING && ARCHITECTURE == BATCHTOPK) {
+    // The batch's cut stands in the header, and how many of its ties this row keeps beside the row.
+    let t = own.rows + numbers.first + row;
+    if (me == 0u) { chosen = rowsKnown[t].keptTies; remaining = rowsKnown[t].ties; }
     let share = workgroupUniformLoad(&chosen);
     let ties = workgroupUniformLoad(&remaining);
     // Less than one in the whole batch: nothing is kept, and nothing is above the highest cut.
-    let cut = select(header[4u * own.bias + CUT], 0xffffffffu, numbers.keep == 0u);
-    var limit = select(0u, numbers.F, share == ties && numbers.keep > 0u);
-    if (numbers.keep > 0u && share > 0u && share < ties) { limit = selectLargest(own, row, false, share, me, 4u, cut).y; }
-    if (me == 0u) { rowsKnown[own.rows + t].cut = cut; rowsKnown[own.rows + t].limit = limit; }
+    cuts.cut = select(header[4u * own.bias + CUT], 0xffffffffu, numbers.keep == 0u);
+    cuts.limit = select(0u, numbers.F, share == ties && numbers.keep > 0u);
+    if (numbers.keep > 0u && share > 0u && share < ties) { cuts.limit = selectLargest(own, row, false, share, me, 4u, cuts.cut).y; }
   }
   if (AUX) {
     let dead = header[4u * own.bias + DEAD_COUNT];
     if (dead > numbers.d / 2u) {
       let bounds = selectLargest(own, row, true, numbers.d / 2u, me, 0u, 0u);
-      if (me == 0u) { rowsKnown[own.rows + t].auxCut = bounds.x; rowsKnown[own.rows + t].auxLimit = bounds.y; }
+      cuts.auxCut = bounds.x;
+      cuts.auxLimit = bounds.y;
     }
   }
+  return cuts;
+}
+
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
+  let own = ownOf(group);
+  let row = flat(group, groups);
+  if (row >= numbers.count) { return; }
+  let cuts = cutsOf(own, row, me);
+  let origin = own.lists + row * numbers.room;
+  var listed = 0u;
+  for (var base = 0u; base < numbers.F; base += SPAN) {
+    if (me < WORDS) { atomicStore(&mask[me], 0u); }
+    workgroupBarrier();
+    var kinds: array<u32, EACH>;
+    for (var e = 0u; e < EACH; e++) {
+      let i = base + e * WIDTH + me;
+      kinds[e] = 0u;
+      if (i >= numbers.F) { continue; }
+      let latent = latents[own.latents + i];
+      kinds[e] = kindOf(pre[own.pre + row * numbers.F + i], vectors[own.vectors + i], latent.norm, latent.dead == 1u, i, cuts);
+      if (kinds[e] != 0u) { atomicOr(&mask[e * (WIDTH / 32u) + me / 32u], 1u << (me % 32u)); }
+    }
+    workgroupBarrier();
+    var before = listed;
+    var word = 0u;
+    for (var e = 0u; e < EACH; e++) {
+      if (kinds[e] == 0u) { continue; }
+      let its = e * (WIDTH / 32u) + me / 32u;
+      for (; word < its; word++) { before += countOneBits(atomicLoad(&mask[word])); }
+      let place = before + countOneBits(atomicLoad(&mask[its]) & ((1u << (me % 32u)) - 1u));
+      lists[origin + place] = (base + e * WIDTH + me) | kinds[e];
+    }
+    for (var w = 0u; w < WORDS; w++) { listed += countOneBits(atomicLoad(&mask[w])); }
+    workgroupBarrier();
+  }
+  if (me == 0u) { rowsKnown[own.rows + numbers.first + row].listed = listed; }
 }
