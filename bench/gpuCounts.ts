@@ -2,10 +2,11 @@
 import { pathToFileURL } from "node:url";
 import Table from "cli-table3";
 import type { TrainerConfig } from "../src/engine/engine.ts";
-import { constantsFor, vec4s } from "../src/engine/webgpu/kernels.ts";
+import { constantsFor, GROUP, vec4s } from "../src/engine/webgpu/kernels.ts";
 import { type Layout, layoutConstants, WIDTH } from "../src/engine/webgpu/layouts.ts";
 import {
   type BatchPlan,
+  groupsIn,
   HEADER_BYTES,
   membersStacked,
   planBatch,
@@ -43,7 +44,7 @@ export interface StepCounts {
   readonly sparseOperations: number;
   /** Through the device's memory, if nothing stays in a cache between kernels and everything within one. */
   readonly memoryBytes: number;
-  /** Of that, pre-activations. */
+  /** Of that, pre-activations and what groups of them reach. */
   readonly preBytes: number;
   /** Buffers that hold the members, and those of the batch. */
   readonly memberBuffers: number;
@@ -94,10 +95,12 @@ export function countStep(shape: GpuShape, largestBuffer = 2 ** 31): StepCounts 
   const matrices = 2 * F * row;
   const pre = rows * F * 4;
   const activations = rows * row;
-  // Written by the product and read row by row where lists are made, once from memory, then byte by byte from the cache; of a batchtopk five times before by the batch's cut.
-  const wholes = architecture === "batchtopk" ? 7 : 2;
+  // Written by the product; then only groups that reach the selection are looked at (no two active latents in one, all of them positive: the most that there can be), once from memory. A batchtopk's cut looks at all and then four times at those.
+  const groups = rows * groupsIn(F) * 4;
+  const looked = rows * Math.min(F, active * GROUP) * 4;
+  const looks = architecture === "batchtopk" ? pre + 5 * looked : looked;
   // After that single ones, by decode and by the counting sort.
-  const preBytes = wholes * pre + 2 * pairs * SECTOR;
+  const preBytes = pre + looks + 2 * groups + 2 * pairs * SECTOR;
   const marks = plan.sizes["marks"]! / plan.together;
   const memoryBytes =
     preBytes +

@@ -3,6 +3,7 @@ import type { Claim } from "../claim.ts";
 import { baggingClaim } from "./bagging.ts";
 import { clickToScreenClaim } from "./debiasClick.ts";
 import { flagsToScoresClaim, poolingClaim, scrClaim } from "./debiasing.ts";
+import { deviceChannelClaim } from "./deviceChannel.ts";
 import {
   activationClaim,
   browserOpenClaim,
@@ -28,6 +29,7 @@ export const claims: readonly Claim[] = [
   gpuTrainStepClaim,
   gpuBaggingClaim,
   gpuSharedClaim,
+  deviceChannelClaim,
   harvestClaim,
   ...harvestFamilyClaims,
   indexBuildClaim,

@@ -1,10 +1,14 @@
 // Asks a process of our own that may die or hang (a driver works in it): starts it, sends it calls, and turns its end or its silence into an error of the call.
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
-import { LargeReceiver, sendLarge } from "./largeMessages.ts";
+import { fileURLToPath } from "node:url";
+import { MessageChannel } from "./messageChannel.ts";
 
 /** Milliseconds after which a process that doesn't answer counts as hung. Drivers give up on a kernel long before. */
 const PATIENCE = 120_000;
+
+/** The stream that both ends speak over. */
+export const CHANNEL = 3;
 
 export interface ChildCallsOptions {
   /** Added to the process' environment: where a Vulkan driver lies, for instance. */
@@ -49,13 +53,13 @@ interface Waiting {
 export class ChildCalls<Call extends { readonly kind: string }> {
   readonly #says: ChildWords;
   readonly #child: ChildProcess;
-  readonly #receiver = new LargeReceiver();
+  readonly #socket: Socket;
+  readonly #channel: MessageChannel;
   readonly #waiting = new Map<number, Waiting>();
   readonly #patience: number;
   readonly #onWarning: (message: string) => void;
   readonly #asked = new Set<string>();
   #calls = 0;
-  #sending: Promise<unknown> = Promise.resolve();
   #end: Error | undefined;
   #words = "";
 
@@ -64,19 +68,20 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     this.#says = words;
     this.#patience = options.patience ?? PATIENCE;
     this.#onWarning = options.onWarning ?? (() => {});
-    this.#child = fork(file, [], {
-      serialization: "advanced",
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    this.#child = spawn(process.execPath, [...process.execArgv, fileURLToPath(file)], {
+      // "overlapped" is "pipe", but for Windows, where it lets the other end read and write at once.
+      stdio: ["ignore", "ignore", "pipe", "overlapped"],
       env: { ...process.env, ...options.environment },
+    });
+    this.#socket = this.#child.stdio[CHANNEL] as Socket;
+    this.#channel = new MessageChannel(this.#socket, {
+      message: (message) => this.#settle(message as CallReply),
+      end: () => {},
     });
     // What it says must not keep this process alive.
     (this.#child.stderr as Socket).unref();
     this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.#words = (this.#words + text).slice(-2000);
-    });
-    this.#child.on("message", (message) => {
-      const reply = this.#receiver.receive(message) as CallReply | undefined;
-      if (reply) this.#settle(reply);
     });
     this.#child.on("error", (error) => this.#finish(`${words.process} could not be started: ${error.message}`));
     this.#child.on("exit", (code, signal) =>
@@ -85,7 +90,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     this.#idle();
   }
 
-  /** Calls are sent in order; replies may come while later calls are on their way. */
+  /** Calls are sent in order; replies may come while later calls are on their way. A call's arrays must not change before its reply. */
   call<T>(call: Call): Promise<T> {
     if (this.#end) return Promise.reject(this.#end);
     const id = this.#calls++;
@@ -94,11 +99,9 @@ export class ChildCalls<Call extends { readonly kind: string }> {
       this.#waiting.set(id, { resolve, reject, kind: call.kind, timer: this.#timer(call.kind) });
     });
     this.#child.ref();
-    this.#child.channel?.ref();
+    this.#socket.ref();
     const request: CallRequest<Call> = { id, call };
-    this.#sending = this.#sending
-      .then(() => sendLarge((message) => this.#send(message), request))
-      .catch((error: Error) => this.#finishUnheard(error));
+    this.#channel.send(request).catch((error: Error) => this.#finishUnheard(error));
     return reply as Promise<T>;
   }
 
@@ -107,7 +110,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.ref();
-    if (this.#child.connected) this.#child.disconnect();
+    this.#channel.close();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 2000);
     await gone;
     clearTimeout(timer);
@@ -124,13 +127,6 @@ export class ChildCalls<Call extends { readonly kind: string }> {
   /** Ends the process at once, as a driver's fault would, or (SIGSTOP) lets it hang. For tests. */
   kill(signal: NodeJS.Signals = "SIGKILL"): void {
     this.#child.kill(signal);
-  }
-
-  #send(message: unknown): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (!this.#child.connected) reject(new Error("its channel is closed"));
-      else this.#child.send(message as object, (error) => (error ? reject(error) : resolve()));
-    });
   }
 
   #timer(kind: string): NodeJS.Timeout {
@@ -173,7 +169,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
   #idle(): void {
     if (this.#waiting.size > 0) return;
     this.#child.unref();
-    this.#child.channel?.unref();
+    this.#socket.unref();
   }
 }
 

@@ -22,21 +22,21 @@ function kernel(file: string, entry: string, bindings: readonly Use[], ...includ
 }
 
 const ofPairs = [n, r, w, r, r, w, w, w] as const;
-const ofBatch = [n, r, r, w, w, w] as const;
+const ofBatch = [n, r, r, w, w, w, r] as const;
 const ofCodes = [n, r, r, r, r, w, w, r] as const;
 
 /** At most eight buffers each: what every WebGPU device can bind. */
 export const kernels = {
   begin: kernel("begin", "main", [n, r, w, w, w], "reduce"),
   centre: kernel("centre", "main", [n, w, w, r], "reduce"),
-  gemm: kernel("gemm", "main", [n, r, r, r, w]),
-  matrixGemm: kernel("matrixGemm", "main", [n, r, r, r, w]),
+  gemm: kernel("gemm", "main", [n, r, r, r, r, w, w], "activity"),
+  matrixGemm: kernel("matrixGemm", "main", [n, r, r, r, r, w, w], "activity"),
   subgroupCheck: kernel("subgroupCheck", "main", [n, w]),
   batchHistogram: kernel("batchCut", "histogram", ofBatch, "activity", "reduce"),
   batchChoose: kernel("batchCut", "choose", ofBatch, "activity", "reduce"),
   batchTies: kernel("batchCut", "ties", ofBatch, "activity", "reduce"),
   batchShare: kernel("batchCut", "share", ofBatch, "activity", "reduce"),
-  listRows: kernel("listRows", "main", [n, r, r, r, w, r, w], "activity", "reduce"),
+  listRows: kernel("listRows", "main", [n, r, r, r, w, r, w, r], "activity", "reduce"),
   decode: kernel("decode", "main", [n, r, w, r, r, r, w, r, r], "activity", "reduce"),
   pairMark: kernel("pairs", "mark", ofPairs, "reduce"),
   pairWithin: kernel("pairs", "within", ofPairs, "reduce"),
@@ -58,6 +58,8 @@ export type KernelName = keyof typeof kernels;
 
 /** Latents that a workgroup of latentGradient.wgsl goes through. */
 export const LATENTS_EACH = 16;
+/** Latents whose reach is known together (gemm.wgsl): every product's tile is whole groups. */
+export const GROUP = 16;
 
 const ARCHITECTURES: Partial<Record<Architecture, number>> = {
   standard: 0,
@@ -101,6 +103,7 @@ export function constantsFor(
     INNER_VECS: `${vec4s(inner)}u`,
     FUSED: `${use.fused ?? false}`,
     LATENTS_EACH: `${LATENTS_EACH}u`,
+    GROUP: `${GROUP}u`,
     PASS: "0u",
   };
 }

@@ -4,7 +4,7 @@ import type { StepInput, TrainerConfig } from "../engine.ts";
 import type { Gpu, Run } from "./gpu.ts";
 import { type Constants, LATENTS_EACH, vec4s } from "./kernels.ts";
 import { type Layout, layoutConstants, withProduct } from "./layouts.ts";
-import { type BatchPlan, HEADER_BYTES, type MicroBatch, mostListed } from "./memoryPlan.ts";
+import { type BatchPlan, groupsIn, HEADER_BYTES, type MicroBatch, mostListed } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, type Numbers, packNumbers } from "./numbers.ts";
 import { groupsOf, kernelOf, type Product } from "./products.ts";
 import type { SaeBuffers } from "./saeBuffers.ts";
@@ -237,6 +237,7 @@ export class MemberPass {
       firstMember: this.#members.first,
       pairs: this.#batch.plan.pairs,
       room: mostListed(config, this.#training),
+      groups: groupsIn(config.d_sae),
       F: config.d_sae,
       V: vec4s(config.d_in),
       d: config.d_in,
@@ -258,6 +259,7 @@ export class MemberPass {
     const known = batch["rows"]!;
     const pre = batch["pre"]!;
     const lists = batch["lists"]!;
+    const reach = batch["reach"]!;
     const bind = (
       name: Parameters<Gpu["bind"]>[0],
       buffers: readonly GPUBuffer[],
@@ -267,7 +269,7 @@ export class MemberPass {
     const multiply = (by: Product) =>
       bind(
         kernelOf(by),
-        [activations, parameters, vectors, pre],
+        [activations, parameters, vectors, latents, pre, reach],
         groupsOf(by, F, count),
         withProduct(this.#constants, by),
       );
@@ -277,7 +279,7 @@ export class MemberPass {
       gemm: multiply(product),
       ...(product === plain ? {} : { plainGemm: multiply(plain) }),
       decode: bind("decode", [parameters, activations, pre, latents, vectors, known, bias, lists], count),
-      listRows: bind("listRows", [pre, latents, vectors, known, bias, lists], count),
+      listRows: bind("listRows", [pre, latents, vectors, known, bias, lists, reach], count),
     };
     if (!this.#training) {
       // A chain within training is not read.
@@ -313,7 +315,7 @@ export class MemberPass {
       training["adam"] = bind("adam", buffers, F);
     }
     if (config.architecture === "batchtopk") {
-      const cut = [pre, latents, known, bias, batch["bins"]!];
+      const cut = [pre, latents, known, bias, batch["bins"]!, reach];
       for (const pass of [0, 1, 2, 3]) {
         const constants = { ...this.#constants, PASS: `${pass}u` };
         training[`batchHistogram${pass}`] = bind("batchHistogram", cut, count, constants);

@@ -1,7 +1,7 @@
 // What a batch needs on the device, and into how many micro-batches it is cut where a buffer would be larger than the adapter allows.
 import { innerWidths, type SaeConfig } from "../../sae/sae.ts";
 import { EngineError, type TrainerConfig } from "../engine.ts";
-import { LATENTS_EACH, vec4s } from "./kernels.ts";
+import { GROUP, LATENTS_EACH, vec4s } from "./kernels.ts";
 
 /** Bytes of a Row and of a Latent in shared.wgsl. */
 export const ROW_BYTES = 40;
@@ -88,7 +88,7 @@ export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
     const beyond = tooLarge(plan.sizes);
     if (beyond.length === 0) yield plan;
     if (count === 1 && beyond.length === 0) return undefined;
-    if (count > 1 && beyond.every(([name]) => /^(pre|lists|pairs|codes\d+)$/.test(name))) continue;
+    if (count > 1 && beyond.every(([name]) => /^(pre|reach|lists|pairs|codes\d+)$/.test(name))) continue;
     const [name, bytes] = beyond[0]!;
     throw new EngineError(
       `${name} of this SAE needs a buffer of ${gib(bytes)} GiB and this GPU allows ${gib(largestBuffer)}: use a smaller train_batch_size_tokens or d_sae, or the device cpu`,
@@ -134,6 +134,7 @@ function planOf(needs: BatchNeeds, together: number, count: number, parted: bool
       activations: activations * 3,
       rows: rows * ROW_BYTES,
       pre: count * F * 4,
+      reach: count * groupsIn(F) * 4,
       lists: count * room * 4,
     };
     for (let place = 0; place < together; place++) {
@@ -153,6 +154,7 @@ function planOf(needs: BatchNeeds, together: number, count: number, parted: bool
     activations: activations + together * (activations * (3 + innerWidths(sae).length) + innerErrorBytes(sae, rows)),
     rows: together * rows * ROW_BYTES,
     pre: count * 4 * Math.max(F, together * sae.d_sae),
+    reach: count * 4 * Math.max(groupsIn(F), together * groupsIn(sae.d_sae)),
     lists: count * 4 * Math.max(frozen, together * room),
     pairs: together * 8 * pairs,
     marks,
@@ -161,6 +163,11 @@ function planOf(needs: BatchNeeds, together: number, count: number, parted: bool
     ...(keepsGradients || parted ? { gradients: together * 2 * sae.d_sae * V * 16 } : {}),
   };
   return { together, microBatches, pairs, sizes };
+}
+
+/** Groups of latents whose reach the product says. */
+export function groupsIn(F: number): number {
+  return Math.ceil(F / GROUP);
 }
 
 /** Of a matryoshka's inner widths: the error of every row. */

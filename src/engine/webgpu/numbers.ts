@@ -13,6 +13,7 @@ const FIELDS = {
   window: false,
   room: false,
   segments: false,
+  groups: false,
   isFirst: false,
   isLast: false,
   lr: true,

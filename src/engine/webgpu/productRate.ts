@@ -2,6 +2,7 @@
 import type { Gpu } from "./gpu.ts";
 import { constantsFor, vec4s } from "./kernels.ts";
 import { withProduct } from "./layouts.ts";
+import { groupsIn, LATENT_BYTES } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, packNumbers } from "./numbers.ts";
 import { groupsOf, isExact, kernelOf, type Product } from "./products.ts";
 
@@ -39,18 +40,20 @@ async function measure(gpu: Gpu, { rows, d, F }: ProductShape, product: Product,
     activations: 2 * rows * V * 16,
     parameters: F * V * 16,
     vectors: F * 16,
+    latents: F * LATENT_BYTES,
     pre: rows * F * 4,
+    reach: rows * groupsIn(F) * 4,
   });
   if (!buffers) return null;
   const numbers = gpu.uniform(NUMBERS_BYTES);
   try {
-    const { activations, parameters, vectors, pre } = buffers as Record<string, GPUBuffer>;
+    const { activations, parameters, vectors, latents, pre, reach } = buffers as Record<string, GPUBuffer>;
     const x = rowsOf(rows, d, 104_729, 2011);
     const w = rowsOf(F, d, 7919, 1009);
-    gpu.write(numbers, packNumbers({ rows, count: rows, F, V, d }));
+    gpu.write(numbers, packNumbers({ rows, count: rows, F, V, d, groups: groupsIn(F) }));
     gpu.write(activations!, x, rows * V * 16);
     gpu.write(parameters!, w);
-    const bound = [numbers, activations!, parameters!, vectors!, pre!];
+    const bound = [numbers, activations!, parameters!, vectors!, latents!, pre!, reach!];
     const run = gpu.bind(kernelOf(product), constants, bound, groupsOf(product, F, rows));
     const repeats = gpu.description.software ? 1 : most;
     let best = Number.POSITIVE_INFINITY;

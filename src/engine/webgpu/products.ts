@@ -1,5 +1,5 @@
 // The ways in which an adapter can compute the encoder's matrix product: register tiles of several shapes, and the GPU's matrix units where Dawn shows them. All give float32's digits but those that autocast asks for.
-import type { Constants, KernelName } from "./kernels.ts";
+import { type Constants, GROUP, type KernelName } from "./kernels.ts";
 import type { AdapterDescription } from "./protocol.ts";
 
 /** gemm.wgsl: side² threads, rows and latents a thread, vec4s of depth. */
@@ -139,9 +139,14 @@ export function groupsOf(product: Product, F: number, rows: number): readonly [n
 export function workgroupBytes(product: Product): number {
   if (product.kind === "tile") {
     const { side, rows, latents, depth, half } = product;
-    return side * (rows + latents) * (depth + 1) * (half ? 8 : 16);
+    return side * (rows + latents) * (depth + 1) * (half ? 8 : 16) + reachBytes(side * rows, side * latents);
   }
   const { operand, M, N, down, across, split } = product;
   const operands = SUBGROUPS * (down * M + across * N) * 4 * VECS_DEEP * (operand === "f16" ? 2 : 4);
-  return operands * (split ? 2 : 1) + SUBGROUPS ** 2 * M * N * 4;
+  const reach = reachBytes(SUBGROUPS * down * M, SUBGROUPS * across * N);
+  return operands * (split ? 2 : 1) + SUBGROUPS ** 2 * M * N * 4 + reach;
+}
+
+function reachBytes(tileRows: number, tileLatents: number): number {
+  return tileRows * (tileLatents / GROUP) * 4;
 }

@@ -35,6 +35,7 @@ test("--list names every claim with its unit and goal", () => {
       "gpu-train-step",
       "gpu-bagging-8",
       "gpu-shared",
+      "device-channel",
       "harvest",
       "harvest-gpt2",
       "harvest-gpt_neox",

@@ -9,9 +9,10 @@ import { prepareBrowser, softwareGpuEnvironment, unavailable } from "../../../sc
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import type { TrainerConfig } from "../../../src/engine/engine.ts";
 import { keepLargest } from "../../../src/engine/reference/selection.ts";
-import { type Constants, constantsFor, type KernelName } from "../../../src/engine/webgpu/kernels.ts";
+import { type Constants, constantsFor, GROUP, type KernelName } from "../../../src/engine/webgpu/kernels.ts";
 import { layoutConstants, WIDTH } from "../../../src/engine/webgpu/layouts.ts";
 import {
+  groupsIn,
   HEADER_BYTES,
   LATENT_BYTES,
   type MicroBatch,
@@ -21,10 +22,12 @@ import {
 import type { Numbers } from "../../../src/engine/webgpu/numbers.ts";
 import {
   constantsOf,
+  groupsOf,
   kernelOf,
   nameOf,
   PLAIN,
   productsFor,
+  SOFTWARE_PLAIN,
   workgroupBytes,
 } from "../../../src/engine/webgpu/products.ts";
 import type { AdapterDescription } from "../../../src/engine/webgpu/protocol.ts";
@@ -158,7 +161,16 @@ class Problem {
     this.#room = room;
     const part = (first: number, count: number) => ({ first, count, segments: Math.ceil(count / SEGMENT_ROWS) });
     this.#parts = [part(0, half), part(half, rows - half)];
-    this.#numbers = { rows, F, V: D_IN / 4, d: D_IN, k: Math.floor(k), keep: Math.floor(k * rows), room };
+    this.#numbers = {
+      rows,
+      F,
+      V: D_IN / 4,
+      d: D_IN,
+      k: Math.floor(k),
+      keep: Math.floor(k * rows),
+      room,
+      groups: groupsIn(F),
+    };
     const latents = new Uint32Array(F * LATENT_WORDS);
     for (let i = 0; i < F; i++) latents[i * LATENT_WORDS] = bitsOf(normOf(i));
     const known = new Uint32Array(rows * ROW_WORDS);
@@ -170,12 +182,25 @@ class Problem {
       rows: known,
       bias: new Uint32Array(HEADER_BYTES / 4),
       bins: new Uint32Array(2048),
+      reach0: this.#reach().slice(0, half * groupsIn(F)),
+      reach1: this.#reach().slice(half * groupsIn(F)),
       lists0: new Uint32Array(half * room),
       lists1: new Uint32Array(half * room),
       marks: new Uint32Array(this.#parts[0].segments * F),
       offsets: new Uint32Array(this.#parts[0].segments * F),
       pairs: new Uint32Array(2 * half * F),
     };
+  }
+
+  /** As the product leaves it: of every group of a row's latents the largest positive value's bits. */
+  #reach(): Uint32Array {
+    const groups = groupsIn(this.F);
+    const reach = new Uint32Array(this.rows * groups);
+    for (const [at, value] of this.#scaled.entries()) {
+      const group = Math.floor(at / this.F) * groups + Math.floor((at % this.F) / GROUP);
+      if (value > 0) reach[group] = Math.max(reach[group]!, bitsOf(value));
+    }
+    return reach;
   }
 
   /** Pre-activations times norms. */
@@ -185,18 +210,18 @@ class Problem {
 
   /** As MemberPass has them: of a batch the cut first, then the rows' lists. */
   lists(): KernelRuns["runs"] {
-    const cut = ["latents", "rows", "bias", "bins"];
+    const cut = (part: 0 | 1) => ["latents", "rows", "bias", "bins", `reach${part}`];
     const runs: KernelRuns["runs"][number][] = [];
     for (const PASS of this.#isBatch ? ["0u", "1u", "2u", "3u"] : []) {
-      for (const part of [0, 1] as const) runs.push(this.#run("batchHistogram", part, cut, { PASS }));
-      runs.push({ ...this.#run("batchChoose", 0, cut, { PASS }), groups: 1 });
+      for (const part of [0, 1] as const) runs.push(this.#run("batchHistogram", part, cut(part), { PASS }));
+      runs.push({ ...this.#run("batchChoose", 0, cut(0), { PASS }), groups: 1 });
     }
     if (this.#isBatch) {
-      for (const part of [0, 1] as const) runs.push(this.#run("batchTies", part, cut));
-      runs.push({ ...this.#run("batchShare", 0, cut), groups: 1 });
+      for (const part of [0, 1] as const) runs.push(this.#run("batchTies", part, cut(part)));
+      runs.push({ ...this.#run("batchShare", 0, cut(0)), groups: 1 });
     }
     for (const part of [0, 1] as const)
-      runs.push(this.#run("listRows", part, ["latents", "vectors", "rows", "bias", `lists${part}`]));
+      runs.push(this.#run("listRows", part, ["latents", "vectors", "rows", "bias", `lists${part}`, `reach${part}`]));
     return runs;
   }
 
@@ -312,6 +337,63 @@ describe("kernels by themselves, on a software GPU", { skip: missing }, () => {
     }
   }
 
+  for (const product of [SOFTWARE_PLAIN, PLAIN]) {
+    for (const architecture of ["standard", "topk", "batchtopk", "jumprelu", "gated"] as const) {
+      test(`gemm.wgsl says how far groups reach, ${architecture}, ${nameOf(product)}`, async () => {
+        const [rows, F, d] = [19, 90, 12];
+        const training = configOf({ architecture, d_in: d, d_sae: F, active: 5, rows });
+        const own = { ...constantsFor(training.sae, { training }), ...layoutConstants(gpuLayout, d) };
+        const random = new SeededRandom(3);
+        const values = (length: number, scale = 1) => Float32Array.from({ length }, () => scale * random.normal());
+        // As far from zero as leaves some groups without anything active.
+        const vectors = Float32Array.from({ length: F * 4 }, (_, at) => (at % 4 === 0 ? -6 : at % 4 === 1 ? 2 : 0.1));
+        const latents = new Float32Array(F * LATENT_WORDS).fill(0.5);
+        const bandwidth = 0.75;
+        const pre = new Float32Array(rows * F);
+        const reach = new Uint32Array(rows * groupsIn(F));
+        const activations = new Float32Array(2 * rows * d);
+        activations.set(values(rows * d), rows * d);
+        const [found, reached] = await device.call<Uint32Array[]>({
+          kind: "run",
+          buffers: { activations, parameters: values(2 * F * d), vectors, latents, pre, reach },
+          runs: [
+            {
+              kernel: "gemm",
+              constants: { ...own, ...constantsOf(product) },
+              numbers: { rows, count: rows, F, V: d / 4, d, groups: groupsIn(F), bandwidth },
+              buffers: ["activations", "parameters", "vectors", "latents", "pre", "reach"],
+              groups: groupsOf(product, F, rows),
+            },
+          ],
+          read: ["pre", "reach"],
+        });
+        const p = new Float32Array(found!.buffer, found!.byteOffset, found!.length);
+        // By definition: the largest positive value's bits where there is a selection, else whether anything is active.
+        const reachOf = (value: number): number => {
+          if (architecture === "standard") return Number(value > 0);
+          if (architecture === "jumprelu") return Number(value > 2 || Math.abs((value - 2) / bandwidth) < 0.5);
+          if (architecture === "gated") return Number(value - 6 > 0);
+          return value > 0 ? bitsOf(value * 0.5) : 0;
+        };
+        const expected = new Uint32Array(reach.length);
+        for (const [at, value] of p.entries()) {
+          const group = Math.floor(at / F) * groupsIn(F) + Math.floor((at % F) / GROUP);
+          expected[group] = Math.max(expected[group]!, reachOf(value));
+        }
+        assert.deepEqual(reached, expected);
+        assert.ok(expected.includes(0) && expected.some((one) => one > 0), "some reach and some don't");
+      });
+    }
+  }
+
+  test("listRows.wgsl does not look where a group can't reach", async () => {
+    const problem = new Problem("topk", { F: 160, rows: 2, k: 3, value: (_, i) => (i % 16 === 0 ? 2 + i : 1) }, WIDTH);
+    // What lies in a group that is said not to reach is not what it is: nothing is to read it.
+    (problem.buffers["pre0"] as Float32Array)[5] = 1e6;
+    const [first] = await problem.listed((runs, read) => run(problem, runs, read));
+    assert.deepEqual(first!.main, [112, 128, 144]);
+  });
+
   test("subgroupCheck.wgsl says the same of every thread", async () => {
     const constants = { WIDTH: "128u", LATENTS_EACH: "1u", INNER: "0u", INNER_VECS: "0u" };
     const [found] = await device.call<Uint32Array[]>({
@@ -351,6 +433,20 @@ test("workgroup memory of the kernels of a step is what bench/gpu.md says", () =
       const bytes = workgroupMemory(name, { ...own, ...constantsOf(PLAIN) });
       assert.ok(line.includes(bytes.toLocaleString("en")), `${name}: ${bytes}`);
       assert.ok(bytes <= 16_384, "what every device has");
+    }
+  }
+});
+
+test("every product's tile is whole groups of latents", () => {
+  const adapter = { features: ["shader-f16"], lanes: 32, largestWorkgroup: 1024 };
+  const matrices = [8, 16].map((N) => ({ operand: "f16", result: "f32", M: N, N, K: N }));
+  for (const software of [false, true]) {
+    const products = productsFor({ ...adapter, software, matrices } as unknown as AdapterDescription, true);
+    assert.ok(products.some(({ kind }) => kind === "matrix"));
+    // Of so many latents all tiles are whole.
+    for (const product of products) {
+      const [tiles] = groupsOf(product, 2 ** 20, 1);
+      assert.equal((2 ** 20 / tiles) % GROUP, 0, nameOf(product));
     }
   }
 });

@@ -40,6 +40,7 @@ test("an error with a code and properties below its trace, as for a library that
 });
 
 test("words that are no error of Node's, and advice by what was asked", async () => {
-  const text = 'process.on("message", () => { console.error("device removed"); process.exit(3); });';
+  const text = `import { Socket } from "node:net";
+    new Socket({ fd: 3 }).on("data", () => { console.error("device removed"); process.exit(3); });`;
   assert.equal(await endOf(text, "list", "work"), "the process ended (code 3): device removed. What was done is kept");
 });

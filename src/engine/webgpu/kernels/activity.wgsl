@@ -65,3 +65,9 @@ fn kindOf(p: f32, v: vec4f, norm: f32, dead: bool, i: u32, cuts: Cuts) -> u32 {
   if ((SECOND || (TRAINING && ARCHITECTURE == JUMPRELU)) && isSecond(p, v, norm, dead, i, cuts)) { kind |= SECOND_KIND; }
   return kind;
 }
+
+// How far a latent can reach: its key where there is a selection, else whether it is active; 0 where it can't be. What AuxK takes is not asked.
+fn reachOf(p: f32, v: vec4f, norm: f32) -> u32 {
+  if (ARCHITECTURE == TOPK || ARCHITECTURE == BATCHTOPK) { return positiveKey(p * norm); }
+  return u32(kindOf(p, v, norm, false, 0u, Cuts(0u, numbers.F, 0u, numbers.F)) != 0u);
+}

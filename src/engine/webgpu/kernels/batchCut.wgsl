@@ -5,10 +5,17 @@
 @group(0) @binding(3) var<storage, read_write> rowsKnown: array<Row>;
 @group(0) @binding(4) var<storage, read_write> header: array<u32>;
 @group(0) @binding(5) var<storage, read_write> bins: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read> reach: array<u32>;
 
 const BINS = 256u;
 var<workgroup> digits: array<atomic<u32>, BINS>;
 const THREADS = WIDTH;
+
+// A latent's key; 0 where its group doesn't reach `least`.
+fn keyOf(own: Own, row: u32, i: u32, least: u32) -> u32 {
+  if (reach[own.reach + row * numbers.groups + i / GROUP] < least) { return 0u; }
+  return positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
+}
 
 // A workgroup a row: adds the row's digits of this pass to the batch's bins.
 @compute @workgroup_size(WIDTH)
@@ -17,10 +24,12 @@ fn histogram(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
   let row = flat(group, groups);
   if (row >= numbers.count) { return; }
   let cut = header[4u * own.bias + CUT];
+  // What the bytes so far leave open: the cut is no smaller.
+  let least = max(1u, select(0u, cut << (32u - 8u * max(1u, PASS)), PASS > 0u));
   for (var b = me; b < BINS; b += WIDTH) { atomicStore(&digits[b], 0u); }
   workgroupBarrier();
   for (var i = me; i < numbers.F; i += WIDTH) {
-    let key = positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
+    let key = keyOf(own, row, i, least);
     if (key == 0u) { continue; }
     if (PASS == 0u || (key >> (32u - 8u * PASS)) == cut) { atomicAdd(&digits[(key >> (24u - 8u * PASS)) & 255u], 1u); }
   }
@@ -79,7 +88,7 @@ fn ties(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let cut = header[4u * own.bias + CUT];
   var count = 0u;
   for (var i = me; i < numbers.F; i += WIDTH) {
-    let key = positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
+    let key = keyOf(own, row, i, max(1u, cut));
     if (key > 0u && key == cut) { count += 1u; }
   }
   let all = sumBefore(count, me).y;

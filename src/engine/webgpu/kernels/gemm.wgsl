@@ -1,9 +1,11 @@
-// Pre-activations of a micro-batch: pre[t, i] = Σ_j centred[t, j] W_enc[i, j] + b_enc[i]. A tile of TILE_ROWS × TILE_LATENTS a workgroup, ROWS × LATENTS registers a thread, vec4s along j.
+// Pre-activations of a micro-batch: pre[t, i] = Σ_j centred[t, j] W_enc[i, j] + b_enc[i]. A tile of TILE_ROWS × TILE_LATENTS a workgroup, ROWS × LATENTS registers a thread, vec4s along j. Beside it how far each group of GROUP latents of a row reaches, by which selections know where they needn't look.
 @group(0) @binding(0) var<uniform> numbers: Numbers;
 @group(0) @binding(1) var<storage, read> activations: array<vec4f>;
 @group(0) @binding(2) var<storage, read> parameters: array<vec4f>;
 @group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> pre: array<f32>;
+@group(0) @binding(4) var<storage, read> latents: array<Latent>;
+@group(0) @binding(5) var<storage, read_write> pre: array<f32>;
+@group(0) @binding(6) var<storage, read_write> reach: array<u32>;
 
 const TILE_ROWS = SIDE * ROWS;
 const TILE_LATENTS = SIDE * LATENTS;
@@ -12,6 +14,8 @@ const STRIDE = DEPTH + 1u;
 // vec4f, or four float16 with autocast
 var<workgroup> left: array<OPERAND, TILE_ROWS * STRIDE>;
 var<workgroup> right: array<OPERAND, TILE_LATENTS * STRIDE>;
+const TILE_GROUPS = TILE_LATENTS / GROUP;
+var<workgroup> tileReach: array<atomic<u32>, TILE_ROWS * TILE_GROUPS>;
 
 @compute @workgroup_size(SIDE, SIDE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -47,14 +51,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
     }
     workgroupBarrier();
   }
+  for (var at = me; at < TILE_ROWS * TILE_GROUPS; at += SIDE * SIDE) { atomicStore(&tileReach[at], 0u); }
+  workgroupBarrier();
   for (var m = 0u; m < ROWS; m++) {
-    let t = row0 + at.y + m * SIDE;
+    let r = at.y + m * SIDE;
     for (var n = 0u; n < LATENTS; n++) {
-      let i = latent0 + at.x + n * SIDE;
-      if (t >= numbers.count || i >= numbers.F) { continue; }
+      let c = at.x + n * SIDE;
+      let i = latent0 + c;
+      if (row0 + r >= numbers.count || i >= numbers.F) { continue; }
       // A gate and its magnitude have biases of their own.
-      let bias = select(0.0, vectors[own.vectors + i].x, ENCODER_BIAS);
-      pre[own.pre + t * numbers.F + i] = sums[m][n] + bias;
+      let vector = vectors[own.vectors + i];
+      let p = sums[m][n] + select(0.0, vector.x, ENCODER_BIAS);
+      pre[own.pre + (row0 + r) * numbers.F + i] = p;
+      let its = reachOf(p, vector, latents[own.latents + i].norm);
+      if (its > 0u) { atomicMax(&tileReach[r * TILE_GROUPS + c / GROUP], its); }
     }
+  }
+  workgroupBarrier();
+  for (var at = me; at < TILE_ROWS * TILE_GROUPS; at += SIDE * SIDE) {
+    let r = row0 + at / TILE_GROUPS;
+    let g = latent0 / GROUP + at % TILE_GROUPS;
+    if (r < numbers.count && g < numbers.groups) { reach[own.reach + r * numbers.groups + g] = atomicLoad(&tileReach[at]); }
   }
 }

@@ -1,4 +1,5 @@
 // A workgroup a row: lists the row's active latents in ascending order. What comes after it reads the lists and no longer all pre-activations.
+// Groups of latents that can't reach the row's selection are passed over: where k groups reach a value, so do k latents.
 // topk and AuxK by exact radix select: the value that the k-th largest has, and where ties with it end. Byte by byte of the value, then of the index, lowest index first.
 @group(0) @binding(0) var<uniform> numbers: Numbers;
 @group(0) @binding(1) var<storage, read> pre: array<f32>;
@@ -8,6 +9,7 @@
 // Of the bias' buffer the header alone, whose counts and cut are whole numbers: read as floats they would be subnormal, which a GPU may take for 0.
 @group(0) @binding(5) var<storage, read> header: array<u32>;
 @group(0) @binding(6) var<storage, read_write> lists: array<u32>;
+@group(0) @binding(7) var<storage, read> reach: array<u32>;
 
 const BINS = 256u;
 const THREADS = WIDTH;
@@ -34,22 +36,34 @@ fn goesOn(key: u32, i: u32, place: u32, cut: u32, index: u32) -> bool {
   return key == cut && (place == 4u || ((~i & 0xffffffu) >> (56u - 8u * place)) == index);
 }
 
-fn keyOf(own: Own, p: f32, i: u32, aux: bool) -> u32 {
-  let s = p * latents[own.latents + i].norm;
-  if (!aux) { return positiveKey(s); }
-  return select(0u, auxKey(s), latents[own.latents + i].dead == 1u);
+// What is selected from: the latents, those that AuxK may take, or what the groups reach.
+const OF_LATENTS = 0u;
+const OF_DEAD = 1u;
+const OF_GROUPS = 2u;
+
+// 0 for what takes no part: latents of a group that doesn't reach `least` among them.
+fn keyOf(own: Own, row: u32, i: u32, what: u32, least: u32) -> u32 {
+  if (what == OF_GROUPS) { return reach[own.reach + row * numbers.groups + i]; }
+  if (what == OF_LATENTS) {
+    if (reach[own.reach + row * numbers.groups + i / GROUP] < least) { return 0u; }
+    let key = positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
+    return select(0u, key, key >= least);
+  }
+  let key = auxKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
+  return select(0u, key, latents[own.latents + i].dead == 1u);
 }
 
-// (cut, limit) of the `wanted` largest keys of a row; keys of 0 don't take part. From byte 4 on the cut is known and `wanted` of its ties are kept.
-fn selectLargest(own: Own, row: u32, aux: bool, wanted: u32, me: u32, first: u32, knownCut: u32) -> vec2u {
+// (cut, limit) of the `wanted` largest keys of a row; keys of 0 don't take part. Of groups the cut alone is looked for. From byte 4 on the cut is known and `wanted` of its ties are kept.
+fn selectLargest(own: Own, row: u32, what: u32, least: u32, wanted: u32, me: u32, first: u32, knownCut: u32) -> vec2u {
+  let all = select(numbers.F, numbers.groups, what == OF_GROUPS);
   var cut = knownCut;
   var index = 0u;
   var left = wanted;
-  for (var place = first; place < 7u; place++) {
+  for (var place = first; place < select(7u, 4u, what == OF_GROUPS); place++) {
     for (var b = me; b < BINS; b += WIDTH) { atomicStore(&histogram[b], 0u); }
     workgroupBarrier();
-    for (var i = me; i < numbers.F; i += WIDTH) {
-      let key = keyOf(own, pre[own.pre + row * numbers.F + i], i, aux);
+    for (var i = me; i < all; i += WIDTH) {
+      let key = keyOf(own, row, i, what, least);
       if (key > 0u && goesOn(key, i, place, cut, index)) { atomicAdd(&histogram[byteOf(key, i, place)], 1u); }
     }
     workgroupBarrier();
@@ -85,13 +99,17 @@ fn selectLargest(own: Own, row: u32, aux: bool, wanted: u32, me: u32, first: u32
   return vec2u(cut, (~index & 0xffffffu) + 1u);
 }
 
-// Nothing is bounded where nothing is selected.
-fn cutsOf(own: Own, row: u32, me: u32) -> Cuts {
-  var cuts = Cuts(0u, numbers.F, 0u, numbers.F);
+// Where the row's selections end, and what a group has to reach so that it is worth a look.
+struct Bounds { cuts: Cuts, least: u32 }
+
+fn boundsOf(own: Own, row: u32, me: u32) -> Bounds {
+  // Nothing is bounded where nothing is selected.
+  var bounds = Bounds(Cuts(0u, numbers.F, 0u, numbers.F), 1u);
   if (ARCHITECTURE == TOPK && numbers.k < numbers.F) {
-    let bounds = selectLargest(own, row, false, numbers.k, me, 0u, 0u);
-    cuts.cut = bounds.x;
-    cuts.limit = bounds.y;
+    bounds.least = max(1u, selectLargest(own, row, OF_GROUPS, 0u, numbers.k, me, 0u, 0u).x);
+    let largest = selectLargest(own, row, OF_LATENTS, bounds.least, numbers.k, me, 0u, 0u);
+    bounds.cuts.cut = largest.x;
+    bounds.cuts.limit = largest.y;
   }
   if (TRAINING && ARCHITECTURE == BATCHTOPK) {
     // The batch's cut stands in the header, and how many of its ties this row keeps beside the row.
@@ -100,19 +118,25 @@ fn cutsOf(own: Own, row: u32, me: u32) -> Cuts {
     let share = workgroupUniformLoad(&chosen);
     let ties = workgroupUniformLoad(&remaining);
     // Less than one in the whole batch: nothing is kept, and nothing is above the highest cut.
-    cuts.cut = select(header[4u * own.bias + CUT], 0xffffffffu, numbers.keep == 0u);
-    cuts.limit = select(0u, numbers.F, share == ties && numbers.keep > 0u);
-    if (numbers.keep > 0u && share > 0u && share < ties) { cuts.limit = selectLargest(own, row, false, share, me, 4u, cuts.cut).y; }
+    let cut = select(header[4u * own.bias + CUT], 0xffffffffu, numbers.keep == 0u);
+    bounds.least = max(1u, cut);
+    bounds.cuts.cut = cut;
+    bounds.cuts.limit = select(0u, numbers.F, share == ties && numbers.keep > 0u);
+    if (numbers.keep > 0u && share > 0u && share < ties) {
+      bounds.cuts.limit = selectLargest(own, row, OF_LATENTS, bounds.least, share, me, 4u, cut).y;
+    }
   }
   if (AUX) {
     let dead = header[4u * own.bias + DEAD_COUNT];
+    // Dead latents are looked for everywhere.
+    if (dead > 0u) { bounds.least = 0u; }
     if (dead > numbers.d / 2u) {
-      let bounds = selectLargest(own, row, true, numbers.d / 2u, me, 0u, 0u);
-      cuts.auxCut = bounds.x;
-      cuts.auxLimit = bounds.y;
+      let largest = selectLargest(own, row, OF_DEAD, 0u, numbers.d / 2u, me, 0u, 0u);
+      bounds.cuts.auxCut = largest.x;
+      bounds.cuts.auxLimit = largest.y;
     }
   }
-  return cuts;
+  return bounds;
 }
 
 @compute @workgroup_size(WIDTH)
@@ -120,7 +144,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let own = ownOf(group);
   let row = flat(group, groups);
   if (row >= numbers.count) { return; }
-  let cuts = cutsOf(own, row, me);
+  let bounds = boundsOf(own, row, me);
   let origin = own.lists + row * numbers.room;
   var listed = 0u;
   for (var base = 0u; base < numbers.F; base += SPAN) {
@@ -130,9 +154,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var e = 0u; e < EACH; e++) {
       let i = base + e * WIDTH + me;
       kinds[e] = 0u;
-      if (i >= numbers.F) { continue; }
+      if (i >= numbers.F || reach[own.reach + row * numbers.groups + i / GROUP] < bounds.least) { continue; }
       let latent = latents[own.latents + i];
-      kinds[e] = kindOf(pre[own.pre + row * numbers.F + i], vectors[own.vectors + i], latent.norm, latent.dead == 1u, i, cuts);
+      kinds[e] = kindOf(pre[own.pre + row * numbers.F + i], vectors[own.vectors + i], latent.norm, latent.dead == 1u, i, bounds.cuts);
       if (kinds[e] != 0u) { atomicOr(&mask[e * (WIDTH / 32u) + me / 32u], 1u << (me % 32u)); }
     }
     workgroupBarrier();

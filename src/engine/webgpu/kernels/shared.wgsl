@@ -12,6 +12,8 @@ struct Numbers {
   window: u32,
   // latents that a row's list has room for; segments of rows of the counting sort
   room: u32, segments: u32,
+  // groups of GROUP latents
+  groups: u32,
   // 1 where the first, the last micro-batch
   isFirst: u32, isLast: u32,
   // Adam, bias corrections folded into lr and eps
@@ -57,7 +59,7 @@ struct Own {
   // of the buffers that hold the SAEs
   parameters: u32, vectors: u32, latents: u32, bias: u32,
   // of the batch's
-  rows: u32, sections: u32, pre: u32, lists: u32, pairs: u32, marks: u32, bins: u32, gradients: u32,
+  rows: u32, sections: u32, pre: u32, reach: u32, lists: u32, pairs: u32, marks: u32, bins: u32, gradients: u32,
 }
 
 fn ownOf(group: vec3u) -> Own {
@@ -72,6 +74,7 @@ fn ownOf(group: vec3u) -> Own {
   own.rows = z * numbers.rows;
   own.sections = z * numbers.rows * ((3u + INNER) * numbers.V + INNER_VECS);
   own.pre = z * numbers.count * numbers.F;
+  own.reach = z * numbers.count * numbers.groups;
   own.lists = z * numbers.count * numbers.room;
   own.pairs = z * numbers.pairs;
   own.marks = z * numbers.segments * numbers.F;
