@@ -91,7 +91,7 @@ export interface Trainer {
   readonly takesAhead?: boolean;
   /**
    * One step on x [rows, d]. With a frozen ensemble (boosting) the target is x − Σ_{l} x̂_l, computed here.
-   * Order as SAELens: dead mask, forward, counters, backward, clip, Adam. Returns one report a member.
+   * Order as SAELens: dead mask, forward, counters, backward, clip, Adam. Returns one report a member. x must not change until then.
    */
   step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]>;
   /** A copy of the members' states, or of one member's alone; a trainer made from it continues with the same bits. */
@@ -119,7 +119,7 @@ export interface Encoded {
 }
 
 export interface Encoder {
-  /** Encodes x [rows, d] with every member (boosting: along the residual chain). */
+  /** Encodes x [rows, d] with every member (boosting: along the residual chain). x must not change until it is done. */
   encode(x: Float32Array, rows: number): Promise<Encoded>;
   /** The codes that `encode` gives, to the bit, without the work that only x̂ needs. */
   codes(x: Float32Array, rows: number): Promise<SparseCodes>;
