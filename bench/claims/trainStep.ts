@@ -104,6 +104,8 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
   const peer = await bench.peer("train_step.py");
   const { defaults, torch } = await prepare(bench, shape, peer);
   const ours = await ourTrainer(bench, shape);
+  // Without a first moment: no peer, but what the other setting costs.
+  const withoutMomentum = await ourTrainer(bench, shape, 0);
   try {
     const last: Record<string, PeerStep> = {};
     const ask = (which: string, steps: number) => async () => {
@@ -113,6 +115,7 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
     const hasDense = shape.architecture === undefined || shape.architecture === "standard";
     bench.log(`warming up; ${ours.description}`);
     const warm = await ours.steps(WARM_UP);
+    await withoutMomentum.steps(WARM_UP);
     await ask("sae_lens", WARM_UP)();
     if (hasDense) await ask("dense", WARM_UP)();
     const peerLoss = last["sae_lens"]!.loss;
@@ -129,6 +132,7 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
         ourDead = taken.nDead;
         return taken.ms;
       },
+      withoutMomentum: async () => (await withoutMomentum.steps(shape.ourSteps)).ms,
       sae_lens: ask("sae_lens", shape.peerSteps),
       dense: hasDense ? ask("dense", shape.peerSteps) : async () => [],
     });
@@ -140,6 +144,7 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
       ratio: saeLens / our,
       details: {
         ...(dense && { dense_pytorch: dense, ratio_dense_pytorch: dense / our }),
+        ours_adam_beta1_0: median(times.withoutMomentum),
         l0: warm.l0,
         loss_after_warm_up: warm.loss,
         loss_after_warm_up_sae_lens: peerLoss,
@@ -157,6 +162,7 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
     };
   } finally {
     await ours.close();
+    await withoutMomentum.close();
   }
 }
 
@@ -247,7 +253,7 @@ async function prepare(
 }
 
 /** Our trainer from SAELens' own initial weights, over the same batches in the same order. */
-async function ourTrainer(bench: Bench, shape: Shape) {
+async function ourTrainer(bench: Bench, shape: Shape, adam_beta1 = 0.9) {
   const { d, F, k, batch, architecture = "topk", coefficient = 0, matryoshka_widths } = shape;
   const file = await readSafetensors(join(bench.dataFolder, "start.safetensors"));
   const stored = await tensorFloat32(file, "W_enc", [d, F]);
@@ -262,7 +268,7 @@ async function ourTrainer(bench: Bench, shape: Shape) {
   const x = await tensorFloat32(file, "x", [BATCHES, batch, d]);
   const widths = matryoshka_widths && { matryoshka_widths };
   const config = {
-    ...stepConfig({ d_in: d, d_sae: F, k, architecture, ...widths }),
+    ...stepConfig({ d_in: d, d_sae: F, k, architecture, adam_beta1, ...widths }),
     dead_feature_window: DEAD_FEATURE_WINDOW,
   };
   const engine = await createCpuEngine({ threads: bench.threads });
