@@ -3,23 +3,39 @@ import { Socket } from "node:net";
 import { type CallReply, type CallRequest, CHANNEL } from "./childCalls.ts";
 import { MessageChannel } from "./messageChannel.ts";
 
+/** Bytes read at once. */
+const READ = 2 ** 20;
+
 /** `inWords`: an error as it is to be shown. `warnings`: what has come up for people since the last answer. */
 export function answerCalls<Call>(
   answer: (call: Call) => Promise<unknown>,
   { inWords, warnings }: { readonly inWords: (error: unknown) => string; readonly warnings?: () => readonly string[] },
 ): void {
-  const channel = new MessageChannel(new Socket({ fd: CHANNEL, readable: true, writable: true }), {
-    message: async (message) => {
-      const { id, call } = message as CallRequest<Call>;
-      let reply: CallReply;
-      try {
-        reply = { id, result: await answer(call), warnings: warnings?.() ?? [] };
-      } catch (error) {
-        reply = { id, error: inWords(error) };
-      }
-      channel.send(reply).catch(() => process.exit(1));
+  const reply = async ({ id, call }: CallRequest<Call>): Promise<void> => {
+    try {
+      await channel.send({ id, result: await answer(call), warnings: warnings?.() ?? [] } satisfies CallReply);
+    } catch (error) {
+      await channel.send({ id, error: inWords(error) } satisfies CallReply);
+    }
+  };
+  const socket = new Socket({
+    fd: CHANNEL,
+    readable: true,
+    writable: true,
+    onread: {
+      buffer: new Uint8Array(READ),
+      callback: (bytes, buffer) => {
+        channel.take(buffer.subarray(0, bytes));
+        return true;
+      },
     },
-    // Nobody wants anything any more.
-    end: () => process.exit(0),
+  });
+  const channel: MessageChannel = new MessageChannel(socket, {
+    message: (message) => void reply(message as CallRequest<Call>).catch(() => process.exit(1)),
+    end: (why) => {
+      if (why) console.error(String(why));
+      // Nobody wants anything any more.
+      process.exit(why ? 1 : 0);
+    },
   });
 }

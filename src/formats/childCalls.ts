@@ -1,14 +1,13 @@
 // Asks a process of our own that may die or hang (a driver works in it): starts it, sends it calls, and turns its end or its silence into an error of the call.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import type { Socket } from "node:net";
-import { fileURLToPath } from "node:url";
 import { MessageChannel } from "./messageChannel.ts";
 
 /** Milliseconds after which a process that doesn't answer counts as hung. Drivers give up on a kernel long before. */
 const PATIENCE = 120_000;
 
-/** The stream that both ends speak over. */
-export const CHANNEL = 3;
+/** The stream that both ends speak over: one of our own, since Node's copies what is sent several times. */
+export const CHANNEL = 4;
 
 export interface ChildCallsOptions {
   /** Added to the process' environment: where a Vulkan driver lies, for instance. */
@@ -68,15 +67,17 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     this.#says = words;
     this.#patience = options.patience ?? PATIENCE;
     this.#onWarning = options.onWarning ?? (() => {});
-    this.#child = spawn(process.execPath, [...process.execArgv, fileURLToPath(file)], {
+    this.#child = fork(file, [], {
       // "overlapped" is "pipe", but for Windows, where it lets the other end read and write at once.
-      stdio: ["ignore", "ignore", "pipe", "overlapped"],
+      stdio: ["ignore", "ignore", "pipe", "ipc", "overlapped"],
       env: { ...process.env, ...options.environment },
     });
     this.#socket = this.#child.stdio[CHANNEL] as Socket;
     this.#channel = new MessageChannel(this.#socket, {
       message: (message) => this.#settle(message as CallReply),
-      end: () => {},
+      // A process that has ended says more by its end, which comes in a moment.
+      end: (why) =>
+        this.#finishUnheard(why ? `what it says can't be read: ${why.message}` : "it has closed its channel"),
     });
     // What it says must not keep this process alive.
     (this.#child.stderr as Socket).unref();
@@ -99,9 +100,13 @@ export class ChildCalls<Call extends { readonly kind: string }> {
       this.#waiting.set(id, { resolve, reject, kind: call.kind, timer: this.#timer(call.kind) });
     });
     this.#child.ref();
+    this.#child.channel?.ref();
     this.#socket.ref();
     const request: CallRequest<Call> = { id, call };
-    this.#channel.send(request).catch((error: Error) => this.#finishUnheard(error));
+    // A stream that breaks closes, which ends every call; what can't be sent fails its own.
+    this.#channel.send(request).catch((error: Error) => {
+      if (this.#socket.writable) this.#settle({ id, error: error.message });
+    });
     return reply as Promise<T>;
   }
 
@@ -116,11 +121,12 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     clearTimeout(timer);
   }
 
-  /** A process that has ended says more by its end, which comes in a moment. */
-  #finishUnheard(error: Error): void {
+  #finishUnheard(why: string): void {
     if (this.#end) return;
-    const says = `${this.#says.process} does not listen any more: ${error.message}`;
-    const timer = setTimeout(() => this.#finish(says), 1000);
+    const timer = setTimeout(() => {
+      this.#finish(`${this.#says.process} can't be talked to any more: ${why}`);
+      this.#child.kill("SIGKILL");
+    }, 1000);
     this.#child.once("exit", () => clearTimeout(timer));
   }
 
@@ -169,6 +175,7 @@ export class ChildCalls<Call extends { readonly kind: string }> {
   #idle(): void {
     if (this.#waiting.size > 0) return;
     this.#child.unref();
+    this.#child.channel?.unref();
     this.#socket.unref();
   }
 }

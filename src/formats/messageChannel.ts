@@ -5,30 +5,41 @@ import { DefaultDeserializer, DefaultSerializer } from "node:v8";
 const TYPES = [Uint8Array, Int32Array, Uint32Array, Float32Array, Float64Array] as const;
 /** Bytes given to the stream at a time. */
 const PIECE = 64 * 2 ** 20;
-/** Of a message's first bytes: how long the message is, and how many arrays follow. */
-const HEADER = 8;
+/** Of a message's first bytes: how long the message is, and how many arrays follow, two float64. */
+const HEADER = 16;
 
 type Numbers = InstanceType<(typeof TYPES)[number]>;
 
 export interface MessageHandlers {
   readonly message: (message: unknown) => void;
-  /** The other end is gone, or what comes from it can't be read. */
-  readonly end: () => void;
+  /** The stream has closed: the other end is gone, or (`why`) what comes from it can't be read. */
+  readonly end: (why?: Error) => void;
 }
 
 export class MessageChannel {
   readonly #stream: Duplex;
   readonly #reader: Generator<undefined, never, Uint8Array>;
   #sending: Promise<unknown> = Promise.resolve();
+  #why: Error | undefined;
 
   constructor(stream: Duplex, { message, end }: MessageHandlers) {
     this.#stream = stream;
     this.#reader = readMessages(message);
     this.#reader.next();
-    stream.on("data", (chunk: Uint8Array) => this.#reader.next(chunk));
+    stream.on("data", (chunk: Uint8Array) => this.take(chunk));
     // A broken stream closes; who has ended, and why, is said elsewhere.
     stream.on("error", () => {});
-    stream.on("close", end);
+    stream.on("close", () => end(this.#why));
+  }
+
+  /** Bytes that have come; they aren't kept. For a socket that reads into a buffer of its own and gives no "data". */
+  take(chunk: Uint8Array): void {
+    try {
+      if (!this.#why) this.#reader.next(chunk);
+    } catch (error) {
+      this.#why = error as Error;
+      this.#stream.destroy();
+    }
   }
 
   /** Messages are sent in order. What their arrays hold is read until the promise is done: it must not change before. */
@@ -63,8 +74,8 @@ function written(message: unknown): { bytes: Uint8Array; arrays: Uint8Array[] } 
   const { arrays } = writer;
   const bytes = new Uint8Array(HEADER + 8 * arrays.length + content.length);
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, content.length, true);
-  view.setUint32(4, arrays.length, true);
+  view.setFloat64(0, content.length, true);
+  view.setFloat64(8, arrays.length, true);
   for (const [n, array] of arrays.entries()) view.setFloat64(HEADER + 8 * n, array.length, true);
   bytes.set(content, HEADER + 8 * arrays.length);
   return { bytes, arrays };
@@ -86,7 +97,7 @@ function* readMessages(give: (message: unknown) => void): Generator<undefined, n
   };
   for (;;) {
     const header = new DataView((yield* take(HEADER)).buffer);
-    const [length, count] = [header.getUint32(0, true), header.getUint32(4, true)];
+    const [length, count] = [header.getFloat64(0, true), header.getFloat64(8, true)];
     const lengths = new Float64Array((yield* take(8 * count)).buffer);
     const content = yield* take(length);
     const arrays: ArrayBuffer[] = [];

@@ -35,7 +35,15 @@ export interface Run {
 }
 
 /** What takes long: each goes out by itself, since a system may reset a device that works on one submission for seconds. */
-const HEAVY: ReadonlySet<KernelName> = new Set(["gemm", "matrixGemm", "decode", "latentGradient", "adam"]);
+const HEAVY: ReadonlySet<KernelName> = new Set([
+  "gemm",
+  "matrixGemm",
+  "batchHistogram",
+  "listRows",
+  "decode",
+  "latentGradient",
+  "adam",
+]);
 
 const SUBGROUP_CHECK_THREADS = 128;
 /** And what shared.wgsl asks for. */

@@ -105,6 +105,11 @@ export class MemberPass {
     return this.#members.count * this.#countOf(this.microBatches[0]!) * this.#sae.config.d_sae * 4;
   }
 
+  /** And of how far its groups of latents reach. */
+  get reachBytes(): number {
+    return this.#members.count * this.#countOf(this.microBatches[0]!) * groupsIn(this.#sae.config.d_sae) * 4;
+  }
+
   /** Where what the encoder multiplies lies: the first member's centred input, and its weights. */
   get centred(): { buffer: GPUBuffer; offset: number; bytes: number } {
     const row = vec4s(this.#sae.config.d_in) * 16;

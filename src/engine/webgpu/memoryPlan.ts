@@ -88,8 +88,10 @@ export function* planBatch(needs: BatchNeeds): Generator<BatchPlan, undefined> {
     const beyond = tooLarge(plan.sizes);
     if (beyond.length === 0) yield plan;
     if (count === 1 && beyond.length === 0) return undefined;
-    if (count > 1 && beyond.every(([name]) => /^(pre|reach|lists|pairs|codes\d+)$/.test(name))) continue;
-    const [name, bytes] = beyond[0]!;
+    // What more and smaller micro-batches need as much of.
+    const whole = beyond.find(([name]) => !/^(pre|reach|lists|marks|offsets|pairs|starts\d+|codes\d+)$/.test(name));
+    if (count > 1 && !whole) continue;
+    const [name, bytes] = whole ?? beyond[0]!;
     throw new EngineError(
       `${name} of this SAE needs a buffer of ${gib(bytes)} GiB and this GPU allows ${gib(largestBuffer)}: use a smaller train_batch_size_tokens or d_sae, or the device cpu`,
     );

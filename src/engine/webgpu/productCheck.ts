@@ -1,7 +1,7 @@
 // Whether a product comes to the plain kernel's numbers on a run's own first batch. Drivers are young where matrix units are concerned.
 import type { Gpu } from "./gpu.ts";
 import type { Layout, Layouts } from "./layouts.ts";
-import type { MemberPass } from "./memberPass.ts";
+import type { MemberPass, Work } from "./memberPass.ts";
 import { hasHalves, isExact, nameOf } from "./products.ts";
 
 /** Bytes of pre-activations that are compared at the beginning (the first rows of the first member), and at the end (the last rows of the last). */
@@ -9,6 +9,8 @@ const COMPARED = 2 ** 21;
 /** ‖difference‖ over ‖product‖: float32 summed in another order, and float16 operands. */
 const EXACT = 1e-5;
 const HALF = 5e-3;
+/** Share of groups whose largest value may lie so near to zero that rounding decides. */
+const GROUPS_APART = 0.01;
 /** float16 ends at 65,504 and loses digits below 6e-5: what the encoder multiplies is to stay well within, in this batch and in those to come. */
 const LARGEST = 8192;
 const SMALLEST_MEAN = 1e-3;
@@ -48,15 +50,28 @@ export async function provesItself(
     }
   }
   const ends = endsOf(pass.productBytes);
-  gpu.submit(own);
-  const found = await read(gpu, buffers["pre"]!, ends);
-  gpu.submit(others);
-  const expected = await read(gpu, buffers["pre"]!, ends);
-  const distance = Math.max(...expected.map((values, end) => apart(found[end]!, values)));
+  const reaches = endsOf(pass.reachBytes);
+  const computed = async (work: Work[]) => {
+    gpu.submit(work);
+    return { pre: await read(gpu, buffers["pre"]!, ends), reach: await read(gpu, buffers["reach"]!, reaches) };
+  };
+  const found = await computed(own);
+  const expected = await computed(others);
+  const distance = Math.max(...expected.pre.map((values, end) => apart(found.pre[end]!, values)));
   const allowed = isExact(product) ? EXACT : HALF;
-  if (distance <= allowed) return true;
+  const disagreeing = Math.max(...expected.reach.map((values, end) => groupsApart(found.reach[end]!, values)));
+  if (distance <= allowed && disagreeing <= GROUPS_APART) return true;
   await layouts.avoid(product);
+  if (distance <= allowed) return refuse("says of other groups of latents than the plain kernel that they are active");
   return refuse(`differs from the plain kernel's by ${distance.toExponential(1)} (allowed ${allowed})`);
+}
+
+/** Share of groups of which one says that they may be active and the other that they can't be. */
+function groupsApart(found: Float32Array, expected: Float32Array): number {
+  const [own, other] = [found, expected].map((values) => new Uint32Array(values.buffer));
+  let apart = 0;
+  for (const [at, reach] of other!.entries()) if (own![at]! > 0 !== reach > 0) apart += 1;
+  return other!.length > 0 ? apart / other!.length : 0;
 }
 
 interface Span {

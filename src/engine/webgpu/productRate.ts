@@ -1,6 +1,6 @@
 // Times the encoder's matrix product as one of products.ts computes it, and checks what comes out.
 import type { Gpu } from "./gpu.ts";
-import { constantsFor, vec4s } from "./kernels.ts";
+import { constantsFor, GROUP, vec4s } from "./kernels.ts";
 import { withProduct } from "./layouts.ts";
 import { groupsIn, LATENT_BYTES } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, packNumbers } from "./numbers.ts";
@@ -65,6 +65,7 @@ async function measure(gpu: Gpu, { rows, d, F }: ProductShape, product: Product,
       best = Math.min(best, (performance.now() - start) / repeats);
     }
     const result = new Float32Array(await gpu.readBuffer(pre!, 0, rows * F * 4));
+    const reached = new Uint32Array(await gpu.readBuffer(reach!, 0, rows * groupsIn(F) * 4));
     const operand = isExact(product) ? (value: number) => value : Math.f16round;
     for (let n = 0; n < CHECKED; n++) {
       const at = n === 0 ? rows * F - 1 : (n * 1_000_003) % (rows * F);
@@ -72,6 +73,9 @@ async function measure(gpu: Gpu, { rows, d, F }: ProductShape, product: Product,
       let sum = 0;
       for (let j = 0; j < d; j++) sum += operand(x[t * V * 4 + j]!) * operand(w[i * V * 4 + j]!);
       if (!(Math.abs(result[at]! - sum) <= 1e-5 * Math.sqrt(d))) return null;
+      const first = i - (i % GROUP);
+      const group = result.subarray(t * F + first, t * F + Math.min(F, first + GROUP));
+      if (reached[t * groupsIn(F) + first / GROUP] !== Number(group.some((value) => value > 0))) return null;
     }
     return best;
   } finally {

@@ -394,6 +394,14 @@ describe("kernels by themselves, on a software GPU", { skip: missing }, () => {
     assert.deepEqual(first!.main, [112, 128, 144]);
   });
 
+  test("listRows.wgsl looks again where groups are said to reach further than their latents do", async () => {
+    const problem = new Problem("topk", { F: 160, rows: 2, k: 3, value: (_, i) => (i % 16 === 5 ? 2 + i : -1) }, WIDTH);
+    const reach = problem.buffers["reach0"] as Uint32Array;
+    reach.set(reach.map((key) => key + 1));
+    const [first] = await problem.listed((runs, read) => run(problem, runs, read));
+    assert.deepEqual(first!.main, [117, 133, 149]);
+  });
+
   test("subgroupCheck.wgsl says the same of every thread", async () => {
     const constants = { WIDTH: "128u", LATENTS_EACH: "1u", INNER: "0u", INNER_VECS: "0u" };
     const [found] = await device.call<Uint32Array[]>({

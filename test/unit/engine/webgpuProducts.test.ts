@@ -161,19 +161,27 @@ test("a product whose numbers differ on the first batch is refused with a warnin
   const expected = Float32Array.of(1, 2, 3, 4);
   const product = { ...PLAIN, rows: 8 };
   const layout = { ...plainLayout({ software: false, subgroups: false } as never), product };
-  for (const [found, isRight] of [
-    [[1, 2, 3, 4], true],
-    [[1, 2, 3, 4.001], false],
-    [[1, 2, 3, Number.NaN], false],
+  const reach = Uint32Array.of(1, 0, 0, 7);
+  for (const [found, reached, wrong] of [
+    [[1, 2, 3, 4], [1, 0, 0, 9], null],
+    [[1, 2, 3, 4.001], reach, /differs from the plain kernel's by/],
+    [[1, 2, 3, Number.NaN], reach, /differs from the plain kernel's by/],
+    [[1, 2, 3, 4], [1, 0, 0, 0], /says of other groups of latents than the plain kernel that they are active/],
   ] as const) {
-    const read = [Float32Array.from(found), expected];
+    const isRight = wrong === null;
+    const read = { pre: [Float32Array.from(found), expected], reach: [Uint32Array.from(reached), reach] };
     const gpu = {
       write: () => {},
       submit: () => {},
-      readBuffer: async () => read.shift()!.buffer,
+      readBuffer: async (which: "pre" | "reach") => read[which].shift()!.buffer,
       warnings: [] as string[],
     };
-    const pass = { prepare: () => {}, products: () => ({ centre: [], own: [], plain: [] }), productBytes: 16 };
+    const pass = {
+      prepare: () => {},
+      products: () => ({ centre: [], own: [], plain: [] }),
+      productBytes: 16,
+      reachBytes: 16,
+    };
     const avoided: string[] = [];
     const layouts = {
       for: async () => layout,
@@ -184,17 +192,16 @@ test("a product whose numbers differ on the first batch is refused with a warnin
       layouts as never,
       layout,
       pass as unknown as MemberPass,
-      {},
+      { pre: "pre", reach: "reach" } as never,
       new Float32Array(0),
     );
     assert.equal(proven, isRight);
     assert.deepEqual(avoided, isRight ? [] : [nameOf(product)]);
     if (isRight) assert.deepEqual(gpu.warnings, []);
-    else
-      assert.match(
-        gpu.warnings[0]!,
-        /tile 128x64 depth 16 differs from the plain kernel's by .*the plain kernel is used/,
-      );
+    else {
+      assert.match(gpu.warnings[0]!, wrong);
+      assert.match(gpu.warnings[0]!, /the GPU's product by tile 128x64 depth 16 .*: the plain kernel is used$/);
+    }
   }
 });
 
@@ -217,7 +224,12 @@ test("the last rows of the last member are looked at as well as the first of the
       },
       warnings: [] as string[],
     };
-    const pass = { prepare: () => {}, products: () => ({ centre: [], own: ["own"], plain: ["plain"] }), productBytes };
+    const pass = {
+      prepare: () => {},
+      products: () => ({ centre: [], own: ["own"], plain: ["plain"] }),
+      productBytes,
+      reachBytes: 16,
+    };
     const layouts = { for: async () => layout, avoid: async () => {} };
     const given = [gpu as unknown as Gpu, layouts as never, layout, pass as unknown as MemberPass, {}] as const;
     assert.equal(await provesItself(...given, new Float32Array(0)), false, `wrong at ${wrongAt}`);

@@ -77,3 +77,17 @@ test("a message to an end that is gone fails", async () => {
   await once(stream, "close");
   await assert.rejects(channel.send("anybody?"));
 });
+
+test("what can't be read ends the channel, which says why, and nothing after it is heard", async () => {
+  const wire = new PassThrough();
+  const received: unknown[] = [];
+  const ended = new Promise<Error | undefined>((end) => {
+    new MessageChannel(Duplex.from({ readable: wire }), { message: (one) => received.push(one), end });
+  });
+  // An array longer than any memory.
+  const header = new Float64Array([2, 1, 2 ** 52]);
+  wire.write(Buffer.from(header.buffer));
+  wire.write(Buffer.alloc(64));
+  assert.match(String(await ended), /RangeError/);
+  assert.deepEqual(received, []);
+});

@@ -99,15 +99,20 @@ fn selectLargest(own: Own, row: u32, what: u32, least: u32, wanted: u32, me: u32
   return vec2u(cut, (~index & 0xffffffu) + 1u);
 }
 
-// Where the row's selections end, and what a group has to reach so that it is worth a look.
-struct Bounds { cuts: Cuts, least: u32 }
+// Where the row's selections end, what a group has to reach so that it is worth a look, and whether dead latents are, wherever they are.
+struct Bounds { cuts: Cuts, least: u32, dead: bool }
 
 fn boundsOf(own: Own, row: u32, me: u32) -> Bounds {
   // Nothing is bounded where nothing is selected.
-  var bounds = Bounds(Cuts(0u, numbers.F, 0u, numbers.F), 1u);
+  var bounds = Bounds(Cuts(0u, numbers.F, 0u, numbers.F), 1u, false);
   if (ARCHITECTURE == TOPK && numbers.k < numbers.F) {
     bounds.least = max(1u, selectLargest(own, row, OF_GROUPS, 0u, numbers.k, me, 0u, 0u).x);
-    let largest = selectLargest(own, row, OF_LATENTS, bounds.least, numbers.k, me, 0u, 0u);
+    var largest = selectLargest(own, row, OF_LATENTS, bounds.least, numbers.k, me, 0u, 0u);
+    // Fewer than k there: a driver that rounds the product's keys otherwise than these.
+    if (largest.x == 0u && bounds.least > 1u) {
+      bounds.least = 1u;
+      largest = selectLargest(own, row, OF_LATENTS, 1u, numbers.k, me, 0u, 0u);
+    }
     bounds.cuts.cut = largest.x;
     bounds.cuts.limit = largest.y;
   }
@@ -128,8 +133,7 @@ fn boundsOf(own: Own, row: u32, me: u32) -> Bounds {
   }
   if (AUX) {
     let dead = header[4u * own.bias + DEAD_COUNT];
-    // Dead latents are looked for everywhere.
-    if (dead > 0u) { bounds.least = 0u; }
+    bounds.dead = dead > 0u;
     if (dead > numbers.d / 2u) {
       let largest = selectLargest(own, row, OF_DEAD, 0u, numbers.d / 2u, me, 0u, 0u);
       bounds.cuts.auxCut = largest.x;
@@ -154,8 +158,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var e = 0u; e < EACH; e++) {
       let i = base + e * WIDTH + me;
       kinds[e] = 0u;
-      if (i >= numbers.F || reach[own.reach + row * numbers.groups + i / GROUP] < bounds.least) { continue; }
+      if (i >= numbers.F) { continue; }
+      let reaches = reach[own.reach + row * numbers.groups + i / GROUP] >= bounds.least;
+      if (!reaches && !bounds.dead) { continue; }
       let latent = latents[own.latents + i];
+      if (!reaches && latent.dead == 0u) { continue; }
       kinds[e] = kindOf(pre[own.pre + row * numbers.F + i], vectors[own.vectors + i], latent.norm, latent.dead == 1u, i, bounds.cuts);
       if (kinds[e] != 0u) { atomicOr(&mask[e * (WIDTH / 32u) + me / 32u], 1u << (me % 32u)); }
     }
@@ -167,10 +174,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let its = e * (WIDTH / 32u) + me / 32u;
       for (; word < its; word++) { before += countOneBits(atomicLoad(&mask[word])); }
       let place = before + countOneBits(atomicLoad(&mask[its]) & ((1u << (me % 32u)) - 1u));
-      lists[origin + place] = (base + e * WIDTH + me) | kinds[e];
+      if (place < numbers.room) { lists[origin + place] = (base + e * WIDTH + me) | kinds[e]; }
     }
     for (var w = 0u; w < WORDS; w++) { listed += countOneBits(atomicLoad(&mask[w])); }
     workgroupBarrier();
   }
-  if (me == 0u) { rowsKnown[own.rows + numbers.first + row].listed = listed; }
+  if (me == 0u) { rowsKnown[own.rows + numbers.first + row].listed = min(listed, numbers.room); }
 }
