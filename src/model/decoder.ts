@@ -2,10 +2,12 @@
 import type { Checkpoint } from "./checkpoint.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import type { LanguageModelInfo } from "./languageModel.ts";
+import type { OutputLayer } from "./outputLayer.ts";
 import type { Rotary } from "./rotary.ts";
 
 export interface Decoder {
   readonly info: Omit<LanguageModelInfo, "modelName">;
+  readonly output: OutputLayer;
   /** TransformerLens' names, in the order of execution. */
   readonly hookNames: readonly string[];
   /** What the tables `cos` and `sin` of the inputs hold; null for a model without rotary positions. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ACTIVATIONS } from "./activation.ts";
 import type { ModelFamily } from "./decoder.ts";
 import { layerWindows, parseModelConfig, refuseFields } from "./modelConfig.ts";
-import { RmsDecoder, rmsConfigSchema } from "./rmsDecoder.ts";
+import { rmsConfigSchema, rmsDecoder } from "./rmsDecoder.ts";
 
 const cap = z.number().positive().nullable();
 
@@ -24,7 +24,7 @@ export const gemma2Family: ModelFamily = {
   async open(json, configPath, checkpoint) {
     const config = parseModelConfig(configSchema, json, configPath);
     refuseFields(json, configPath, ["use_bidirectional_attention"]);
-    return new RmsDecoder(config, configPath, checkpoint, {
+    return rmsDecoder(config, configPath, checkpoint, {
       activation: config.hidden_activation ?? "gelu_pytorch_tanh",
       postNorms: true,
       normOffset: 1,

@@ -1,7 +1,7 @@
 // The Llama family (Llama 2 and 3, SmolLM, TinyLlama, …), and Mistral, which looks back through a window only.
 import type { ModelFamily } from "./decoder.ts";
 import { layerWindows, parseModelConfig, refuseFields } from "./modelConfig.ts";
-import { RmsDecoder, rmsConfigSchema } from "./rmsDecoder.ts";
+import { rmsConfigSchema, rmsDecoder } from "./rmsDecoder.ts";
 
 export const llamaFamily: ModelFamily = {
   modelTypes: ["llama", "mistral"],
@@ -10,6 +10,6 @@ export const llamaFamily: ModelFamily = {
     refuseFields(json, configPath, ["attn_logit_softcapping", "final_logit_softcapping", "no_rope_layers"]);
     const window = config.model_type === "mistral" ? (config.sliding_window ?? null) : null;
     const windows = layerWindows(json, configPath, config.num_hidden_layers, window, () => true);
-    return new RmsDecoder(config, configPath, checkpoint, { windows });
+    return rmsDecoder(config, configPath, checkpoint, { windows });
   },
 };

@@ -93,12 +93,14 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
   );
 }
 
-/** Tensors that old files carry along: masks and rotary tables, which are computed here, and an output layer that is the embedding. */
-const CARRIED_ALONG = /\.(attn|attention)\.(masked_)?bias$|rotary_emb\.inv_freq$|^(lm_head|embed_out)\.weight$/;
+/** Tensors that old files carry along: masks and rotary tables, which are computed here. */
+const CARRIED_ALONG = /\.(attn|attention)\.(masked_)?bias$|rotary_emb\.inv_freq$/;
 
 /** Whether configuration, weights and tokenizer are of one model. */
 function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokenizer, path: string): void {
-  const unused = unusedTensors(decoder, checkpoint).find((name) => !CARRIED_ALONG.test(name));
+  const unused = unusedTensors(decoder, checkpoint).find(
+    (name) => name !== decoder.output.copy && !CARRIED_ALONG.test(name),
+  );
   if (unused !== undefined) {
     const where = `tensor ${unused}`;
     const expected = `tensors of the ${decoder.info.family} model that the configuration describes, and no other`;

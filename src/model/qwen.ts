@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ModelFamily } from "./decoder.ts";
 import { layerWindows, parseModelConfig, refuseFields } from "./modelConfig.ts";
-import { RmsDecoder, rmsConfigSchema } from "./rmsDecoder.ts";
+import { rmsConfigSchema, rmsDecoder } from "./rmsDecoder.ts";
 
 const configSchema = rmsConfigSchema.extend({
   use_sliding_window: z.boolean().default(false),
@@ -22,7 +22,7 @@ export const qwenFamily: ModelFamily = {
     const config = third ? { ...parsed, head_dim: parsed.head_dim ?? QWEN3_HEAD } : parsed;
     const window = config.use_sliding_window ? (config.sliding_window ?? 4096) : null;
     const slides = (layer: number) => layer >= config.max_window_layers;
-    return new RmsDecoder(config, configPath, checkpoint, {
+    return rmsDecoder(config, configPath, checkpoint, {
       windows: layerWindows(json, configPath, config.num_hidden_layers, window, slides),
       ...(third ? { queryKeyNorm: true } : { queryKeyValueBias: true }),
     });

@@ -8,6 +8,7 @@ import { type Decoder, type DecoderInputs, residualHooks } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import { linear, rmsNorm, softCap } from "./layers.ts";
 import { ropeOf } from "./modelConfig.ts";
+import { type OutputLayer, outputLayer } from "./outputLayer.ts";
 import type { Rotary } from "./rotary.ts";
 
 const count = z.int().positive();
@@ -53,8 +54,20 @@ export interface RmsFeatures {
   readonly windows?: readonly (number | null)[];
 }
 
-export class RmsDecoder implements Decoder {
+export async function rmsDecoder(
+  config: RmsConfig,
+  configPath: string,
+  checkpoint: Checkpoint,
+  features: RmsFeatures,
+): Promise<Decoder> {
+  const prefix = checkpoint.tensors.has("model.embed_tokens.weight") ? "model." : "";
+  const output = await outputLayer(checkpoint, config.tie_word_embeddings, `${prefix}embed_tokens.weight`);
+  return new RmsDecoder(config, configPath, prefix, output, features);
+}
+
+class RmsDecoder implements Decoder {
   readonly info: Decoder["info"];
+  readonly output: OutputLayer;
   readonly hookNames: readonly string[];
   readonly rotary: Rotary;
   private readonly config: RmsConfig;
@@ -64,8 +77,10 @@ export class RmsDecoder implements Decoder {
   /** "model." in the files of a model with its output layer, nothing in those without. */
   private readonly prefix: string;
 
-  constructor(config: RmsConfig, configPath: string, checkpoint: Checkpoint, features: RmsFeatures) {
+  constructor(config: RmsConfig, configPath: string, prefix: string, output: OutputLayer, features: RmsFeatures) {
     this.config = config;
+    this.prefix = prefix;
+    this.output = output;
     this.features = features;
     const { hidden_size, num_attention_heads: heads, num_hidden_layers, vocab_size } = config;
     this.kvHeads = config.num_key_value_heads ?? heads;
@@ -82,7 +97,6 @@ export class RmsDecoder implements Decoder {
     this.rotary = ropeOf(config, configPath, this.headWidth);
     if (this.rotary.width !== this.headWidth)
       field("partial_rotary_factor", this.rotary.width / this.headWidth, "1: this family rotates whole heads");
-    this.prefix = checkpoint.tensors.has("model.embed_tokens.weight") ? "model." : "";
     this.hookNames = Array.from({ length: num_hidden_layers }, (_, layer) => residualHooks(layer)).flat();
     this.info = {
       family: config.model_type,
@@ -113,14 +127,14 @@ export class RmsDecoder implements Decoder {
         graph.op("Add", [residual, at("hook_mlp_out", after(mlp, "post_feedforward_layernorm"))]),
       );
     }
-    const logits = this.output(graph, this.norm(graph, residual, `${this.prefix}norm`));
+    const logits = this.unembedded(graph, this.norm(graph, residual, `${this.prefix}norm`));
     const { logitCap } = this.features;
     return logitCap ? softCap(graph, logits, logitCap) : logits;
   }
 
   unembed(graph: GraphBuilder, directions: Value): Value {
     const scale = this.normWeight(graph, `${this.prefix}norm`, this.config.hidden_size);
-    return this.output(graph, graph.op("Mul", [directions, scale]));
+    return this.unembedded(graph, graph.op("Mul", [directions, scale]));
   }
 
   private attention(graph: GraphBuilder, inputs: DecoderInputs, layer: number, x: Value): Value {
@@ -184,11 +198,9 @@ export class RmsDecoder implements Decoder {
     return graph.weight(`${this.prefix}embed_tokens.weight`, [this.config.vocab_size, this.config.hidden_size]);
   }
 
-  private output(graph: GraphBuilder, x: Value): Value {
-    const { vocab_size, hidden_size, tie_word_embeddings } = this.config;
-    const matrix = tie_word_embeddings
-      ? this.embedding(graph)
-      : graph.weight("lm_head.weight", [vocab_size, hidden_size]);
+  private unembedded(graph: GraphBuilder, x: Value): Value {
+    const { vocab_size, hidden_size } = this.config;
+    const matrix = graph.weight(this.output.weight, [vocab_size, hidden_size]);
     return graph.op("Gemm", [x, matrix], { transB: { int: 1 } });
   }
 }
