@@ -106,11 +106,21 @@ function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokeniz
     const expected = `tensors of the ${decoder.info.family} model that the configuration describes, and no other`;
     throw new InputError({ file: checkpoint.path, where, found: "no use for it", expected });
   }
-  const { vocabularySize } = tokenizer;
-  if (vocabularySize > decoder.info.dVocab) {
-    const file = path.endsWith(".gguf") ? path : join(path, "tokenizer.json");
-    const expected = `at most ${decoder.info.dVocab}, the model's`;
-    throw new InputError({ file, found: `a vocabulary of ${vocabularySize} tokens`, expected });
+  if (path.endsWith(".gguf")) checkIds(tokenizer, decoder.info.dVocab, path, path, "tokenizer.ggml.");
+  else checkIds(tokenizer, decoder.info.dVocab, join(path, "tokenizer.json"), join(path, "config.json"), "");
+}
+
+/** Throws InputError where the tokenizer gives ids that the model has no embedding of. An id that the vocabulary hasn't comes from `file`, where its field's name begins with `prefix`. */
+function checkIds(tokenizer: Tokenizer, dVocab: number, vocabularyFile: string, file: string, prefix: string): void {
+  if (tokenizer.vocabularySize > dVocab) {
+    const found = `a vocabulary of ${tokenizer.vocabularySize} tokens`;
+    throw new InputError({ file: vocabularyFile, found, expected: `at most ${dVocab}, the model's` });
+  }
+  for (const kind of ["bos", "eos"] as const) {
+    const id = tokenizer[`${kind}Id`];
+    if (id === null || id < dVocab) continue;
+    const expected = `less than ${dVocab}, the model's vocabulary`;
+    throw new InputError({ file, where: `${prefix}${kind}_token_id`, found: String(id), expected });
   }
 }
 
@@ -157,14 +167,7 @@ async function openOnnxFile(path: string, options: OpenOptions): Promise<Languag
     .filter(({ name }) => !graphs.graph.tensors.some((tensor) => tensor.name === name))
     .map((input) => fileInput(path, input));
   const info = { modelName: basename(path, ".onnx"), ...onnxFileInfo(path, graphs, config) };
-  if (tokenizer.vocabularySize > info.dVocab) {
-    const expected = `at most ${info.dVocab}, the model's`;
-    throw new InputError({
-      file: join(folder, "tokenizer.json"),
-      found: `a vocabulary of ${tokenizer.vocabularySize} tokens`,
-      expected,
-    });
-  }
+  checkIds(tokenizer, info.dVocab, join(folder, "tokenizer.json"), join(folder, "config.json"), "");
   return new OnnxFileModel(path, weights.folder, info, graphs, inputs, tokenizer, options.threads, options.device);
 }
 
