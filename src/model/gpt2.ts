@@ -1,12 +1,11 @@
 // GPT-2: learned positions, LayerNorm, one matrix for queries, keys and values, linear maps stored [in, out].
 import { z } from "zod";
-import { InputError } from "../formats/inputError.ts";
 import { ACTIVATIONS, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
 import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import { layerNorm } from "./layers.ts";
-import { parseModelConfig } from "./modelConfig.ts";
+import { type ConfigFile, fieldName, parseModelConfig, refuseField } from "./modelConfig.ts";
 import { type OutputLayer, outputLayer } from "./outputLayer.ts";
 
 const count = z.int().positive();
@@ -18,7 +17,7 @@ const configSchema = z.looseObject({
   n_head: count,
   n_positions: count,
   n_inner: count.nullish(),
-  activation_function: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).default("gelu_new"),
+  activation_function: z.enum(ACTIVATIONS).default("gelu_new"),
   layer_norm_epsilon: z.number().positive().default(1e-5),
   scale_attn_weights: z.boolean().default(true),
   /** Scores of layer l are divided by l + 1 besides. */
@@ -28,11 +27,11 @@ const configSchema = z.looseObject({
 
 export const gpt2Family: ModelFamily = {
   modelTypes: ["gpt2"],
-  async open(json, configPath, checkpoint) {
-    const config = parseModelConfig(configSchema, json, configPath);
+  async open(json, file, checkpoint) {
+    const config = parseModelConfig(configSchema, json, file);
     const prefix = checkpoint.tensors.has("transformer.wte.weight") ? "transformer." : "";
     const output = await outputLayer(checkpoint, config.tie_word_embeddings, `${prefix}wte.weight`);
-    return new Gpt2Decoder(config, configPath, prefix, output);
+    return new Gpt2Decoder(config, file, prefix, output);
   },
 };
 
@@ -45,15 +44,13 @@ class Gpt2Decoder implements Decoder {
   /** "transformer." in files that transformers writes, nothing in the hub's oldest. */
   private readonly prefix: string;
 
-  constructor(config: z.infer<typeof configSchema>, configPath: string, prefix: string, output: OutputLayer) {
+  constructor(config: z.infer<typeof configSchema>, file: ConfigFile, prefix: string, output: OutputLayer) {
     this.config = config;
     this.prefix = prefix;
     this.output = output;
     const { n_embd, n_head, n_layer, n_positions, vocab_size } = config;
-    if (n_embd % n_head !== 0) {
-      const expected = `a multiple of ${n_head}, n_head`;
-      throw new InputError({ file: configPath, where: "n_embd", found: String(n_embd), expected });
-    }
+    if (n_embd % n_head !== 0)
+      refuseField(file, "n_embd", n_embd, `a multiple of ${n_head}, ${fieldName(file, "n_head")}`);
     this.hookNames = Array.from({ length: n_layer }, (_, layer) => residualHooks(layer)).flat();
     this.info = { family: "gpt2", nLayers: n_layer, dModel: n_embd, dVocab: vocab_size, contextSize: n_positions };
   }

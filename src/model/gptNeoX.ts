@@ -1,12 +1,11 @@
 // GPT-NeoX (Pythia): attention and MLP beside each other, a part of each head rotated, LayerNorm.
 import { z } from "zod";
-import { InputError } from "../formats/inputError.ts";
 import { ACTIVATIONS, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
 import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import { layerNorm, linear } from "./layers.ts";
-import { parseModelConfig, ropeOf } from "./modelConfig.ts";
+import { type ConfigFile, fieldName, parseModelConfig, refuseField, ropeOf } from "./modelConfig.ts";
 import { type OutputLayer, outputLayer } from "./outputLayer.ts";
 import type { Rotary } from "./rotary.ts";
 
@@ -18,7 +17,7 @@ const configSchema = z.looseObject({
   intermediate_size: count,
   num_hidden_layers: count,
   num_attention_heads: count,
-  hidden_act: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).default("gelu"),
+  hidden_act: z.enum(ACTIVATIONS).default("gelu"),
   max_position_embeddings: count.default(2048),
   layer_norm_eps: z.number().positive().default(1e-5),
   use_parallel_residual: z.boolean().default(true),
@@ -31,14 +30,21 @@ const EMBEDDING = "gpt_neox.embed_in.weight";
 
 export const gptNeoXFamily: ModelFamily = {
   modelTypes: ["gpt_neox"],
-  async open(json, configPath, checkpoint) {
-    const config = parseModelConfig(configSchema, json, configPath);
+  async open(json, file, checkpoint) {
+    const config = parseModelConfig(configSchema, json, file);
     // This family's own names for what the others call rope_theta and partial_rotary_factor.
     const { rotary_emb_base: rope_theta, rotary_pct } = json;
     const renamed = { rope_theta, partial_rotary_factor: rotary_pct ?? config.rotary_pct };
+    const ownNames = { rope_theta: "rotary_emb_base", partial_rotary_factor: "rotary_pct" };
+    const own = (field: string) => (field in json ? field : ((ownNames as Record<string, string>)[field] ?? field));
     const names = ["lm_head.weight", "embed_out.weight"];
     const output = await outputLayer(checkpoint, config.tie_word_embeddings, EMBEDDING, names);
-    return new GptNeoXDecoder(config, { ...renamed, ...json }, configPath, output);
+    return new GptNeoXDecoder(
+      config,
+      { ...renamed, ...json },
+      { ...file, nameOf: (field) => fieldName(file, own(field)) },
+      output,
+    );
   },
 };
 
@@ -53,18 +59,16 @@ class GptNeoXDecoder implements Decoder {
   constructor(
     config: z.infer<typeof configSchema>,
     withRotary: Readonly<Record<string, unknown>>,
-    configPath: string,
+    file: ConfigFile,
     output: OutputLayer,
   ) {
     this.config = config;
     this.output = output;
     const { hidden_size: d, num_attention_heads: heads, num_hidden_layers: nLayers, use_parallel_residual } = config;
     this.headWidth = d / heads;
-    if (!Number.isInteger(this.headWidth)) {
-      const expected = `a multiple of ${heads}, num_attention_heads`;
-      throw new InputError({ file: configPath, where: "hidden_size", found: String(d), expected });
-    }
-    this.rotary = ropeOf(withRotary, configPath, this.headWidth);
+    if (!Number.isInteger(this.headWidth))
+      refuseField(file, "hidden_size", d, `a multiple of ${heads}, ${fieldName(file, "num_attention_heads")}`);
+    this.rotary = ropeOf(withRotary, file, this.headWidth);
     // Beside each other, nothing stands between attention and MLP.
     const kept = (hook: string) => !(use_parallel_residual && hook.endsWith("hook_resid_mid"));
     this.hookNames = Array.from({ length: nLayers }, (_, layer) => residualHooks(layer).filter(kept)).flat();

@@ -5,11 +5,11 @@ import { rmsConfigSchema, rmsDecoder } from "./rmsDecoder.ts";
 
 export const llamaFamily: ModelFamily = {
   modelTypes: ["llama", "mistral"],
-  async open(json, configPath, checkpoint) {
-    const config = parseModelConfig(rmsConfigSchema, json, configPath);
-    refuseFields(json, configPath, ["attn_logit_softcapping", "final_logit_softcapping", "no_rope_layers"]);
+  async open(json, file, checkpoint) {
+    const config = parseModelConfig(rmsConfigSchema, json, file);
+    refuseFields(json, file, ["attn_logit_softcapping", "final_logit_softcapping", "no_rope_layers"]);
     const window = config.model_type === "mistral" ? (config.sliding_window ?? null) : null;
-    const windows = layerWindows(json, configPath, config.num_hidden_layers, window, () => true);
-    return rmsDecoder(config, configPath, checkpoint, { windows });
+    const windows = layerWindows(json, file, config.num_hidden_layers, window, () => true);
+    return rmsDecoder(config, file, checkpoint, { windows });
   },
 };

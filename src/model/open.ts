@@ -102,7 +102,7 @@ function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokeniz
     (name) => name !== decoder.output.copy && !CARRIED_ALONG.test(name),
   );
   if (unused !== undefined) {
-    const where = `tensor ${unused}`;
+    const where = `tensor ${checkpoint.nameOf?.(unused) ?? unused}`;
     const expected = `tensors of the ${decoder.info.family} model that the configuration describes, and no other`;
     throw new InputError({ file: checkpoint.path, where, found: "no use for it", expected });
   }
@@ -185,14 +185,14 @@ async function openFolder(folder: string): Promise<Opened> {
   if (isTransformerLensFolder(folder, config)) {
     const { config: gpt2, conversion } = await transformerLensModel(folder, config, path);
     const checkpoint = plannedCheckpoint(conversion);
-    const decoder = await familyOf("gpt2", path, "model_type").open(gpt2, path, checkpoint);
+    const decoder = await familyOf("gpt2", path, "model_type").open(gpt2, { path }, checkpoint);
     const tokenizer = await openTokenizer(tokenizerFolder(folder, config), config);
     return { decoder, checkpoint, tokenizer, conversion };
   }
   const family = familyOf(config["model_type"], path, "model_type");
   const checkpoint = await openWeights(folder);
-  requireLayersHeld(config, checkpoint.tensors.keys(), path);
-  const decoder = await family.open(config, path, checkpoint);
+  requireLayersHeld(config, checkpoint.tensors.keys(), { path });
+  const decoder = await family.open(config, { path }, checkpoint);
   return { decoder, checkpoint, tokenizer: await openTokenizer(folder, config) };
 }
 
@@ -206,11 +206,12 @@ function tokenizerFolder(folder: string, config: Readonly<Record<string, unknown
 
 async function openGgufFile(path: string): Promise<Opened> {
   const file = await readGguf(path);
-  const { config, mapping } = await ggufModel(file);
+  const { config, configFile, mapping, nameOf } = await ggufModel(file);
   const tokenizer = ggufTokenizer(file);
-  const conversion = ggufConversion(file, mapping);
+  const conversion = ggufConversion(file, mapping, nameOf);
   const checkpoint = plannedCheckpoint(conversion);
-  const decoder = await familyOf(config["model_type"], path, "general.architecture").open(config, path, checkpoint);
+  const family = familyOf(config["model_type"], path, "general.architecture");
+  const decoder = await family.open(config, configFile, checkpoint);
   return { decoder, checkpoint, tokenizer, conversion };
 }
 

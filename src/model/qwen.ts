@@ -15,15 +15,15 @@ const QWEN3_HEAD = 128;
 
 export const qwenFamily: ModelFamily = {
   modelTypes: ["qwen2", "qwen3"],
-  async open(json, configPath, checkpoint) {
-    const parsed = parseModelConfig(configSchema, json, configPath);
-    refuseFields(json, configPath, ["attn_logit_softcapping", "final_logit_softcapping"]);
+  async open(json, file, checkpoint) {
+    const parsed = parseModelConfig(configSchema, json, file);
+    refuseFields(json, file, ["attn_logit_softcapping", "final_logit_softcapping"]);
     const third = parsed.model_type === "qwen3";
     const config = third ? { ...parsed, head_dim: parsed.head_dim ?? QWEN3_HEAD } : parsed;
     const window = config.use_sliding_window ? (config.sliding_window ?? 4096) : null;
     const slides = (layer: number) => layer >= config.max_window_layers;
-    return rmsDecoder(config, configPath, checkpoint, {
-      windows: layerWindows(json, configPath, config.num_hidden_layers, window, slides),
+    return rmsDecoder(config, file, checkpoint, {
+      windows: layerWindows(json, file, config.num_hidden_layers, window, slides),
       ...(third ? { queryKeyNorm: true } : { queryKeyValueBias: true }),
     });
   },

@@ -56,8 +56,8 @@ export async function transformerLensModel(
   json: Readonly<Record<string, unknown>>,
   configPath: string,
 ): Promise<{ config: Record<string, unknown>; conversion: Conversion }> {
-  const c = parseModelConfig(configSchema, json, configPath);
-  refuseFields(json, configPath, UNSUPPORTED);
+  const c = parseModelConfig(configSchema, json, { path: configPath });
+  refuseFields(json, { path: configPath }, UNSUPPORTED);
   if (c.n_heads * c.d_head !== c.d_model) {
     const expected = `${c.d_model / c.n_heads}, d_model over n_heads`;
     throw new InputError({ file: configPath, where: "d_head", found: String(c.d_head), expected });

@@ -242,7 +242,7 @@ describe("gelu-1l, in TransformerLens' own form", () => {
     [
       "positions by ALiBi",
       { positional_embedding_type: "alibi" },
-      /positional_embedding_type: found "alibi", expected standard/,
+      /positional_embedding_type: found "alibi", expected "standard"/,
     ],
     ["scores that aren't scaled", { use_attn_scale: false }, /use_attn_scale: found false/],
     ["attention both ways", { attention_dir: "bidirectional" }, /attention_dir: found "bidirectional"/],
@@ -351,7 +351,7 @@ describe("what can't be opened is an InputError that names it", () => {
     [
       "layers of a kind that isn't known",
       (f) => edit(f, { layer_types: ["chunked_attention", "full_attention", "full_attention"] }),
-      /layer_types\.0: found "chunked_attention", expected full_attention or sliding_attention/,
+      /layer_types\.0: found "chunked_attention", expected one of "full_attention", "sliding_attention"/,
     ],
     ["clipped queries, keys and values", (f) => edit(f, { clip_qkv: 8 }), /clip_qkv: found 8, expected no such field/],
     ["norms of queries and keys", (f) => edit(f, { qk_layernorm: true }), /qk_layernorm: found true/],
