@@ -37,6 +37,10 @@ export async function openWeights(folder: string): Promise<Checkpoint> {
     return openCheckpoint(path, [path]);
   }
   const shards = [...new Set(Object.values(map.weight_map))];
+  if (shards.length === 0) {
+    const expected = "names of tensors, each with its file's";
+    throw new InputError({ file: index, where: "weight_map", found: "an empty object", expected });
+  }
   for (const shard of shards) {
     if (basename(shard) !== shard || shard.startsWith(".")) {
       throw new InputError({

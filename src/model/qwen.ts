@@ -10,6 +10,8 @@ const configSchema = rmsConfigSchema.extend({
   max_window_layers: z.int().nonnegative().default(28),
 });
 
+/** Where windows are used and a file says nothing; null says none. */
+const WINDOW = 4096;
 /** Qwen3's own default; Qwen2's follows from the width. */
 const QWEN3_HEAD = 128;
 
@@ -20,7 +22,8 @@ export const qwenFamily: ModelFamily = {
     refuseFields(json, file, ["attn_logit_softcapping", "final_logit_softcapping"]);
     const third = parsed.model_type === "qwen3";
     const config = third ? { ...parsed, head_dim: parsed.head_dim ?? QWEN3_HEAD } : parsed;
-    const window = config.use_sliding_window ? (config.sliding_window ?? 4096) : null;
+    const { use_sliding_window, sliding_window = WINDOW } = config;
+    const window = use_sliding_window ? sliding_window : null;
     const slides = (layer: number) => layer >= config.max_window_layers;
     return rmsDecoder(config, file, checkpoint, {
       windows: layerWindows(json, file, config.num_hidden_layers, window, slides),

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { cp, mkdir, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import type { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import type { LanguageModel, TokenBatch } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
@@ -372,6 +373,64 @@ describe("what can't be opened is an InputError that names it", () => {
       });
     });
   }
+  for (const [fields, message] of [
+    [{ rotary_pct: 0.2 }, /config\.json, rotary_pct: found 0\.2, expected a share of the head's width, 16, that is/],
+    [{ rotary_emb_base: "10000" }, /config\.json, rotary_emb_base: found "10000", expected a number/],
+    [{ rotary_pct: 0 }, /config\.json, rotary_pct: found 0, expected more than 0/],
+    [
+      { rope_parameters: { rope_type: "default", partial_rotary_factor: 0.2 } },
+      /config\.json, rope_parameters\.partial_rotary_factor: found 0\.2, expected a share/,
+    ],
+    [{ hidden_size: 49 }, /config\.json, hidden_size: found 49, expected a multiple of 3, num_attention_heads/],
+  ] as const)
+    test(`GPT-NeoX with ${JSON.stringify(fields)}`, async () => {
+      const folder = join(temporary, `neox-${Object.keys(fields)}-${Object.values(fields).map(String)}`);
+      await cp(golden("models", "gpt_neox"), folder, { recursive: true });
+      await edit(folder, fields);
+      await assert.rejects(openLanguageModel(folder), { name: "InputError", message });
+    });
+
+  test("an index of no shards", async () => {
+    const folder = join(temporary, "no-shards");
+    await cp(golden("models", "llama_tied_bf16_sharded"), folder, { recursive: true });
+    await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map: {} }));
+    const message = /model\.safetensors\.index\.json, weight_map: found an empty object, expected names of tensors/;
+    await assert.rejects(openLanguageModel(folder), { name: "InputError", message });
+  });
+
+  test("special ids that the model has no embedding of", async () => {
+    const folder = join(temporary, "special-ids");
+    await cp(golden("models", "llama"), folder, { recursive: true });
+    await rm(join(folder, "tokenizer_config.json"));
+    for (const kind of ["bos", "eos"]) {
+      await edit(folder, { [`${kind}_token_id`]: 999_999 });
+      const message = new RegExp(`config\\.json, ${kind}_token_id: found 999999, expected less than 431, the model's`);
+      await assert.rejects(openLanguageModel(folder), { name: "InputError", message });
+      await edit(folder, { [`${kind}_token_id`]: 430 });
+      await (await openLanguageModel(folder, { threads: 1 })).close();
+    }
+  });
+
+  for (const [what, id, expected] of [
+    ["beyond 32 bits", 2 ** 33, "a whole number from 0 to 2147483647"],
+    ["that are none", "7", "a whole number from 0 to 2147483647"],
+  ] as const)
+    test(`ids in a vocabulary ${what}`, async () => {
+      const folder = join(temporary, `ids-${typeof id}`);
+      await cp(golden("models", "llama"), folder, { recursive: true });
+      const path = join(folder, "tokenizer.json");
+      const json = JSON.parse(await readFile(path, "utf8"));
+      const token = Object.keys(json.model.vocab)[300]!;
+      json.model.vocab[token] = id;
+      await writeFile(path, JSON.stringify(json));
+      await assert.rejects(openLanguageModel(folder), (error: InputError) => {
+        assert.equal(error.where, `model.vocab.${token}`);
+        assert.equal(error.found, JSON.stringify(id));
+        assert.ok(error.expected.startsWith(expected), error.expected);
+        return true;
+      });
+    });
+
   test("fields of that kind that ask for nothing are none", async () => {
     const folder = join(temporary, "nothing-asked");
     await cp(golden("models", "llama"), folder, { recursive: true });
