@@ -235,6 +235,31 @@ describe("gelu-1l, in TransformerLens' own form", () => {
     await model.close();
   });
 
+  test("fields as TransformerLens completes them change nothing", async () => {
+    const folder = join(temporary, "lens-completed");
+    await cp(golden("models", "gelu-1l"), folder, { recursive: true });
+    await edit(folder, {
+      attn_scale: Math.sqrt(8),
+      attn_scores_soft_cap: -1,
+      output_logits_soft_cap: -1,
+      use_normalization_before_and_after: false,
+      post_embedding_ln: false,
+      attn_types: null,
+      window_size: null,
+      n_key_value_heads: null,
+      d_vocab_out: 324,
+      rotary_base: 10_000,
+      num_experts: null,
+      act_fn: "gelu",
+      lr: 0.001,
+    });
+    const model = await openLanguageModel(folder, { threads: 1, cacheFolder });
+    const file = await reference("gelu-1l");
+    const batch = await referenceBatch(file);
+    await expectClose(await model.logits(batch), file, "logits", batch, 4.9e-5);
+    await model.close();
+  });
+
   const cases: [string, object, RegExp][] = [
     ["a width that isn't the weights'", { d_mlp: 64 }, /W_in: found shape \[32,128\], expected \[32,64\]/],
     ["more layers than there are", { n_layers: 2 }, /tensor blocks\.1\.\S+: found nothing/],
@@ -247,6 +272,21 @@ describe("gelu-1l, in TransformerLens' own form", () => {
     ],
     ["scores that aren't scaled", { use_attn_scale: false }, /use_attn_scale: found false/],
     ["attention both ways", { attention_dir: "bidirectional" }, /attention_dir: found "bidirectional"/],
+    ["another scale of scores", { attn_scale: 8 }, /attn_scale: found 8, expected -1 or 2\.828/],
+    ["capped scores", { attn_scores_soft_cap: 50 }, /attn_scores_soft_cap: found 50, expected -1 or 0: nothing else/],
+    ["capped logits", { output_logits_soft_cap: 30 }, /output_logits_soft_cap: found 30, expected -1/],
+    [
+      "norms on both sides",
+      { use_normalization_before_and_after: true },
+      /use_normalization_before_and_after: found true/,
+    ],
+    ["a norm behind the embedding", { post_embedding_ln: true }, /post_embedding_ln: found true/],
+    ["layers of kinds", { attn_types: ["local"] }, /attn_types: found \["local"\]/],
+    ["a window", { window_size: 4 }, /window_size: found 4/],
+    ["norms of queries and keys", { use_qk_norm: true }, /use_qk_norm: found true/],
+    ["fewer keys than queries", { n_key_value_heads: 2 }, /n_key_value_heads: found 2, expected 4/],
+    ["other tokens in the end", { d_vocab_out: 10 }, /d_vocab_out: found 10, expected -1 or 324/],
+    ["experts", { num_experts: 4 }, /num_experts: found 4/],
   ];
   for (const [what, fields, message] of cases)
     test(what, async () => {
