@@ -137,12 +137,18 @@ function stepOf(
   const from = previous.outputs[0]!;
   const added: string[] = [];
   let kept = 0;
+  const sums = new Set<OnnxFileNode>();
   const open = node.inputs.toReversed();
   for (let value = open.pop(); value !== undefined; value = open.pop()) {
     const producer = producers.get(value)!;
     if (producer === previous) kept++;
-    else if (isSum(producer, before)) open.push(...producer.inputs.toReversed());
-    else added.push(value);
+    else if (!isSum(producer, before)) added.push(value);
+    else {
+      // A sum of itself keeps nothing as it is either, and may hold itself as often as 2^n times.
+      if (sums.has(producer)) return null;
+      sums.add(producer);
+      open.push(...producer.inputs.toReversed());
+    }
   }
   // An addition inside a norm, say, which keeps nothing as it is.
   if (kept !== 1) return null;

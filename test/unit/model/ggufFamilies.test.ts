@@ -408,6 +408,19 @@ test("metadata that change nothing are no hindrance, and change nothing", async 
   );
 });
 
+test("an output layer in the file makes the logits, whatever the embedding is", async () => {
+  const file = await readGguf(golden("models", "gguf", "llama", "model.gguf"));
+  const name = file.tensors.has("output.weight") ? "output.weight" : "token_embd.weight";
+  const shape = [...file.tensors.get(name)!.shape];
+  const values = await ggufFloat32(file, name);
+  const [vocabulary, width] = shape as [number, number];
+  const turned = values.map((_, i) => values[(i + 3 * width) % values.length]!);
+  const plain = await logitsOf({}, {});
+  const logits = await logitsOf({}, { "output.weight": { shape, values: turned } });
+  const expected = plain.map((_, i) => plain[i - (i % vocabulary) + (((i % vocabulary) + 3) % vocabulary)]!);
+  assert.ok(logits.every((x, i) => Math.abs(x - expected[i]!) <= 1e-4));
+});
+
 test("a factor without a type is a linear one, as llama.cpp has it", async () => {
   const linear = { "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": { float: 4 } };
   const scaled = await logitsOf(linear, noDivisors);

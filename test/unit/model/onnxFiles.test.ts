@@ -260,6 +260,25 @@ describe("graphs that say less, or say it otherwise", () => {
     assert.equal(model.info.dVocab, 431);
     await model.close();
   });
+
+  test("sums of sums, each twice in the next but one, are looked at once", async () => {
+    const { graph, ...file } = await readOnnx(golden("models", "onnx", "llama.torch-dynamo.onnx"));
+    const gather = graph.nodes.findIndex(({ opType, inputs }) => opType === "Gather" && inputs[1] === "input_ids");
+    const [embedded] = graph.nodes[gather]!.outputs as [string];
+    const sums = Array.from({ length: 80 }, (_, i) => made("Add", [`s${i}`, `s${i + 1}`], [`s${i + 2}`]));
+    const inserted = [
+      made("Neg", [embedded], ["s0"]),
+      made("Abs", [embedded], ["s1"]),
+      ...sums,
+      made("Add", [embedded, "s81"], ["summed"]),
+    ];
+    const later = graph.nodes.slice(gather + 1).map((node) => ({
+      ...node,
+      inputs: node.inputs.map((input) => (input === embedded ? "summed" : input)),
+    }));
+    const nodes = [...graph.nodes.slice(0, gather + 1), ...inserted, ...later];
+    assert.equal(new OnnxFileGraphs({ ...file, graph: { ...graph, nodes } }).stream.nLayers, 3);
+  });
 });
 
 describe("what can't be used is an InputError", () => {
