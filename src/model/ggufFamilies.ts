@@ -54,8 +54,11 @@ const RMS_FIELDS = {
   rope_theta: "rope.freq_base",
 };
 
-/** Of what a rotary configuration may have besides, in every family that has one. */
-const ROPE_FIELDS: Readonly<Record<string, string>> = {
+/** The tensor of factors for every rotary frequency. */
+const DIVISORS = "rope_freqs.weight";
+
+/** What else a configuration may have, and the metadata that it is made of. */
+const OTHER_FIELDS: Readonly<Record<string, string>> = {
   "rope_scaling.rope_type": "rope.scaling.type",
   "rope_scaling.factor": "rope.scaling.factor",
   "rope_scaling.original_max_position_embeddings": "rope.scaling.original_context_length",
@@ -64,6 +67,8 @@ const ROPE_FIELDS: Readonly<Record<string, string>> = {
   "rope_scaling.beta_slow": "rope.scaling.yarn_beta_slow",
   partial_rotary_factor: "rope.dimension_count",
   rotary_pct: "rope.dimension_count",
+  use_parallel_residual: "use_parallel_residual",
+  vocab_size: "vocab_size",
 };
 
 /** What a file need not say. */
@@ -174,7 +179,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
         model_type: "gpt_neox",
         rotary_pct: rotated / width,
         rope_scaling: await ropeScaling(metadata, file),
-        use_parallel_residual: metadata.get("use_parallel_residual") !== false,
+        use_parallel_residual: metadata.get("use_parallel_residual") ?? true,
       };
     },
     arrangement: (tensor, { num_attention_heads }) =>
@@ -197,19 +202,19 @@ const HARMLESS = new Set([
 ]);
 
 /** Values by which metadata that would change the arithmetic don't, where these are others than 0 and false. */
-const NEUTRAL: Readonly<Record<string, readonly GgufValue[]>> = {
-  "attention.causal": [true],
-  logit_scale: [0, 1],
-  residual_scale: [0, 1],
-  embedding_scale: [0, 1],
-  tensor_data_layout: ["Meta AI original pth"],
-  "rope.scale_linear": [0, 1],
-  "rope.scaling.alpha": [0, 1],
-  "rope.scaling.attn_factor": [1],
-  "rope.scaling.yarn_attn_factor": [1],
+const NEUTRAL: ReadonlyMap<string, readonly GgufValue[]> = new Map<string, readonly GgufValue[]>([
+  ["attention.causal", [true]],
+  ["logit_scale", [0, 1]],
+  ["residual_scale", [0, 1]],
+  ["embedding_scale", [0, 1]],
+  ["tensor_data_layout", ["Meta AI original pth"]],
+  ["rope.scale_linear", [0, 1]],
+  ["rope.scaling.alpha", [0, 1]],
+  ["rope.scaling.attn_factor", [1]],
+  ["rope.scaling.yarn_attn_factor", [1]],
   // Less than 0 leaves it to the type.
-  "rope.scaling.yarn_ext_factor": [-1],
-};
+  ["rope.scaling.yarn_ext_factor", [-1]],
+]);
 
 /** Metadata under the architecture's own prefix, which remember what was asked for. */
 class Metadata {
@@ -258,10 +263,10 @@ class Metadata {
     for (const [name, value] of this.#file.metadata) {
       const key = name.slice(prefix.length);
       if (!name.startsWith(prefix) || this.#read.has(key) || HARMLESS.has(key)) continue;
-      const neutral = NEUTRAL[key] ?? [0, false];
-      if (neutral.includes(value)) continue;
-      const known = NEUTRAL[key] && `${neutral.map(shown).join(" or ")}: nothing else is supported`;
-      this.refuse(key, known ?? "no such key, or 0: it isn't supported");
+      const neutral = NEUTRAL.get(key);
+      if ((neutral ?? [0, false]).includes(value)) continue;
+      const other = neutral && `${neutral.map(shown).join(" or ")}: nothing else is supported`;
+      this.refuse(key, other ?? "no such key, or 0: it isn't supported");
     }
   }
 }
@@ -287,8 +292,11 @@ export async function ggufModel(file: Gguf): Promise<GgufModel> {
     throw new InputError({ file: file.path, where: "general.architecture", found, expected });
   }
   const metadata = new Metadata(file, architecture as string);
-  const fields = { ...ROPE_FIELDS, ...family.fields };
-  const nameOf = (field: string) => (Object.hasOwn(fields, field) ? metadata.nameOf(fields[field]!) : field);
+  const fields = { ...OTHER_FIELDS, ...family.fields };
+  const nameOf = (field: string) => {
+    if (field === "rope_scaling.divisors") return `tensor ${DIVISORS}`;
+    return Object.hasOwn(fields, field) ? metadata.nameOf(fields[field]!) : field;
+  };
   const configFile = { path: file.path, nameOf };
   const config: Config = {
     vocab_size: file.tensors.get("token_embd.weight")?.shape[0] ?? metadata.count("vocab_size"),
@@ -304,7 +312,7 @@ export async function ggufModel(file: Gguf): Promise<GgufModel> {
   requireLayersHeld(config, file.tensors.keys(), configFile);
   const mapping = new Map<string, GgufMapping>();
   for (const source of file.tensors.keys()) {
-    if (source === "rope_freqs.weight") continue;
+    if (source === DIVISORS) continue;
     const [, layer, tensor, kind] = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(source) ?? [];
     const inBlock = tensor === undefined ? undefined : family.block[tensor];
     const name = inBlock ? `${family.prefix}${layer}.${inBlock}.${kind}` : family.others[source];
@@ -386,10 +394,10 @@ async function ropeScaling(metadata: Metadata, file: Gguf): Promise<object | nul
   const factor = metadata.number(key) || 1;
   const type = metadata.get("rope.scaling.type") ?? "linear";
   const changesNothing = type === "none" || (type === "linear" && factor === 1);
-  if (file.tensors.has("rope_freqs.weight")) {
+  if (file.tensors.has(DIVISORS)) {
     const named = metadata.get("rope.scaling.type") === undefined ? key : "rope.scaling.type";
-    if (!changesNothing) metadata.refuse(named, "no scaling beside that of the tensor rope_freqs.weight");
-    return { rope_type: "divisors", divisors: [...(await ggufFloat32(file, "rope_freqs.weight"))] };
+    if (!changesNothing) metadata.refuse(named, `no scaling beside that of the tensor ${DIVISORS}`);
+    return { rope_type: "divisors", divisors: [...(await ggufFloat32(file, DIVISORS))] };
   }
   if (changesNothing) return null;
   if (type !== "yarn") return { rope_type: type, factor };

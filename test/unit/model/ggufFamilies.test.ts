@@ -315,6 +315,18 @@ const refused: readonly [string, Record<string, Value | null>, string, Record<st
   ["llama", { "llama.attention.sliding_window": 63 }, "llama.attention.sliding_window: found 63, expected at least 64"],
   ["llama", { "llama.expert_count": 8 }, "llama.expert_count: found 8, expected no such key"],
   ["llama", { "llama.some.new_thing": "on" }, 'llama.some.new_thing: found "on", expected no such key'],
+  ["llama", { "llama.constructor": 1 }, "llama.constructor: found 1, expected no such key"],
+  [
+    "llama",
+    {},
+    "tensor rope_freqs.weight: found 3 values, expected 4",
+    { "rope_freqs.weight": { shape: [3], values: new Float32Array(3).fill(1) } },
+  ],
+  [
+    "gpt_neox",
+    { "gptneox.use_parallel_residual": 1 },
+    "gptneox.use_parallel_residual: found 1, expected true or false",
+  ],
   ["gpt_neox", { "gptneox.logit_scale": 2 }, "gptneox.logit_scale: found 2, expected 0 or 1"],
   ["gpt_neox", { "gptneox.attention.head_count_kv": 1 }, "gptneox.attention.head_count_kv: found 1, expected 2"],
   ...["linear", "yarn", "longrope"].map((type): (typeof refused)[number] => [

@@ -202,6 +202,15 @@ describe("graphs that say less, or say it otherwise", () => {
     await model.close();
   });
 
+  test("a special id that the model has no embedding of", async () => {
+    const path = await changed("gpt2.ort-fused.onnx", "special", (graph) => graph, { bos_token_id: 999_999 });
+    rmSync(join(dirname(path), "tokenizer_config.json"));
+    await assert.rejects(openLanguageModel(path, { threads: 1 }), {
+      name: "InputError",
+      message: /config\.json, bos_token_id: found 999999, expected less than 320, the model's vocabulary/,
+    });
+  });
+
   test("a configuration that says more positions than the table has", async () => {
     const path = await changed("gpt2.ort-fused.onnx", "larger", (graph) => graph, { n_positions: 128 });
     await assert.rejects(openLanguageModel(path, { threads: 1 }), {
