@@ -53,6 +53,7 @@ export interface RmsFeatures {
   readonly windows?: readonly (number | null)[];
 }
 
+/** Reads of the weights only what tells the output layer from the embedding. */
 export async function rmsDecoder(
   config: RmsConfig,
   file: ConfigFile,
