@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
 import { BYTES_PER_ELEMENT, readSafetensors, tensorEntryOf } from "../formats/safetensors.ts";
+import { schemaError } from "../formats/schemaError.ts";
 
 export const MANIFEST_FILE = "manifest.json";
 
@@ -97,15 +98,7 @@ export async function readActivationManifest(folder: string): Promise<Activation
     throw new InputError({ file, found: (error as Error).message, expected: "the manifest of an activation store" });
   }
   const parsed = manifestSchema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new InputError({
-      file,
-      where: issue.path.join("."),
-      found: issue.message,
-      expected: "an activation store's manifest",
-    });
-  }
+  if (!parsed.success) throw schemaError(file, json, parsed.error, "an activation store's manifest");
   const manifest = parsed.data;
   const rows = manifest.shards.reduce((sum, shard) => sum + shard.rows, 0);
   if (rows !== manifest.rows) {

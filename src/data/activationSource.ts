@@ -1,6 +1,7 @@
 // The contract of a stream of activations, and the cursor that lets it go on after a break.
-import type { z } from "zod";
+import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 
 /** Rows of activations at one hook, mixed. */
 export interface ActivationSource {
@@ -30,20 +31,12 @@ export function parseCursor<T extends object>(
   start: T,
   fixed: readonly (keyof T & string)[],
 ): T {
-  const parsed = schema.safeParse(cursor);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new InputError({
-      file: folder,
-      where: `cursor.${issue.path.join(".")}`,
-      found: issue.message,
-      expected: "a cursor of this source",
-    });
-  }
+  const parsed = z.object({ cursor: schema }).safeParse({ cursor });
+  if (!parsed.success) throw schemaError(folder, { cursor }, parsed.error, "a cursor of this source");
   for (const key of fixed) {
-    if (parsed.data[key] === start[key]) continue;
+    if (parsed.data.cursor[key] === start[key]) continue;
     const expected = `${start[key]}: the order would not be the one that was interrupted`;
-    throw new InputError({ file: folder, where: `cursor.${key}`, found: `${parsed.data[key]}`, expected });
+    throw new InputError({ file: folder, where: `cursor.${key}`, found: `${parsed.data.cursor[key]}`, expected });
   }
-  return parsed.data;
+  return parsed.data.cursor;
 }

@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import type { MemberRange } from "./decoderRows.ts";
 import type { FeatureAnnotation, LabelSource } from "./featureIndex.ts";
 
@@ -153,7 +154,6 @@ async function readAnnotationFile(path: string): Promise<AnnotationFile> {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     return { format_version: formatVersion, features: {} };
   }
-  const expected = "flags and labels as this program writes them";
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -166,8 +166,7 @@ async function readAnnotationFile(path: string): Promise<AnnotationFile> {
   }
   const parsed = fileSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new InputError({ file: path, where: issue.path.join("."), found: issue.message, expected });
+  throw schemaError(path, value, parsed.error, "flags and labels as this program writes them");
 }
 
 /** A line a feature, in order of member and index, so that git merges by feature. */

@@ -12,6 +12,7 @@ import {
 } from "jsonc-parser";
 import type { z } from "zod";
 import { InputError, unreadable } from "../formats/inputError.ts";
+import { expectation as schemaExpectation, shown } from "../formats/schemaError.ts";
 import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { type TrainingSettings, totalSteps, trainingSettingsSchema } from "../training/trainingSettings.ts";
@@ -409,45 +410,15 @@ function schemaErrors(issue: z.core.$ZodIssue, root: Node, text: string, file: s
 
 /** What the value in the file is, short enough for one line. */
 export function describe(node: Node): string {
-  if (node.type === "object") return "an object";
-  if (node.type === "array") return node.children?.length ? "a list" : "an empty list";
-  const text = JSON.stringify(node.value) as string;
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+  return shown(getNodeValue(node));
 }
 
-/** What a schema wants, in words. */
+/** What the experiment's schema wants, in words. */
 export function expectation(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case "invalid_type":
-      return (
-        {
-          int: "a whole number",
-          number: "a number",
-          string: "a string",
-          boolean: "true or false",
-          array: "a list",
-          object: "an object",
-        }[issue.expected as string] ?? issue.expected
-      );
-    case "invalid_value":
-      return `${issue.values.length > 1 ? "one of " : ""}${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
-    case "invalid_union":
-      return `one of ${architectures()
-        .map((value) => JSON.stringify(value))
-        .join(", ")}`;
-    case "too_small":
-      return issue.origin === "string" || issue.origin === "array"
-        ? "at least one entry"
-        : `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
-    case "too_big":
-      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
-    case "unrecognized_keys":
-      return `no key ${issue.keys.join(", ")}`;
-    case "custom":
-      return issue.message;
-    default:
-      return issue.message;
-  }
+  if (issue.code !== "invalid_union") return schemaExpectation(issue);
+  return `one of ${architectures()
+    .map((value) => JSON.stringify(value))
+    .join(", ")}`;
 }
 
 function architectures(): string[] {

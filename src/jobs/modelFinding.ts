@@ -1,8 +1,8 @@
 // Whether an experiment's model, if it is on this machine, is one that `run` would take: opened and closed again, no weights read or converted.
 import { hubReferenceOf } from "../data/hub/reference.ts";
+import { modelDoubts } from "../model/doubts.ts";
 import { cachedModel } from "../model/hubModel.ts";
 import type { ModelSize } from "../model/modelSize.ts";
-import { vocabularyDoubt } from "../model/vocabulary.ts";
 import { type Experiment, experimentError } from "./experiment.ts";
 import { layersExpected } from "./experimentProblems.ts";
 import type { Finding } from "./machine.ts";
@@ -18,9 +18,9 @@ export async function examineModel(experiment: Experiment): Promise<ModelFinding
   if (path === null) return null;
   try {
     const model = await openExperimentModel(experiment, null, path);
-    const doubt = vocabularyDoubt(model);
+    const doubts = modelDoubts(model);
     await model.close();
-    return doubt === null ? null : { state: "warning", value: `${settings.model_name}: ${doubt}` };
+    return doubts.length === 0 ? null : { state: "warning", value: `${settings.model_name}: ${doubts.join("; ")}` };
   } catch (error) {
     return { state: "problem", value: (error as Error).message };
   }

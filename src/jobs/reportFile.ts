@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import { runPaths } from "./runFolder.ts";
 
 const metric = z.object({ value: z.number().nullable(), reason: z.string().optional() });
@@ -42,10 +43,10 @@ export function readReportFile(runFolder: string): ReportFile | null {
 function parse(file: string): ReportFile {
   const expected = "a report as evaluate writes it; evaluate again";
   try {
-    const parsed = reportSchema.safeParse(JSON.parse(readFileSync(file, "utf8")));
+    const value: unknown = JSON.parse(readFileSync(file, "utf8"));
+    const parsed = reportSchema.safeParse(value);
     if (parsed.success) return parsed.data;
-    const issue = parsed.error.issues[0]!;
-    throw new InputError({ file, where: issue.path.join("."), found: issue.message, expected });
+    throw schemaError(file, value, parsed.error, expected);
   } catch (error) {
     if (error instanceof InputError) throw error;
     throw new InputError({ file, found: (error as Error).message, expected });

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
+import { modelDoubts } from "../model/doubts.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
-import { vocabularyDoubt } from "../model/vocabulary.ts";
 import { type JobKind, jobKinds, type ProgressEvent, type RunEvent } from "../protocol/runEvents.ts";
 import { buildIndexes } from "./buildIndex.ts";
 import { checkConcepts, conceptsJob } from "./conceptsJob.ts";
@@ -80,8 +80,7 @@ export async function runJobs(
   const openModel = async () => {
     const { settings, paths } = experiment;
     const onCpu = await openExperimentModel(experiment, onConversion);
-    const doubt = vocabularyDoubt(onCpu);
-    if (doubt !== null) say("warning", `${settings.model_name}: ${doubt}`);
+    for (const doubt of modelDoubts(onCpu)) say("warning", `${settings.model_name}: ${doubt}`);
     return onModelDevice(onCpu, paths.model, settings, (level, message) => say(level, message));
   };
   const engine = () => (opened.engine ??= openEngine(experiment.settings, (level, message) => say(level, message)));

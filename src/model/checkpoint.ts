@@ -14,6 +14,8 @@ export interface Checkpoint {
   /** What errors should name: the index file, or the only file. */
   readonly path: string;
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  /** What errors should call a tensor, there or missing, where its file has another name for it. */
+  readonly nameOf?: (tensor: string) => string;
   /** A folder that holds every file, links resolved: onnxruntime reads weights below it and nowhere else. */
   readonly folder: string;
 }

@@ -19,15 +19,17 @@ export interface Conversion {
   readonly format: "gguf" | "torch";
   readonly version: string;
   readonly tensors: ReadonlyMap<string, ConvertedTensor>;
+  /** A tensor's name in the file that is converted; absent: errors have no need of it. */
+  readonly nameOf?: (tensor: string) => string;
 }
 
 /** The checkpoint that a conversion would make, by names and shapes: enough to tell whether a model can be made of it, and not to run one. */
-export function plannedCheckpoint({ path, tensors }: Conversion): Checkpoint {
+export function plannedCheckpoint({ path, tensors, nameOf }: Conversion): Checkpoint {
   const planned = new Map<string, CheckpointTensor>();
   const file = { path, tensors: planned, metadata: {} };
   for (const [name, { shape }] of tensors)
     planned.set(name, { file, dtype: "F32", shape, offset: 0, length: bytesOf(shape) });
-  return { path, tensors: planned, folder: dirname(path) };
+  return { path, tensors: planned, folder: dirname(path), ...(nameOf && { nameOf }) };
 }
 
 /** In float32. */

@@ -2,10 +2,13 @@
 import type { Checkpoint } from "./checkpoint.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import type { LanguageModelInfo } from "./languageModel.ts";
+import type { ConfigFile } from "./modelConfig.ts";
+import type { OutputLayer } from "./outputLayer.ts";
 import type { Rotary } from "./rotary.ts";
 
 export interface Decoder {
   readonly info: Omit<LanguageModelInfo, "modelName">;
+  readonly output: OutputLayer;
   /** TransformerLens' names, in the order of execution. */
   readonly hookNames: readonly string[];
   /** What the tables `cos` and `sin` of the inputs hold; null for a model without rotary positions. */
@@ -51,7 +54,7 @@ export interface KeptAttention {
 /** Reads a configuration (config.json, parsed) of a family. Throws InputError for what it can't do, by the field's name. */
 export interface ModelFamily {
   readonly modelTypes: readonly string[];
-  open(config: Readonly<Record<string, unknown>>, configPath: string, checkpoint: Checkpoint): Promise<Decoder>;
+  open(config: Readonly<Record<string, unknown>>, file: ConfigFile, checkpoint: Checkpoint): Promise<Decoder>;
 }
 
 /** The residual stream's hooks of a block, in order. */

@@ -3,14 +3,14 @@ import { z } from "zod";
 import { ACTIVATIONS } from "./activation.ts";
 import type { ModelFamily } from "./decoder.ts";
 import { layerWindows, parseModelConfig, refuseFields } from "./modelConfig.ts";
-import { RmsDecoder, rmsConfigSchema } from "./rmsDecoder.ts";
+import { rmsConfigSchema, rmsDecoder } from "./rmsDecoder.ts";
 
 const cap = z.number().positive().nullable();
 
 const configSchema = rmsConfigSchema.extend({
   head_dim: z.int().positive().default(256),
   /** Counts before hidden_act, which old files carry along with another value. */
-  hidden_activation: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).nullish(),
+  hidden_activation: z.enum(ACTIVATIONS).nullish(),
   max_position_embeddings: z.int().positive().default(8192),
   tie_word_embeddings: z.boolean().default(true),
   query_pre_attn_scalar: z.number().positive().default(256),
@@ -21,10 +21,10 @@ const configSchema = rmsConfigSchema.extend({
 
 export const gemma2Family: ModelFamily = {
   modelTypes: ["gemma2"],
-  async open(json, configPath, checkpoint) {
-    const config = parseModelConfig(configSchema, json, configPath);
-    refuseFields(json, configPath, ["use_bidirectional_attention"]);
-    return new RmsDecoder(config, configPath, checkpoint, {
+  async open(json, file, checkpoint) {
+    const config = parseModelConfig(configSchema, json, file);
+    refuseFields(json, file, ["use_bidirectional_attention"]);
+    return rmsDecoder(config, file, checkpoint, {
       activation: config.hidden_activation ?? "gelu_pytorch_tanh",
       postNorms: true,
       normOffset: 1,
@@ -32,13 +32,7 @@ export const gemma2Family: ModelFamily = {
       scoreScale: 1 / Math.sqrt(config.query_pre_attn_scalar),
       scoreCap: config.attn_logit_softcapping,
       logitCap: config.final_logit_softcapping,
-      windows: layerWindows(
-        json,
-        configPath,
-        config.num_hidden_layers,
-        config.sliding_window,
-        (layer) => layer % 2 === 0,
-      ),
+      windows: layerWindows(json, file, config.num_hidden_layers, config.sliding_window, (layer) => layer % 2 === 0),
     });
   },
 };

@@ -16,7 +16,11 @@ export interface GgufMapping {
 /** A change here makes every cached conversion stale. */
 const VERSION = "2";
 
-export function ggufConversion(file: Gguf, mapping: ReadonlyMap<string, GgufMapping>): Conversion {
+export function ggufConversion(
+  file: Gguf,
+  mapping: ReadonlyMap<string, GgufMapping>,
+  nameOf: (tensor: string) => string,
+): Conversion {
   const tensors = new Map<string, ConvertedTensor>();
   for (const [source, { name, arrange, transposed }] of mapping) {
     const { shape } = file.tensors.get(source)!;
@@ -27,5 +31,5 @@ export function ggufConversion(file: Gguf, mapping: ReadonlyMap<string, GgufMapp
       : () => ggufChunks(file, source);
     tensors.set(name, { shape: transposed ? shape.toReversed() : shape, values });
   }
-  return { path: file.path, format: "gguf", version: VERSION, tensors };
+  return { path: file.path, format: "gguf", version: VERSION, tensors, nameOf };
 }

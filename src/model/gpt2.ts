@@ -1,13 +1,12 @@
 // GPT-2: learned positions, LayerNorm, one matrix for queries, keys and values, linear maps stored [in, out].
 import { z } from "zod";
-import { InputError } from "../formats/inputError.ts";
 import { ACTIVATIONS, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
-import type { Checkpoint } from "./checkpoint.ts";
 import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import { layerNorm } from "./layers.ts";
-import { parseModelConfig } from "./modelConfig.ts";
+import { type ConfigFile, fieldName, parseModelConfig, refuseField } from "./modelConfig.ts";
+import { type OutputLayer, outputLayer } from "./outputLayer.ts";
 
 const count = z.int().positive();
 
@@ -18,7 +17,7 @@ const configSchema = z.looseObject({
   n_head: count,
   n_positions: count,
   n_inner: count.nullish(),
-  activation_function: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).default("gelu_new"),
+  activation_function: z.enum(ACTIVATIONS).default("gelu_new"),
   layer_norm_epsilon: z.number().positive().default(1e-5),
   scale_attn_weights: z.boolean().default(true),
   /** Scores of layer l are divided by l + 1 besides. */
@@ -28,27 +27,30 @@ const configSchema = z.looseObject({
 
 export const gpt2Family: ModelFamily = {
   modelTypes: ["gpt2"],
-  async open(json, configPath, checkpoint) {
-    return new Gpt2Decoder(parseModelConfig(configSchema, json, configPath), configPath, checkpoint);
+  async open(json, file, checkpoint) {
+    const config = parseModelConfig(configSchema, json, file);
+    const prefix = checkpoint.tensors.has("transformer.wte.weight") ? "transformer." : "";
+    const output = await outputLayer(checkpoint, config.tie_word_embeddings, `${prefix}wte.weight`);
+    return new Gpt2Decoder(config, file, prefix, output);
   },
 };
 
 class Gpt2Decoder implements Decoder {
   readonly info: Decoder["info"];
+  readonly output: OutputLayer;
   readonly hookNames: readonly string[];
   readonly rotary = null;
   private readonly config: z.infer<typeof configSchema>;
   /** "transformer." in files that transformers writes, nothing in the hub's oldest. */
   private readonly prefix: string;
 
-  constructor(config: z.infer<typeof configSchema>, configPath: string, checkpoint: Checkpoint) {
+  constructor(config: z.infer<typeof configSchema>, file: ConfigFile, prefix: string, output: OutputLayer) {
     this.config = config;
+    this.prefix = prefix;
+    this.output = output;
     const { n_embd, n_head, n_layer, n_positions, vocab_size } = config;
-    if (n_embd % n_head !== 0) {
-      const expected = `a multiple of ${n_head}, n_head`;
-      throw new InputError({ file: configPath, where: "n_embd", found: String(n_embd), expected });
-    }
-    this.prefix = checkpoint.tensors.has("transformer.wte.weight") ? "transformer." : "";
+    if (n_embd % n_head !== 0)
+      refuseField(file, "n_embd", n_embd, `a multiple of ${n_head}, ${fieldName(file, "n_head")}`);
     this.hookNames = Array.from({ length: n_layer }, (_, layer) => residualHooks(layer)).flat();
     this.info = { family: "gpt2", nLayers: n_layer, dModel: n_embd, dVocab: vocab_size, contextSize: n_positions };
   }
@@ -69,12 +71,12 @@ class Gpt2Decoder implements Decoder {
       const mlp = this.mlp(graph, `${block}mlp.`, layerNorm(graph, residual, `${block}ln_2`, d, epsilon));
       residual = at("hook_resid_post", graph.op("Add", [residual, at("hook_mlp_out", mlp)]));
     }
-    return this.output(graph, layerNorm(graph, residual, `${this.prefix}ln_f`, d, epsilon), true);
+    return this.unembedded(graph, layerNorm(graph, residual, `${this.prefix}ln_f`, d, epsilon), true);
   }
 
   unembed(graph: GraphBuilder, directions: Value): Value {
     const scale = graph.weight(`${this.prefix}ln_f.weight`, [this.config.n_embd]);
-    return this.output(graph, graph.op("Mul", [directions, scale]), false);
+    return this.unembedded(graph, graph.op("Mul", [directions, scale]), false);
   }
 
   private attention(graph: GraphBuilder, inputs: DecoderInputs, layer: number, x: Value): Value {
@@ -116,9 +118,9 @@ class Gpt2Decoder implements Decoder {
     return graph.weight(`${this.prefix}wte.weight`, [this.config.vocab_size, this.config.n_embd]);
   }
 
-  private output(graph: GraphBuilder, x: Value, withBias: boolean): Value {
-    const { vocab_size, n_embd, tie_word_embeddings } = this.config;
-    const matrix = tie_word_embeddings ? this.embedding(graph) : graph.weight("lm_head.weight", [vocab_size, n_embd]);
+  private unembedded(graph: GraphBuilder, x: Value, withBias: boolean): Value {
+    const { vocab_size, n_embd } = this.config;
+    const matrix = graph.weight(this.output.weight, [vocab_size, n_embd]);
     // Only models that come from elsewhere have a bias there.
     const bias = withBias && graph.hasWeight("lm_head.bias") ? [graph.weight("lm_head.bias", [vocab_size])] : [];
     return graph.op("Gemm", [x, matrix, ...bias], { transB: { int: 1 } });

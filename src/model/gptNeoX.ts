@@ -1,12 +1,12 @@
 // GPT-NeoX (Pythia): attention and MLP beside each other, a part of each head rotated, LayerNorm.
 import { z } from "zod";
-import { InputError } from "../formats/inputError.ts";
 import { ACTIVATIONS, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
 import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import { layerNorm, linear } from "./layers.ts";
-import { parseModelConfig, ropeOf } from "./modelConfig.ts";
+import { type ConfigFile, fieldName, parseModelConfig, refuseField, ropeOf } from "./modelConfig.ts";
+import { type OutputLayer, outputLayer } from "./outputLayer.ts";
 import type { Rotary } from "./rotary.ts";
 
 const count = z.int().positive();
@@ -17,7 +17,7 @@ const configSchema = z.looseObject({
   intermediate_size: count,
   num_hidden_layers: count,
   num_attention_heads: count,
-  hidden_act: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).default("gelu"),
+  hidden_act: z.enum(ACTIVATIONS).default("gelu"),
   max_position_embeddings: count.default(2048),
   layer_norm_eps: z.number().positive().default(1e-5),
   use_parallel_residual: z.boolean().default(true),
@@ -26,33 +26,49 @@ const configSchema = z.looseObject({
   rotary_pct: z.number().positive().max(1).default(0.25),
 });
 
+const EMBEDDING = "gpt_neox.embed_in.weight";
+
 export const gptNeoXFamily: ModelFamily = {
   modelTypes: ["gpt_neox"],
-  async open(json, configPath) {
-    const config = parseModelConfig(configSchema, json, configPath);
+  async open(json, file, checkpoint) {
+    const config = parseModelConfig(configSchema, json, file);
     // This family's own names for what the others call rope_theta and partial_rotary_factor.
     const { rotary_emb_base: rope_theta, rotary_pct } = json;
     const renamed = { rope_theta, partial_rotary_factor: rotary_pct ?? config.rotary_pct };
-    return new GptNeoXDecoder(config, { ...renamed, ...json }, configPath);
+    const ownNames = { rope_theta: "rotary_emb_base", partial_rotary_factor: "rotary_pct" };
+    const own = (field: string) => (field in json ? field : ((ownNames as Record<string, string>)[field] ?? field));
+    const names = ["lm_head.weight", "embed_out.weight"];
+    const output = await outputLayer(checkpoint, config.tie_word_embeddings, EMBEDDING, names);
+    return new GptNeoXDecoder(
+      config,
+      { ...renamed, ...json },
+      { ...file, nameOf: (field) => fieldName(file, own(field)) },
+      output,
+    );
   },
 };
 
 class GptNeoXDecoder implements Decoder {
   readonly info: Decoder["info"];
+  readonly output: OutputLayer;
   readonly hookNames: readonly string[];
   readonly rotary: Rotary;
   private readonly config: z.infer<typeof configSchema>;
   private readonly headWidth: number;
 
-  constructor(config: z.infer<typeof configSchema>, withRotary: Readonly<Record<string, unknown>>, configPath: string) {
+  constructor(
+    config: z.infer<typeof configSchema>,
+    withRotary: Readonly<Record<string, unknown>>,
+    file: ConfigFile,
+    output: OutputLayer,
+  ) {
     this.config = config;
+    this.output = output;
     const { hidden_size: d, num_attention_heads: heads, num_hidden_layers: nLayers, use_parallel_residual } = config;
     this.headWidth = d / heads;
-    if (!Number.isInteger(this.headWidth)) {
-      const expected = `a multiple of ${heads}, num_attention_heads`;
-      throw new InputError({ file: configPath, where: "hidden_size", found: String(d), expected });
-    }
-    this.rotary = ropeOf(withRotary, configPath, this.headWidth);
+    if (!Number.isInteger(this.headWidth))
+      refuseField(file, "hidden_size", d, `a multiple of ${heads}, ${fieldName(file, "num_attention_heads")}`);
+    this.rotary = ropeOf(withRotary, file, this.headWidth);
     // Beside each other, nothing stands between attention and MLP.
     const kept = (hook: string) => !(use_parallel_residual && hook.endsWith("hook_resid_mid"));
     this.hookNames = Array.from({ length: nLayers }, (_, layer) => residualHooks(layer).filter(kept)).flat();
@@ -67,7 +83,7 @@ class GptNeoXDecoder implements Decoder {
 
   logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value {
     const { vocab_size, hidden_size: d, num_hidden_layers, use_parallel_residual: parallel } = this.config;
-    const embedding = graph.weight("gpt_neox.embed_in.weight", [vocab_size, d]);
+    const embedding = graph.weight(EMBEDDING, [vocab_size, d]);
     let residual = graph.op("Gather", [embedding, inputs.ids], { axis: { int: 0 } });
     for (let layer = 0; layer < num_hidden_layers; layer++) {
       const at = (name: string, value: Value) => hook(`blocks.${layer}.${name}`, value);
@@ -80,12 +96,12 @@ class GptNeoXDecoder implements Decoder {
       const mlp = this.mlp(graph, `${block}mlp.`, this.norm(graph, before, `${block}post_attention_layernorm`));
       residual = at("hook_resid_post", graph.op("Add", [parallel ? mid : before, at("hook_mlp_out", mlp)]));
     }
-    return this.output(graph, this.norm(graph, residual, "gpt_neox.final_layer_norm"));
+    return this.unembedded(graph, this.norm(graph, residual, "gpt_neox.final_layer_norm"));
   }
 
   unembed(graph: GraphBuilder, directions: Value): Value {
     const scale = graph.weight("gpt_neox.final_layer_norm.weight", [this.config.hidden_size]);
-    return this.output(graph, graph.op("Mul", [directions, scale]));
+    return this.unembedded(graph, graph.op("Mul", [directions, scale]));
   }
 
   private attention(graph: GraphBuilder, inputs: DecoderInputs, name: string, x: Value): Value {
@@ -133,13 +149,8 @@ class GptNeoXDecoder implements Decoder {
     return layerNorm(graph, x, name, this.config.hidden_size, this.config.layer_norm_eps);
   }
 
-  private output(graph: GraphBuilder, x: Value): Value {
-    const { vocab_size, hidden_size, tie_word_embeddings } = this.config;
-    const name = tie_word_embeddings
-      ? "gpt_neox.embed_in.weight"
-      : graph.hasWeight("lm_head.weight")
-        ? "lm_head.weight"
-        : "embed_out.weight";
-    return graph.op("Gemm", [x, graph.weight(name, [vocab_size, hidden_size])], { transB: { int: 1 } });
+  private unembedded(graph: GraphBuilder, x: Value): Value {
+    const { vocab_size, hidden_size } = this.config;
+    return graph.op("Gemm", [x, graph.weight(this.output.weight, [vocab_size, hidden_size])], { transB: { int: 1 } });
   }
 }

@@ -86,10 +86,11 @@ export class GraphBuilder {
 
   private tensor(name: string, shape: readonly number[]): CheckpointTensor {
     const tensor = this.checkpoint.tensors.get(name);
+    const called = this.checkpoint.nameOf?.(name) ?? name;
     if (!tensor)
-      throw new InputError({ file: this.checkpoint.path, found: `no tensor ${name}`, expected: `[${shape}]` });
+      throw new InputError({ file: this.checkpoint.path, found: `no tensor ${called}`, expected: `[${shape}]` });
     const refuse = (found: string, expected: string) => {
-      throw new InputError({ file: tensor.file.path, where: `tensor ${name}`, found, expected });
+      throw new InputError({ file: tensor.file.path, where: `tensor ${called}`, found, expected });
     };
     if (tensor.shape.length !== shape.length || tensor.shape.some((n, i) => n !== shape[i])) {
       refuse(`shape [${tensor.shape}]`, `[${shape}], as the configuration says`);

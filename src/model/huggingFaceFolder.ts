@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { InputError, unreadable } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import type { Tokenizer } from "./languageModel.ts";
 import { TokenizerJson } from "./tokenizerJson.ts";
@@ -36,6 +37,10 @@ export async function openWeights(folder: string): Promise<Checkpoint> {
     return openCheckpoint(path, [path]);
   }
   const shards = [...new Set(Object.values(map.weight_map))];
+  if (shards.length === 0) {
+    const expected = "names of tensors, each with its file's";
+    throw new InputError({ file: index, where: "weight_map", found: "an empty object", expected });
+  }
   for (const shard of shards) {
     if (basename(shard) !== shard || shard.startsWith(".")) {
       throw new InputError({
@@ -110,6 +115,5 @@ async function readJson<T>(path: string, schema: z.ZodType<T>, what: string): Pr
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new InputError({ file: path, where: issue.path.join("."), found: issue.message, expected: what });
+  throw schemaError(path, json, parsed.error, what);
 }

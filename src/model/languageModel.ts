@@ -21,6 +21,8 @@ export interface LanguageModelInfo {
   readonly dModel: number;
   readonly dVocab: number;
   readonly contextSize: number;
+  /** What the files contradict each other in, where the model runs all the same: a sentence for a person. */
+  readonly doubt?: string;
 }
 
 export interface LanguageModel {

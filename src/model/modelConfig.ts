@@ -1,6 +1,7 @@
 // What config.json files of all families have in common: parsing, refusing what isn't supported, and rotary settings in both spellings.
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import type { RopeScaling, Rotary } from "./rotary.ts";
 
 type Config = Readonly<Record<string, unknown>>;
@@ -24,42 +25,43 @@ const UNSUPPORTED = [
   "attention_chunk_size",
 ];
 
+/** The file that says a model's configuration, as what is refused of it is said. */
+export interface ConfigFile {
+  readonly path: string;
+  /** What the file itself calls a field ("rope_scaling.factor") that has Hugging Face's name here; absent: the same. */
+  readonly nameOf?: (field: string) => string;
+}
+
+/** Throws InputError for a field. */
+export function refuseField(file: ConfigFile, field: string, found: unknown, expected: string): never {
+  throw new InputError({ file: file.path, where: fieldName(file, field), found: String(found), expected });
+}
+
+export function fieldName(file: ConfigFile, field: string): string {
+  return file.nameOf?.(field) ?? field;
+}
+
 /** The configuration through its family's schema, or an InputError that names the field. */
-export function parseModelConfig<T>(schema: z.ZodType<T>, config: Config, path: string): T {
-  refuseFields(config, path, UNSUPPORTED);
-  if (config["position_embedding_type"] === "alibi") refuseFields(config, path, ["position_embedding_type"]);
+export function parseModelConfig<T>(schema: z.ZodType<T>, config: Config, file: ConfigFile): T {
+  refuseFields(config, file, UNSUPPORTED);
+  if (config["position_embedding_type"] === "alibi") refuseFields(config, file, ["position_embedding_type"]);
   const parsed = schema.safeParse(config);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const where = issue.path.join(".");
-  const value = issue.path.reduce<unknown>(
-    (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
-    config,
-  );
-  throw new InputError({
-    file: path,
-    where,
-    found: value === undefined ? "nothing" : JSON.stringify(value),
-    expected: issue.message,
-  });
+  const { where, found, expected } = schemaError(file.path, config, parsed.error, "a model's configuration");
+  return refuseField(file, where, found, expected);
 }
 
 /** Refuses fields that are there and mean something: anything but null, false and 0. */
-export function refuseFields(config: Config, path: string, fields: readonly string[]): void {
+export function refuseFields(config: Config, file: ConfigFile, fields: readonly string[]): void {
   for (const field of fields) {
     const value = config[field];
     if (value === undefined || value === null || value === false || value === 0) continue;
-    throw new InputError({
-      file: path,
-      where: field,
-      found: JSON.stringify(value),
-      expected: "no such field: it isn't supported",
-    });
+    refuseField(file, field, JSON.stringify(value), "no such field: it isn't supported");
   }
 }
 
 /** Share of a head that is rotated. */
-const share = z.number().positive().max(1, "at most 1");
+const share = z.number().positive().max(1);
 
 const ropeSchema = z.looseObject({
   rope_type: z.string().optional(),
@@ -92,17 +94,19 @@ const rotarySchema = z.looseObject({
  * Rotary settings for heads of a width: `rope_theta` and `rope_scaling` (transformers before 5), or `rope_parameters` (5).
  * "divisors" is our own spelling of the factors that a GGUF file carries.
  */
-export function ropeOf(config: Config, path: string, headWidth: number): Rotary {
-  const parsed = parseModelConfig(rotarySchema, config, path);
+export function ropeOf(config: Config, file: ConfigFile, headWidth: number): Rotary {
+  const parsed = parseModelConfig(rotarySchema, config, file);
   const field = parsed.rope_parameters ? "rope_parameters" : "rope_scaling";
   const rope = parsed[field] ?? {};
-  const refuse = (key: string, found: unknown, expected: string): never => {
-    throw new InputError({ file: path, where: `${field}.${key}`, found: String(found ?? "nothing"), expected });
-  };
+  const refuse = (key: string, found: unknown, expected: string): never =>
+    refuseField(file, `${field}.${key}`, found ?? "nothing", expected);
   const part = rope.partial_rotary_factor ?? parsed.partial_rotary_factor ?? 1;
   const width = Math.floor(headWidth * part);
-  if (width % 2 !== 0 || width === 0)
-    refuse("partial_rotary_factor", part, `a share of the head's width, ${headWidth}, that is an even number`);
+  if (width % 2 !== 0 || width === 0) {
+    const where = rope.partial_rotary_factor === undefined ? "" : `${field}.`;
+    const expected = `a share of the head's width, ${headWidth}, that is an even number`;
+    refuseField(file, `${where}partial_rotary_factor`, part, expected);
+  }
   const type = rope.rope_type ?? rope.type ?? "default";
   const need = (key: "factor" | "low_freq_factor" | "high_freq_factor"): number =>
     rope[key] ?? refuse(key, rope[key], `a number, as rope type ${type} needs`);
@@ -159,32 +163,22 @@ export function ropeOf(config: Config, path: string, headWidth: number): Rotary 
  */
 export function layerWindows(
   config: Config,
-  path: string,
+  file: ConfigFile,
   layers: number,
   window: number | null,
   slides: (layer: number) => boolean,
 ): (number | null)[] {
-  const { layer_types } = parseModelConfig(layerTypesSchema, config, path);
-  if (layer_types && layer_types.length !== layers) {
-    const found = `${layer_types.length} entries`;
-    throw new InputError({ file: path, where: "layer_types", found, expected: `${layers}, num_hidden_layers` });
-  }
+  const { layer_types } = parseModelConfig(layerTypesSchema, config, file);
+  if (layer_types && layer_types.length !== layers)
+    refuseField(file, "layer_types", `${layer_types.length} entries`, `${layers}, num_hidden_layers`);
   return Array.from({ length: layers }, (_, layer) => {
     const sliding = layer_types ? layer_types[layer] === "sliding_attention" : slides(layer);
-    if (sliding && layer_types && window === null) {
-      throw new InputError({
-        file: path,
-        where: "sliding_window",
-        found: "nothing",
-        expected: "a number, as layer_types needs",
-      });
-    }
+    if (sliding && layer_types && window === null)
+      refuseField(file, "sliding_window", "nothing", "a number, as layer_types needs");
     return sliding ? window : null;
   });
 }
 
 const layerTypesSchema = z.looseObject({
-  layer_types: z
-    .array(z.enum(["full_attention", "sliding_attention"], "full_attention or sliding_attention"))
-    .nullish(),
+  layer_types: z.array(z.enum(["full_attention", "sliding_attention"])).nullish(),
 });

@@ -11,8 +11,8 @@ import {
   onnxFileNode,
   onnxFileValue,
 } from "../formats/onnxFile.ts";
-import { plainGraph } from "./onnxRewrites.ts";
-import { findResidualStream, type ResidualStream } from "./residualStream.ts";
+import { LOGITS, plainGraph } from "./onnxRewrites.ts";
+import { carriedFrom, findResidualStream, gathers, IDS, type ResidualStream } from "./residualStream.ts";
 
 type Model = Uint8Array<ArrayBuffer>;
 
@@ -20,7 +20,6 @@ export const FILE_RESULT = "sae_result";
 export const FILE_DELTA = "sae_delta";
 export const FILE_DIRECTIONS = "sae_directions";
 
-const LOGITS = "logits";
 const FLOAT = onnxDataType("F32");
 const LAYER_NORMS = new Set(["LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization"]);
 
@@ -28,6 +27,9 @@ export class OnnxFileGraphs {
   readonly stream: ResidualStream;
   readonly graph: OnnxFileGraph;
   private readonly file: OnnxFile;
+  private readonly tensors: ReadonlyMap<string, OnnxFileTensor>;
+  /** The operator that makes a value. */
+  private readonly producers: ReadonlyMap<string, OnnxFileNode>;
   /** ONNX' data type of the residual stream, so far as the embedding says it. */
   private readonly dataType: number;
 
@@ -35,12 +37,16 @@ export class OnnxFileGraphs {
   constructor(file: OnnxFile) {
     this.file = file;
     this.graph = plainGraph(file.path, file.graph);
-    const refuse = (found: string): never => {
-      throw new InputError({ file: file.path, found, expected: "a decoder-only language model" });
+    const { nodes, tensors, inputs, outputs } = this.graph;
+    this.tensors = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    this.producers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+    const refuse = (found: string, expected = "a decoder-only language model"): never => {
+      throw new InputError({ file: file.path, found, expected });
     };
-    const { inputs, outputs } = this.graph;
-    if (!inputs.some(({ name }) => name === "input_ids")) refuse(`inputs ${inputs.map(({ name }) => name).join(", ")}`);
-    if (!outputs.some(({ name }) => name === LOGITS)) refuse(`outputs ${outputs.map(({ name }) => name).join(", ")}`);
+    const listed = (values: readonly OnnxFileValue[]) => values.map(({ name }) => name).join(", ");
+    if (!inputs.some(({ name }) => name === IDS)) refuse(`inputs ${listed(inputs)}`, `token ids, by the name ${IDS}`);
+    if (!outputs.some(({ name }) => name === LOGITS))
+      refuse(`outputs ${listed(outputs)}`, `logits of a decoder-only language model, by the name ${LOGITS}`);
     const wrong = disorder(this.graph);
     if (wrong !== null) refuse(wrong);
     const stream = findResidualStream(this.graph, LOGITS);
@@ -50,12 +56,23 @@ export class OnnxFileGraphs {
 
   /** The tensor of a weight's value, through what merely rearranges or converts it. */
   tensor(value: string): OnnxFileTensor | undefined {
-    const found = this.graph.tensors.find(({ name }) => name === value);
-    if (found) return found;
-    const node = this.graph.nodes.find(({ outputs }) => outputs.includes(value));
-    return node && ["Identity", "Cast", "Transpose", "DequantizeLinear"].includes(node.opType)
-      ? this.tensor(node.inputs[0]!)
-      : undefined;
+    for (let name = value; ; ) {
+      const node = this.producers.get(name);
+      if (!node || !["Identity", "Cast", "Transpose", "DequantizeLinear"].includes(node.opType))
+        return this.tensors.get(name);
+      name = node.inputs[0]!;
+    }
+  }
+
+  /** Rows of the smallest table of learned positions: what is added to the embedding by anything but ids; null where there is none. */
+  positions(): number | null {
+    const width = this.tensor(this.stream.embedding)?.shape[1];
+    const ofIds = [IDS, "token_type_ids"].map((input) => carriedFrom(this.graph, input));
+    const tables = gathers(this.graph)
+      .filter(({ inputs: [, index = ""] }) => !ofIds.some((ids) => ids.has(index)))
+      .map(({ inputs: [table = ""] }) => this.tensor(table)?.shape ?? [])
+      .filter((shape) => shape.length === 2 && shape[1] === width);
+    return tables.length === 0 ? null : Math.min(...tables.map(([rows]) => rows!));
   }
 
   /** FILE_RESULT: the hook's values, [rows, length, d]. Nothing behind them is in it. */
@@ -100,14 +117,11 @@ export class OnnxFileGraphs {
   /** Of the norm between the stream's end and the unembedding: LayerNormalization's scale, or what RMSNorm written out multiplies with; null where exporters have put it into the unembedding. */
   private finalNormWeight(): string | null {
     const { head, last } = this.stream;
-    const producers = new Map(
-      this.graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)),
-    );
     const carried = new Set([last]);
     for (const { inputs, outputs } of this.graph.nodes)
       if (inputs.some((input) => carried.has(input))) for (const output of outputs) carried.add(output);
     for (let value = head.inputs[0]!; value !== last; ) {
-      const node = producers.get(value);
+      const node = this.producers.get(value);
       if (!node) break;
       if (LAYER_NORMS.has(node.opType)) return node.inputs[1]!;
       const constants = node.inputs.filter((input) => input !== "" && !carried.has(input));

@@ -5,6 +5,7 @@ import type { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 
 /** Names that families give to the longest row. */
 const CONTEXTS = ["max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "seq_length"];
+/** Of positions that are computed and not looked up, so that any number of them is. */
 const DEFAULT_CONTEXT = 2048;
 
 /** Throws InputError where file and configuration contradict each other, or neither says a size. */
@@ -28,6 +29,12 @@ export function onnxFileInfo(
       expected: "one in the embedding's shape or in config.json beside it",
     });
   };
+  const positions = graphs.positions();
+  const context = number(...CONTEXTS);
+  if (positions !== null && context !== undefined && context > positions) {
+    const expected = `at least ${context}, the context that config.json says`;
+    throw new InputError({ file: path, found: `a table of ${positions} positions`, expected });
+  }
   const layers = number("num_hidden_layers", "n_layer");
   const dModel = same("width", embedding[1], number("hidden_size", "n_embd"));
   const nLayers = same("number of layers", graphs.stream.nLayers, layers);
@@ -36,6 +43,6 @@ export function onnxFileInfo(
     nLayers,
     dModel,
     dVocab: same("vocabulary", typeof logits === "number" ? logits : embedding[0], number("vocab_size")),
-    contextSize: number(...CONTEXTS) ?? DEFAULT_CONTEXT,
+    contextSize: context ?? positions ?? DEFAULT_CONTEXT,
   };
 }

@@ -1,6 +1,7 @@
 // A language model that is an exported ONNX file: the exporter's own graph, cut and edited at its hooks.
 
 import * as ort from "onnxruntime-node";
+import { InputError } from "../formats/inputError.ts";
 import type { ModelDevice } from "./device/modelDevice.ts";
 import type { HookContinuation, HookReader } from "./hookedSequence.ts";
 import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
@@ -14,6 +15,8 @@ export class OnnxFileModel implements LanguageModel {
   readonly info: LanguageModelInfo;
   readonly tokenizer: Tokenizer;
   readonly hookNames: readonly string[];
+  private readonly path: string;
+  private readonly device: ModelDevice;
   private readonly graphs: OnnxFileGraphs;
   private readonly inputs: readonly FileInput[];
   private readonly sessions: Sessions;
@@ -27,8 +30,10 @@ export class OnnxFileModel implements LanguageModel {
     inputs: readonly FileInput[],
     tokenizer: Tokenizer,
     threads?: number,
-    device?: ModelDevice,
+    device: ModelDevice = "cpu",
   ) {
+    this.path = path;
+    this.device = device;
     this.info = info;
     this.tokenizer = tokenizer;
     this.graphs = graphs;
@@ -114,7 +119,13 @@ export class OnnxFileModel implements LanguageModel {
   ): Promise<Float32Array> {
     return this.sessions.use(key, graph, async (session) => {
       const feeds = Object.fromEntries(session.inputNames.map((name) => [name, inputs[name]!]));
-      const { [FILE_RESULT]: result } = await session.run(feeds);
+      const { [FILE_RESULT]: result } = await session.run(feeds).catch((error: Error) => {
+        // A device's faults are for whoever compares it with the processor.
+        if (this.device !== "cpu") throw error;
+        const shapes = session.inputNames.map((name) => `${name} [${inputs[name]!.dims}]`).join(", ");
+        const found = `what onnxruntime can't run: ${error.message}`;
+        throw new InputError({ file: this.path, where: key.trim(), found, expected: `a graph that takes ${shapes}` });
+      });
       return result!.data as Float32Array;
     });
   }

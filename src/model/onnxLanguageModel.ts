@@ -30,7 +30,8 @@ export class OnnxLanguageModel implements LanguageModel {
     threads?: number,
     device?: ModelDevice,
   ) {
-    this.info = { modelName, ...decoder.info };
+    const { doubt } = decoder.output;
+    this.info = { modelName, ...decoder.info, ...(doubt !== null && { doubt }) };
     this.hookNames = decoder.hookNames;
     this.tokenizer = tokenizer;
     this.decoder = decoder;

@@ -93,22 +93,34 @@ export async function openLanguageModel(path: string, options: OpenOptions = {})
   );
 }
 
-/** Tensors that old files carry along: masks and rotary tables, which are computed here, and an output layer that is the embedding. */
-const CARRIED_ALONG = /\.(attn|attention)\.(masked_)?bias$|rotary_emb\.inv_freq$|^(lm_head|embed_out)\.weight$/;
+/** Tensors that old files carry along: masks and rotary tables, which are computed here. */
+const CARRIED_ALONG = /\.(attn|attention)\.(masked_)?bias$|rotary_emb\.inv_freq$/;
 
 /** Whether configuration, weights and tokenizer are of one model. */
 function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokenizer, path: string): void {
-  const unused = unusedTensors(decoder, checkpoint).find((name) => !CARRIED_ALONG.test(name));
+  const unused = unusedTensors(decoder, checkpoint).find(
+    (name) => name !== decoder.output.copy && !CARRIED_ALONG.test(name),
+  );
   if (unused !== undefined) {
-    const where = `tensor ${unused}`;
+    const where = `tensor ${checkpoint.nameOf?.(unused) ?? unused}`;
     const expected = `tensors of the ${decoder.info.family} model that the configuration describes, and no other`;
     throw new InputError({ file: checkpoint.path, where, found: "no use for it", expected });
   }
-  const { vocabularySize } = tokenizer;
-  if (vocabularySize > decoder.info.dVocab) {
-    const file = path.endsWith(".gguf") ? path : join(path, "tokenizer.json");
-    const expected = `at most ${decoder.info.dVocab}, the model's`;
-    throw new InputError({ file, found: `a vocabulary of ${vocabularySize} tokens`, expected });
+  if (path.endsWith(".gguf")) checkIds(tokenizer, decoder.info.dVocab, path, path, "tokenizer.ggml.");
+  else checkIds(tokenizer, decoder.info.dVocab, join(path, "tokenizer.json"), join(path, "config.json"), "");
+}
+
+/** Throws InputError where the tokenizer gives ids that the model has no embedding of. An id that the vocabulary hasn't comes from `file`, where its field's name begins with `prefix`. */
+function checkIds(tokenizer: Tokenizer, dVocab: number, vocabularyFile: string, file: string, prefix: string): void {
+  if (tokenizer.vocabularySize > dVocab) {
+    const found = `a vocabulary of ${tokenizer.vocabularySize} tokens`;
+    throw new InputError({ file: vocabularyFile, found, expected: `at most ${dVocab}, the model's` });
+  }
+  for (const kind of ["bos", "eos"] as const) {
+    const id = tokenizer[`${kind}Id`];
+    if (id === null || id < dVocab) continue;
+    const expected = `less than ${dVocab}, the model's vocabulary`;
+    throw new InputError({ file, where: `${prefix}${kind}_token_id`, found: String(id), expected });
   }
 }
 
@@ -155,14 +167,7 @@ async function openOnnxFile(path: string, options: OpenOptions): Promise<Languag
     .filter(({ name }) => !graphs.graph.tensors.some((tensor) => tensor.name === name))
     .map((input) => fileInput(path, input));
   const info = { modelName: basename(path, ".onnx"), ...onnxFileInfo(path, graphs, config) };
-  if (tokenizer.vocabularySize > info.dVocab) {
-    const expected = `at most ${info.dVocab}, the model's`;
-    throw new InputError({
-      file: join(folder, "tokenizer.json"),
-      found: `a vocabulary of ${tokenizer.vocabularySize} tokens`,
-      expected,
-    });
-  }
+  checkIds(tokenizer, info.dVocab, join(folder, "tokenizer.json"), join(folder, "config.json"), "");
   return new OnnxFileModel(path, weights.folder, info, graphs, inputs, tokenizer, options.threads, options.device);
 }
 
@@ -180,14 +185,14 @@ async function openFolder(folder: string): Promise<Opened> {
   if (isTransformerLensFolder(folder, config)) {
     const { config: gpt2, conversion } = await transformerLensModel(folder, config, path);
     const checkpoint = plannedCheckpoint(conversion);
-    const decoder = await familyOf("gpt2", path, "model_type").open(gpt2, path, checkpoint);
+    const decoder = await familyOf("gpt2", path, "model_type").open(gpt2, { path }, checkpoint);
     const tokenizer = await openTokenizer(tokenizerFolder(folder, config), config);
     return { decoder, checkpoint, tokenizer, conversion };
   }
   const family = familyOf(config["model_type"], path, "model_type");
   const checkpoint = await openWeights(folder);
-  requireLayersHeld(config, checkpoint.tensors.keys(), path);
-  const decoder = await family.open(config, path, checkpoint);
+  requireLayersHeld(config, checkpoint.tensors.keys(), { path });
+  const decoder = await family.open(config, { path }, checkpoint);
   return { decoder, checkpoint, tokenizer: await openTokenizer(folder, config) };
 }
 
@@ -201,11 +206,12 @@ function tokenizerFolder(folder: string, config: Readonly<Record<string, unknown
 
 async function openGgufFile(path: string): Promise<Opened> {
   const file = await readGguf(path);
-  const { config, mapping } = await ggufModel(file);
+  const { config, configFile, mapping, nameOf } = await ggufModel(file);
   const tokenizer = ggufTokenizer(file);
-  const conversion = ggufConversion(file, mapping);
+  const conversion = ggufConversion(file, mapping, nameOf);
   const checkpoint = plannedCheckpoint(conversion);
-  const decoder = await familyOf(config["model_type"], path, "general.architecture").open(config, path, checkpoint);
+  const family = familyOf(config["model_type"], path, "general.architecture");
+  const decoder = await family.open(config, configFile, checkpoint);
   return { decoder, checkpoint, tokenizer, conversion };
 }
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ModelFamily } from "./decoder.ts";
 import { layerWindows, parseModelConfig, refuseFields } from "./modelConfig.ts";
-import { RmsDecoder, rmsConfigSchema } from "./rmsDecoder.ts";
+import { rmsConfigSchema, rmsDecoder } from "./rmsDecoder.ts";
 
 const configSchema = rmsConfigSchema.extend({
   use_sliding_window: z.boolean().default(false),
@@ -10,20 +10,23 @@ const configSchema = rmsConfigSchema.extend({
   max_window_layers: z.int().nonnegative().default(28),
 });
 
+/** Where windows are used and a file says nothing; null says none. */
+const WINDOW = 4096;
 /** Qwen3's own default; Qwen2's follows from the width. */
 const QWEN3_HEAD = 128;
 
 export const qwenFamily: ModelFamily = {
   modelTypes: ["qwen2", "qwen3"],
-  async open(json, configPath, checkpoint) {
-    const parsed = parseModelConfig(configSchema, json, configPath);
-    refuseFields(json, configPath, ["attn_logit_softcapping", "final_logit_softcapping"]);
+  async open(json, file, checkpoint) {
+    const parsed = parseModelConfig(configSchema, json, file);
+    refuseFields(json, file, ["attn_logit_softcapping", "final_logit_softcapping"]);
     const third = parsed.model_type === "qwen3";
     const config = third ? { ...parsed, head_dim: parsed.head_dim ?? QWEN3_HEAD } : parsed;
-    const window = config.use_sliding_window ? (config.sliding_window ?? 4096) : null;
+    const { use_sliding_window, sliding_window = WINDOW } = config;
+    const window = use_sliding_window ? sliding_window : null;
     const slides = (layer: number) => layer >= config.max_window_layers;
-    return new RmsDecoder(config, configPath, checkpoint, {
-      windows: layerWindows(json, configPath, config.num_hidden_layers, window, slides),
+    return rmsDecoder(config, file, checkpoint, {
+      windows: layerWindows(json, file, config.num_hidden_layers, window, slides),
       ...(third ? { queryKeyNorm: true } : { queryKeyValueBias: true }),
     });
   },

@@ -15,6 +15,9 @@ export interface ResidualStream {
 
 /** Operators that carry sizes on, and no values. */
 const SIZES = new Set(["Shape", "Size"]);
+/** What the input of token ids is called. */
+export const IDS = "input_ids";
+
 /** Operators through which token ids may come to the embedding. */
 const ID_STEPS = new Set(["Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze", "Flatten"]);
 const GATHERS = new Set(["Gather", "GatherBlockQuantized"]);
@@ -31,8 +34,8 @@ const PRODUCTS = new Set(["MatMul", "Gemm", "MatMulNBits", "MatMulInteger", "Dyn
 export function findResidualStream(graph: OnnxFileGraph, logits: string): ResidualStream | string {
   const producers = new Map<string, OnnxFileNode>();
   for (const node of graph.nodes) for (const output of node.outputs) if (output) producers.set(output, node);
-  const root = embeddingNode(graph, producers);
-  if (!root) return "no Gather of token embeddings by input_ids";
+  const root = embeddingNode(graph, carriedFrom(graph, IDS));
+  if (!root) return `no Gather of token embeddings by ${IDS}`;
   const end = producers.get(logits);
   if (!end) return `no operator that gives ${logits}`;
   const carrying = reachable(graph, root);
@@ -67,16 +70,23 @@ interface Step {
   readonly mlp: string | null;
 }
 
-function embeddingNode(
-  { nodes }: OnnxFileGraph,
-  producers: ReadonlyMap<string, OnnxFileNode>,
-): OnnxFileNode | undefined {
-  const isIds = (value: string): boolean => {
-    if (value === "input_ids") return true;
-    const node = producers.get(value);
-    return node !== undefined && ID_STEPS.has(node.opType) && isIds(node.inputs[0] ?? "");
-  };
-  return nodes.find((node) => GATHERS.has(node.opType) && isIds(node.inputs[1] ?? "") && !isIds(node.inputs[0] ?? ""));
+/** Values that are an input's own: through operators that convert or rearrange it and no more. */
+export function carriedFrom({ nodes }: OnnxFileGraph, input: string): Set<string> {
+  const values = new Set([input]);
+  // Nodes stand in the order of execution.
+  for (const { opType, inputs, outputs } of nodes)
+    if (ID_STEPS.has(opType) && values.has(inputs[0] ?? "")) for (const output of outputs) values.add(output);
+  return values;
+}
+
+/** The operator that takes an embedding's rows by these ids. */
+export function embeddingNode(graph: OnnxFileGraph, ids: ReadonlySet<string>): OnnxFileNode | undefined {
+  return gathers(graph).find(({ inputs: [table = "", index = ""] }) => ids.has(index) && !ids.has(table));
+}
+
+/** Operators that take rows of a table (their first input) by indices (their second). */
+export function gathers({ nodes }: OnnxFileGraph): OnnxFileNode[] {
+  return nodes.filter(({ opType }) => GATHERS.has(opType));
 }
 
 /** Nodes whose values depend on the root's, sizes left aside. */
@@ -127,13 +137,19 @@ function stepOf(
   const from = previous.outputs[0]!;
   const added: string[] = [];
   let kept = 0;
-  const flatten = (value: string): void => {
+  const sums = new Set<OnnxFileNode>();
+  const open = node.inputs.toReversed();
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
     const producer = producers.get(value)!;
     if (producer === previous) kept++;
-    else if (isSum(producer, before)) for (const input of producer.inputs) flatten(input);
-    else added.push(value);
-  };
-  for (const input of node.inputs) flatten(input);
+    else if (!isSum(producer, before)) added.push(value);
+    else {
+      // A sum of itself keeps nothing as it is either, and may hold itself as often as 2^n times.
+      if (sums.has(producer)) return null;
+      sums.add(producer);
+      open.push(...producer.inputs.toReversed());
+    }
+  }
   // An addition inside a norm, say, which keeps nothing as it is.
   if (kept !== 1) return null;
   const attends = added.map((value) => hasAttention(producers.get(value)!, previous, before));

@@ -1,13 +1,13 @@
 // The decoder that Llama, Mistral, Qwen and Gemma share: RMSNorm, rotary halves, grouped queries, a gated MLP. Each family's file says which of its parts it has.
 import { z } from "zod";
-import { InputError } from "../formats/inputError.ts";
 import { ACTIVATIONS, type Activation, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { type Decoder, type DecoderInputs, residualHooks } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
 import { linear, rmsNorm, softCap } from "./layers.ts";
-import { ropeOf } from "./modelConfig.ts";
+import { type ConfigFile, fieldName, refuseField, ropeOf } from "./modelConfig.ts";
+import { type OutputLayer, outputLayer } from "./outputLayer.ts";
 import type { Rotary } from "./rotary.ts";
 
 const count = z.int().positive();
@@ -22,7 +22,7 @@ export const rmsConfigSchema = z.looseObject({
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),
   head_dim: count.nullish(),
-  hidden_act: z.enum(ACTIVATIONS, `one of ${ACTIVATIONS.join(", ")}`).default("silu"),
+  hidden_act: z.enum(ACTIVATIONS).default("silu"),
   max_position_embeddings: count.default(2048),
   rms_norm_eps: z.number().positive().default(1e-6),
   tie_word_embeddings: z.boolean().default(false),
@@ -53,8 +53,21 @@ export interface RmsFeatures {
   readonly windows?: readonly (number | null)[];
 }
 
-export class RmsDecoder implements Decoder {
+/** Reads of the weights only what tells the output layer from the embedding. */
+export async function rmsDecoder(
+  config: RmsConfig,
+  file: ConfigFile,
+  checkpoint: Checkpoint,
+  features: RmsFeatures,
+): Promise<Decoder> {
+  const prefix = checkpoint.tensors.has("model.embed_tokens.weight") ? "model." : "";
+  const output = await outputLayer(checkpoint, config.tie_word_embeddings, `${prefix}embed_tokens.weight`);
+  return new RmsDecoder(config, file, prefix, output, features);
+}
+
+class RmsDecoder implements Decoder {
   readonly info: Decoder["info"];
+  readonly output: OutputLayer;
   readonly hookNames: readonly string[];
   readonly rotary: Rotary;
   private readonly config: RmsConfig;
@@ -64,25 +77,24 @@ export class RmsDecoder implements Decoder {
   /** "model." in the files of a model with its output layer, nothing in those without. */
   private readonly prefix: string;
 
-  constructor(config: RmsConfig, configPath: string, checkpoint: Checkpoint, features: RmsFeatures) {
+  constructor(config: RmsConfig, file: ConfigFile, prefix: string, output: OutputLayer, features: RmsFeatures) {
     this.config = config;
+    this.prefix = prefix;
+    this.output = output;
     this.features = features;
     const { hidden_size, num_attention_heads: heads, num_hidden_layers, vocab_size } = config;
     this.kvHeads = config.num_key_value_heads ?? heads;
-    const field = (where: string, found: number, expected: string): never => {
-      throw new InputError({ file: configPath, where, found: String(found), expected });
-    };
-    if (heads % this.kvHeads !== 0)
-      field("num_key_value_heads", this.kvHeads, `a divisor of ${heads}, num_attention_heads`);
+    const refuse = (field: string, found: number, expected: string) => refuseField(file, field, found, expected);
+    const ofHeads = `${heads}, ${fieldName(file, "num_attention_heads")}`;
+    if (heads % this.kvHeads !== 0) refuse("num_key_value_heads", this.kvHeads, `a divisor of ${ofHeads}`);
     if (!config.head_dim && hidden_size % heads !== 0) {
-      field("hidden_size", hidden_size, `a multiple of ${heads}, num_attention_heads`);
+      refuse("hidden_size", hidden_size, `a multiple of ${ofHeads}`);
     }
     this.headWidth = config.head_dim ?? hidden_size / heads;
-    if (this.headWidth % 2 !== 0) field("head_dim", this.headWidth, "an even number");
-    this.rotary = ropeOf(config, configPath, this.headWidth);
+    if (this.headWidth % 2 !== 0) refuse("head_dim", this.headWidth, "an even number");
+    this.rotary = ropeOf(config, file, this.headWidth);
     if (this.rotary.width !== this.headWidth)
-      field("partial_rotary_factor", this.rotary.width / this.headWidth, "1: this family rotates whole heads");
-    this.prefix = checkpoint.tensors.has("model.embed_tokens.weight") ? "model." : "";
+      refuse("partial_rotary_factor", this.rotary.width / this.headWidth, "1: this family rotates whole heads");
     this.hookNames = Array.from({ length: num_hidden_layers }, (_, layer) => residualHooks(layer)).flat();
     this.info = {
       family: config.model_type,
@@ -113,14 +125,14 @@ export class RmsDecoder implements Decoder {
         graph.op("Add", [residual, at("hook_mlp_out", after(mlp, "post_feedforward_layernorm"))]),
       );
     }
-    const logits = this.output(graph, this.norm(graph, residual, `${this.prefix}norm`));
+    const logits = this.unembedded(graph, this.norm(graph, residual, `${this.prefix}norm`));
     const { logitCap } = this.features;
     return logitCap ? softCap(graph, logits, logitCap) : logits;
   }
 
   unembed(graph: GraphBuilder, directions: Value): Value {
     const scale = this.normWeight(graph, `${this.prefix}norm`, this.config.hidden_size);
-    return this.output(graph, graph.op("Mul", [directions, scale]));
+    return this.unembedded(graph, graph.op("Mul", [directions, scale]));
   }
 
   private attention(graph: GraphBuilder, inputs: DecoderInputs, layer: number, x: Value): Value {
@@ -184,11 +196,9 @@ export class RmsDecoder implements Decoder {
     return graph.weight(`${this.prefix}embed_tokens.weight`, [this.config.vocab_size, this.config.hidden_size]);
   }
 
-  private output(graph: GraphBuilder, x: Value): Value {
-    const { vocab_size, hidden_size, tie_word_embeddings } = this.config;
-    const matrix = tie_word_embeddings
-      ? this.embedding(graph)
-      : graph.weight("lm_head.weight", [vocab_size, hidden_size]);
+  private unembedded(graph: GraphBuilder, x: Value): Value {
+    const { vocab_size, hidden_size } = this.config;
+    const matrix = graph.weight(this.output.weight, [vocab_size, hidden_size]);
     return graph.op("Gemm", [x, matrix], { transB: { int: 1 } });
   }
 }

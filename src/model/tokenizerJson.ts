@@ -2,6 +2,7 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import { type AlignedText, type NormalizerConfig, normalizerOf, prepend, replace } from "./alignedText.ts";
 import type { Token, Tokenizer } from "./languageModel.ts";
 import { readableText, type TokenSpelling, tokenBytes } from "./tokenBytes.ts";
@@ -11,11 +12,15 @@ type Part = { readonly type: string; readonly [key: string]: unknown };
 
 const part: z.ZodType<Part> = z.looseObject({ type: z.string() });
 
+/** Model files count tokens with 32 bits, and so do batches of ids here. */
+const LARGEST_ID = 2 ** 31 - 1;
+const ID = `a whole number from 0 to ${LARGEST_ID}`;
+
 const tokenizerSchema = z.looseObject({
   added_tokens: z
     .array(
       z.looseObject({
-        id: z.int().nonnegative(),
+        id: z.int().nonnegative().max(LARGEST_ID),
         content: z.string().min(1),
         special: z.boolean().default(false),
         lstrip: z.boolean().default(false),
@@ -28,16 +33,19 @@ const tokenizerSchema = z.looseObject({
   post_processor: part.nullish(),
   decoder: part.nullish(),
   model: z.looseObject({
-    type: z.literal("BPE", "BPE"),
+    type: z.literal("BPE"),
     vocab: z
       .custom<Record<string, number>>(isObject, "tokens with their ids")
-      .superRefine((vocab, context) =>
-        refuseFirst(context, Object.keys(vocab), (token) => Number.isInteger(vocab[token]) && vocab[token]! >= 0),
-      ),
+      .superRefine((vocab, context) => refuseFirst(context, Object.keys(vocab), (token) => isId(vocab[token]), ID)),
     merges: z
       .custom<(string | [string, string])[]>(Array.isArray, "pairs of tokens")
       .superRefine((merges, context) =>
-        refuseFirst(context, [...merges.keys()], (at) => typeof merges[at] === "string" || isPair(merges[at])),
+        refuseFirst(
+          context,
+          [...merges.keys()],
+          (at) => typeof merges[at] === "string" || isPair(merges[at]),
+          "a pair of tokens",
+        ),
       ),
     unk_token: z.string().nullish(),
     byte_fallback: z.boolean().nullish(),
@@ -50,6 +58,10 @@ function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+function isId(id: unknown): boolean {
+  return Number.isInteger(id) && (id as number) >= 0 && (id as number) <= LARGEST_ID;
+}
+
 function isPair(merge: unknown): boolean {
   return Array.isArray(merge) && merge.length === 2 && merge.every((token) => typeof token === "string");
 }
@@ -59,9 +71,10 @@ function refuseFirst<Key extends string | number>(
   context: z.RefinementCtx,
   keys: readonly Key[],
   isRight: (key: Key) => boolean,
+  message: string,
 ): void {
   const wrong = keys.find((key) => !isRight(key));
-  if (wrong !== undefined) context.addIssue({ code: "custom", path: [wrong], message: "not an entry of its kind" });
+  if (wrong !== undefined) context.addIssue({ code: "custom", path: [wrong], message });
 }
 
 /** Names of special tokens, from tokenizer_config.json; ids from elsewhere serve where a name is not given. */
@@ -85,15 +98,7 @@ export class TokenizerJson implements Tokenizer {
   /** `path` is what errors name. Throws InputError for a file that isn't a BPE tokenizer of a kind known here. */
   constructor(json: unknown, path: string, special: SpecialTokens) {
     const parsed = tokenizerSchema.safeParse(json);
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0]!;
-      throw new InputError({
-        file: path,
-        where: issue.path.join("."),
-        found: issue.message,
-        expected: "a BPE tokenizer.json",
-      });
-    }
+    if (!parsed.success) throw schemaError(path, json, parsed.error, "a BPE tokenizer.json");
     const config = parsed.data;
     this.path = path;
     try {

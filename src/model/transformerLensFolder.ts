@@ -3,10 +3,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
+import { shown } from "../formats/schemaError.ts";
 import { readTorch, type TorchFile, TorchTensor } from "../formats/torch.ts";
 import { transposed } from "./arrangements.ts";
 import type { Conversion, ConvertedTensor } from "./convertedCheckpoint.ts";
-import { parseModelConfig, refuseFields } from "./modelConfig.ts";
+import { parseModelConfig, refuseField, refuseFields } from "./modelConfig.ts";
 
 export const TRANSFORMER_LENS_WEIGHTS = "model_final.pth";
 
@@ -24,25 +25,38 @@ const configSchema = z.looseObject({
   d_mlp: count,
   n_ctx: count,
   d_vocab: count,
-  act_fn: z.enum(["gelu", "gelu_new", "gelu_fast", "relu", "silu"], "gelu, gelu_new, gelu_fast, relu or silu"),
-  normalization: z.literal("LN", "LN").optional(),
-  normalization_type: z.literal("LN", "LN").optional(),
-  positional_embedding_type: z.literal("standard", "standard").optional(),
-  attention_dir: z.literal("causal", "causal").optional(),
-  use_attn_scale: z.literal(true, "true").optional(),
+  act_fn: z.enum(["gelu", "gelu_new", "gelu_fast", "relu", "silu"]),
+  normalization: z.literal("LN").optional(),
+  normalization_type: z.literal("LN").optional(),
+  positional_embedding_type: z.literal("standard").optional(),
+  attention_dir: z.literal("causal").optional(),
+  use_attn_scale: z.literal(true).optional(),
   eps: z.number().positive().optional(),
 });
 
-/** What other kinds of these models have, and a GPT-2 has not. */
+/** Fields of TransformerLens' configuration that change the arithmetic, where they are anything but nothing, false or 0. */
 const UNSUPPORTED = [
   "attn_only",
   "shortformer_pos",
   "final_rms",
+  "uses_rms_norm",
   "use_local_attn",
+  "window_size",
+  "attn_types",
   "gated_mlp",
   "parallel_attn_mlp",
-  "n_key_value_heads",
   "scale_attn_by_inverse_layer_idx",
+  "use_normalization_before_and_after",
+  "post_embedding_ln",
+  "use_qk_norm",
+  "use_logn_attn",
+  "use_attention_sinks",
+  "num_experts",
+  "experts_per_token",
+  "relative_attention_max_distance",
+  "relative_attention_num_buckets",
+  "quantization_method",
+  "load_in_4bit",
 ];
 
 /** Whether a folder holds a model of this form. */
@@ -56,12 +70,22 @@ export async function transformerLensModel(
   json: Readonly<Record<string, unknown>>,
   configPath: string,
 ): Promise<{ config: Record<string, unknown>; conversion: Conversion }> {
-  const c = parseModelConfig(configSchema, json, configPath);
-  refuseFields(json, configPath, UNSUPPORTED);
-  if (c.n_heads * c.d_head !== c.d_model) {
-    const expected = `${c.d_model / c.n_heads}, d_model over n_heads`;
-    throw new InputError({ file: configPath, where: "d_head", found: String(c.d_head), expected });
-  }
+  const configFile = { path: configPath };
+  const c = parseModelConfig(configSchema, json, configFile);
+  refuseFields(json, configFile, UNSUPPORTED);
+  if (c.n_heads * c.d_head !== c.d_model)
+    refuseField(configFile, "d_head", c.d_head, `${c.d_model / c.n_heads}, d_model over n_heads`);
+  /** What a GPT-2 has there, −1 being TransformerLens' word for its own default. */
+  const usual: Record<string, readonly unknown[]> = {
+    attn_scale: [-1, Math.sqrt(c.d_head)],
+    attn_scores_soft_cap: [-1, 0],
+    output_logits_soft_cap: [-1, 0],
+    n_key_value_heads: [c.n_heads],
+    d_vocab_out: [-1, c.d_vocab],
+  };
+  for (const [field, values] of Object.entries(usual))
+    if (!values.includes(json[field] ?? values[0]))
+      refuseField(configFile, field, shown(json[field]), `${values.join(" or ")}: nothing else is supported`);
   const file = await readTorch(join(folder, TRANSFORMER_LENS_WEIGHTS));
   const config = {
     model_type: "gpt2",

@@ -6,6 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError, unreadable } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { inferenceSae } from "./fold.ts";
 import { notForEnsembles } from "./sae.ts";
@@ -176,11 +177,5 @@ function parse(text: string, path: string): z.infer<typeof ensembleSchema> {
   }
   const parsed = ensembleSchema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new InputError({
-    file: path,
-    where: issue.path.join("."),
-    found: issue.message,
-    expected: `an ensemble.json of format ${ENSEMBLE_FORMAT_VERSION}`,
-  });
+  throw schemaError(path, json, parsed.error, `an ensemble.json of format ${ENSEMBLE_FORMAT_VERSION}`);
 }

@@ -1,6 +1,7 @@
 // cfg.json of a SAELens folder: what is read (6 and before) and what is written. Weights are saeLensFolder.ts's.
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import type { Architecture, NormalizeActivations, SaeConfig, SaeMetadata } from "./sae.ts";
 
 /** The version of SAELens whose files these are; without one in the metadata SAELens takes a file as older than 6 and drops the metadata. */
@@ -88,10 +89,7 @@ export function parseSaeLensConfig(text: string, file: string): { config: SaeCon
     throw new InputError({ file, found: (error as Error).message, expected: "JSON" });
   }
   const parsed = fileSchema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new InputError({ file, where: issue.path.join("."), found: issue.message, expected: "a SAELens cfg.json" });
-  }
+  if (!parsed.success) throw schemaError(file, json, parsed.error, "a SAELens cfg.json");
   const config = isBeforeSix(parsed.data) ? upgraded(parsed.data, file) : parsed.data;
   return checked(config, file);
 }

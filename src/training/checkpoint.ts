@@ -13,6 +13,7 @@ import {
   tensorData,
   writeSafetensors,
 } from "../formats/safetensors.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import type { ParameterName, SaeWeights } from "../sae/sae.ts";
 import type { TrainingState } from "./trainingRun.ts";
 
@@ -234,13 +235,7 @@ function parseContent(text: string, path: string): z.infer<typeof contentSchema>
 function checked<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new InputError({
-    file: path,
-    where: issue.path.join("."),
-    found: issue.message,
-    expected: `a checkpoint of format ${FORMAT_VERSION}`,
-  });
+  throw schemaError(path, value, parsed.error, `a checkpoint of format ${FORMAT_VERSION}`);
 }
 
 function tensorsOf(state: TrainingState): Map<string, TensorSource> {

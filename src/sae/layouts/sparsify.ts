@@ -2,6 +2,7 @@
 import { basename, dirname } from "node:path";
 import { z } from "zod";
 import { InputError } from "../../formats/inputError.ts";
+import { schemaError } from "../../formats/schemaError.ts";
 import { tensorOf } from "../../formats/tensorFile.ts";
 import { checkFinite } from "../parameters.ts";
 import type { Sae, SaeConfig } from "../sae.ts";
@@ -27,11 +28,7 @@ export async function readSparsify(
   options: OpenOptions,
 ): Promise<OpenedSae> {
   const parsed = configSchema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    const where = issue.path.join(".");
-    throw new InputError({ file: configPath, where, found: issue.message, expected: "a cfg.json of sparsify" });
-  }
+  if (!parsed.success) throw schemaError(configPath, json, parsed.error, "a cfg.json of sparsify");
   const { activation, k, num_latents, expansion_factor, skip_connection, transcode, d_in } = parsed.data;
   const refuse = (where: string, found: string, expected: string): never => {
     throw new InputError({ file: configPath, where, found, expected });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { cp, mkdir, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import type { InputError } from "../../../src/formats/inputError.ts";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import type { LanguageModel, TokenBatch } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
@@ -234,6 +235,31 @@ describe("gelu-1l, in TransformerLens' own form", () => {
     await model.close();
   });
 
+  test("fields as TransformerLens completes them change nothing", async () => {
+    const folder = join(temporary, "lens-completed");
+    await cp(golden("models", "gelu-1l"), folder, { recursive: true });
+    await edit(folder, {
+      attn_scale: Math.sqrt(8),
+      attn_scores_soft_cap: -1,
+      output_logits_soft_cap: -1,
+      use_normalization_before_and_after: false,
+      post_embedding_ln: false,
+      attn_types: null,
+      window_size: null,
+      n_key_value_heads: null,
+      d_vocab_out: 324,
+      rotary_base: 10_000,
+      num_experts: null,
+      act_fn: "gelu",
+      lr: 0.001,
+    });
+    const model = await openLanguageModel(folder, { threads: 1, cacheFolder });
+    const file = await reference("gelu-1l");
+    const batch = await referenceBatch(file);
+    await expectClose(await model.logits(batch), file, "logits", batch, 4.9e-5);
+    await model.close();
+  });
+
   const cases: [string, object, RegExp][] = [
     ["a width that isn't the weights'", { d_mlp: 64 }, /W_in: found shape \[32,128\], expected \[32,64\]/],
     ["more layers than there are", { n_layers: 2 }, /tensor blocks\.1\.\S+: found nothing/],
@@ -242,10 +268,25 @@ describe("gelu-1l, in TransformerLens' own form", () => {
     [
       "positions by ALiBi",
       { positional_embedding_type: "alibi" },
-      /positional_embedding_type: found "alibi", expected standard/,
+      /positional_embedding_type: found "alibi", expected "standard"/,
     ],
     ["scores that aren't scaled", { use_attn_scale: false }, /use_attn_scale: found false/],
     ["attention both ways", { attention_dir: "bidirectional" }, /attention_dir: found "bidirectional"/],
+    ["another scale of scores", { attn_scale: 8 }, /attn_scale: found 8, expected -1 or 2\.828/],
+    ["capped scores", { attn_scores_soft_cap: 50 }, /attn_scores_soft_cap: found 50, expected -1 or 0: nothing else/],
+    ["capped logits", { output_logits_soft_cap: 30 }, /output_logits_soft_cap: found 30, expected -1/],
+    [
+      "norms on both sides",
+      { use_normalization_before_and_after: true },
+      /use_normalization_before_and_after: found true/,
+    ],
+    ["a norm behind the embedding", { post_embedding_ln: true }, /post_embedding_ln: found true/],
+    ["layers of kinds", { attn_types: ["local"] }, /attn_types: found \["local"\]/],
+    ["a window", { window_size: 4 }, /window_size: found 4/],
+    ["norms of queries and keys", { use_qk_norm: true }, /use_qk_norm: found true/],
+    ["fewer keys than queries", { n_key_value_heads: 2 }, /n_key_value_heads: found 2, expected 4/],
+    ["other tokens in the end", { d_vocab_out: 10 }, /d_vocab_out: found 10, expected -1 or 324/],
+    ["experts", { num_experts: 4 }, /num_experts: found 4/],
   ];
   for (const [what, fields, message] of cases)
     test(what, async () => {
@@ -351,7 +392,7 @@ describe("what can't be opened is an InputError that names it", () => {
     [
       "layers of a kind that isn't known",
       (f) => edit(f, { layer_types: ["chunked_attention", "full_attention", "full_attention"] }),
-      /layer_types\.0: found "chunked_attention", expected full_attention or sliding_attention/,
+      /layer_types\.0: found "chunked_attention", expected one of "full_attention", "sliding_attention"/,
     ],
     ["clipped queries, keys and values", (f) => edit(f, { clip_qkv: 8 }), /clip_qkv: found 8, expected no such field/],
     ["norms of queries and keys", (f) => edit(f, { qk_layernorm: true }), /qk_layernorm: found true/],
@@ -372,6 +413,64 @@ describe("what can't be opened is an InputError that names it", () => {
       });
     });
   }
+  for (const [fields, message] of [
+    [{ rotary_pct: 0.2 }, /config\.json, rotary_pct: found 0\.2, expected a share of the head's width, 16, that is/],
+    [{ rotary_emb_base: "10000" }, /config\.json, rotary_emb_base: found "10000", expected a number/],
+    [{ rotary_pct: 0 }, /config\.json, rotary_pct: found 0, expected more than 0/],
+    [
+      { rope_parameters: { rope_type: "default", partial_rotary_factor: 0.2 } },
+      /config\.json, rope_parameters\.partial_rotary_factor: found 0\.2, expected a share/,
+    ],
+    [{ hidden_size: 49 }, /config\.json, hidden_size: found 49, expected a multiple of 3, num_attention_heads/],
+  ] as const)
+    test(`GPT-NeoX with ${JSON.stringify(fields)}`, async () => {
+      const folder = join(temporary, `neox-${Object.keys(fields)}-${Object.values(fields).map(String)}`);
+      await cp(golden("models", "gpt_neox"), folder, { recursive: true });
+      await edit(folder, fields);
+      await assert.rejects(openLanguageModel(folder), { name: "InputError", message });
+    });
+
+  test("an index of no shards", async () => {
+    const folder = join(temporary, "no-shards");
+    await cp(golden("models", "llama_tied_bf16_sharded"), folder, { recursive: true });
+    await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map: {} }));
+    const message = /model\.safetensors\.index\.json, weight_map: found an empty object, expected names of tensors/;
+    await assert.rejects(openLanguageModel(folder), { name: "InputError", message });
+  });
+
+  test("special ids that the model has no embedding of", async () => {
+    const folder = join(temporary, "special-ids");
+    await cp(golden("models", "llama"), folder, { recursive: true });
+    await rm(join(folder, "tokenizer_config.json"));
+    for (const kind of ["bos", "eos"]) {
+      await edit(folder, { [`${kind}_token_id`]: 999_999 });
+      const message = new RegExp(`config\\.json, ${kind}_token_id: found 999999, expected less than 431, the model's`);
+      await assert.rejects(openLanguageModel(folder), { name: "InputError", message });
+      await edit(folder, { [`${kind}_token_id`]: 430 });
+      await (await openLanguageModel(folder, { threads: 1 })).close();
+    }
+  });
+
+  for (const [what, id, expected] of [
+    ["beyond 32 bits", 2 ** 33, "a whole number from 0 to 2147483647"],
+    ["that are none", "7", "a whole number from 0 to 2147483647"],
+  ] as const)
+    test(`ids in a vocabulary ${what}`, async () => {
+      const folder = join(temporary, `ids-${typeof id}`);
+      await cp(golden("models", "llama"), folder, { recursive: true });
+      const path = join(folder, "tokenizer.json");
+      const json = JSON.parse(await readFile(path, "utf8"));
+      const token = Object.keys(json.model.vocab)[300]!;
+      json.model.vocab[token] = id;
+      await writeFile(path, JSON.stringify(json));
+      await assert.rejects(openLanguageModel(folder), (error: InputError) => {
+        assert.equal(error.where, `model.vocab.${token}`);
+        assert.equal(error.found, JSON.stringify(id));
+        assert.ok(error.expected.startsWith(expected), error.expected);
+        return true;
+      });
+    });
+
   test("fields of that kind that ask for nothing are none", async () => {
     const folder = join(temporary, "nothing-asked");
     await cp(golden("models", "llama"), folder, { recursive: true });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { ggufFloat32, readGguf } from "../../../src/formats/gguf.ts";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import type { LanguageModel } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
@@ -88,19 +89,23 @@ function converted(architecture: string, name: string, { shape, values }: Tensor
   return { shape, values };
 }
 
-type Entry = readonly [string, number | boolean | string | readonly string[] | { readonly float: number }];
+type Value = number | boolean | string | readonly (string | number)[] | { readonly float: number };
+type Entry = readonly [string, Value];
 
 /** A GGUF file of version 3, all tensors F32. */
 function gguf(metadata: readonly Entry[], tensors: ReadonlyMap<string, Tensor>): Buffer {
   const u32 = (n: number): Buffer => Buffer.from(Uint32Array.of(n).buffer);
   const u64 = (n: number): Buffer => Buffer.from(BigUint64Array.of(BigInt(n)).buffer);
   const text = (s: string) => Buffer.concat([u64(Buffer.byteLength(s)), Buffer.from(s)]);
-  const value = (v: Entry[1]): Buffer => {
-    if (typeof v === "number") return Buffer.concat([u32(4), u32(v)]);
+  const value = (v: Value): Buffer => {
+    if (typeof v === "number" && Number.isInteger(v)) return Buffer.concat([u32(4), u32(v)]);
+    if (typeof v === "number") return value({ float: v });
     if (typeof v === "boolean") return Buffer.concat([u32(7), Buffer.of(v ? 1 : 0)]);
     if (typeof v === "string") return Buffer.concat([u32(8), text(v)]);
     if ("float" in v) return Buffer.concat([u32(6), Buffer.from(Float32Array.of(v.float).buffer)]);
-    return Buffer.concat([u32(9), u32(8), u64(v.length), ...v.map(text)]);
+    const floats = v.every((each) => typeof each === "number");
+    const list = floats ? [Buffer.from(Float32Array.from(v).buffer)] : v.map((each) => text(String(each)));
+    return Buffer.concat([u32(9), u32(floats ? 6 : 8), u64(v.length), ...list]);
   };
   const parts: Buffer[] = [Buffer.from("GGUF"), u32(3), u64(tensors.size), u64(metadata.length)];
   for (const [key, v] of metadata) parts.push(text(key), value(v));
@@ -241,7 +246,9 @@ test("weights of another shape than the metadata say are refused before anything
   const cacheFolder = join(folder, "narrow-no-cache");
   await assert.rejects(openLanguageModel(path, { threads: 1, cacheFolder }), {
     name: "InputError",
-    message: new RegExp(`^${path}, tensor .*mlp.*: found shape .*, expected .*71.*, as the configuration says`),
+    message: new RegExp(
+      `^${path}, tensor blk\\.0\\.ffn_gate\\.weight: found shape .*, expected .*71.*, as the configuration says`,
+    ),
   });
   assert.ok(!existsSync(cacheFolder), "nothing converted");
 });
@@ -266,3 +273,185 @@ for (const name of ["llama", "gpt_neox"])
     await twin.close();
     await model.close();
   });
+
+let made = 0;
+
+/** A golden file with other metadata, null for none, and with tensors besides. */
+async function changed(
+  name: string,
+  metadata: Readonly<Record<string, Value | null>>,
+  besides: Readonly<Record<string, Tensor | null>> = {},
+): Promise<string> {
+  const file = await readGguf(golden("models", "gguf", name, "model.gguf"));
+  const entries = new Map<string, Value | null>([
+    ...(file.metadata as Map<string, Value>),
+    ...Object.entries(metadata),
+  ]);
+  const tensors = new Map<string, Tensor | null>();
+  for (const [tensor, { shape }] of file.tensors)
+    tensors.set(tensor, { shape: [...shape], values: await ggufFloat32(file, tensor) });
+  for (const [tensor, other] of Object.entries(besides)) tensors.set(tensor, other);
+  // A name of its own each, since conversions are kept by path, size and time.
+  const path = join(folder, `${name}-changed-${made++}.gguf`);
+  const there = <T>(map: ReadonlyMap<string, T | null>) => [...map].filter(([, v]) => v !== null) as [string, T][];
+  writeFileSync(path, gguf(there(entries), new Map(there(tensors))));
+  return path;
+}
+
+/** The golden llama has divisors of its own. */
+const noDivisors = { "rope_freqs.weight": null };
+
+/** Metadata by which llama.cpp would compute something else, or that the weights contradict, and what is said of them. */
+const refused: readonly [string, Record<string, Value | null>, string, Record<string, Tensor | null>?][] = [
+  ["llama", { "llama.attention.causal": false }, "llama.attention.causal: found false, expected true"],
+  ["llama", { "llama.attention.max_alibi_bias": 8 }, "llama.attention.max_alibi_bias: found 8, expected no such key"],
+  ["llama", { "llama.attention.clamp_kqv": 8 }, "llama.attention.clamp_kqv: found 8, expected no such key"],
+  ["llama", { "llama.logit_scale": 0.25 }, "llama.logit_scale: found 0.25, expected 0 or 1"],
+  ["llama", { "llama.residual_scale": 0.25 }, "llama.residual_scale: found 0.25, expected 0 or 1"],
+  ["llama", { "llama.embedding_scale": 12 }, "llama.embedding_scale: found 12, expected 0 or 1"],
+  ["llama", { "llama.attention.scale": 0.5 }, "llama.attention.scale: found 0.5, expected 0.35355"],
+  ["llama", { "llama.attn_logit_softcapping": 30 }, "llama.attn_logit_softcapping: found 30, expected no such key"],
+  ["llama", { "llama.final_logit_softcapping": 30 }, "llama.final_logit_softcapping: found 30, expected no such key"],
+  ["llama", { "llama.attention.sliding_window": 63 }, "llama.attention.sliding_window: found 63, expected at least 64"],
+  ["llama", { "llama.expert_count": 8 }, "llama.expert_count: found 8, expected no such key"],
+  ["llama", { "llama.some.new_thing": "on" }, 'llama.some.new_thing: found "on", expected no such key'],
+  ["llama", { "llama.constructor": 1 }, "llama.constructor: found 1, expected no such key"],
+  [
+    "llama",
+    {},
+    "tensor rope_freqs.weight: found 3 values, expected 4",
+    { "rope_freqs.weight": { shape: [3], values: new Float32Array(3).fill(1) } },
+  ],
+  [
+    "gpt_neox",
+    { "gptneox.use_parallel_residual": 1 },
+    "gptneox.use_parallel_residual: found 1, expected true or false",
+  ],
+  ["gpt_neox", { "gptneox.logit_scale": 2 }, "gptneox.logit_scale: found 2, expected 0 or 1"],
+  ["gpt_neox", { "gptneox.attention.head_count_kv": 1 }, "gptneox.attention.head_count_kv: found 1, expected 2"],
+  ...["linear", "yarn", "longrope"].map((type): (typeof refused)[number] => [
+    "llama",
+    { "llama.rope.scaling.type": type, "llama.rope.scaling.factor": 4 },
+    `llama.rope.scaling.type: found "${type}", expected no scaling beside that of the tensor rope_freqs.weight`,
+  ]),
+  ["llama", { "llama.rope.scaling.factor": 4 }, "llama.rope.scaling.factor: found 4, expected no scaling"],
+  [
+    "llama",
+    { "llama.rope.scaling.type": "longrope" },
+    "llama.rope.scaling.type: found longrope, expected default",
+    noDivisors,
+  ],
+  ["gpt_neox", { "gptneox.rope.scaling.type": "su" }, "gptneox.rope.scaling.type: found su, expected default"],
+  ["llama", { "llama.rope.freq_base": { float: -1 } }, "llama.rope.freq_base: found -1, expected more than 0"],
+  ["llama", { "llama.rope.freq_base": "10000" }, 'llama.rope.freq_base: found "10000", expected a number'],
+  [
+    "llama",
+    { "llama.attention.head_count_kv": 3 },
+    "head_count_kv: found 3, expected a divisor of 4, llama.attention.head_count",
+  ],
+  [
+    "llama",
+    { "llama.attention.head_count": 0 },
+    "llama.attention.head_count: found 0, expected a whole number above 0",
+  ],
+  ["llama", { "llama.context_length": null }, "llama.context_length: found nothing, expected a number"],
+  [
+    "llama",
+    { "llama.attention.layer_norm_rms_epsilon": 0 },
+    "llama.attention.layer_norm_rms_epsilon: found 0, expected more",
+  ],
+  ["llama", { "llama.feed_forward_length": 7 }, "tensor blk.0.ffn_gate.weight: found shape [80,32], expected [7,32]"],
+  ["gpt_neox", { "gptneox.rope.dimension_count": 3 }, "gptneox.rope.dimension_count: found 3, expected an even number"],
+  ["llama", {}, "found no tensor blk.1.attn_q.weight, expected [32,32]", { "blk.1.attn_q.weight": null }],
+  [
+    "llama",
+    {},
+    "found tensor blk.0.attn_q_norm.bias, expected tensors of the llama architecture only",
+    { "blk.0.attn_q_norm.bias": { shape: [32], values: new Float32Array(32) } },
+  ],
+  [
+    "llama",
+    { "tokenizer.ggml.bos_token_id": 999_999 },
+    "tokenizer.ggml.bos_token_id: found 999999, expected less than 431",
+  ],
+];
+
+for (const [name, metadata, message, besides] of refused)
+  test(`refused: ${message}`, async () => {
+    const path = await changed(name, metadata, besides);
+    const cacheFolder = join(folder, "refused-no-cache");
+    await assert.rejects(openLanguageModel(path, { threads: 1, cacheFolder }), (error: Error) => {
+      assert.equal(error.name, "InputError", error.stack);
+      assert.ok(error.message.startsWith(path) && error.message.includes(message), error.message);
+      return true;
+    });
+    assert.ok(!existsSync(cacheFolder), "nothing converted");
+  });
+
+/** What converters write besides, and values by which nothing changes. */
+const harmless: Record<string, Value> = {
+  "general.file_type": 1,
+  "llama.tensor_data_layout": "Meta AI original pth",
+  "llama.attention.causal": true,
+  "llama.attention.max_alibi_bias": { float: 0 },
+  "llama.attention.value_length": 8,
+  "llama.attention.key_length": 8,
+  "llama.attention.scale": Math.fround(1 / Math.sqrt(8)),
+  "llama.attention.sliding_window": 64,
+  "llama.attention.layer_norm_epsilon": { float: 1e-5 },
+  "llama.logit_scale": { float: 1 },
+  "llama.residual_scale": { float: 1 },
+  "llama.expert_count": 0,
+  "llama.expert_used_count": 2,
+  "llama.rope.scaling.type": "none",
+  "llama.rope.scaling.original_context_length": 64,
+  "llama.rope.scaling.finetuned": false,
+  "llama.pooling_type": 3,
+};
+
+test("metadata that change nothing are no hindrance, and change nothing", async () => {
+  const plain = await logitsOf({}, {});
+  const file = await reference(join("gguf", "llama"));
+  await expectClose(plain, file, "logits", await referenceBatch(file), 1e-4);
+  assert.ok(sameBits(await logitsOf(harmless, {}), plain));
+  const divisors = { "rope_freqs.weight": { shape: [4], values: new Float32Array(4).fill(1) } };
+  assert.ok(
+    sameBits(await logitsOf({}, noDivisors), await logitsOf({ "llama.rope.scaling.type": "linear" }, divisors)),
+  );
+});
+
+test("an output layer in the file makes the logits, whatever the embedding is", async () => {
+  const file = await readGguf(golden("models", "gguf", "llama", "model.gguf"));
+  const name = file.tensors.has("output.weight") ? "output.weight" : "token_embd.weight";
+  const shape = [...file.tensors.get(name)!.shape];
+  const values = await ggufFloat32(file, name);
+  const [vocabulary, width] = shape as [number, number];
+  const turned = values.map((_, i) => values[(i + 3 * width) % values.length]!);
+  const plain = await logitsOf({}, {});
+  const logits = await logitsOf({}, { "output.weight": { shape, values: turned } });
+  const expected = plain.map((_, i) => plain[i - (i % vocabulary) + (((i % vocabulary) + 3) % vocabulary)]!);
+  assert.ok(logits.every((x, i) => Math.abs(x - expected[i]!) <= 1e-4));
+});
+
+test("a factor without a type is a linear one, as llama.cpp has it", async () => {
+  const linear = { "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": { float: 4 } };
+  const scaled = await logitsOf(linear, noDivisors);
+  assert.ok(sameBits(await logitsOf({ "llama.rope.scaling.factor": { float: 4 } }, noDivisors), scaled));
+  assert.ok(sameBits(await logitsOf({ "llama.rope.scale_linear": { float: 4 } }, noDivisors), scaled));
+  assert.ok(!sameBits(await logitsOf({}, noDivisors), scaled));
+});
+
+async function logitsOf(
+  metadata: Readonly<Record<string, Value>>,
+  besides: Readonly<Record<string, Tensor | null>>,
+): Promise<Float32Array> {
+  const path = await changed("llama", metadata, besides);
+  const model = await openLanguageModel(path, { threads: 1, cacheFolder: join(folder, "cache") });
+  const logits = await model.logits(await referenceBatch(await reference(join("gguf", "llama"))));
+  await model.close();
+  return logits;
+}
+
+function sameBits(a: Float32Array, b: Float32Array): boolean {
+  return Buffer.compare(new Uint8Array(a.buffer), new Uint8Array(b.buffer)) === 0;
+}

@@ -7,6 +7,7 @@ import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import {
   encodeOnnxFile,
   type OnnxFileGraph,
+  type OnnxFileValue,
   onnxFileNode,
   onnxFileValue,
   readOnnx,
@@ -124,6 +125,171 @@ for (const at of ["model.onnx_data", "parts/weights.bin"])
     }
   });
 
+/** An export of the repository with another graph, beside its tokenizer, and its configuration where one is wanted. */
+async function changed(
+  file: string,
+  to: string,
+  change: (graph: OnnxFileGraph) => OnnxFileGraph,
+  config?: object,
+): Promise<string> {
+  const { path } = await placed(file, golden("models", "onnx"), to);
+  const json = join(dirname(path), "config.json");
+  if (config) writeFileSync(json, JSON.stringify({ ...JSON.parse(readFileSync(json, "utf8")), ...config }));
+  else rmSync(json);
+  const source = await readOnnx(path);
+  writeFileSync(path, encodeOnnxFile(source, change(source.graph)));
+  return path;
+}
+
+const made = (opType: string, inputs: string[], outputs: string[]) => onnxFileNode({ opType, inputs, outputs });
+
+/** Values by other names, in all operators, inputs and outputs. */
+function renamed(graph: OnnxFileGraph, names: Readonly<Record<string, string>>): OnnxFileGraph {
+  const other = (name: string) => names[name] ?? name;
+  const value = ({ name, dataType, shape }: OnnxFileValue) =>
+    onnxFileValue({ name: other(name), dtype: dataType === 7 ? "I64" : "F32", shape });
+  return {
+    ...graph,
+    inputs: graph.inputs.map(value),
+    outputs: graph.outputs.map(value),
+    nodes: graph.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(other),
+      outputs: node.outputs.map(other),
+    })),
+  };
+}
+
+describe("graphs that say less, or say it otherwise", () => {
+  test("token ids and logits by other names are found by structure", async () => {
+    const path = await changed(
+      "llama.torch-dynamo.onnx",
+      "renamed",
+      (graph) => renamed(graph, { input_ids: "tokens", logits: "output" }),
+      {},
+    );
+    const values = await reference("llama");
+    const batch = await referenceBatch(values);
+    const model = await openLanguageModel(path, { threads: 1 });
+    await expectClose(await model.logits(batch), values, "logits", batch, TOLERANCE);
+    const hook = "blocks.1.hook_resid_post";
+    await expectClose(await model.capture(batch, hook), values, hook, batch, TOLERANCE);
+    await model.close();
+  });
+
+  test("an inner value that has the name already leaves it to a person", async () => {
+    for (const [names, found] of [
+      [{ input_ids: "tokens", view: "input_ids" }, /found inputs tokens/],
+      [{ logits: "output", embedding: "logits" }, /found outputs output/],
+    ] as const) {
+      const path = await changed(
+        "llama.torch-dynamo.onnx",
+        `taken-${Object.keys(names)[0]}`,
+        (g) => renamed(g, names),
+        {},
+      );
+      await assert.rejects(openLanguageModel(path, { threads: 1 }), { name: "InputError", message: found });
+    }
+  });
+
+  test("without a configuration, learned positions are as many as their table has rows", async () => {
+    const path = await changed("gpt2.ort-fused.onnx", "table", (graph) => graph);
+    const model = await openLanguageModel(path, { threads: 1 });
+    assert.equal(model.info.contextSize, 64);
+    const ids = (length: number) => oneRow(Int32Array.from({ length }, (_, i) => i));
+    assert.equal((await model.logits(ids(64))).length, 64 * 320);
+    await assert.rejects(model.logits(ids(65)), { name: "RangeError", message: /a row of 65 tokens/ });
+    await model.close();
+  });
+
+  test("a special id that the model has no embedding of", async () => {
+    const path = await changed("gpt2.ort-fused.onnx", "special", (graph) => graph, { bos_token_id: 999_999 });
+    rmSync(join(dirname(path), "tokenizer_config.json"));
+    await assert.rejects(openLanguageModel(path, { threads: 1 }), {
+      name: "InputError",
+      message: /config\.json, bos_token_id: found 999999, expected less than 320, the model's vocabulary/,
+    });
+  });
+
+  test("a configuration that says more positions than the table has", async () => {
+    const path = await changed("gpt2.ort-fused.onnx", "larger", (graph) => graph, { n_positions: 128 });
+    await assert.rejects(openLanguageModel(path, { threads: 1 }), {
+      name: "InputError",
+      message: /found a table of 64 positions, expected at least 128, the context that config\.json says/,
+    });
+  });
+
+  test("what fails while it runs is said by the file's name, what was run and with what", async () => {
+    const twice = made("Add", ["position_ids", "position_ids"], ["twice"]);
+    const path = await changed("gpt2.ort-fused.onnx", "failing", ({ nodes, ...graph }) => ({
+      ...graph,
+      nodes: [
+        twice,
+        // "rest" holds what isn't an input: Gather has nothing there that the default doesn't say.
+        ...nodes.map((each) =>
+          each.opType === "Gather" && each.inputs[1] === "position_ids"
+            ? { ...made("Gather", [each.inputs[0]!, "twice"], [...each.outputs]) }
+            : each,
+        ),
+      ],
+    }));
+    const model = await openLanguageModel(path, { threads: 1 });
+    const ids = oneRow(Int32Array.from({ length: 40 }, (_, i) => i));
+    await assert.rejects(model.logits(ids), {
+      name: "InputError",
+      message:
+        /^\S+gpt2\.ort-fused\.onnx, logits: found what onnxruntime can't run: .*, expected a graph that takes .*input_ids \[1,40\]/,
+    });
+    await model.close();
+  });
+
+  test("twenty thousand operators in a row are no matter", async () => {
+    const length = 20_000;
+    const path = await changed(
+      "llama.torch-dynamo.onnx",
+      "chain",
+      (graph) => {
+        const chain = (from: string, name: string) =>
+          Array.from({ length }, (_, i) => made("Identity", [i === 0 ? from : `${name}_${i - 1}`], [`${name}_${i}`]));
+        const gather = graph.nodes.find(({ opType, inputs }) => opType === "Gather" && inputs[1] === "input_ids")!;
+        const [table] = gather.inputs;
+        const instead = made("Gather", [`table_${length - 1}`, `ids_${length - 1}`], [...gather.outputs]);
+        return {
+          ...graph,
+          nodes: [
+            ...chain("input_ids", "ids"),
+            ...chain(table!, "table"),
+            ...graph.nodes.map((each) => (each === gather ? instead : each)),
+          ],
+        };
+      },
+      {},
+    );
+    const model = await openLanguageModel(path, { threads: 1 });
+    assert.equal(model.info.dVocab, 431);
+    await model.close();
+  });
+
+  test("sums of sums, each twice in the next but one, are looked at once", async () => {
+    const { graph, ...file } = await readOnnx(golden("models", "onnx", "llama.torch-dynamo.onnx"));
+    const gather = graph.nodes.findIndex(({ opType, inputs }) => opType === "Gather" && inputs[1] === "input_ids");
+    const [embedded] = graph.nodes[gather]!.outputs as [string];
+    const sums = Array.from({ length: 80 }, (_, i) => made("Add", [`s${i}`, `s${i + 1}`], [`s${i + 2}`]));
+    const inserted = [
+      made("Neg", [embedded], ["s0"]),
+      made("Abs", [embedded], ["s1"]),
+      ...sums,
+      made("Add", [embedded, "s81"], ["summed"]),
+    ];
+    const later = graph.nodes.slice(gather + 1).map((node) => ({
+      ...node,
+      inputs: node.inputs.map((input) => (input === embedded ? "summed" : input)),
+    }));
+    const nodes = [...graph.nodes.slice(0, gather + 1), ...inserted, ...later];
+    assert.equal(new OnnxFileGraphs({ ...file, graph: { ...graph, nodes } }).stream.nLayers, 3);
+  });
+});
+
 describe("what can't be used is an InputError", () => {
   const refused = (path: string, message: RegExp) =>
     assert.rejects(openLanguageModel(path), (error: Error) => {
@@ -172,12 +338,12 @@ describe("what can't be used is an InputError", () => {
     [
       "no logits",
       (g) => ({ ...g, outputs: [onnxFileValue({ name: "scores", dtype: "F32", shape: [1] })] }),
-      /found outputs scores/,
+      /found outputs scores, expected logits of a decoder-only language model, by the name logits/,
     ],
     [
       "no ids",
       (g) => ({ ...g, inputs: g.inputs.filter(({ name }) => name !== "input_ids") }),
-      /found inputs attention_mask/,
+      /found inputs attention_mask, expected token ids, by the name input_ids/,
     ],
     [
       "a loop",

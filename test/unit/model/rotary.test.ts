@@ -37,7 +37,11 @@ const cases: [string, object, number[], number][] = [
 
 for (const [what, rope_scaling, frequencies, length] of cases)
   test(what, () => {
-    const rotary = ropeOf({ rope_theta: 10_000, max_position_embeddings: 64, rope_scaling }, "config.json", 16);
+    const rotary = ropeOf(
+      { rope_theta: 10_000, max_position_embeddings: 64, rope_scaling },
+      { path: "config.json" },
+      16,
+    );
     for (const [i, frequency] of rotaryFrequencies(rotary).entries())
       assert.ok(Math.abs(frequency / frequencies[i]! - 1) < 1e-6, `pair ${i}: ${frequency}`);
     const { cos, sin } = rotaryTables(rotary, 3);

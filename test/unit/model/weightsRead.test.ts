@@ -40,7 +40,7 @@ const families: Readonly<Record<string, ModelFamily>> = {
 async function opened(name: string): Promise<{ decoder: Decoder; checkpoint: Checkpoint }> {
   const { path, config } = await readConfig(golden("models", name));
   const checkpoint = await openWeights(golden("models", name));
-  return { decoder: await families[name]!.open(config, path, checkpoint), checkpoint };
+  return { decoder: await families[name]!.open(config, { path }, checkpoint), checkpoint };
 }
 
 /** The layer that a tensor belongs to, by the names of all families; null: to none. */
@@ -137,7 +137,7 @@ describe("weights of half the width are widened once", () => {
       const path = join(folder, "model.safetensors");
       const checkpoint = await openCheckpoint(path, [path]);
       const { config } = await readConfig(golden("models", "llama"));
-      const decoder = await llamaFamily.open(config, path, checkpoint);
+      const decoder = await llamaFamily.open(config, { path }, checkpoint);
       const ours = logitsGraph(decoder, checkpoint, null);
       const before = decodeOnnx("ours", ours).graph;
       const weights = before.tensors.filter(({ external }) => external);

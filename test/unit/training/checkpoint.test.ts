@@ -94,7 +94,7 @@ const damages: [string, (path: string) => Promise<void>, RegExp][] = [
   [
     "the JSON is another program's",
     (path) => writeFile(join(path, "checkpoint.json"), '{"steps": 3}'),
-    /^[^\n]*checkpoint\.json, sha256: found [^\n]*, expected a checkpoint of format 1$/,
+    /^[^\n]*checkpoint\.json, sha256: found [^\n]*, expected a string \(a checkpoint of format 1\)$/,
   ],
   ["the JSON is cut short", (path) => truncate(join(path, "checkpoint.json"), 200), /checkpoint\.json/],
   [

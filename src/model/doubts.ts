@@ -1,4 +1,4 @@
-// Whether a tokenizer and a model can be of one another: ids beyond the embedding are refused where a model is opened; an embedding far larger than the tokenizer is for a person to judge.
+// What a person should judge of a model that opens all the same: ids beyond the embedding are refused, an embedding far larger than the tokenizer is not.
 import type { LanguageModel } from "./languageModel.ts";
 
 /** Embeddings are padded to multiples of 64 to 512, or kept a little larger for tokens to come. */
@@ -6,8 +6,15 @@ const PADDING = 512;
 /** Of the embedding. */
 const SLACK = 0.01;
 
-/** A sentence where the tokenizer knows so few of the model's tokens that it may be another model's; null otherwise. */
-export function vocabularyDoubt({ tokenizer, info }: Pick<LanguageModel, "tokenizer" | "info">): string | null {
+type Judged = Pick<LanguageModel, "tokenizer" | "info">;
+
+/** A sentence each. */
+export function modelDoubts(model: Judged): string[] {
+  return [vocabularyDoubt(model), model.info.doubt ?? null].filter((doubt) => doubt !== null);
+}
+
+/** The tokenizer knows so few of the model's tokens that it may be another model's. */
+function vocabularyDoubt({ tokenizer, info }: Judged): string | null {
   const unknown = info.dVocab - tokenizer.vocabularySize;
   if (unknown <= PADDING || unknown <= SLACK * info.dVocab) return null;
   const [known, all] = [tokenizer.vocabularySize, info.dVocab].map((n) => n.toLocaleString("en"));
