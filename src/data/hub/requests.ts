@@ -22,9 +22,15 @@ export interface HubOptions {
   readonly silence?: number;
 }
 
+export interface HubToken {
+  readonly value: string;
+  /** The variable or the file that it came from. */
+  readonly from: string;
+}
+
 export interface HubSettings {
   readonly endpoint: string;
-  readonly token: string | null;
+  readonly token: HubToken | null;
   readonly cacheFolder: string;
   readonly offline: boolean;
   readonly signal: AbortSignal | undefined;
@@ -35,10 +41,10 @@ export interface HubSettings {
 
 /** What the options leave open comes from the environment, by the names that Python's library has. */
 export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = process.env): HubSettings {
-  const { signal } = options;
+  const { signal, token } = options;
   return {
     endpoint: (options.endpoint ?? env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/$/, ""),
-    token: checkedToken(options.token === undefined ? environmentToken(env) : options.token),
+    token: token === undefined ? environmentToken(env) : token === null ? null : { value: token, from: "the token" },
     cacheFolder: options.cacheFolder ?? hubCacheFolder(env),
     offline: /^(1|on|yes|true)$/i.test(env["HF_HUB_OFFLINE"] ?? ""),
     signal,
@@ -49,23 +55,27 @@ export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = p
 }
 
 /** HF_TOKEN, or what `hf auth login` has left behind. */
-function environmentToken(env: NodeJS.ProcessEnv): string | null {
-  const given = env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"];
-  if (given) return given.trim();
+function environmentToken(env: NodeJS.ProcessEnv): HubToken | null {
+  for (const from of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
+    const value = env[from]?.trim();
+    if (value) return { value, from };
+  }
+  const from = env["HF_TOKEN_PATH"] || join(hubHome(env), "token");
   try {
-    return readFileSync(env["HF_TOKEN_PATH"] || join(hubHome(env), "token"), "utf8").trim() || null;
+    const value = readFileSync(from, "utf8").trim();
+    return value ? { value, from } : null;
   } catch {
     return null;
   }
 }
 
-/** The error says nothing of the token itself. */
-function checkedToken(token: string | null): string | null {
-  if (token === null || /^hf_\w+$/.test(token)) return token;
+/** Refuses what no header can hold; whether the hub takes it, the hub says. The error says nothing of the token itself. */
+function authorization({ value, from }: HubToken): string {
+  if (/^[\x21-\x7e]+$/.test(value)) return `Bearer ${value}`;
   throw new InputError({
-    file: "HF_TOKEN",
-    found: "something else",
-    expected: "an access token of the hub, which begins with hf_",
+    file: from,
+    found: "spaces or characters that no token has",
+    expected: "an access token of the hub",
   });
 }
 
@@ -114,7 +124,7 @@ async function once(
   const headers = new Headers(init?.headers);
   // Never to another host than the hub: fetch takes it off where it is sent on to one.
   if (settings.token !== null && String(input).startsWith(`${settings.endpoint}/`))
-    headers.set("Authorization", `Bearer ${settings.token}`);
+    headers.set("Authorization", authorization(settings.token));
   const silence = new AbortController();
   const timer = setTimeout(() => silence.abort(new ConnectionError("no answer")), settings.silence);
   const signals = [silence.signal, init?.signal, settings.signal].filter((signal) => signal != null);

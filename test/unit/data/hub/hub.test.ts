@@ -325,17 +325,30 @@ describe("a model by its name", () => {
     assert.deepEqual(waits, [], "waiting would not help");
   });
 
-  test("tokens: of the environment, never shown, refused when they can't be one", () => {
+  test("tokens: of the environment, or the file that `hf auth login` has left", () => {
+    const home = join(temporary, "home");
     const none = { HF_HOME: join(temporary, "no-home") };
     assert.equal(hubSettings({}, none).token, null);
-    assert.equal(hubSettings({}, { ...none, HF_TOKEN: "hf_a" }).token, "hf_a");
-    mkdirSync(join(temporary, "home"));
-    writeFileSync(join(temporary, "home", "token"), "hf_b\n");
-    assert.equal(hubSettings({}, { HF_HOME: join(temporary, "home") }).token, "hf_b");
-    assert.throws(
-      () => hubSettings({}, { ...none, HF_TOKEN: "secret" }),
-      (error: Error) => !error.message.includes("secret"),
+    assert.equal(hubSettings({}, { ...none, HF_TOKEN: " \n" }).token, null);
+    assert.deepEqual(hubSettings({}, { ...none, HF_TOKEN: "hf_a" }).token, { value: "hf_a", from: "HF_TOKEN" });
+    mkdirSync(home);
+    writeFileSync(join(home, "token"), "hf_b\n");
+    assert.deepEqual(hubSettings({}, { HF_HOME: home }).token, { value: "hf_b", from: join(home, "token") });
+  });
+
+  test("a token that can't be one is refused where it would be sent, never shown, and is nobody's concern before", async () => {
+    const whole = options({ token: "not of the hub's kind" });
+    const error = await obtainModel(model("someone/v1"), whole).then(
+      () => assert.fail("sent"),
+      (error: Error) => error,
     );
+    assert.ok(error instanceof InputError);
+    assert.match(error.message, /^the token: found spaces/);
+    assert.ok(!error.message.includes("kind"));
+    assert.equal(cachedModel(model("someone/v1"), whole), null);
+    // The hub alone knows what its tokens look like.
+    await obtainModel(model("someone/single"), options({ token: "dummy" }));
+    assert.equal(hub.requests.at(-1)!.token, "Bearer dummy");
   });
 });
 
