@@ -101,7 +101,16 @@ describe("names", () => {
     ["EleutherAI/pythia-160m@step3000", "model", "EleutherAI/pythia-160m@step3000"],
     ["https://huggingface.co/google/gemma-2-2b/tree/main", "model", "google/gemma-2-2b"],
     ["https://huggingface.co/datasets/a/b", "dataset", "a/b"],
+    ["https://huggingface.co/google/gemma-2-2b/", "model", "google/gemma-2-2b"],
+    ["https://huggingface.co/google/gemma-2-2b/tree/main/", "model", "google/gemma-2-2b"],
+    ["https://huggingface.co/a/b/tree/refs%2Fpr%2F1/c/", "model", "a/b@refs/pr/1/c"],
+    ["https://huggingface.co/a/b/resolve/v2/c.gguf?download=true", "model", "a/b@v2/c.gguf"],
     ["hf://datasets/a/b@refs%2Fx/c", "dataset", "a/b@refs%2Fx/c"],
+    ["a/b@refs/pr/1", "model", "a/b@refs/pr/1"],
+    ["a/b@refs/convert/parquet/default/train", "dataset", "a/b@refs/convert/parquet/default/train"],
+    ["a/b@%2E%2E%2F%2E%2E%2Fx", "model", null],
+    ["a/b@%2Fx", "model", null],
+    ["a/b@100%", "model", null],
     ["a/b/c/d.gguf", "model", "a/b/c/d.gguf"],
     ["gpt2-small", "model", "openai-community/gpt2"],
     ["pythia-70m-deduped", "model", "EleutherAI/pythia-70m-deduped"],
@@ -163,6 +172,20 @@ describe("a model by its name", () => {
     assert.match(readFileSync(join(folder, "config.json"), "utf8"), /qwen3/);
     const file = await obtainModel(model("someone/single@v2/gguf/tiny.gguf"), options());
     assert.equal(statSync(file).size, 2400);
+  });
+
+  test("revisions with slashes: a proposed change, and a branch", async () => {
+    const names = { "refs/pr/1": "someone/single@refs/pr/1", "try/this": "someone/single@try%2Fthis" };
+    for (const [revision, name] of Object.entries(names)) {
+      put(hub, "someone/single", { "a/tiny.gguf": revision }, revision);
+      const file = await obtainModel(model(`${name}/a/tiny.gguf`), options());
+      assert.equal(readFileSync(file, "utf8"), revision);
+      assert.equal(cachedModel(model(`${name}/a/tiny.gguf`), options()), file);
+    }
+    await refused(
+      obtainModel(model("someone/single@refs/pr/2"), options()),
+      /someone\/single@refs\/pr\/2: .*no such revision/,
+    );
   });
 
   test("GPT-2, whose tokenizer_config.json names no special token", async () => {
