@@ -174,6 +174,54 @@ describe("a model by its name", () => {
     assert.equal(statSync(file).size, 2400);
   });
 
+  test("what it would bring is the shards that its index names, and nothing that lies beside them", async () => {
+    put(hub, "someone/mistral", { ...sharded, "consolidated.safetensors": "x".repeat(5000) });
+    const shards = Object.entries(sharded).filter(([name]) => /^model-.*safetensors$/.test(name));
+    const bytes = shards.reduce((sum, [, data]) => sum + data.length, 0);
+    assert.equal(await modelDownloadSize(model("someone/mistral"), options()), bytes);
+  });
+
+  test("one file of weights is the model's, as it is for transformers, whatever an index beside it says", async () => {
+    const stale = JSON.stringify({ weight_map: { a: "model-00001-of-00002.safetensors" } });
+    put(hub, "someone/both", { ...folderFiles(golden("models", "qwen2")), "model.safetensors.index.json": stale });
+    const folder = await obtainModel(model("someone/both"), options());
+    writeFileSync(join(folder, "model.safetensors.index.json"), stale);
+    assert.equal(cachedModel(model("someone/both"), options()), folder);
+    const opened = await openLanguageModel(folder, { threads: 1 });
+    assert.equal(opened.info.family, "qwen2");
+    await opened.close();
+  });
+
+  const asking = { "config.json": "{}", "tokenizer.json": "{}" };
+  const broken: Record<string, [Record<string, Buffer | string>, RegExp]> = {
+    "an index that is no JSON": [
+      { ...asking, "model.safetensors.index.json": "{oops" },
+      /^someone\/broken\/model\.safetensors\.index\.json: found .*, expected an index of shards in JSON$/,
+    ],
+    "an index of something else": [
+      { ...asking, "model.safetensors.index.json": "[]" },
+      /^someone\/broken\/model\.safetensors\.index\.json, weight_map: found something else/,
+    ],
+    "an index that leads elsewhere": [
+      { ...asking, "model.safetensors.index.json": JSON.stringify({ weight_map: { a: "../x.safetensors" } }) },
+      /weight_map: found \.\.\/x\.safetensors, expected a file's name in the same folder$/,
+    ],
+    "a configuration that is no JSON": [
+      { "config.json": "{oops", "model_final.pth": "x" },
+      /^someone\/broken\/config\.json: found something else, expected a model's configuration in JSON$/,
+    ],
+    "a configuration that is null": [
+      { "config.json": "null", "model_final.pth": "x" },
+      /^someone\/broken\/config\.json: found something else/,
+    ],
+  };
+  for (const [what, [files, message]] of Object.entries(broken))
+    test(`refused by file: ${what}`, async () => {
+      put(hub, "someone/broken", files);
+      await refused(obtainModel(model("someone/broken"), options()), message);
+      assert.equal(cachedModel(model("someone/broken"), options()), null);
+    });
+
   test("revisions with slashes: a proposed change, and a branch", async () => {
     const names = { "refs/pr/1": "someone/single@refs/pr/1", "try/this": "someone/single@try%2Fthis" };
     for (const [revision, name] of Object.entries(names)) {
