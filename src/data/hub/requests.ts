@@ -20,6 +20,8 @@ export interface HubOptions {
   readonly wait?: (milliseconds: number) => Promise<void>;
   /** Milliseconds without a byte after which a connection counts as broken; default: half a minute. */
   readonly silence?: number;
+  /** Milliseconds until the first answer begins, after which nobody is there; default: ten seconds, which is short of `silence`. */
+  readonly contact?: number;
 }
 
 export interface HubToken {
@@ -37,11 +39,12 @@ export interface HubSettings {
   readonly onProgress: (done: number, total: number) => void;
   readonly wait: (milliseconds: number) => Promise<void>;
   readonly silence: number;
+  readonly contact: number;
 }
 
 /** What the options leave open comes from the environment, by the names that Python's library has. */
 export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = process.env): HubSettings {
-  const { signal, token } = options;
+  const { signal, token, silence = 30_000 } = options;
   return {
     endpoint: (options.endpoint ?? env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/$/, ""),
     token: token === undefined ? environmentToken(env) : token === null ? null : { value: token, from: "the token" },
@@ -50,7 +53,8 @@ export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = p
     signal,
     onProgress: options.onProgress ?? (() => {}),
     wait: options.wait ?? ((milliseconds) => sleep(milliseconds, undefined, signal ? { signal } : {})),
-    silence: options.silence ?? 30_000,
+    silence,
+    contact: options.contact ?? Math.min(10_000, silence),
   };
 }
 
@@ -88,6 +92,9 @@ const LONGEST_WAIT = 120_000;
 /** What the system says of a connection that was never made: nobody there, no such host, no network. */
 const NEVER_MADE = /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|ENET\w+|EHOST\w+|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
 
+/** The hub has no such bytes of a file: what is there of it on this machine is part of another. */
+export class NoSuchBytes extends InputError {}
+
 /** A connection that could not be made, or broke. */
 export class ConnectionError extends Error {
   override name = "ConnectionError";
@@ -103,10 +110,13 @@ export class ConnectionError extends Error {
  * while the body is read too. `path`: the file of the repository that is asked for, if it is one.
  */
 export function hubFetch(settings: HubSettings, reference: HubReference, path = ""): typeof fetch {
+  let patience = settings.contact;
   return async (input, init) => {
     for (let attempt = 1; ; attempt++) {
       settings.signal?.throwIfAborted();
-      const response = await once(settings, input, init);
+      const response = await once(settings, input, init, patience);
+      // Whoever has answered once is there, and may be slow.
+      patience = settings.silence;
       if (response.ok) return response;
       const wait = retryable(response) && attempt < TRIES ? waitingTime(response, attempt) : null;
       await response.body?.cancel();
@@ -120,13 +130,14 @@ async function once(
   settings: HubSettings,
   input: Parameters<typeof fetch>[0],
   init: RequestInit | undefined,
+  patience: number,
 ): Promise<Response> {
   const headers = new Headers(init?.headers);
   // Never to another host than the hub: fetch takes it off where it is sent on to one.
   if (settings.token !== null && String(input).startsWith(`${settings.endpoint}/`))
     headers.set("Authorization", authorization(settings.token));
   const silence = new AbortController();
-  const timer = setTimeout(() => silence.abort(new ConnectionError("no answer")), settings.silence);
+  const timer = setTimeout(() => silence.abort(new ConnectionError("no answer")), patience);
   const signals = [silence.signal, init?.signal, settings.signal].filter((signal) => signal != null);
   try {
     const response = await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) });
@@ -175,12 +186,23 @@ function retryable({ status }: Response): boolean {
   return status === 429 || status === 408 || status >= 500;
 }
 
-/** As the hub asks for, in seconds or as a date; otherwise longer from try to try. */
+/** As the hub asks for; otherwise longer from try to try. */
 function waitingTime(response: Response, attempt: number): number {
-  const asked = response.headers.get("Retry-After") ?? "";
+  return askedWait(response.headers) ?? FIRST_WAIT * 2 ** (attempt - 1);
+}
+
+/** Milliseconds, from seconds or a date; null where the hub doesn't say. */
+function askedWait(headers: Headers): number | null {
+  const asked = headers.get("Retry-After") ?? "";
   if (/^\d+$/.test(asked)) return Number(asked) * 1000;
   const date = Date.parse(asked);
-  return Number.isNaN(date) ? FIRST_WAIT * 2 ** (attempt - 1) : Math.max(0, date - Date.now());
+  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+}
+
+function waitInWords(milliseconds: number): string {
+  const minutes = Math.ceil(milliseconds / 60_000);
+  if (minutes < 2) return "a minute";
+  return minutes < 120 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`;
 }
 
 function refusal({ status, headers }: Response, { endpoint, token }: HubSettings, asked: HubReference): InputError {
@@ -214,8 +236,17 @@ function refusal({ status, headers }: Response, { endpoint, token }: HubSettings
         return problem("no such revision", "a branch, tag or commit of the repository behind @");
       if (code === "EntryNotFound") return problem("no such file", `a file that ${page} lists`);
       return problem("no such repository", "the name of one, as its page on the hub has it");
-    case 429:
-      return problem("too many requests", "a try again in some minutes; with a token the hub allows more");
+    case 416:
+      return new NoSuchBytes({
+        file: hubName(asked),
+        found: "no such bytes of the file",
+        expected: "a try again later",
+      });
+    case 429: {
+      const wait = askedWait(headers);
+      const when = wait === null ? "some minutes" : `${waitInWords(wait)}, as the hub asks`;
+      return problem("too many requests", `a try again in ${when}; with a token the hub allows more`);
+    }
     default:
       return problem("a failure of the hub", "a try again later");
   }

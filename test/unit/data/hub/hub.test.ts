@@ -506,12 +506,42 @@ describe("a list that is none", () => {
         await refused(modelDownloadSize(model("someone/single"), options()), message);
       });
 
+  test("never comes: offline is said long before a transfer would be given up", { timeout: 60_000 }, async () => {
+    hub.misbehave = () => true;
+    await refused(obtainModel(model("someone/single"), options({ contact: 100, silence: 600_000 })), /no answer/);
+  });
+
   test("stops in the middle, for good", async () => {
     hub.misbehave = (_, response) => {
       response.write("[");
       return true;
     };
     await refused(obtainModel(model("someone/single"), options({ silence: 2000 })), /nothing more came/);
+  });
+});
+
+describe("a part of a file that the hub has no rest of", () => {
+  /** Breaks off once in the middle of the weights, and then has nothing from there on. */
+  const begun = (always: boolean) => {
+    hub.breakAfter = 20_000;
+    hub.misbehave = ({ headers }, response) => {
+      if (headers.range === undefined) return false;
+      if (!always) hub.breakAfter = null;
+      response.writeHead(416).end();
+      return true;
+    };
+  };
+  test("is fetched anew", async () => {
+    begun(false);
+    const folder = await obtainModel(model("someone/single"), options());
+    assert.deepEqual(
+      readFileSync(join(folder, "model.safetensors")),
+      readFileSync(golden("models", "qwen2", "model.safetensors")),
+    );
+  });
+  test("is fetched anew once", async () => {
+    begun(true);
+    await refused(obtainModel(model("someone/single"), options()), /model\.safetensors: found no such bytes/);
   });
 });
 
@@ -625,7 +655,10 @@ describe("a hub that refuses", () => {
     await obtainModel(model("someone/single"), options());
     assert.deepEqual(waits, [7000, 7000]);
     busy = 1000;
-    await refused(obtainModel(model("someone/sharded"), options()), /too many requests/);
+    await refused(
+      obtainModel(model("someone/sharded"), options()),
+      /too many requests.*a try again in a minute, as the hub asks/,
+    );
     assert.deepEqual(waits.slice(2), [7000, 7000, 7000, 7000]);
     busy = 1000;
     hub.misbehave = (_, response) => {
@@ -633,7 +666,10 @@ describe("a hub that refuses", () => {
       return true;
     };
     waits = [];
-    await refused(obtainModel(model("someone/sharded"), options()), /too many requests/);
+    await refused(
+      obtainModel(model("someone/sharded"), options()),
+      /too many requests.*a try again in 24 hours, as the hub asks/,
+    );
     assert.deepEqual(waits, [], "a day is not waited");
   });
 
