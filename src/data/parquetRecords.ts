@@ -4,10 +4,10 @@ import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
 import { InputError } from "../formats/inputError.ts";
 import { type DataRecord, missingColumn } from "./dataRecord.ts";
 import { asInputError, openBytes } from "./lineBlocks.ts";
+import { compressors } from "./parquetCompressors.ts";
 import { checkPages, MOST_ROWS } from "./parquetPages.ts";
 
 /** Row groups and columns, at the file's end; an entry there becomes fifty times its bytes. */
@@ -58,7 +58,8 @@ async function footerOf(path: string, file: AsyncBuffer) {
       }
     }
     const metadata = await parquetMetadataAsync(file);
-    const columns = parquetSchema(metadata).children;
+    const { element: root, children: columns } = parquetSchema(metadata);
+    if (root.repetition_type === "REPEATED") throw new Error("a table that is repeated");
     if (columns.some(({ element }) => element.name === undefined)) throw new Error("a column without a name");
     return { metadata, columns };
   } catch (error) {
@@ -87,9 +88,6 @@ async function* recordsOf(path: string, handle: FileHandle, columns: readonly st
       throw new InputError({ file: path, where: `column ${column}`, found: "nested values", expected: "plain values" });
     }
   }
-  const repeated = new Set(
-    present.flatMap(({ element }) => (element.repetition_type === "REPEATED" ? element.name : [])),
-  );
   let rowStart = 0;
   for (const [index, group] of metadata.row_groups.entries()) {
     const where = `row group ${index}`;
@@ -100,9 +98,9 @@ async function* recordsOf(path: string, handle: FileHandle, columns: readonly st
     const rowEnd = rowStart + count;
     const read = async () => {
       for (const { meta_data: chunk } of group.columns) {
-        const name = chunk?.path_in_schema[0];
-        if (chunk && name !== undefined && columns.includes(name)) {
-          await checkPages(file.slice, chunk, repeated.has(name) ? null : count, path, `${where}, column ${name}`);
+        const column = present.find(({ element }) => element.name === chunk?.path_in_schema[0])?.element;
+        if (chunk && column && columns.includes(column.name)) {
+          await checkPages(file.slice, chunk, column, count, path, `${where}, column ${column.name}`);
         }
       }
       return parquetReadObjects({
