@@ -4,10 +4,14 @@ import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
 import { InputError } from "../formats/inputError.ts";
 import { type DataRecord, missingColumn } from "./dataRecord.ts";
 import { asInputError, openBytes } from "./lineBlocks.ts";
+import { compressors } from "./parquetCompressors.ts";
+import { checkPages, MOST_ROWS } from "./parquetPages.ts";
+
+/** Row groups and columns, at the file's end; an entry there becomes fifty times its bytes. */
+const LONGEST_FOOTER = 1 << 24;
 
 /**
  * Every row's values of the given columns: strings, numbers, booleans, null, bigint for 64-bit integers, Uint8Array for bytes
@@ -38,22 +42,40 @@ async function* opened<T>(path: string, read: (handle: FileHandle) => AsyncGener
   }
 }
 
-async function metadataOf(path: string, file: AsyncBuffer) {
-  if (file.byteLength === 0) throw new InputError({ file: path, found: "an empty file", expected: "a Parquet file" });
-  return parquetMetadataAsync(file).catch((error: Error) => {
-    throw new InputError({ file: path, found: error.message, expected: "a Parquet file" });
-  });
+/** What the file says of itself, with the tree of its columns. */
+async function footerOf(path: string, file: AsyncBuffer) {
+  const expected = "a Parquet file";
+  if (file.byteLength === 0) throw new InputError({ file: path, found: "an empty file", expected });
+  try {
+    if (file.byteLength >= 8) {
+      const length = new DataView(await file.slice(file.byteLength - 8)).getUint32(0, true);
+      if (length > LONGEST_FOOTER && length < file.byteLength) {
+        throw new InputError({
+          file: path,
+          found: `a footer of ${length} bytes`,
+          expected: `at most ${LONGEST_FOOTER}`,
+        });
+      }
+    }
+    const metadata = await parquetMetadataAsync(file);
+    const { element: root, children: columns } = parquetSchema(metadata);
+    if (root.repetition_type === "REPEATED") throw new Error("a table that is repeated");
+    if (columns.some(({ element }) => element.name === undefined)) throw new Error("a column without a name");
+    return { metadata, columns };
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    throw new InputError({ file: path, found: (error as Error).message, expected });
+  }
 }
 
 async function* columnsOf(path: string, handle: FileHandle): AsyncGenerator<string[]> {
-  const { children } = parquetSchema(await metadataOf(path, await asyncBufferOf(handle)));
-  yield children.filter((child) => child.children.length === 0).map(({ element }) => element.name);
+  const { columns } = await footerOf(path, await asyncBufferOf(handle));
+  yield columns.filter((column) => column.children.length === 0).map(({ element }) => element.name);
 }
 
 async function* recordsOf(path: string, handle: FileHandle, columns: readonly string[]): AsyncGenerator<DataRecord> {
   const file = await asyncBufferOf(handle);
-  const metadata = await metadataOf(path, file);
-  const present = parquetSchema(metadata).children;
+  const { metadata, columns: present } = await footerOf(path, file);
   for (const column of columns) {
     const found = present.find(({ element }) => element.name === column);
     if (!found)
@@ -68,19 +90,34 @@ async function* recordsOf(path: string, handle: FileHandle, columns: readonly st
   }
   let rowStart = 0;
   for (const [index, group] of metadata.row_groups.entries()) {
-    const rowEnd = rowStart + Number(group.num_rows);
-    const rows = await parquetReadObjects({
-      file,
-      metadata,
-      columns: [...columns],
-      rowStart,
-      rowEnd,
-      compressors,
-      // Without annotation, or with a bad one, the bytes stay bytes: hyparquet would put � for what is not UTF-8.
-      parsers: { stringFromBytes: textOrBytes },
-    }).catch((error: Error) => {
+    const where = `row group ${index}`;
+    const count = Number(group.num_rows);
+    if (!(count >= 0 && count <= MOST_ROWS)) {
+      throw new InputError({ file: path, where, found: `${group.num_rows} rows`, expected: `at most ${MOST_ROWS}` });
+    }
+    const rowEnd = rowStart + count;
+    const read = async () => {
+      for (const { meta_data: chunk } of group.columns) {
+        const column = present.find(({ element }) => element.name === chunk?.path_in_schema[0])?.element;
+        if (chunk && column && columns.includes(column.name)) {
+          await checkPages(file.slice, chunk, column, count, path, `${where}, column ${column.name}`);
+        }
+      }
+      return parquetReadObjects({
+        file,
+        metadata,
+        columns: [...columns],
+        rowStart,
+        rowEnd,
+        compressors,
+        // Without annotation, or with a bad one, the bytes stay bytes: hyparquet would put � for what is not UTF-8.
+        parsers: { stringFromBytes: textOrBytes },
+      });
+    };
+    const rows = await read().catch((error: Error) => {
+      if (error instanceof InputError) throw error;
       const found = `data that can't be read (${error.message})`;
-      throw new InputError({ file: path, where: `row group ${index}`, found, expected: "whole Parquet data" });
+      throw new InputError({ file: path, where, found, expected: "whole Parquet data" });
     });
     for (const [i, row] of rows.entries()) {
       yield { values: columns.map((column) => row[column] ?? null), line: rowStart + i + 1 };

@@ -4,7 +4,8 @@ import { InputError } from "./inputError.ts";
 import { readAt, withFile } from "./readAt.ts";
 
 /** Integers beyond 2^53 come as bigint. */
-export type GgufValue = number | bigint | boolean | string | GgufValue[];
+export type GgufScalar = number | bigint | boolean | string;
+export type GgufValue = GgufScalar | GgufScalar[];
 
 export interface GgufTensor {
   readonly type: GgufType;
@@ -24,10 +25,16 @@ export interface Gguf {
 }
 
 /** Metadata and tensor list together; a vocabulary of 256,000 tokens takes about 10 MB. */
-const LONGEST_HEADER = 1 << 29;
+const LONGEST_HEADER = 1 << 26;
 
-/** Arrays of arrays; no known file goes beyond 1. */
-const DEEPEST_ARRAY = 4;
+/** Metadata entries, and tensors: each is an object here, many times its bytes. */
+const MOST_ENTRIES = 1 << 16;
+
+/** Values of all metadata arrays together; a vocabulary of 256,000 tokens has about a million. */
+const MOST_VALUES = 1 << 22;
+
+/** The number of the type that is an array. */
+const ARRAY = 9;
 
 /** Bytes a value of a metadata type has at least, by the type's number. */
 const SMALLEST = [1, 1, 2, 2, 4, 4, 4, 1, 4, 8, 8, 8, 8];
@@ -60,6 +67,8 @@ export async function readGguf(path: string): Promise<Gguf> {
 
 class HeaderReader {
   private at = 0;
+  /** Of all arrays so far. */
+  private values = 0;
   private version = 0;
   private where = "";
   private readonly path: string;
@@ -90,6 +99,10 @@ class HeaderReader {
     // A tensor's entry takes 20 bytes and a metadata entry 9 at the very least.
     const tensorCount = this.count("tensor count", this.version === 1 ? 20 : 24);
     const metadataCount = this.count("metadata count", 9);
+    for (const [what, count] of Object.entries({ "tensor count": tensorCount, "metadata count": metadataCount })) {
+      this.where = what;
+      if (count > MOST_ENTRIES) this.refuse(String(count), `at most ${MOST_ENTRIES}`);
+    }
     const metadata = this.readMetadata(metadataCount);
     return { path: this.path, version: this.version, metadata, tensors: this.readTensors(tensorCount, metadata) };
   }
@@ -101,7 +114,8 @@ class HeaderReader {
       const key = this.string();
       this.where = `metadata ${key}`;
       if (metadata.has(key)) this.refuse("the key twice", "every key once");
-      metadata.set(key, this.value(this.uint32(), 0));
+      const type = this.uint32();
+      metadata.set(key, type === ARRAY ? this.array() : this.scalar(type));
     }
     return metadata;
   }
@@ -148,7 +162,7 @@ class HeaderReader {
     return tensors;
   }
 
-  private value(type: number, depth: number): GgufValue {
+  private scalar(type: number): GgufScalar {
     switch (type) {
       case 0:
         return this.view.getUint8(this.take(1));
@@ -168,8 +182,6 @@ class HeaderReader {
         return this.view.getUint8(this.take(1)) !== 0;
       case 8:
         return this.string();
-      case 9:
-        return this.array(depth);
       case 10:
         return whole(this.view.getBigUint64(this.take(8), true));
       case 11:
@@ -181,14 +193,17 @@ class HeaderReader {
     }
   }
 
-  private array(depth: number): GgufValue[] {
-    if (depth >= DEEPEST_ARRAY) this.refuse("arrays in arrays", `at most ${DEEPEST_ARRAY} deep`);
+  private array(): GgufScalar[] {
     const type = this.uint32();
+    // llama.cpp refuses these as well.
+    if (type === ARRAY) this.refuse("an array of arrays", "an array of plain values");
     const smallest = SMALLEST[type] ?? this.refuse(`array of value type ${type}`, "0 to 12");
     const length = this.count("array length", smallest);
-    const values: GgufValue[] = [];
-    for (let i = 0; i < length; i++) values.push(this.value(type, depth + 1));
-    return values;
+    this.values += length;
+    if (this.values > MOST_VALUES) {
+      this.refuse(`${this.values} values in arrays up to here`, `at most ${MOST_VALUES} in the whole file`);
+    }
+    return Array.from({ length }, () => this.scalar(type));
   }
 
   private string(): string {

@@ -22,8 +22,11 @@ export type TensorData =
   | Int8Array
   | Uint8Array;
 
-/** The format's own limit. */
-const LONGEST_HEADER = 100_000_000;
+/** A tensor takes about 100 bytes of it, and parsed ten times as many; the format itself allows 100 MB. */
+const LONGEST_HEADER = 1 << 25;
+
+/** Names with a value; a tensor has four, and each costs far more in an object than in its bytes. */
+const MOST_FIELDS = 1 << 20;
 
 const tensorSchema = z.strictObject({
   dtype: z.string(),
@@ -56,6 +59,7 @@ function parseHeader(path: string, bytes: Uint8Array, dataStart: number, fileSiz
   const refuse = (where: string, found: string, expected: string): never => {
     throw new InputError({ file: path, where, found, expected });
   };
+  checkNesting(bytes, refuse);
   let header: unknown;
   let text = "";
   try {
@@ -64,9 +68,7 @@ function parseHeader(path: string, bytes: Uint8Array, dataStart: number, fileSiz
   } catch (error) {
     refuse("header", (error as Error).message, "JSON in UTF-8");
   }
-  if (typeof header !== "object" || header === null || Array.isArray(header)) {
-    return refuse("header", Array.isArray(header) ? "an array" : String(header), "a JSON object");
-  }
+  if (typeof header !== "object" || header === null) return refuse("header", String(header), "a JSON object");
   const twice = duplicateKey(text);
   if (twice !== null) refuse(`tensor ${twice}`, "the name twice", "every name once");
 
@@ -84,6 +86,38 @@ function parseHeader(path: string, bytes: Uint8Array, dataStart: number, fileSiz
   }
   checkCoverage(path, tensors, dataStart, fileSize);
   return { path, tensors, metadata };
+}
+
+/** Lets through an object of objects of plain values and lists, not too many. Before it is parsed: `[{},{},…]` becomes fifty times its bytes. */
+function checkNesting(bytes: Uint8Array, refuse: (where: string, found: string, expected: string) => never): void {
+  const [quote, backslash, colon, openList, closeList, openObject, closeObject] = Buffer.from('"\\:[]{}');
+  let depth = 0;
+  let fields = 0;
+  let string = -1;
+  let name = "";
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if (string >= 0) {
+      if (byte === backslash) i++;
+      else if (byte === quote) {
+        if (depth === 1) name = Buffer.from(bytes.subarray(string + 1, i)).toString();
+        string = -1;
+      }
+    } else if (byte === quote) string = i;
+    else if (byte === colon && ++fields > MOST_FIELDS) {
+      refuse("header", `more than ${MOST_FIELDS} fields`, "fewer: a tensor has four");
+    } else if (byte === closeList || byte === closeObject) depth--;
+    else if (byte === openList || byte === openObject) {
+      const isList = byte === openList;
+      if (isList ? depth !== 2 : depth >= 2) {
+        const found = isList ? "an array" : "an object";
+        if (depth === 0) refuse("header", found, "a JSON object");
+        if (name === "__metadata__") refuse(name, found, "strings only");
+        refuse(`tensor ${name}`, `${found} at byte ${i} of the header`, "dtype, shape and data_offsets");
+      }
+      depth++;
+    }
+  }
 }
 
 function tensorEntry(

@@ -278,12 +278,11 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
       const type = demo === "model" ? "model" : "dataset";
       const onHub = value === "demo" ? null : hubPath(value, type, folder);
       if (onHub !== null) return onHub;
-      const kind = demo === "model" ? "a model folder, a GGUF or an ONNX file" : "a text file";
-      complain(
-        field,
-        `"${value}", which is not there (${path})`,
-        `${kind}, or the name of a ${demo === "model" ? "model" : "data set"} on the Hugging Face hub (owner/name)`,
-      );
+      const expected =
+        type === "model"
+          ? "a model folder, a GGUF or an ONNX file, or the name of a model on the Hugging Face hub (owner/name)"
+          : "a text file, or the name of a data set on the Hugging Face hub with its owner (owner/name, such as stanfordnlp/imdb for imdb)";
+      complain(field, `"${value}", which is not there (${path})`, expected);
     }
     return path;
   };

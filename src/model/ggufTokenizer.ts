@@ -48,6 +48,12 @@ const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
 /** Kinds whose vocabulary holds words that no merges lead to. */
 const WHOLE_WORDS = /^(llama|tekken|falcon3|pixtral)/;
 
+/** Characters of a token that is cut in two in all ways: the work grows with the square. SentencePiece itself makes 16 at most. */
+const LONGEST_TOKEN = 256;
+
+/** Pairs that join to a token; Gemma's 256,000 tokens have about 600,000. */
+const MOST_MERGES = 1 << 21;
+
 /** Throws InputError for a kind of vocabulary that isn't known here. */
 export function ggufTokenizer(file: Gguf): Tokenizer {
   const kind = file.metadata.get("tokenizer.ggml.model");
@@ -105,11 +111,19 @@ function sentencePieces(file: Gguf): TokenizerConfig {
   const ids = new Map(tokens.map((token, id) => [token, id]));
   const merges: { pair: [string, string]; score: number; left: number; right: number }[] = [];
   for (const [id, token] of tokens.entries()) {
+    if (token.length > LONGEST_TOKEN) {
+      const where = `tokenizer.ggml.tokens, token ${id}`;
+      return refuse(file, where, `${token.length} characters`, `at most ${LONGEST_TOKEN}`);
+    }
     for (let cut = 1; cut < token.length; cut++) {
       const pair: [string, string] = [token.slice(0, cut), token.slice(cut)];
       const left = ids.get(pair[0]);
       const right = ids.get(pair[1]);
       if (left === undefined || right === undefined) continue;
+      if (merges.length === MOST_MERGES) {
+        const found = `more than ${MOST_MERGES} pairs that join to a token`;
+        return refuse(file, "tokenizer.ggml.tokens", found, "fewer");
+      }
       merges.push({ pair, score: scores[id]!, left, right });
     }
   }

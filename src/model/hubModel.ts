@@ -7,20 +7,17 @@ import { type HubReference, hubName, hubReference } from "../data/hub/reference.
 import { cachedSnapshot, fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
 import type { HubOptions } from "../data/hub/requests.ts";
 import { InputError } from "../formats/inputError.ts";
+import { INDEX, SINGLE, shardsByTensor, weightsAmong } from "./huggingFaceFolder.ts";
 import { externalFiles } from "./onnxExternalWeights.ts";
 import { ONNX_PLACES } from "./onnxPlaces.ts";
 import { TRANSFORMER_LENS_WEIGHTS } from "./transformerLensFolder.ts";
 
 const CONFIG = "config.json";
 const TOKENIZER = "tokenizer.json";
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
 /** Read where they are there. */
 const OPTIONAL = ["tokenizer_config.json", "special_tokens_map.json"];
 /** Largest .onnx file that is fetched only to learn where its weights lie. */
 const MOST_ASKED = 2 ** 25;
-
-const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
 
 /** The model's folder, or its one file, in the local cache; null where it isn't there whole. Asks nobody. */
 export function cachedModel(reference: HubReference, options: HubOptions = {}): string | null {
@@ -30,19 +27,27 @@ export function cachedModel(reference: HubReference, options: HubOptions = {}): 
   const there = (name: string) => existsSync(join(path, name));
   if (isOneFile(reference)) return existsSync(path) && lacks(path).length === 0 ? path : null;
   if (!there(CONFIG)) return null;
-  if (there(TRANSFORMER_LENS_WEIGHTS))
-    return there(TOKENIZER) || hasTokenizer(tokenizerOf(path), options) ? path : null;
-  if (!there(TOKENIZER)) return null;
-  if (!there(INDEX) && !there(SINGLE)) {
+  try {
+    const weights = weightsOf(there);
+    if (weights === TRANSFORMER_LENS_WEIGHTS)
+      return there(TOKENIZER) || hasTokenizer(tokenizerOf(path, reference), options) ? path : null;
+    if (!there(TOKENIZER)) return null;
+    if (weights === SINGLE) return path;
+    if (weights === INDEX) return shardsOf(path, reference).every(there) ? path : null;
     const exported = ONNX_PLACES.find(there);
     return exported !== undefined && lacks(join(path, exported)).length === 0 ? path : null;
-  }
-  if (!there(INDEX)) return path;
-  try {
-    return shardsOf(path, reference).every(there) ? path : null;
   } catch {
+    // What is damaged isn't whole; whoever fetches it again hears what is wrong.
     return null;
   }
+}
+
+/** What of a folder the model is read from; null: an exported .onnx file at most. */
+function weightsOf(
+  has: (name: string) => boolean,
+): typeof SINGLE | typeof INDEX | typeof TRANSFORMER_LENS_WEIGHTS | null {
+  const weights = weightsAmong(has);
+  return weights !== SINGLE && has(TRANSFORMER_LENS_WEIGHTS) && has(CONFIG) ? TRANSFORMER_LENS_WEIGHTS : weights;
 }
 
 /** The same, downloaded where it isn't there. Throws InputError where that can't be or the repository has no model of a kind that is read here. */
@@ -70,20 +75,18 @@ export async function obtainModel(reference: HubReference, options: HubOptions =
     return fetchFile(
       find(reference.path) ?? refuse(reference, files, `no file ${reference.path}`, "a file that it has"),
     );
-  const lens = find(inside(TRANSFORMER_LENS_WEIGHTS));
+  const weights = weightsOf((name) => find(inside(name)) !== undefined);
   const given = [CONFIG, TOKENIZER, ...OPTIONAL].flatMap((name) => find(inside(name)) ?? []);
-  if (lens && find(inside(CONFIG)) && !find(inside(SINGLE))) {
-    const folder = join(await fetch([...given, lens]), reference.path);
-    const tokenizer = find(inside(TOKENIZER)) ? null : tokenizerOf(folder);
+  if (weights === TRANSFORMER_LENS_WEIGHTS) {
+    const folder = join(await fetch([...given, find(inside(weights))!]), reference.path);
+    const tokenizer = find(inside(TOKENIZER)) ? null : tokenizerOf(folder, reference);
     if (tokenizer && !hasTokenizer(tokenizer, options)) await obtainTokenizer(tokenizer, options);
     return folder;
   }
   const small = [CONFIG, TOKENIZER].map(
     (name) => find(inside(name)) ?? refuse(reference, files, `no ${name}`, "a model in transformers' form"),
   );
-  const index = find(inside(INDEX));
-  const single = find(inside(SINGLE));
-  if (!index && !single) {
+  if (weights === null) {
     const exported = ONNX_PLACES.flatMap((place) => find(inside(place)) ?? [])[0];
     if (!exported)
       refuse(
@@ -96,21 +99,24 @@ export async function obtainModel(reference: HubReference, options: HubOptions =
     return join(await fetch(small), reference.path);
   }
   const optional = OPTIONAL.flatMap((name) => find(inside(name)) ?? []);
+  const chosen = find(inside(weights))!;
   // One list after the other, so that progress counts all that is large.
-  const folder = join(await fetch([...small, ...optional, ...(single ? [] : [index!])]), reference.path);
-  const weights = single
-    ? [single]
-    : shardsOf(folder, reference).map(
-        (shard) => find(inside(shard)) ?? refuse(reference, files, `no ${shard}, which ${INDEX} names`, "every shard"),
-      );
-  await fetch(weights);
+  const folder = join(await fetch([...small, ...optional, ...(weights === INDEX ? [chosen] : [])]), reference.path);
+  await fetch(weights === INDEX ? shardsAmong(folder, reference, files) : [chosen]);
   return folder;
 }
 
 /** Where a model of TransformerLens' own form has its tokenizer from; null where it doesn't say. */
-function tokenizerOf(folder: string): HubReference | null {
-  const { tokenizer_name } = JSON.parse(readFileSync(join(folder, CONFIG), "utf8")) as { tokenizer_name?: unknown };
-  return typeof tokenizer_name === "string" ? hubReference(tokenizer_name, "model") : null;
+function tokenizerOf(folder: string, reference: HubReference): HubReference | null {
+  const file = `${hubName(reference)}/${CONFIG}`;
+  let config: Record<string, unknown>;
+  try {
+    config = z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(join(folder, CONFIG), "utf8")));
+  } catch {
+    throw new InputError({ file, found: "something else", expected: "a model's configuration in JSON" });
+  }
+  const name = config["tokenizer_name"];
+  return typeof name === "string" ? hubReference(name, "model") : null;
 }
 
 function hasTokenizer(reference: HubReference | null, options: HubOptions): boolean {
@@ -125,22 +131,20 @@ async function obtainTokenizer(reference: HubReference, options: HubOptions): Pr
   await fetchHubFiles(reference, commit, wanted, options);
 }
 
-/** Bytes that obtaining the model would still bring. Asks the hub, and may fetch the small graph of an .onnx file to know its weights by. */
+/** Bytes that obtaining the model would still bring. Asks the hub, and may fetch an index, or the small graph of an .onnx file, to know its weights by. */
 export async function modelDownloadSize(reference: HubReference, options: HubOptions = {}): Promise<number> {
   if (cachedModel(reference, options) !== null) return 0;
   const { commit, files } = await openHubRepository(reference, `${CONFIG}, ${TOKENIZER} and the weights`, options);
-  const ours = files.filter(({ path }) => posix.dirname(path) === (reference.path || "."));
-  const single = ours.filter(({ path }) => posix.basename(path) === SINGLE);
-  const lens = ours.filter(({ path }) => posix.basename(path) === TRANSFORMER_LENS_WEIGHTS);
-  const sharded = ours.filter(({ path }) => path.endsWith(".safetensors"));
-  const place = ONNX_PLACES.map((name) => posix.join(reference.path, name));
-  const oneFile = isOneFile(reference)
-    ? reference.path
-    : place.find((path) => files.some((file) => file.path === path));
-  const graph = files.find(({ path }) => path === oneFile);
-  const exported = graph ? [...besides(graph, files), graph] : [];
-  const kinds = isOneFile(reference) ? [] : [single, sharded, lens];
-  const chosen = new Set([...kinds, exported].find(({ length }) => length > 0));
+  const find = (name: string) => files.find(({ path }) => path === posix.join(reference.path, name));
+  const weights = isOneFile(reference) ? null : weightsOf((name) => find(name) !== undefined);
+  const place = isOneFile(reference) ? "" : ONNX_PLACES.find((name) => find(name) !== undefined);
+  const graph = weights === null && place !== undefined ? find(place) : undefined;
+  const chosen = new Set(graph ? [...besides(graph, files), graph] : []);
+  if (weights === INDEX) {
+    // Only the index tells which of the files are the model's.
+    const folder = join(await fetchHubFiles(reference, commit, [find(INDEX)!], options), reference.path);
+    for (const shard of shardsAmong(folder, reference, files)) chosen.add(shard);
+  } else if (weights !== null) chosen.add(find(weights)!);
   if (graph && chosen.has(graph) && graph.path.endsWith(".onnx") && !hasNamedWeights(graph, chosen)) {
     // Only the graph tells which files its weights are in; one that may hold them itself isn't fetched to be asked.
     if (graph.size <= MOST_ASKED) {
@@ -188,15 +192,15 @@ function besides({ path }: { readonly path: string }, files: readonly HubFile[])
 }
 
 function shardsOf(folder: string, reference: HubReference): string[] {
-  const path = join(folder, INDEX);
-  const parsed = indexSchema.safeParse(JSON.parse(readFileSync(path, "utf8")));
-  if (!parsed.success)
-    throw new InputError({
-      file: `${hubName(reference)}/${INDEX}`,
-      found: "something else",
-      expected: "an index of shards",
-    });
-  return [...new Set(Object.values(parsed.data.weight_map))];
+  return [...new Set(Object.values(shardsByTensor(folder, `${hubName(reference)}/${INDEX}`)))];
+}
+
+/** The repository's files that the index in the folder names. */
+function shardsAmong(folder: string, reference: HubReference, files: readonly HubFile[]): HubFile[] {
+  return shardsOf(folder, reference).map((shard) => {
+    const file = files.find(({ path }) => path === posix.join(reference.path, shard));
+    return file ?? refuse(reference, files, `no ${shard}, which ${INDEX} names`, "every shard");
+  });
 }
 
 function refuse(reference: HubReference, files: readonly HubFile[], found: string, expected: string): never {

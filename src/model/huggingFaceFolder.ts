@@ -1,4 +1,5 @@
 // A language model in Hugging Face's form: config.json, tokenizer.json, and safetensors in one file or in shards with an index.
+import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
@@ -7,6 +8,9 @@ import { schemaError } from "../formats/schemaError.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import type { Tokenizer } from "./languageModel.ts";
 import { TokenizerJson } from "./tokenizerJson.ts";
+
+export const SINGLE = "model.safetensors";
+export const INDEX = "model.safetensors.index.json";
 
 const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
 
@@ -25,37 +29,45 @@ export async function readConfig(folder: string): Promise<{ path: string; config
   return { path, config: await readJson(path, z.record(z.string(), z.unknown()), "a model's configuration") };
 }
 
-/** The weights: the index' shards, or model.safetensors. */
+/** Which weights are the model's, where a folder or a repository has both: the one file, as transformers takes them. Null: neither. */
+export function weightsAmong(has: (name: string) => boolean): typeof SINGLE | typeof INDEX | null {
+  return ([SINGLE, INDEX].find(has) as ReturnType<typeof weightsAmong> | undefined) ?? null;
+}
+
+/** Each tensor's shard, as the folder's index has them. `file`: what an error calls it. */
+export function shardsByTensor(folder: string, file = join(folder, INDEX)): Readonly<Record<string, string>> {
+  const expected = "an index of shards in JSON";
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(join(folder, INDEX), "utf8"));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new InputError({ file, found: code === undefined ? message : unreadable(error), expected });
+  }
+  const parsed = indexSchema.safeParse(json);
+  if (!parsed.success) throw schemaError(file, json, parsed.error, expected);
+  const { weight_map } = parsed.data;
+  if (Object.keys(weight_map).length === 0) {
+    const expected = "names of tensors, each with its file's";
+    throw new InputError({ file, where: "weight_map", found: "an empty object", expected });
+  }
+  const outside = Object.values(weight_map).find((shard) => basename(shard) !== shard || shard.startsWith("."));
+  if (outside !== undefined) {
+    throw new InputError({ file, where: "weight_map", found: outside, expected: "a file's name in the same folder" });
+  }
+  return weight_map;
+}
+
+/** The weights: model.safetensors, or the index' shards. */
 export async function openWeights(folder: string): Promise<Checkpoint> {
-  const index = join(folder, "model.safetensors.index.json");
-  const map = await readJson(index, indexSchema, "an index of shards").catch((error: unknown) => {
-    if (error instanceof InputError && error.found === MISSING) return null;
-    throw error;
-  });
-  if (!map) {
-    const path = join(folder, "model.safetensors");
+  if (weightsAmong((name) => existsSync(join(folder, name))) !== INDEX) {
+    const path = join(folder, SINGLE);
     return openCheckpoint(path, [path]);
   }
-  const shards = [...new Set(Object.values(map.weight_map))];
-  if (shards.length === 0) {
-    const expected = "names of tensors, each with its file's";
-    throw new InputError({ file: index, where: "weight_map", found: "an empty object", expected });
-  }
-  for (const shard of shards) {
-    if (basename(shard) !== shard || shard.startsWith(".")) {
-      throw new InputError({
-        file: index,
-        where: "weight_map",
-        found: shard,
-        expected: "a file's name in the same folder",
-      });
-    }
-  }
-  const checkpoint = await openCheckpoint(
-    index,
-    shards.map((shard) => join(folder, shard)),
-  );
-  for (const [tensor, shard] of Object.entries(map.weight_map)) {
+  const map = shardsByTensor(folder);
+  const shards = [...new Set(Object.values(map))].map((shard) => join(folder, shard));
+  const checkpoint = await openCheckpoint(join(folder, INDEX), shards);
+  for (const [tensor, shard] of Object.entries(map)) {
     if (checkpoint.tensors.has(tensor)) continue;
     throw new InputError({
       file: join(folder, shard),

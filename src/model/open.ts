@@ -21,7 +21,7 @@ import { ggufModel } from "./ggufFamilies.ts";
 import { ggufTokenizer } from "./ggufTokenizer.ts";
 import { gpt2Family } from "./gpt2.ts";
 import { gptNeoXFamily } from "./gptNeoX.ts";
-import { openTokenizer, openWeights, readConfig } from "./huggingFaceFolder.ts";
+import { openTokenizer, openWeights, readConfig, weightsAmong } from "./huggingFaceFolder.ts";
 import type { LanguageModel, Tokenizer } from "./languageModel.ts";
 import { requireLayersHeld } from "./layersHeld.ts";
 import { llamaFamily } from "./llama.ts";
@@ -124,11 +124,9 @@ function checkIds(tokenizer: Tokenizer, dVocab: number, vocabularyFile: string, 
   }
 }
 
-const SAFETENSORS = ["model.safetensors", "model.safetensors.index.json"];
-
 /** Of a folder without safetensors: the .onnx file in it. */
 function onnxFileIn(folder: string): string | null {
-  if (SAFETENSORS.some((name) => existsSync(join(folder, name)))) return null;
+  if (weightsAmong((name) => existsSync(join(folder, name)))) return null;
   return ONNX_PLACES.map((place) => join(folder, place)).find(existsSync) ?? null;
 }
 
@@ -136,7 +134,8 @@ function onnxFileIn(folder: string): string | null {
 function refuseOtherWeights(folder: string): void {
   const names = readdirSync(folder);
   const others = names.filter((name) => /\.(gguf|onnx|bin|pt|pth)$/.test(name));
-  if ([...SAFETENSORS, TRANSFORMER_LENS_WEIGHTS].some((name) => names.includes(name)) || others.length === 0) return;
+  if (weightsAmong((name) => names.includes(name)) || names.includes(TRANSFORMER_LENS_WEIGHTS) || others.length === 0)
+    return;
   const nameable = others.find((name) => /\.(gguf|onnx)$/.test(name));
   throw new InputError({
     file: folder,

@@ -8,7 +8,7 @@ import { acquireFileLock, type FileLock } from "../../formats/fileLock.ts";
 import { InputError } from "../../formats/inputError.ts";
 import type { CachedRepository } from "./cache.ts";
 import { type HubReference, hubName, hubPlace } from "./reference.ts";
-import { ConnectionError, type HubSettings, hubFetch } from "./requests.ts";
+import { ConnectionError, type HubSettings, hubFetch, NoSuchBytes } from "./requests.ts";
 
 /** A file as the hub lists it. */
 export interface HubFile {
@@ -85,6 +85,7 @@ async function download(
   const url = `${settings.endpoint}/${hubPlace(reference)}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`;
   const request = hubFetch(settings, reference, file.path);
   let reached = false;
+  let anew = false;
   for (let fruitless = 0; ; ) {
     const before = await sizeOf(partial);
     if (before > file.size) await rm(partial);
@@ -92,6 +93,11 @@ async function download(
     try {
       await append(request, what, url, partial, file.size, onBytes);
     } catch (error) {
+      if (error instanceof NoSuchBytes && before > 0 && !anew) {
+        anew = true;
+        await rm(partial);
+        continue;
+      }
       if (!(error instanceof ConnectionError)) throw error;
       reached ||= error.wasMade || (await sizeOf(partial)) > before;
       if (!reached) throw error;

@@ -35,7 +35,11 @@ function capital(part: string): string {
 }
 
 const segment = String.raw`[A-Za-z0-9](?:[\w.-]*\w)?`;
-const name = new RegExp(`^(${segment}/${segment})(?:@([^@\\s]+?))?(?:/(${segment}(?:/[\\w.+-]+)*))?$`);
+/** What stands for a revision: a slash in it is written %2F, except in the hub's own refs/pr/1 and refs/convert/parquet. */
+const revisionText = String.raw`refs/(?:pr|convert)/[^@\s/]+|[^@\s/]+`;
+const name = new RegExp(`^(${segment}/${segment})(?:@(${revisionText}))?(?:/(${segment}(?:/[\\w.+-]+)*))?$`);
+const inUrl = new RegExp(`/(?:tree|blob|resolve)/(${revisionText})`);
+const hubRef = /^refs\/(?:pr|convert)\/[^/]+$/;
 
 /**
  * "owner/name", "owner/name@revision", either with "/path/in/it" behind it, perhaps as hf://… or https://huggingface.co/…;
@@ -43,14 +47,25 @@ const name = new RegExp(`^(${segment}/${segment})(?:@([^@\\s]+?))?(?:/(${segment
  */
 export function hubReference(text: string, type: HubReference["type"]): HubReference | null {
   const bare = text
-    .replace(/^(?:hf:\/\/|https:\/\/huggingface\.co\/)(?:datasets\/)?/, "")
-    .replace(/\/(?:tree|blob|resolve)\/([^/]+)/, "@$1");
+    .replace(/^(?:hf:\/\/|https:\/\/huggingface\.co\/)(?:datasets\/)?(.*?)\/*(?:[?#].*)?$/, "$1")
+    .replace(inUrl, "@$1");
   const short = type === "model" ? SHORT_NAMES.find(([pattern]) => pattern.test(bare)) : undefined;
   // Both kinds of replacement are given as one here, which no overload of `replace` is for.
   const match = name.exec(short ? bare.replace(short[0], short[1] as string) : bare);
   if (!match || bare.includes("..")) return null;
-  const [, repo, revision = "main", path = ""] = match;
-  return { type, repo: repo!, revision, path };
+  const [, repo, written = "main", path = ""] = match;
+  const revision = decodedRevision(written);
+  return revision === null ? null : { type, repo: repo!, revision, path };
+}
+
+/** Null for what is no name in git: it becomes a path in the cache. */
+function decodedRevision(written: string): string | null {
+  try {
+    const revision = decodeURIComponent(written);
+    return /^[^\s\\:/]+(?:\/[^\s\\:/]+)*$/.test(revision) && !revision.includes("..") ? revision : null;
+  } catch {
+    return null;
+  }
 }
 
 /** In a place that otherwise holds a path. */
@@ -68,7 +83,8 @@ export function hubPlace({ type, repo }: HubReference): string {
   return type === "dataset" ? `datasets/${repo}` : repo;
 }
 
-/** For people. */
+/** For people, who may give it back to `hubReference`. */
 export function hubName({ repo, revision, path }: HubReference): string {
-  return `${repo}${revision === "main" ? "" : `@${revision}`}${path ? `/${path}` : ""}`;
+  const written = hubRef.test(revision) ? revision : encodeURIComponent(revision);
+  return `${repo}${revision === "main" ? "" : `@${written}`}${path ? `/${path}` : ""}`;
 }

@@ -20,52 +20,66 @@ export interface HubOptions {
   readonly wait?: (milliseconds: number) => Promise<void>;
   /** Milliseconds without a byte after which a connection counts as broken; default: half a minute. */
   readonly silence?: number;
+  /** Milliseconds until the first answer begins, after which nobody is there; default: ten seconds, which is short of `silence`. */
+  readonly contact?: number;
+}
+
+export interface HubToken {
+  readonly value: string;
+  /** The variable or the file that it came from. */
+  readonly from: string;
 }
 
 export interface HubSettings {
   readonly endpoint: string;
-  readonly token: string | null;
+  readonly token: HubToken | null;
   readonly cacheFolder: string;
   readonly offline: boolean;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (done: number, total: number) => void;
   readonly wait: (milliseconds: number) => Promise<void>;
   readonly silence: number;
+  readonly contact: number;
 }
 
 /** What the options leave open comes from the environment, by the names that Python's library has. */
 export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = process.env): HubSettings {
-  const { signal } = options;
+  const { signal, token, silence = 30_000 } = options;
   return {
     endpoint: (options.endpoint ?? env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/$/, ""),
-    token: checkedToken(options.token === undefined ? environmentToken(env) : options.token),
+    token: token === undefined ? environmentToken(env) : token === null ? null : { value: token, from: "the token" },
     cacheFolder: options.cacheFolder ?? hubCacheFolder(env),
     offline: /^(1|on|yes|true)$/i.test(env["HF_HUB_OFFLINE"] ?? ""),
     signal,
     onProgress: options.onProgress ?? (() => {}),
     wait: options.wait ?? ((milliseconds) => sleep(milliseconds, undefined, signal ? { signal } : {})),
-    silence: options.silence ?? 30_000,
+    silence,
+    contact: options.contact ?? Math.min(10_000, silence),
   };
 }
 
 /** HF_TOKEN, or what `hf auth login` has left behind. */
-function environmentToken(env: NodeJS.ProcessEnv): string | null {
-  const given = env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"];
-  if (given) return given.trim();
+function environmentToken(env: NodeJS.ProcessEnv): HubToken | null {
+  for (const from of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
+    const value = env[from]?.trim();
+    if (value) return { value, from };
+  }
+  const from = env["HF_TOKEN_PATH"] || join(hubHome(env), "token");
   try {
-    return readFileSync(env["HF_TOKEN_PATH"] || join(hubHome(env), "token"), "utf8").trim() || null;
+    const value = readFileSync(from, "utf8").trim();
+    return value ? { value, from } : null;
   } catch {
     return null;
   }
 }
 
-/** The error says nothing of the token itself. */
-function checkedToken(token: string | null): string | null {
-  if (token === null || /^hf_\w+$/.test(token)) return token;
+/** Refuses what no header can hold; whether the hub takes it, the hub says. The error says nothing of the token itself. */
+function authorization({ value, from }: HubToken): string {
+  if (/^[\x21-\x7e]+$/.test(value)) return `Bearer ${value}`;
   throw new InputError({
-    file: "HF_TOKEN",
-    found: "something else",
-    expected: "an access token of the hub, which begins with hf_",
+    file: from,
+    found: "spaces or characters that no token has",
+    expected: "an access token of the hub",
   });
 }
 
@@ -77,6 +91,9 @@ const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 120_000;
 /** What the system says of a connection that was never made: nobody there, no such host, no network. */
 const NEVER_MADE = /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|ENET\w+|EHOST\w+|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
+
+/** The hub has no such bytes of a file: what is there of it on this machine is part of another. */
+export class NoSuchBytes extends InputError {}
 
 /** A connection that could not be made, or broke. */
 export class ConnectionError extends Error {
@@ -93,10 +110,13 @@ export class ConnectionError extends Error {
  * while the body is read too. `path`: the file of the repository that is asked for, if it is one.
  */
 export function hubFetch(settings: HubSettings, reference: HubReference, path = ""): typeof fetch {
+  let patience = settings.contact;
   return async (input, init) => {
     for (let attempt = 1; ; attempt++) {
       settings.signal?.throwIfAborted();
-      const response = await once(settings, input, init);
+      const response = await once(settings, input, init, patience);
+      // Whoever has answered once is there, and may be slow.
+      patience = settings.silence;
       if (response.ok) return response;
       const wait = retryable(response) && attempt < TRIES ? waitingTime(response, attempt) : null;
       await response.body?.cancel();
@@ -110,13 +130,14 @@ async function once(
   settings: HubSettings,
   input: Parameters<typeof fetch>[0],
   init: RequestInit | undefined,
+  patience: number,
 ): Promise<Response> {
   const headers = new Headers(init?.headers);
   // Never to another host than the hub: fetch takes it off where it is sent on to one.
   if (settings.token !== null && String(input).startsWith(`${settings.endpoint}/`))
-    headers.set("Authorization", `Bearer ${settings.token}`);
+    headers.set("Authorization", authorization(settings.token));
   const silence = new AbortController();
-  const timer = setTimeout(() => silence.abort(new ConnectionError("no answer")), settings.silence);
+  const timer = setTimeout(() => silence.abort(new ConnectionError("no answer")), patience);
   const signals = [silence.signal, init?.signal, settings.signal].filter((signal) => signal != null);
   try {
     const response = await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) });
@@ -165,12 +186,23 @@ function retryable({ status }: Response): boolean {
   return status === 429 || status === 408 || status >= 500;
 }
 
-/** As the hub asks for, in seconds or as a date; otherwise longer from try to try. */
+/** As the hub asks for; otherwise longer from try to try. */
 function waitingTime(response: Response, attempt: number): number {
-  const asked = response.headers.get("Retry-After") ?? "";
+  return askedWait(response.headers) ?? FIRST_WAIT * 2 ** (attempt - 1);
+}
+
+/** Milliseconds, from seconds or a date; null where the hub doesn't say. */
+function askedWait(headers: Headers): number | null {
+  const asked = headers.get("Retry-After") ?? "";
   if (/^\d+$/.test(asked)) return Number(asked) * 1000;
   const date = Date.parse(asked);
-  return Number.isNaN(date) ? FIRST_WAIT * 2 ** (attempt - 1) : Math.max(0, date - Date.now());
+  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+}
+
+function waitInWords(milliseconds: number): string {
+  const minutes = Math.ceil(milliseconds / 60_000);
+  if (minutes < 2) return "a minute";
+  return minutes < 120 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`;
 }
 
 function refusal({ status, headers }: Response, { endpoint, token }: HubSettings, asked: HubReference): InputError {
@@ -204,8 +236,17 @@ function refusal({ status, headers }: Response, { endpoint, token }: HubSettings
         return problem("no such revision", "a branch, tag or commit of the repository behind @");
       if (code === "EntryNotFound") return problem("no such file", `a file that ${page} lists`);
       return problem("no such repository", "the name of one, as its page on the hub has it");
-    case 429:
-      return problem("too many requests", "a try again in some minutes; with a token the hub allows more");
+    case 416:
+      return new NoSuchBytes({
+        file: hubName(asked),
+        found: "no such bytes of the file",
+        expected: "a try again later",
+      });
+    case 429: {
+      const wait = askedWait(headers);
+      const when = wait === null ? "some minutes" : `${waitInWords(wait)}, as the hub asks`;
+      return problem("too many requests", `a try again in ${when}; with a token the hub allows more`);
+    }
     default:
       return problem("a failure of the hub", "a try again later");
   }

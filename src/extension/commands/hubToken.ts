@@ -13,7 +13,7 @@ export async function setHubToken({ context, service }: Parts): Promise<void> {
     placeHolder: "hf_…",
     password: true,
     ignoreFocusOut: true,
-    validateInput: (value) => (/^(hf_\w+)?$/.test(value.trim()) ? undefined : "A token begins with hf_"),
+    validateInput: (value) => (/^[\x21-\x7e]*$/.test(value.trim()) ? undefined : "A token has no spaces"),
   });
   if (token === undefined) return;
   if (token.trim() === "") await context.secrets.delete(KEY);

@@ -131,6 +131,9 @@ for (const version of [1, 2, 3]) {
   });
 }
 
+/** A value that is an array of so many bytes. */
+const bytesArray = (length: number) => [{ u32: 9 }, { u32: 0 }, { size: length }, Buffer.alloc(length)];
+
 const damaged: Record<string, [Buffer, RegExp]> = {
   "other bytes": [Buffer.from("PK\x03\x04 and some more of it"), /expected the letters GGUF/],
   "an unknown version": [file(4, [{ size: 0 }, { size: 0 }]), /found GGUF version 4/],
@@ -148,15 +151,21 @@ const damaged: Record<string, [Buffer, RegExp]> = {
     file(3, [{ size: 0 }, { size: 1 }, Buffer.alloc(8, 0xff), Buffer.alloc(16)]),
     /found the number 18446744073709551615/,
   ],
-  "arrays all the way down": [
-    file(3, [
-      { size: 0 },
-      { size: 1 },
-      "k",
-      { u32: 9 },
-      ...Array.from({ length: 30 }, () => [{ u32: 9 }, { size: 1 }]).flat(),
-    ]),
-    /arrays in arrays/,
+  "an array of arrays": [
+    file(3, [{ size: 0 }, { size: 1 }, "k", { u32: 9 }, { u32: 9 }, { size: 1 }, Buffer.alloc(13)]),
+    /metadata k: found an array of arrays/,
+  ],
+  "arrays that are small alone and many together": [
+    file(3, [{ size: 0 }, { size: 3 }, ...["a", "b", "c"].flatMap((key) => [key, ...bytesArray(1 << 21)])]),
+    /metadata c: found 6291456 values in arrays up to here, expected at most 4194304/,
+  ],
+  "metadata entries without end": [
+    file(3, [{ size: 0 }, { size: 1 << 20 }, Buffer.alloc(9 << 20)]),
+    /metadata count: found 1048576, expected at most 65536/,
+  ],
+  "tensors without end": [
+    file(3, [{ size: 1 << 20 }, { size: 0 }, Buffer.alloc(24 << 20)]),
+    /tensor count: found 1048576, expected at most 65536/,
   ],
   "an unknown value type": [file(3, [{ size: 0 }, { size: 1 }, "k", { u32: 13 }, Buffer.alloc(9)]), /value type 13/],
   "a key twice": [

@@ -122,6 +122,40 @@ for (const [name, message] of Object.entries(refusals)) {
   });
 }
 
+/** A file with this header and so many bytes of data. */
+async function withHeader(header: string, dataBytes = 0): Promise<string> {
+  const path = join(folder, "header.safetensors");
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(Buffer.byteLength(header)));
+  await writeFile(path, Buffer.concat([length, Buffer.from(header), Buffer.alloc(dataBytes)]));
+  return path;
+}
+
+const empty = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}';
+const unparsed: Record<string, [string, RegExp]> = {
+  "a list of objects": [`{"a":[${"{},".repeat(9)}{}]}`, /tensor a: found an array at byte 5 of the header/],
+  "lists in lists": [`{"b ]\\"{":{"shape":[[],[]]}}`, /tensor b \]\\"\{: found an array at byte 20 of the header/],
+  "an object in a tensor": [`{"a":${empty},"c":{"x":{}}}`, /tensor c: found an object at byte 62/],
+  "a million names": [`{${`"a":${empty},`.repeat(300_000)}"b":${empty}}`, /header: found more than 1048576 fields/],
+};
+for (const [what, [header, message]] of Object.entries(unparsed)) {
+  test(`refused before it is parsed: ${what}`, async () => {
+    await assert.rejects(readSafetensors(await withHeader(header)), (error) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+test("a hundred thousand tensors are read", async () => {
+  const entries = Array.from({ length: 100_000 }, (_, i) => {
+    return `"model.layers.${i}.mlp.experts.up_proj.weight":{"dtype":"U8","shape":[1,2],"data_offsets":[${2 * i},${2 * i + 2}]}`;
+  });
+  const { tensors } = await readSafetensors(await withHeader(`{${entries.join(",")}}`, 200_000));
+  assert.equal(tensors.size, 100_000);
+});
+
 test("names of Object.prototype are names like any other", async () => {
   const file = await readSafetensors(golden("saes", "hostile", "st_proto_key.safetensors"));
   assert.deepEqual([...file.tensors.keys()], ["__proto__", "constructor"]);

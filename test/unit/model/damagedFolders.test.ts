@@ -1,4 +1,4 @@
-// Models whose files are damaged by the hundred, the same ones every time: a folder's JSON files, and GGUF files whole. They open, or an InputError says what is wrong. MUTATIONS says how many a file.
+// Models whose files are damaged by the hundred, the same ones every time: a folder's JSON files, and GGUF files whole. They open and run, or an InputError says what is wrong. MUTATIONS says how many a file.
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -52,6 +52,20 @@ function damaged(value: unknown, random: SeededRandom): unknown {
   return copy;
 }
 
+/** Opens the model, and reads a text and eight tokens with it. */
+async function used(path: string): Promise<void> {
+  const opened = await openLanguageModel(path, { threads: 1, cacheFolder });
+  try {
+    opened.tokenizer.encode("The größte  thing,\nisn't it? </s>");
+    const { dVocab } = opened.info;
+    const ids = Int32Array.from({ length: 8 }, (_, i) => i % dVocab);
+    const logits = await opened.logits({ ids, rows: 1, length: 8, lengths: Int32Array.of(8) });
+    assert.equal(logits.length, 8 * dVocab);
+  } finally {
+    await opened.close();
+  }
+}
+
 const models = ["llama", "gpt2", "gpt_neox", "qwen3", "gemma2", "mistral", "llama_tied_bf16_sharded", "gelu-1l"];
 for (const model of models)
   test(model, async () => {
@@ -67,9 +81,7 @@ for (const model of models)
         const text = JSON.stringify(damaged(JSON.parse(whole), random));
         writeFileSync(path, text);
         try {
-          const opened = await openLanguageModel(folder, { threads: 1, cacheFolder });
-          opened.tokenizer.encode("The größte  thing,\nisn't it? </s>");
-          await opened.close();
+          await used(folder);
         } catch (error) {
           if (error instanceof InputError) continue;
           writeFileSync(join(folder, "failing.json"), text);
@@ -94,9 +106,7 @@ for (const model of ["llama", "gpt_neox"]) {
       for (let n = random.integer(4); n >= 0 && within > 0; n--) bytes[random.integer(within)] = random.integer(256);
       writeFileSync(path, bytes);
       try {
-        const opened = await openLanguageModel(path, { threads: 1, cacheFolder });
-        opened.tokenizer.encode("The größte  thing,\nisn't it? </s>");
-        await opened.close();
+        await used(path);
         outcomes.opened++;
       } catch (error) {
         outcomes.refused++;

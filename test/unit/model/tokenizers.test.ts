@@ -180,6 +180,34 @@ test("stories260k: SentencePiece by score, from the GGUF file", { skip: stories.
   assert.deepEqual([tokenizer.bosId, tokenizer.eosId, [...tokenizer.specialIds].sort()], [1, 2, [0, 1, 2]]);
 });
 
+describe("a SentencePiece vocabulary that would take time or memory without bound is refused", () => {
+  const open = (tokens: readonly string[]) =>
+    ggufTokenizer({
+      path: "made.gguf",
+      version: 3,
+      metadata: new Map<string, GgufValue>([
+        ["tokenizer.ggml.model", "llama"],
+        ["tokenizer.ggml.tokens", [...tokens]],
+        ["tokenizer.ggml.scores", tokens.map(() => 0)],
+      ]),
+      tensors: new Map(),
+    });
+  const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
+  test("a token that is long", () => {
+    assert.throws(() => open(["<unk>", "a".repeat(257)]), {
+      name: "InputError",
+      where: "tokenizer.ggml.tokens, token 1",
+      found: "257 characters",
+    });
+    assert.equal(open(["<unk>", "a", "a".repeat(256)]).vocabularySize, 3);
+  });
+  test("tokens of which any two join to a third", () => {
+    // aⁱbʲ with i + j ≤ 200: every cut gives two of them.
+    const tokens = upTo(201).flatMap((i) => upTo(201 - i).map((j) => "a".repeat(i) + "b".repeat(j)));
+    assert.throws(() => open(tokens), { name: "InputError", found: /more than 2097152 pairs/ });
+  });
+});
+
 const smollm2 = sharedData("models", "smollm2-135m", "SmolLM2-135M-Instruct.Q4_1.gguf");
 test("smollm2-135m: byte-level BPE, from the GGUF file", { skip: smollm2.skip }, async () => {
   const tokenizer = ggufTokenizer(await readGguf(smollm2.path));

@@ -101,7 +101,16 @@ describe("names", () => {
     ["EleutherAI/pythia-160m@step3000", "model", "EleutherAI/pythia-160m@step3000"],
     ["https://huggingface.co/google/gemma-2-2b/tree/main", "model", "google/gemma-2-2b"],
     ["https://huggingface.co/datasets/a/b", "dataset", "a/b"],
+    ["https://huggingface.co/google/gemma-2-2b/", "model", "google/gemma-2-2b"],
+    ["https://huggingface.co/google/gemma-2-2b/tree/main/", "model", "google/gemma-2-2b"],
+    ["https://huggingface.co/a/b/tree/refs%2Fpr%2F1/c/", "model", "a/b@refs/pr/1/c"],
+    ["https://huggingface.co/a/b/resolve/v2/c.gguf?download=true", "model", "a/b@v2/c.gguf"],
     ["hf://datasets/a/b@refs%2Fx/c", "dataset", "a/b@refs%2Fx/c"],
+    ["a/b@refs/pr/1", "model", "a/b@refs/pr/1"],
+    ["a/b@refs/convert/parquet/default/train", "dataset", "a/b@refs/convert/parquet/default/train"],
+    ["a/b@%2E%2E%2F%2E%2E%2Fx", "model", null],
+    ["a/b@%2Fx", "model", null],
+    ["a/b@100%", "model", null],
     ["a/b/c/d.gguf", "model", "a/b/c/d.gguf"],
     ["gpt2-small", "model", "openai-community/gpt2"],
     ["pythia-70m-deduped", "model", "EleutherAI/pythia-70m-deduped"],
@@ -163,6 +172,68 @@ describe("a model by its name", () => {
     assert.match(readFileSync(join(folder, "config.json"), "utf8"), /qwen3/);
     const file = await obtainModel(model("someone/single@v2/gguf/tiny.gguf"), options());
     assert.equal(statSync(file).size, 2400);
+  });
+
+  test("what it would bring is the shards that its index names, and nothing that lies beside them", async () => {
+    put(hub, "someone/mistral", { ...sharded, "consolidated.safetensors": "x".repeat(5000) });
+    const shards = Object.entries(sharded).filter(([name]) => /^model-.*safetensors$/.test(name));
+    const bytes = shards.reduce((sum, [, data]) => sum + data.length, 0);
+    assert.equal(await modelDownloadSize(model("someone/mistral"), options()), bytes);
+  });
+
+  test("one file of weights is the model's, as it is for transformers, whatever an index beside it says", async () => {
+    const stale = JSON.stringify({ weight_map: { a: "model-00001-of-00002.safetensors" } });
+    put(hub, "someone/both", { ...folderFiles(golden("models", "qwen2")), "model.safetensors.index.json": stale });
+    const folder = await obtainModel(model("someone/both"), options());
+    writeFileSync(join(folder, "model.safetensors.index.json"), stale);
+    assert.equal(cachedModel(model("someone/both"), options()), folder);
+    const opened = await openLanguageModel(folder, { threads: 1 });
+    assert.equal(opened.info.family, "qwen2");
+    await opened.close();
+  });
+
+  const asking = { "config.json": "{}", "tokenizer.json": "{}" };
+  const broken: Record<string, [Record<string, Buffer | string>, RegExp]> = {
+    "an index that is no JSON": [
+      { ...asking, "model.safetensors.index.json": "{oops" },
+      /^someone\/broken\/model\.safetensors\.index\.json: found .*, expected an index of shards in JSON$/,
+    ],
+    "an index of something else": [
+      { ...asking, "model.safetensors.index.json": "[]" },
+      /^someone\/broken\/model\.safetensors\.index\.json, weight_map: found something else/,
+    ],
+    "an index that leads elsewhere": [
+      { ...asking, "model.safetensors.index.json": JSON.stringify({ weight_map: { a: "../x.safetensors" } }) },
+      /weight_map: found \.\.\/x\.safetensors, expected a file's name in the same folder$/,
+    ],
+    "a configuration that is no JSON": [
+      { "config.json": "{oops", "model_final.pth": "x" },
+      /^someone\/broken\/config\.json: found something else, expected a model's configuration in JSON$/,
+    ],
+    "a configuration that is null": [
+      { "config.json": "null", "model_final.pth": "x" },
+      /^someone\/broken\/config\.json: found something else/,
+    ],
+  };
+  for (const [what, [files, message]] of Object.entries(broken))
+    test(`refused by file: ${what}`, async () => {
+      put(hub, "someone/broken", files);
+      await refused(obtainModel(model("someone/broken"), options()), message);
+      assert.equal(cachedModel(model("someone/broken"), options()), null);
+    });
+
+  test("revisions with slashes: a proposed change, and a branch", async () => {
+    const names = { "refs/pr/1": "someone/single@refs/pr/1", "try/this": "someone/single@try%2Fthis" };
+    for (const [revision, name] of Object.entries(names)) {
+      put(hub, "someone/single", { "a/tiny.gguf": revision }, revision);
+      const file = await obtainModel(model(`${name}/a/tiny.gguf`), options());
+      assert.equal(readFileSync(file, "utf8"), revision);
+      assert.equal(cachedModel(model(`${name}/a/tiny.gguf`), options()), file);
+    }
+    await refused(
+      obtainModel(model("someone/single@refs/pr/2"), options()),
+      /someone\/single@refs\/pr\/2: .*no such revision/,
+    );
   });
 
   test("GPT-2, whose tokenizer_config.json names no special token", async () => {
@@ -325,17 +396,30 @@ describe("a model by its name", () => {
     assert.deepEqual(waits, [], "waiting would not help");
   });
 
-  test("tokens: of the environment, never shown, refused when they can't be one", () => {
+  test("tokens: of the environment, or the file that `hf auth login` has left", () => {
+    const home = join(temporary, "home");
     const none = { HF_HOME: join(temporary, "no-home") };
     assert.equal(hubSettings({}, none).token, null);
-    assert.equal(hubSettings({}, { ...none, HF_TOKEN: "hf_a" }).token, "hf_a");
-    mkdirSync(join(temporary, "home"));
-    writeFileSync(join(temporary, "home", "token"), "hf_b\n");
-    assert.equal(hubSettings({}, { HF_HOME: join(temporary, "home") }).token, "hf_b");
-    assert.throws(
-      () => hubSettings({}, { ...none, HF_TOKEN: "secret" }),
-      (error: Error) => !error.message.includes("secret"),
+    assert.equal(hubSettings({}, { ...none, HF_TOKEN: " \n" }).token, null);
+    assert.deepEqual(hubSettings({}, { ...none, HF_TOKEN: "hf_a" }).token, { value: "hf_a", from: "HF_TOKEN" });
+    mkdirSync(home);
+    writeFileSync(join(home, "token"), "hf_b\n");
+    assert.deepEqual(hubSettings({}, { HF_HOME: home }).token, { value: "hf_b", from: join(home, "token") });
+  });
+
+  test("a token that can't be one is refused where it would be sent, never shown, and is nobody's concern before", async () => {
+    const whole = options({ token: "not of the hub's kind" });
+    const error = await obtainModel(model("someone/v1"), whole).then(
+      () => assert.fail("sent"),
+      (error: Error) => error,
     );
+    assert.ok(error instanceof InputError);
+    assert.match(error.message, /^the token: found spaces/);
+    assert.ok(!error.message.includes("kind"));
+    assert.equal(cachedModel(model("someone/v1"), whole), null);
+    // The hub alone knows what its tokens look like.
+    await obtainModel(model("someone/single"), options({ token: "dummy" }));
+    assert.equal(hub.requests.at(-1)!.token, "Bearer dummy");
   });
 });
 
@@ -422,12 +506,42 @@ describe("a list that is none", () => {
         await refused(modelDownloadSize(model("someone/single"), options()), message);
       });
 
+  test("never comes: offline is said long before a transfer would be given up", { timeout: 60_000 }, async () => {
+    hub.misbehave = () => true;
+    await refused(obtainModel(model("someone/single"), options({ contact: 100, silence: 600_000 })), /no answer/);
+  });
+
   test("stops in the middle, for good", async () => {
     hub.misbehave = (_, response) => {
       response.write("[");
       return true;
     };
     await refused(obtainModel(model("someone/single"), options({ silence: 2000 })), /nothing more came/);
+  });
+});
+
+describe("a part of a file that the hub has no rest of", () => {
+  /** Breaks off once in the middle of the weights, and then has nothing from there on. */
+  const begun = (always: boolean) => {
+    hub.breakAfter = 20_000;
+    hub.misbehave = ({ headers }, response) => {
+      if (headers.range === undefined) return false;
+      if (!always) hub.breakAfter = null;
+      response.writeHead(416).end();
+      return true;
+    };
+  };
+  test("is fetched anew", async () => {
+    begun(false);
+    const folder = await obtainModel(model("someone/single"), options());
+    assert.deepEqual(
+      readFileSync(join(folder, "model.safetensors")),
+      readFileSync(golden("models", "qwen2", "model.safetensors")),
+    );
+  });
+  test("is fetched anew once", async () => {
+    begun(true);
+    await refused(obtainModel(model("someone/single"), options()), /model\.safetensors: found no such bytes/);
   });
 });
 
@@ -541,7 +655,10 @@ describe("a hub that refuses", () => {
     await obtainModel(model("someone/single"), options());
     assert.deepEqual(waits, [7000, 7000]);
     busy = 1000;
-    await refused(obtainModel(model("someone/sharded"), options()), /too many requests/);
+    await refused(
+      obtainModel(model("someone/sharded"), options()),
+      /too many requests.*a try again in a minute, as the hub asks/,
+    );
     assert.deepEqual(waits.slice(2), [7000, 7000, 7000, 7000]);
     busy = 1000;
     hub.misbehave = (_, response) => {
@@ -549,7 +666,10 @@ describe("a hub that refuses", () => {
       return true;
     };
     waits = [];
-    await refused(obtainModel(model("someone/sharded"), options()), /too many requests/);
+    await refused(
+      obtainModel(model("someone/sharded"), options()),
+      /too many requests.*a try again in 24 hours, as the hub asks/,
+    );
     assert.deepEqual(waits, [], "a day is not waited");
   });
 
