@@ -219,8 +219,8 @@ export interface Scratch {
 }
 
 /** Candidates that a top-k row may have before it is cut back. */
-export function candidateCapacity(needs: ScratchNeeds): number {
-  return Math.max(4 * needs.k + 64, needs.padded > 0 ? Math.min(needs.padded + 32, 4096) : 0);
+export function candidateCapacity(k: number, padded: number): number {
+  return Math.max(4 * k + 64, padded > 0 ? Math.min(padded + 32, 4096) : 0);
 }
 
 export function planScratch(start: number, needs: ScratchNeeds): Scratch {
@@ -228,7 +228,7 @@ export function planScratch(start: number, needs: ScratchNeeds): Scratch {
   const { rows, d, padded, training } = needs;
   const floats = (n: number): number => region.take(n * 4);
   const padRows = Math.max(rows, 1);
-  const candidates = candidateCapacity(needs);
+  const candidates = candidateCapacity(needs.k, padded);
   const list = (capacity: number): ListPlan => ({
     idx: floats(capacity),
     val: floats(capacity),
