@@ -40,7 +40,9 @@ const activationsSchema = z
       description:
         "disk: harvest once, every member reads it back shuffled. on_the_fly: the model runs while training.",
     }),
-    dtype: z.enum(["float32", "float16"]).default("float32").meta({ description: "Precision of the store on disk." }),
+    dtype: z.enum(["float32", "float16"]).default("float32").meta({
+      description: "Precision of the stored activations that are trained on. Held-out ones are always float32.",
+    }),
     tokens: count.optional().meta({
       description: "Tokens to harvest; default training_tokens. Training makes as many passes over them as it needs.",
     }),

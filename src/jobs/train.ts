@@ -10,7 +10,7 @@ import { saveEnsemble } from "../sae/ensembleFolder.ts";
 import { loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
 import { trainEnsemble } from "../training/trainEnsemble.ts";
 import type { OpenActivations, TrainingPlan, TrainingState } from "../training/trainingRun.ts";
-import { fewSteps, totalSteps } from "../training/trainingSettings.ts";
+import { totalSteps } from "../training/trainingSettings.ts";
 import { mixingRows, openWindowProducer } from "./captureWindows.ts";
 import {
   type EnsembleTask,
@@ -20,6 +20,7 @@ import {
   saeConfig,
   trainingSettings,
 } from "./experiment.ts";
+import { experimentWarnings } from "./experimentWarnings.ts";
 import { harvestedTokens } from "./harvest.ts";
 import { importTask } from "./importEnsemble.ts";
 import type { JobContext } from "./job.ts";
@@ -37,8 +38,7 @@ export async function train(context: JobContext): Promise<void> {
   const { settings } = context.experiment;
   const imported = isImported(context.experiment);
   const tasks = ensembleTasks(settings).filter((task) => !isTrained(context, task));
-  const few = imported || tasks.length === 0 ? null : fewSteps(settings);
-  if (few !== null) context.log("warning", few);
+  if (tasks.length > 0) for (const { words } of experimentWarnings(settings)) context.log("warning", words);
   for (const task of tasks) {
     context.signal.throwIfAborted();
     await (imported ? importTask : trainTask)(context, task);

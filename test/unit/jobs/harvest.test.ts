@@ -40,6 +40,14 @@ test("another column of the held-out file is harvested anew, the training part s
   assert.notDeepEqual(shards(folder, "test"), before[1]);
 });
 
+test("activations.dtype float16 is of what is trained on; what is measured on stays float32", async () => {
+  const folder = fresh();
+  await harvest(writeTinyExperiment(folder, { activations: { tokens: 4000, dtype: "float16" } }));
+  const dtype = (part: string) =>
+    JSON.parse(readFileSync(join(folder, "runs/tiny/activations", part, "manifest.json"), "utf8")).dtype as string;
+  assert.deepEqual([dtype("train"), dtype("test")], ["float16", "float32"]);
+});
+
 test("a held-out or indexed text that changed in place is noticed", async () => {
   const folder = fresh();
   const held = join(folder, "held.txt");
