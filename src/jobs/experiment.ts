@@ -441,6 +441,7 @@ export function expectation(issue: z.core.$ZodIssue): string {
     case "invalid_value":
       return `${issue.values.length > 1 ? "one of " : ""}${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
     case "invalid_union":
+      if (issue.path[0] !== "sae") return issue.message;
       return `one of ${architectures()
         .map((value) => JSON.stringify(value))
         .join(", ")}`;

@@ -210,6 +210,12 @@ describe("one line says what is wrong, where, and what would be right", () => {
       "n_restart_cycles",
       /expected at most 488/,
     ],
+    [
+      "names of tokens",
+      { ...base, exclude_special_tokens: ["<s>"] },
+      "exclude_special_tokens",
+      /found a list, expected true, false or a list of token ids/,
+    ],
     ["no folder", { ...base, output_path: "" }, "output_path", /found "", expected at least one character/],
     [
       "a k that keeps nothing",
