@@ -2,8 +2,8 @@
 import { keepsLargest } from "../../sae/sae.ts";
 import { SECTION } from "./crew.ts";
 import { floats, type Job, type Place, partOf, words } from "./job.ts";
-import { BLOCK_ROWS, candidateCapacity, type ListPlan, type SaePlan } from "./layout.ts";
-import { chooseBatchTopk, mergeTopk, type Ties } from "./merge.ts";
+import { BATCH_BINS, BLOCK_ROWS, candidateCapacity, type ListPlan, type SaePlan } from "./layout.ts";
+import { type BitRange, chooseBatchTopk, mergeTopk, type Ties } from "./merge.ts";
 import { ACTIVE, DEAD, FILLED, OVERFLOW, PENALTY, type Selection, SQUARES } from "./selection.ts";
 
 /** Keys are scaled by decoder norms where the topk family asks for it. */
@@ -44,7 +44,7 @@ export async function selectCodes(job: Job, selection: Selection, places: readon
   if (sae.config.architecture === "batchtopk") {
     await chooseBatchTopk(job, selection, places, {
       list: (block, limit, ties) => listBlock(job, selection, places, block, limit, ties),
-      show: (block, see) => showBlock(job, selection, places, block, see),
+      count: (block, range, counts) => countBlock(job, selection, places, block, range, counts),
     });
   } else for (const block of crew.units(job.blocks)) await selectBlock(job, selection, places, block);
   crew.lap("select");
@@ -261,7 +261,7 @@ async function listBlock(
     // A list that was too short leaves nothing to merge: the block is scanned again with another limit.
     if (!job.crew.get(OVERFLOW)) auxBlock(job, selection, place, first, rows);
   }
-  if (ties) passKeys(sae, places, rows, (bits) => bits !== ties.bits || ties.left-- > 0);
+  if (ties) strikeTies(sae, places, rows, ties);
   let total = 0;
   for (const place of places) {
     total += scanRows(job, selection, place, first, rows, limit);
@@ -286,24 +286,27 @@ async function listBlock(
   return total;
 }
 
-/** The bits of every positive key of a block. */
-async function showBlock(
+/** How many keys of a block have which bits. */
+async function countBlock(
   job: Job,
   { sae }: Selection,
   places: readonly Place[],
   block: number,
-  see: (bits: number) => void,
+  { limit, lowest, span, shift }: BitRange,
+  counts: Uint32Array,
 ): Promise<void> {
-  let rows = 0;
-  for (const place of places) rows = await product(job, sae, place, block);
-  passKeys(sae, places, rows, (bits) => {
-    see(bits);
-    return true;
-  });
+  for (const place of places) {
+    const rows = await product(job, sae, place, block);
+    const { kernels, scratch, slab, worker } = place;
+    const bins = words(place, worker.bins, BATCH_BINS).fill(0);
+    const norm = normOf(place, sae);
+    kernels.countBits(worker.pre, rows, slab.padded, scratch.bias, norm, limit, lowest, span, shift, worker.bins);
+    for (let bin = 0; bin < BATCH_BINS; bin++) counts[bin]! += bins[bin]!;
+  }
 }
 
-/** Asks of every positive key of a block, by row and then by latent, whether it stays a candidate. Slow: for what the kernels can't do. */
-function passKeys(sae: SaePlan, places: readonly Place[], rows: number, stays: (bits: number) => boolean): void {
+/** Of the keys with the bits of `ties`, by row and then by latent, only the first that are left stay candidates. Slow, and hardly ever needed. */
+function strikeTies(sae: SaePlan, places: readonly Place[], rows: number, ties: Ties): void {
   const key = new Float32Array(1);
   const bits = new Uint32Array(key.buffer);
   const slabs = places.map((place) => {
@@ -317,7 +320,7 @@ function passKeys(sae: SaePlan, places: readonly Place[], rows: number, stays: (
       for (let i = 0; i < padded; i++) {
         // Rounded after each operation, as the kernels do.
         key[0] = Math.fround(pre[t * padded + i]! + bias[i]!) * norm[i]!;
-        if (key[0]! > 0 && !stays(bits[0]!)) pre[t * padded + i] = Number.NEGATIVE_INFINITY;
+        if (bits[0] === ties.bits && ties.left-- <= 0) pre[t * padded + i] = Number.NEGATIVE_INFINITY;
       }
     }
   }

@@ -1,7 +1,7 @@
 // Selections that look beyond one memory or one row: the k largest over several slabs, and batchtopk's largest of a whole batch.
 
 import { floats, type Job, type Place, words } from "./job.ts";
-import type { ListPlan } from "./layout.ts";
+import { BATCH_BINS, type ListPlan } from "./layout.ts";
 import { ACTIVE, OVERFLOW, type Selection, startOver } from "./selection.ts";
 
 interface PlacedList {
@@ -16,7 +16,6 @@ const GUESSES = 2;
 /** Counters of the crew: keys listed, and keys by some of their bits. */
 const LISTED = 64;
 const HISTOGRAM = 1024;
-const BINS = 2048;
 
 /** Each slab has listed its own k largest of each row: keeps the k largest of all, ties to the lowest latent. */
 export function mergeTopk(lists: readonly PlacedList[], first: number, rows: number, k: number): void {
@@ -44,12 +43,21 @@ export interface Ties {
   left: number;
 }
 
+/** Keys whose bits lie in [lowest, lowest + span), 2^shift of them in a bin. */
+export interface BitRange {
+  /** Just under the first of them. */
+  readonly limit: number;
+  readonly lowest: number;
+  readonly span: number;
+  readonly shift: number;
+}
+
 /** What can be asked of a block of rows. */
 export interface BlockScan {
   /** Lists the keys above a limit; returns how many. */
   list(block: number, limit: number, ties?: Ties): Promise<number>;
-  /** Shows the bits of each positive key. */
-  show(block: number, see: (bits: number) => void): Promise<void>;
+  /** Adds to `counts` how many keys have which bits. */
+  count(block: number, range: BitRange, counts: Uint32Array): Promise<void>;
 }
 
 /**
@@ -118,18 +126,16 @@ async function boundOfBatch(
   let span = 2 ** 31;
   let above = 0;
   for (const shift of [20, 10, 0]) {
-    const own = new Uint32Array(BINS);
-    const count = (bits: number): void => {
-      if (bits >= lowest && bits - lowest < span) own[(bits - lowest) >> shift]!++;
-    };
-    for (const block of crew.units(job.blocks)) await scan.show(block, count);
+    const own = new Uint32Array(BATCH_BINS);
+    const range = { limit: justUnder(lowest), lowest, span, shift };
+    for (const block of crew.units(job.blocks)) await scan.count(block, range, own);
     for (const [bin, n] of own.entries()) if (n > 0) crew.add(HISTOGRAM + bin, n);
     crew.barrier();
     const counts = own.map((_, bin) => crew.get(HISTOGRAM + bin));
     crew.barrier(() => {
-      for (let bin = 0; bin < BINS; bin++) crew.set(HISTOGRAM + bin, 0);
+      for (let bin = 0; bin < BATCH_BINS; bin++) crew.set(HISTOGRAM + bin, 0);
     });
-    let bin = BINS - 1;
+    let bin = BATCH_BINS - 1;
     while (bin > 0 && above + counts[bin]! < keep) above += counts[bin--]!;
     lowest += bin << shift;
     span = 2 ** shift;
