@@ -27,8 +27,8 @@ const provenanceSchema = z.looseObject({
   dataset_path: z.string(),
   context_size: z.int().positive(),
   prepend_bos: z.boolean(),
-  /** Whether special tokens were left out: then no row is one. */
-  exclude_special_tokens: z.boolean(),
+  /** Whether special tokens were left out: then no row is one. Or which tokens were. */
+  exclude_special_tokens: z.union([z.boolean(), z.array(z.int().nonnegative())]),
 });
 
 const shardSchema = z.strictObject({

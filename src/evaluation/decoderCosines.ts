@@ -93,10 +93,13 @@ export async function largestCosinesWithin(a: Rows, options: TileOptions = {}): 
   return found;
 }
 
-/** Number of features whose cosine with every other feature is below 0.7. */
+/** Number of features whose cosine with every other feature is below 0.7. A row of zeros has no direction, so it is none of them. */
 export async function diversity(ensemble: Ensemble, options: TileOptions = {}): Promise<number> {
-  const { cosine } = await largestCosinesWithin(normalisedDecoderRows(ensemble), options);
-  return cosine.reduce((count, value) => count + (value < DIVERSITY_THRESHOLD ? 1 : 0), 0);
+  const rows = normalisedDecoderRows(ensemble);
+  const { cosine } = await largestCosinesWithin(rows, options);
+  const isDiverse = (value: number, i: number) =>
+    value < DIVERSITY_THRESHOLD && rows.values.subarray(i * rows.d, (i + 1) * rows.d).some((each) => each !== 0);
+  return cosine.reduce((count, value, i) => count + (isDiverse(value, i) ? 1 : 0), 0);
 }
 
 /** Cosine of row i of a and row j of b in float64; 0 if one of them is zero. */

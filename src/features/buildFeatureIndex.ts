@@ -39,10 +39,11 @@ export interface FeatureIndexBuild {
   readonly totalTokens?: number;
   readonly options?: Partial<FeatureIndexOptions>;
   /**
-   * What rows and codes depend on (text, ensemble, model, engine), JSON. With it the codes are kept on disk while the index is built, and
-   * a build that was interrupted goes on behind the last of them, to the same index.
+   * What rows and codes depend on (text, ensemble, model, engine), JSON; asked for behind the first codes, which an engine may need to
+   * choose a device. With it the codes are kept on disk while the index is built, and a build that was interrupted goes on behind the
+   * last of them, to the same index.
    */
-  readonly identity?: unknown;
+  readonly identity?: () => unknown;
   /** Told once, before the first codes are computed: tokens whose codes were there already, 0 in a new build. */
   readonly onBegun?: (tokens: number) => void;
   readonly onProgress?: (progress: FeatureIndexProgress) => void;
@@ -66,8 +67,12 @@ export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void>
   const finished = join(folder, "index.sqlite");
   const { ensemble, model, signal } = build;
   const writer = new IndexWriter(finished, join(folder, "windows.sqlite"), memberRanges(ensemble), options);
-  const identity = JSON.stringify({ identity: build.identity, options });
-  const journal = resumable ? new CodeJournal(join(folder, JOURNAL), identity, ensembleWidth(ensemble)) : undefined;
+  let journal: CodeJournal | undefined;
+  const openJournal = (): CodeJournal | undefined => {
+    const identity = JSON.stringify({ identity: build.identity?.(), options });
+    if (resumable) journal = new CodeJournal(join(folder, JOURNAL), identity, ensembleWidth(ensemble));
+    return journal;
+  };
   let pass: CorpusPass | undefined;
   let done = false;
   try {
@@ -86,7 +91,7 @@ export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void>
       folder,
       onWindow: (number, row, window) => writer.window(number, row, window, tokenizer),
     });
-    await runCorpus(build, options, pass, journal);
+    await runCorpus(build, options, pass, openJournal);
     await writer.features(pass, tokenizer, (done) => report(build, "features", done), signal);
     const nearest = nearestFeatures(ensemble, {
       perMember: options.nearestPerMember,
@@ -152,7 +157,7 @@ async function runCorpus(
   build: FeatureIndexBuild,
   options: FeatureIndexOptions,
   pass: CorpusPass,
-  journal: CodeJournal | undefined,
+  openJournal: () => CodeJournal | undefined,
 ): Promise<void> {
   const excluded = build.excludedIds ?? build.model.tokenizer.specialIds;
   let batch: IndexRow[] = [];
@@ -163,17 +168,28 @@ async function runCorpus(
     begun = true;
   };
   const compute = async (): Promise<SparseCodes> => {
-    begin();
     const tokenBatch = padded(batch);
     const captured = await build.model.capture(tokenBatch, build.ensemble.hook);
     const { x, rows } = withoutExcluded(captured, tokenBatch, excluded);
-    const codes = await build.encoder.codes(x, rows);
+    return build.encoder.codes(x, rows);
+  };
+  let journal: CodeJournal | undefined;
+  let opened = false;
+  const codesOfBatch = async (): Promise<SparseCodes> => {
+    // The first batch is computed also where its codes are kept: it may choose the device, and codes of another one are not gone on with.
+    const computed = opened ? undefined : await compute();
+    if (!opened) journal = openJournal();
+    opened = true;
+    const kept = journal?.next(countedTokens(batch, excluded));
+    if (kept) return kept;
+    begin();
+    const codes = computed ?? (await compute());
     journal?.put(codes);
     return codes;
   };
   const run = async () => {
     build.signal?.throwIfAborted();
-    const codes = journal?.next(countedTokens(batch, excluded)) ?? (await compute());
+    const codes = await codesOfBatch();
     let code = 0;
     for (const row of batch) code += pass.add(row, codes, code);
     batch = [];

@@ -102,6 +102,13 @@ export class CorpusPass {
     for (let feature = 0; feature < this.#options.features; feature++) {
       const from = offsets[feature]!;
       const to = offsets[feature + 1]!;
+      for (let p = from; p < to; p++) {
+        if (values[p]! < Number.POSITIVE_INFINITY) continue;
+        const window = firstWindow + windowOf[positions[p]!]!;
+        throw new RangeError(
+          `feature ${feature}, window ${window} of the text: found the activation ${values[p]}, expected a finite number: the model or the ensemble computes what is none`,
+        );
+      }
       this.moments.add(feature, values, from, to);
       for (let p = from; p < to; ) {
         const local = windowOf[positions[p]!]!;

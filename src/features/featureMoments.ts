@@ -23,7 +23,7 @@ export class FeatureMoments {
     this.#exponents = new Int16Array(features);
   }
 
-  /** Adds values[from..to), all positive and finite, to a feature. */
+  /** Adds values[from..to), all positive, to a feature. Throws RangeError where one is not finite. */
   add(feature: number, values: Float32Array, from: number, to: number): void {
     if (to <= from) return;
     let sum = this.sums[feature]!;
@@ -34,6 +34,7 @@ export class FeatureMoments {
       sum += value;
       if (value > largest) largest = value;
     }
+    if (!Number.isFinite(sum)) throw new RangeError(`an activation of feature ${feature} is no finite number`);
     const bins = this.#bins;
     const base = feature * histogramBins;
     if (this.counts[feature] === 0) this.#exponents[feature] = widthExponent(largest);

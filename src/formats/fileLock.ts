@@ -10,10 +10,20 @@ export interface FileLock {
 
 /** Takes the lock, or null where somebody else still has it after `timeout` milliseconds. */
 export function acquireFileLock(file: string, timeout: number): FileLock | null {
+  return acquire(file, timeout, "BEGIN EXCLUSIVE");
+}
+
+/** The same for one of any number of holders, of whom none has the lock for himself. */
+export function acquireSharedLock(file: string, timeout: number): FileLock | null {
+  // A read begins it.
+  return acquire(file, timeout, "BEGIN; SELECT 1 FROM sqlite_schema");
+}
+
+function acquire(file: string, timeout: number, begin: string): FileLock | null {
   const database = new DatabaseSync(file, { timeout });
   try {
     // Nothing is ever written, so no journal need lie about.
-    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    database.exec(`PRAGMA journal_mode = MEMORY; ${begin}`);
   } catch (error) {
     database.close();
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return null;

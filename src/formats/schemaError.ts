@@ -43,7 +43,8 @@ export function expectation(issue: z.core.$ZodIssue): string {
     case "invalid_union":
       return [...new Set(issue.errors.map(([first]) => expectation(first!)))].join(" or ");
     case "too_small":
-      return issue.origin === "string" || issue.origin === "array"
+      if (issue.origin === "string") return `at least ${issue.minimum === 1 ? "one character" : issue.minimum}`;
+      return issue.origin === "array"
         ? "at least one entry"
         : `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
     case "too_big":

@@ -39,7 +39,8 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
   const stage = `index ${task.name}`;
   const path = run.paths.index(task.name);
   const done = {
-    index,
+    // Which other ensembles get an index is nothing to this one.
+    index: { ...index, methods: undefined },
     text: paths.indexDataset,
     file: wholeState(paths.indexDataset),
     column,
@@ -67,7 +68,7 @@ async function buildOne(context: JobContext, task: EnsembleTask): Promise<void> 
       rows: upTo(experimentWindows(experiment, "index", model), tokens, (given) => (seen = given)),
       source: { dataset_path: index.dataset_path ?? settings.dataset_path, run: run.record.name, ensemble: task.name },
       options: { seed: settings.seed },
-      identity: { ...done, model: settings.model_name, engine: engine.name },
+      identity: () => ({ ...done, model: settings.model_name, engine: engine.name }),
       signal,
       // What was read from the journal has no part in the rate.
       onBegun: (there) => {

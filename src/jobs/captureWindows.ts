@@ -1,8 +1,8 @@
 // Texts → windows of tokens → activations at the hook, a batch of windows at a time; for the harvest and for training on the fly.
 import type { ActivationProducer } from "../data/mixingBuffer.ts";
-import type { LanguageModel, TokenBatch } from "../model/languageModel.ts";
+import type { LanguageModel, TokenBatch, Tokenizer } from "../model/languageModel.ts";
 import { type TokenWindow, tokenWindows } from "../model/windows.ts";
-import type { Experiment } from "./experiment.ts";
+import { type Experiment, experimentError } from "./experiment.ts";
 import { experimentTexts, type TextPart } from "./experimentTexts.ts";
 
 export interface CapturedChunk {
@@ -35,7 +35,7 @@ export async function* captureWindows(
   skip = 0,
 ): AsyncGenerator<CapturedChunk> {
   const { settings } = experiment;
-  const excluded = part === "test" || settings.exclude_special_tokens ? model.tokenizer.specialIds : new Set<number>();
+  const excluded = excludedIds(experiment, part, model.tokenizer);
   let windows = 0;
   for await (const batch of windowBatches(
     experimentWindows(experiment, part, model),
@@ -47,6 +47,26 @@ export async function* captureWindows(
     const chunk = keptRows(batch, values, model.info.dModel, excluded);
     if (chunk.rows > 0) yield { ...chunk, windows };
   }
+}
+
+function excludedIds(
+  { settings, file }: Experiment,
+  part: "train" | "test",
+  tokenizer: Tokenizer,
+): ReadonlySet<number> {
+  const { exclude_special_tokens: wanted } = settings;
+  if (part === "test" || wanted === true) return tokenizer.specialIds;
+  if (wanted === false) return new Set();
+  const { vocabularySize } = tokenizer;
+  const beyond = wanted.findIndex((id) => id >= vocabularySize);
+  if (beyond >= 0)
+    throw experimentError(
+      file,
+      `exclude_special_tokens.${beyond}`,
+      `${wanted[beyond]}`,
+      `a token's id, below ${vocabularySize}`,
+    );
+  return new Set(wanted);
 }
 
 /** The training part as a producer for a mixing buffer, over and over again. Its cursor is the window in the texts. */

@@ -15,11 +15,11 @@ import { InputError } from "../formats/inputError.ts";
 import { modelDownloadSize } from "../model/hubModel.ts";
 import { type ModelSize, modelSize, SizeUnknown } from "../model/modelSize.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
-import { fewSteps } from "../training/trainingSettings.ts";
 import { mixingRows } from "./captureWindows.ts";
-import { type EnsembleTask, type Experiment, ensembleTasks, isImported, saeConfig } from "./experiment.ts";
+import { type EnsembleTask, type Experiment, ensembleTasks, saeConfig } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 import { checkTexts } from "./experimentTexts.ts";
+import { experimentWarnings } from "./experimentWarnings.ts";
 import type { Finding } from "./machine.ts";
 import { examineLayer, examineModel } from "./modelFinding.ts";
 
@@ -110,7 +110,8 @@ function trainingSizes(experiment: Experiment, size: ModelSize, method: Ensemble
 
 function activationsKept({ settings }: Experiment, { dModel }: ModelSize, stored: number): number {
   const { activations, evaluation } = settings;
-  return (stored + evaluation.test_tokens) * dModel * (activations.dtype === "float16" ? 2 : 4);
+  // Held-out activations are float32.
+  return (stored * (activations.dtype === "float16" ? 2 : 4) + evaluation.test_tokens * 4) * dModel;
 }
 
 /** Ensembles stay; an ensemble's checkpoints lie beside those before it, and go when it is finished. */
@@ -144,10 +145,12 @@ function memoryNeeded(
   const model = perLayer * nLayers + 2 * dVocab * dModel;
   const batchRows = settings.store_batch_size_prompts * settings.context_size;
   // Rows in memory while they are mixed: of a store what its buffer holds; on the fly the buffer and the batch that overfills it.
-  const inStore = (rows: number) =>
-    Math.min((settings.activations.dtype === "float16" ? 2 : 4) * rows * dModel, BUFFER_BYTES) / 4;
+  const inStore = (rows: number, dtype: "float16" | "float32") =>
+    Math.min((dtype === "float16" ? 2 : 4) * rows * dModel, BUFFER_BYTES) / 4;
   const mixed =
-    settings.activations.store === "disk" ? inStore(stored) : (mixingRows(experiment.settings) + batchRows) * dModel;
+    settings.activations.store === "disk"
+      ? inStore(stored, settings.activations.dtype)
+      : (mixingRows(experiment.settings) + batchRows) * dModel;
   const training = trainings.map(({ trained, behind, widest }) => {
     // Beside the weights: gradients of one SAE's matrices; batches; in AuxK's lists up to d/2 latents a row, five numbers each.
     const engine = widest + train_batch_size_tokens * (6 * dModel + 5 * (dModel / 2));
@@ -157,7 +160,10 @@ function memoryNeeded(
   const saes = sum(trainings.map(({ finished }) => finished));
   // The ensembles themselves, and one of them in the engine; through the model all of them.
   const intrinsic =
-    2 * capture + saes + Math.max(...trainings.map(({ finished }) => finished)) + inStore(evaluation.test_tokens);
+    2 * capture +
+    saes +
+    Math.max(...trainings.map(({ finished }) => finished)) +
+    inStore(evaluation.test_tokens, "float32");
   const rows = Math.min(batchRows * dVocab, LOGITS_MEMORY / 4);
   const metrics = evaluation.model_metrics_tokens > 0 ? capture + 2 * model + LOGITS * rows + 2 * saes : 0;
   // A bit for every pair of features, as far as evaluation goes.
@@ -201,8 +207,8 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   const beyond = examineLayer(experiment, size);
   findings.push({ name: "Model", ...(beyond ?? wrong ?? { state: "ok", value }) });
   if (beyond) return findings;
-  const few = isImported(experiment) ? null : fewSteps(settings);
-  if (few !== null) findings.push({ name: "Training", state: "warning", value: few });
+  for (const { words } of experimentWarnings(settings))
+    findings.push({ name: "Training", state: "warning", value: words });
   const download = typeof toFetch === "number" ? toFetch : 0;
   return [...findings, ...(await examineNeeds(experiment, size, download, gflops))];
 }
@@ -255,7 +261,7 @@ async function examineNeeds(
 /** What takes less of a run folder in which activations take most. */
 function fewerActivations({ activations: { store, dtype } }: ExperimentSettings): string[] {
   const half = dtype === "float32" ? ["activations.dtype float16"] : [];
-  if (store === "on_the_fly") return ["fewer evaluation.test_tokens", ...half];
+  if (store === "on_the_fly") return ["fewer evaluation.test_tokens"];
   return ["fewer activations.tokens", ...half, "activations.store on_the_fly"];
 }
 

@@ -87,6 +87,8 @@ export interface Findings {
   readonly experiment?: Experiment;
   /** Adds a problem. */
   readonly complain: Complain;
+  /** Path, line and column of a field, or of what it would be in. */
+  readonly placeOf: (field: readonly (string | number)[]) => string;
 }
 
 /** Looks through the whole of an experiment file's text. What concerns several keys is looked at once each of them is right. */
@@ -97,15 +99,16 @@ export function lookThrough(text: string, file: string): Findings {
   const complain: Complain = (field, found, expected) => {
     if (root) problems.push(errorAt(field, found, expected, root, text, path));
   };
-  if (!root) return { problems: [error], complain };
+  const placeOf: Findings["placeOf"] = (field) => (root ? placeIn(root, field, text, path) : shownPath(path));
+  if (!root) return { problems: [error], complain, placeOf };
   const value: unknown = getNodeValue(root);
   const parsed = experimentSchema.safeParse(value);
   for (const issue of parsed.error?.issues ?? []) problems.push(...schemaErrors(issue, root, text, path));
   const settings = parsed.data ?? experimentSchema.safeParse(withStandIns(value, parsed.error!.issues)).data;
-  if (!settings) return { problems, complain };
+  if (!settings) return { problems, complain, placeOf };
   if (parsed.success) checkTogether(settings, complain);
   const paths = resolvePaths(settings, path, complain);
-  return { problems, complain, experiment: { file: path, name: stem(path), settings, paths } };
+  return { problems, complain, placeOf, experiment: { file: path, name: stem(path), settings, paths } };
 }
 
 /** In the place of what has no default. */
@@ -217,6 +220,13 @@ export function indexedMethods(settings: ExperimentSettings): TrainingMethod[] {
 /** Rules that concern two keys at once. */
 function checkTogether(settings: ExperimentSettings, complain: Complain): void {
   const { sae, ensembles, evaluation, index } = settings;
+  const { train_batch_size_tokens } = settings;
+  if ("k" in sae && Math.floor(sae.k * train_batch_size_tokens) < 1)
+    complain(
+      ["sae", "k"],
+      `${sae.k}, which keeps nothing in a batch of ${train_batch_size_tokens} tokens`,
+      `at least 1/${train_batch_size_tokens}, or larger batches`,
+    );
   if ("k" in sae && sae.d_sae !== undefined && sae.k > sae.d_sae)
     complain(["sae", "k"], `${sae.k}`, `at most d_sae, ${sae.d_sae}`);
   if (sae.architecture === "imported") checkImported(settings, complain);
@@ -372,6 +382,10 @@ function errorAt(
   text: string,
   file: string,
 ): InputError {
+  return new InputError({ file: placeIn(root, path, text, file), where: path.join("."), found, expected });
+}
+
+function placeIn(root: Node, path: readonly PropertyKey[], text: string, file: string): string {
   let location = path as (string | number)[];
   let node = findNodeAtLocation(root, location);
   while (!node && location.length > 0) {
@@ -380,12 +394,7 @@ function errorAt(
   }
   // A key's own place says more than its value's.
   const anchor = node?.parent?.type === "property" ? node.parent : (node ?? root);
-  return new InputError({
-    file: `${shownPath(file)}:${lineColumn(text, anchor.offset)}`,
-    where: path.join("."),
-    found,
-    expected,
-  });
+  return `${shownPath(file)}:${lineColumn(text, anchor.offset)}`;
 }
 
 /** One, or one for each unknown key. */
@@ -414,7 +423,7 @@ export function describe(node: Node): string {
 
 /** What the experiment's schema wants, in words. */
 export function expectation(issue: z.core.$ZodIssue): string {
-  if (issue.code !== "invalid_union") return schemaExpectation(issue);
+  if (issue.code !== "invalid_union" || issue.path[0] !== "sae") return schemaExpectation(issue);
   return `one of ${architectures()
     .map((value) => JSON.stringify(value))
     .join(", ")}`;

@@ -5,6 +5,7 @@ import { cachedModel } from "../model/hubModel.ts";
 import { modelSize } from "../model/modelSize.ts";
 import { completeTrainingSaeConfig } from "../sae/trainingConfig.ts";
 import { type Complain, type Experiment, lookThrough, misfit } from "./experiment.ts";
+import { experimentWarnings } from "./experimentWarnings.ts";
 
 /** `file`: what relative paths refer to; the text need not be its own. A model of the hub that is not here is not asked after. */
 export async function experimentProblems(text: string, file: string): Promise<InputError[]> {
@@ -16,6 +17,13 @@ export async function experimentProblems(text: string, file: string): Promise<In
       if (!wrong.has(field.join("."))) complain(field, ...words);
     });
   return problems;
+}
+
+/** What is allowed in a file without a problem, and hardly meant; `file` has line and column behind it. */
+export function warningsOf(text: string, file: string): { file: string; message: string }[] {
+  const { problems, experiment, placeOf } = lookThrough(text, file);
+  if (problems.length > 0 || !experiment) return [];
+  return experimentWarnings(experiment.settings).map(({ field, words }) => ({ file: placeOf(field), message: words }));
 }
 
 /** What can't be read says so when it is run. */

@@ -40,7 +40,9 @@ const activationsSchema = z
       description:
         "disk: harvest once, every member reads it back shuffled. on_the_fly: the model runs while training.",
     }),
-    dtype: z.enum(["float32", "float16"]).default("float32").meta({ description: "Precision of the store on disk." }),
+    dtype: z.enum(["float32", "float16"]).default("float32").meta({
+      description: "Precision of the stored activations that are trained on. Held-out ones are always float32.",
+    }),
     tokens: count.optional().meta({
       description: "Tokens to harvest; default training_tokens. Training makes as many passes over them as it needs.",
     }),
@@ -129,9 +131,12 @@ export const experimentSchema = z
         "packed: documents are joined and cut into full windows, as SAELens does. one_text_per_row: a window never crosses a text.",
     }),
     exclude_special_tokens: z
-      .boolean()
+      .union([z.boolean(), z.array(nonNegative).nonempty()], { error: "true, false or a list of token ids" })
       .default(false)
-      .meta({ description: "Leave special tokens (BOS, EOS, …) out of training. Metrics always leave them out." }),
+      .meta({
+        description:
+          "Leave special tokens (BOS, EOS, …) out of training; a list of token ids: these instead. Metrics always leave special tokens out.",
+      }),
     store_batch_size_prompts: count.default(32).meta({ description: "Windows that the language model sees at once." }),
     n_batches_in_buffer: count.default(20).meta({
       description:

@@ -52,7 +52,8 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
   if (run.isFinished(stage, done)) return;
   const model = await context.model();
   const d_in = model.info.dModel;
-  const dtype = settings.activations.dtype;
+  // Metrics are of what the model computes, not of what a store makes of it.
+  const dtype = part === "test" ? "float32" : settings.activations.dtype;
   const folder = part === "train" ? run.paths.trainActivations : run.paths.testActivations;
   const options = {
     d_in,

@@ -311,7 +311,8 @@ function finishedMore(stages: RunRecord["stages"]): boolean {
   return Object.keys(stages).some((stage) => stage !== "harvest held-out");
 }
 
-function firstDifference(
+/** The first key, by its path, that two JSON values don't have in common. */
+export function firstDifference(
   before: unknown,
   now: unknown,
   path = "",

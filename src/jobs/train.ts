@@ -6,11 +6,13 @@ import type { ActivationCursor } from "../data/activationSource.ts";
 import { openActivationStore } from "../data/activationStore.ts";
 import { createMixingBuffer } from "../data/mixingBuffer.ts";
 import type { Engine } from "../engine/engine.ts";
+import { InputError } from "../formats/inputError.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
-import { loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
+import { type LoadedCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
+import { completed, continues, planIdentity } from "../training/planIdentity.ts";
 import { trainEnsemble } from "../training/trainEnsemble.ts";
 import type { OpenActivations, TrainingPlan, TrainingState } from "../training/trainingRun.ts";
-import { fewSteps, totalSteps } from "../training/trainingSettings.ts";
+import { totalSteps } from "../training/trainingSettings.ts";
 import { mixingRows, openWindowProducer } from "./captureWindows.ts";
 import {
   type EnsembleTask,
@@ -18,12 +20,14 @@ import {
   ensembleTasks,
   isImported,
   saeConfig,
+  shownPath,
   trainingSettings,
 } from "./experiment.ts";
+import { experimentWarnings } from "./experimentWarnings.ts";
 import { harvestedTokens } from "./harvest.ts";
 import { importTask } from "./importEnsemble.ts";
 import type { JobContext } from "./job.ts";
-import { identity } from "./runFolder.ts";
+import { firstDifference, identity } from "./runFolder.ts";
 import { versions } from "./versions.ts";
 
 /** Most training events of one ensemble: enough for a chart, small enough for a file. */
@@ -37,8 +41,7 @@ export async function train(context: JobContext): Promise<void> {
   const { settings } = context.experiment;
   const imported = isImported(context.experiment);
   const tasks = ensembleTasks(settings).filter((task) => !isTrained(context, task));
-  const few = imported || tasks.length === 0 ? null : fewSteps(settings);
-  if (few !== null) context.log("warning", few);
+  if (tasks.length > 0) for (const { words } of experimentWarnings(settings)) context.log("warning", words);
   for (const task of tasks) {
     context.signal.throwIfAborted();
     await (imported ? importTask : trainTask)(context, task);
@@ -61,6 +64,7 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
   const plan = await trainingPlan(experiment, task, openActivations);
   const checkpoint = run.paths.checkpoint(task.name);
   const loaded = await loadCheckpoint(checkpoint);
+  if (loaded) checkContinued(loaded, plan, checkpoint);
   const steps = totalSteps(plan.settings) * (task.method === "boosting" ? plan.n_members : 1);
   const batch = settings.train_batch_size_tokens;
   for (const { message } of loaded?.damaged ?? [])
@@ -131,6 +135,21 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
     );
   await run.finishStage(stage, identity(settings));
   for (const folder of [checkpoint, `${checkpoint}-buffer`]) await rm(folder, { recursive: true, force: true });
+}
+
+/** The run's own settings are those that it began with; what a checkpoint was trained by may differ from them all the same, as where the model's width is another. */
+function checkContinued({ state, path }: LoadedCheckpoint, plan: TrainingPlan, folder: string): void {
+  if (continues(plan, state)) return;
+  const difference = state.plan && firstDifference(completed(state.plan), planIdentity(plan));
+  const wayOut = `to train anew, delete ${shownPath(folder)}`;
+  throw new InputError({
+    file: join(path, "checkpoint.json"),
+    where: difference?.path ?? "fingerprint",
+    found: difference ? (JSON.stringify(difference.before) ?? "nothing") : `the training of other settings or seeds`,
+    expected: difference
+      ? `${JSON.stringify(difference.now) ?? "nothing"}, with which the run would go on (${wayOut})`
+      : `that of this experiment (${wayOut})`,
+  });
 }
 
 /** Where a run goes on on another device than its checkpoint was trained on; checkpoints of before know the engine's name alone, or nothing. */

@@ -18,6 +18,8 @@ export interface Checkpoint {
   readonly nameOf?: (tensor: string) => string;
   /** A folder that holds every file, links resolved: onnxruntime reads weights below it and nowhere else. */
   readonly folder: string;
+  /** To be called when nothing of it will be read again; absent where nobody waits for it. */
+  readonly release?: () => void;
 }
 
 /** Opens one or more safetensors files as one checkpoint. A tensor that two of them hold is refused. */

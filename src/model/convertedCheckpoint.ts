@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { InputError } from "../formats/inputError.ts";
 import { type TensorSource, writeSafetensors } from "../formats/safetensors.ts";
 import { type Checkpoint, type CheckpointTensor, openCheckpoint } from "./checkpoint.ts";
+import { holdConversion, removeStale } from "./conversionCache.ts";
 
 export interface ConvertedTensor {
   readonly shape: readonly number[];
@@ -44,12 +45,19 @@ export async function convertedCheckpoint(
   onProgress?: (done: number, total: number) => void,
 ): Promise<Checkpoint> {
   const { size, mtimeMs } = await stat(source);
-  const identity = [version, await realpath(source), size, mtimeMs].join("\n");
+  const real = await realpath(source);
+  const identity = [version, real, size, mtimeMs].join("\n");
   const key = createHash("sha256").update(identity).digest("hex").slice(0, 16);
   const name = basename(source).replace(/\.\w+$/, "");
   const path = join(cacheFolder, format, `${name}-${key}.safetensors`);
+  let lock = await holdConversion(path);
+  const release = (): void => {
+    lock?.release();
+    lock = null;
+  };
+  const opened = async () => ({ ...(await openCheckpoint(path, [path])), release });
   try {
-    return await openCheckpoint(path, [path]);
+    return await opened();
   } catch (error) {
     // Not converted yet, or damaged since: either way it is made anew.
     if (!(error instanceof InputError)) throw error;
@@ -68,6 +76,8 @@ export async function convertedCheckpoint(
     };
     sources.set(tensor, { shape, dtype: "F32", data });
   }
-  await writeSafetensors(path, sources, { source });
-  return openCheckpoint(path, [path]);
+  await writeSafetensors(path, sources, { source: real });
+  // Stale ones cost room alone, and the next conversion tries again.
+  await removeStale(path, real).catch(() => {});
+  return opened();
 }

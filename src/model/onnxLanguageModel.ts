@@ -83,8 +83,9 @@ export class OnnxLanguageModel implements LanguageModel {
     );
   }
 
-  close(): Promise<void> {
-    return this.sessions.close();
+  async close(): Promise<void> {
+    await this.sessions.close();
+    this.checkpoint.release?.();
   }
 
   /** The graph over a batch, run by run, into [rows, T, width]. */

@@ -106,11 +106,18 @@ export const service = {
     resume: { params: z.object({ folder: z.string(), jobs: jobs.optional() }), result: started },
     stop: { params: z.object({ folder: z.string() }), result: z.object({ wasRunning: z.boolean() }) },
     delete: { params: z.object({ folder: z.string() }), result: z.object({}) },
-    /** Checks an experiment file's text: all that is wrong and where. */
+    /** Checks an experiment file's text: all that is wrong and where; in a right one, what is hardly meant. */
     check: {
       params: z.object({ file: z.string(), text: z.string() }),
       result: z.object({
-        problems: z.array(z.object({ message: z.string(), line: z.number().int(), column: z.number().int() })),
+        problems: z.array(
+          z.object({
+            message: z.string(),
+            severity: z.enum(["error", "warning"]),
+            line: z.number().int(),
+            column: z.number().int(),
+          }),
+        ),
       }),
     },
     /** Layers of the model that an experiment would name so; null where it isn't here or can't be read yet. */

@@ -99,6 +99,11 @@ export function architectureWords(config: SaeConfig): string {
   return widths ? `${config.architecture} (matryoshka of ${widths.join(", ")} features)` : config.architecture;
 }
 
+/** A number of latents is kept, whatever their size: of each row (topk) or of the batch. */
+export function keepsLargest({ architecture }: SaeConfig): boolean {
+  return architecture === "topk" || architecture === "batchtopk";
+}
+
 /** Of a matryoshka, the widths that have a loss besides the whole's; none for all others. */
 export function innerWidths({ matryoshka_widths = [] }: SaeConfig): readonly number[] {
   return matryoshka_widths.slice(0, -1);

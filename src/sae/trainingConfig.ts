@@ -145,7 +145,10 @@ export function trainingSaeToConfig(config: TrainingSaeConfig, metadata: SaeMeta
 }
 
 /** λ before warm-up, and the steps of that warm-up. The topk family has none. */
-export function sparsityCoefficient(config: TrainingSaeConfig): { value: number; warm_up_steps: number } {
+export function sparsityCoefficient(config: TrainingSaeOptions | TrainingSaeConfig): {
+  value: number;
+  warm_up_steps: number;
+} {
   switch (config.architecture) {
     case "standard":
     case "gated":

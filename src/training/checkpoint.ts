@@ -29,6 +29,7 @@ const count = z.int().nonnegative();
 const contentSchema = z.object({
   format_version: z.literal(FORMAT_VERSION),
   fingerprint: z.string(),
+  plan: z.record(z.string(), z.unknown()).optional(),
   member: count,
   step: count,
   tokens: count,
@@ -62,6 +63,7 @@ export async function saveCheckpoint(folder: string, state: TrainingState): Prom
   const content = {
     format_version: FORMAT_VERSION,
     fingerprint: state.fingerprint,
+    ...(state.plan === undefined ? {} : { plan: state.plan }),
     member: state.member,
     step: state.step,
     tokens: state.tokens,
@@ -200,9 +202,10 @@ async function readCheckpoint(path: string): Promise<TrainingState> {
     const weights = required(await readWeights(file, `finished.${j}`, read), file, `finished.${j}`);
     finished.push({ weights, topk_threshold });
   }
-  const { fingerprint, member, step, tokens, cursor, scaling_factor, engine, engine_description } = content;
+  const { fingerprint, plan, member, step, tokens, cursor, scaling_factor, engine, engine_description } = content;
   return {
     ...{ fingerprint, members, member, finished, step, tokens, cursor, scaling_factor },
+    ...(plan === undefined ? {} : { plan }),
     ...(engine === undefined ? {} : { engine }),
     ...(engine_description === undefined ? {} : { engine_description }),
   };

@@ -1,5 +1,4 @@
 // Trains one SAE, a bagging ensemble, a boosting ensemble or the expanded baseline: the loop of steps over an engine and a stream of activations. No files (checkpoint.ts) and no arithmetic of SAEs (engine/).
-import { createHash } from "node:crypto";
 import type { ActivationSource } from "../data/activationSource.ts";
 import type { Engine, MemberState, StepReport, Trainer } from "../engine/engine.ts";
 import { copyWeights, newMemberState } from "../engine/memberState.ts";
@@ -15,6 +14,7 @@ import {
   trainingSaeToConfig,
 } from "../sae/trainingConfig.ts";
 import { estimateScalingFactor, scaled } from "./activationScale.ts";
+import { continues, planFingerprint, planIdentity } from "./planIdentity.ts";
 import { learningRate, warmedUpCoefficient } from "./schedules.ts";
 import { trainerConfig } from "./trainerConfig.ts";
 import {
@@ -46,7 +46,7 @@ export async function trainEnsemble(
 ): Promise<TrainingOutcome> {
   const sae = checkedSae(plan);
   const fingerprint = planFingerprint(plan);
-  if (resume && resume.fingerprint !== fingerprint) {
+  if (resume && !continues(plan, resume)) {
     throw new TrainingError(
       "the checkpoint belongs to another experiment: its settings or seeds differ from this one's",
     );
@@ -65,12 +65,6 @@ export async function trainEnsemble(
     for (const { weights, topk_threshold } of outcome.members) finished.push({ weights, topk_threshold });
   }
   return { finished: true, ensemble: finishedEnsemble(run, finished), stepsDone };
-}
-
-/** Identifies what a state may be continued with: everything of a plan that decides its bits. */
-export function planFingerprint(plan: TrainingPlan): string {
-  const { method, n_members, sae, settings, seeds, hook } = plan;
-  return createHash("sha256").update(JSON.stringify({ method, n_members, sae, settings, seeds, hook })).digest("hex");
 }
 
 interface Run {
@@ -257,6 +251,7 @@ async function trainSteps(run: Run, state: Phase): Promise<{ step: number; membe
 async function currentState(run: Run, state: Phase): Promise<TrainingState> {
   return {
     fingerprint: run.fingerprint,
+    plan: planIdentity(run.plan),
     members: await state.trainer.state(),
     member: state.phase,
     finished: state.finished,

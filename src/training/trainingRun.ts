@@ -60,6 +60,8 @@ export interface FinishedMember {
 export interface TrainingState {
   /** Of the plan; a state is not continued with another plan. */
   readonly fingerprint: string;
+  /** What of the plan the fingerprint is of; unknown for checkpoints of before. */
+  readonly plan?: Readonly<Record<string, unknown>>;
   /** Members in training, in order; one for boosting. */
   readonly members: readonly MemberState[];
   /** Index of the first of them: 0, or for boosting the member in training. */

@@ -1,14 +1,14 @@
 // From rows to active latents, inside a worker: matrix product and selection block by block, then the pairs grouped by latent. Training and encoding share it.
+import { keepsLargest } from "../../sae/sae.ts";
 import { SECTION } from "./crew.ts";
 import { floats, type Job, type Place, partOf, words } from "./job.ts";
-import { BLOCK_ROWS, candidateCapacity, type ListPlan, type SaePlan } from "./layout.ts";
-import { chooseBatchTopk, mergeTopk } from "./merge.ts";
+import { BATCH_BINS, BLOCK_ROWS, candidateCapacity, type ListPlan, type SaePlan } from "./layout.ts";
+import { type BitRange, chooseBatchTopk, mergeTopk, type Ties } from "./merge.ts";
 import { ACTIVE, DEAD, FILLED, OVERFLOW, PENALTY, type Selection, SQUARES } from "./selection.ts";
 
 /** Keys are scaled by decoder norms where the topk family asks for it. */
 function rescales({ config }: SaePlan): boolean {
-  const family = config.architecture === "topk" || config.architecture === "batchtopk";
-  return family && config.rescale_acts_by_decoder_norm === true;
+  return keepsLargest(config) && config.rescale_acts_by_decoder_norm === true;
 }
 
 /** The list that candidates go to first. */
@@ -24,7 +24,7 @@ function biasOf(place: Place): number {
   return (place.slab.at.b_enc ?? place.slab.at.b_gate)!;
 }
 
-/** Finds the codes of all rows and groups them by latent. False where a list was too short: the step has to be dense. */
+/** Finds the codes of all rows and groups them by latent. False where a list was too short (never of topk and batchtopk): the step has to be dense. */
 export async function findCodes(job: Job, selection: Selection): Promise<boolean> {
   const { crew } = job;
   const places = job.places(selection.sae);
@@ -41,8 +41,12 @@ export async function selectCodes(job: Job, selection: Selection, places: readon
   const { crew } = job;
   const { sae } = selection;
   crew.barrier(() => prepare(job, selection, places));
-  if (sae.config.architecture === "batchtopk") await chooseBatchTopk(job, selection, places, scanBlock);
-  else for (const block of crew.units(job.blocks)) await selectBlock(job, selection, places, block);
+  if (sae.config.architecture === "batchtopk") {
+    await chooseBatchTopk(job, selection, places, {
+      list: (block, limit, ties) => listBlock(job, selection, places, block, limit, ties),
+      count: (block, range, counts) => countBlock(job, selection, places, block, range, counts),
+    });
+  } else for (const block of crew.units(job.blocks)) await selectBlock(job, selection, places, block);
   crew.lap("select");
   crew.barrier();
   crew.lap("wait");
@@ -126,7 +130,7 @@ async function selectBlock(job: Job, selection: Selection, places: readonly Plac
       const { kernels, scratch, slab, worker } = place;
       const k = Math.min(sae.config.k!, slab.padded);
       const { a } = scratch;
-      const cap = candidateCapacity({ k: sae.config.k!, padded: slab.padded } as never);
+      const cap = candidateCapacity(sae.config.k!, slab.padded);
       kernels.topk(
         worker.pre,
         rows,
@@ -187,7 +191,7 @@ async function selectBlock(job: Job, selection: Selection, places: readonly Plac
   if (selection.training) penaltyOfBlock(job, selection, places, block, first, rows);
 }
 
-/** All latents of rows [first, first + rows) whose key passes the limit, into the slab's list; AuxK's along with them. */
+/** All latents of rows [first, first + rows) whose key passes the limit, into the slab's list. */
 function scanRows(job: Job, selection: Selection, place: Place, first: number, rows: number, limit: number): number {
   const { sae } = selection;
   const { kernels, scratch, slab, worker } = place;
@@ -237,26 +241,33 @@ function scanRows(job: Job, selection: Selection, place: Place, first: number, r
     );
     words(place, row(a.starts), rows).set(words(place, row(b.starts), rows));
   }
-  auxBlock(job, selection, place, first, rows);
   return total;
 }
 
-/** One block of batchtopk: candidates above a limit; returns how many. */
-async function scanBlock(
+/** One block of batchtopk: candidates above a limit, and AuxK's; returns how many candidates. */
+async function listBlock(
   job: Job,
   selection: Selection,
   places: readonly Place[],
   block: number,
   limit: number,
+  ties?: Ties,
 ): Promise<number> {
+  const { sae } = selection;
   const first = block * BLOCK_ROWS;
+  const rows = Math.min(BLOCK_ROWS, job.rows - first);
+  for (const place of places) {
+    await product(job, sae, place, block);
+    // A list that was too short leaves nothing to merge: the block is scanned again with another limit.
+    if (!job.crew.get(OVERFLOW)) auxBlock(job, selection, place, first, rows);
+  }
+  if (ties) strikeTies(sae, places, rows, ties);
   let total = 0;
   for (const place of places) {
-    const rows = await product(job, selection.sae, place, block);
     total += scanRows(job, selection, place, first, rows, limit);
     if (selection.moments && place.number === 0) {
       const { kernels, scratch } = place;
-      const { d } = selection.sae;
+      const { d } = sae;
       job.crew.put(
         SQUARES,
         block,
@@ -264,9 +275,7 @@ async function scanBlock(
       );
     }
   }
-  // A list that was too short leaves nothing to merge: the block is scanned again with another limit.
   if (selection.auxK > 0 && places.length > 1 && !job.crew.get(OVERFLOW)) {
-    const rows = Math.min(BLOCK_ROWS, job.rows - first);
     mergeTopk(
       places.map((place) => ({ place, list: place.scratch.b })),
       first,
@@ -275,6 +284,46 @@ async function scanBlock(
     );
   }
   return total;
+}
+
+/** How many keys of a block have which bits. */
+async function countBlock(
+  job: Job,
+  { sae }: Selection,
+  places: readonly Place[],
+  block: number,
+  { limit, lowest, span, shift }: BitRange,
+  counts: Uint32Array,
+): Promise<void> {
+  for (const place of places) {
+    const rows = await product(job, sae, place, block);
+    const { kernels, scratch, slab, worker } = place;
+    const bins = words(place, worker.bins, BATCH_BINS).fill(0);
+    const norm = normOf(place, sae);
+    kernels.countBits(worker.pre, rows, slab.padded, scratch.bias, norm, limit, lowest, span, shift, worker.bins);
+    for (let bin = 0; bin < BATCH_BINS; bin++) counts[bin]! += bins[bin]!;
+  }
+}
+
+/** Of the keys with the bits of `ties`, by row and then by latent, only the first that are left stay candidates. Slow, and hardly ever needed. */
+function strikeTies(sae: SaePlan, places: readonly Place[], rows: number, ties: Ties): void {
+  const key = new Float32Array(1);
+  const bits = new Uint32Array(key.buffer);
+  const slabs = places.map((place) => {
+    const { padded } = place.slab;
+    const vector = (at: number): Float32Array => floats(place, at, padded);
+    const pre = floats(place, place.worker.pre, rows * padded);
+    return { padded, pre, bias: vector(place.scratch.bias), norm: vector(normOf(place, sae)) };
+  });
+  for (let t = 0; t < rows; t++) {
+    for (const { padded, pre, bias, norm } of slabs) {
+      for (let i = 0; i < padded; i++) {
+        // Rounded after each operation, as the kernels do.
+        key[0] = Math.fround(pre[t * padded + i]! + bias[i]!) * norm[i]!;
+        if (bits[0] === ties.bits && ties.left-- <= 0) pre[t * padded + i] = Number.NEGATIVE_INFINITY;
+      }
+    }
+  }
 }
 
 /** AuxK's largest dead latents of a block. Their list has fixed places, as topk's has. */

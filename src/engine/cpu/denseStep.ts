@@ -1,5 +1,6 @@
 // The training step where most latents are active (a ReLU SAE before its penalty bites), inside a worker: the step of trainStep.ts with dense products by onnxruntime. Chunks of latents take the place of lists; their gradients are in denseChunk.ts.
-import type { StepInput } from "../engine.ts";
+import { keepsLargest } from "../../sae/sae.ts";
+import { EngineError, type StepInput } from "../engine.ts";
 import { codeList, prepare, product } from "./codes.ts";
 import { type Chunk, type DenseBuffers, type DenseView, gradientsOfChunk, viewOf } from "./denseChunk.ts";
 import { floats, type Job, type Place, partOf, words } from "./job.ts";
@@ -25,6 +26,9 @@ export async function denseStep(
   buffers: DenseBuffers,
 ): Promise<StepOutcome> {
   const { crew } = job;
+  const { config } = job.description.saes[number]!;
+  // Below, every positive pre-activation is a code.
+  if (keepsLargest(config)) throw new EngineError(`a step of ${config.architecture} can't be done by dense products`);
   const step = beginStep(job, number, count, input);
   const chunks = chunksOf(step);
   const view = viewOf(buffers);

@@ -28,6 +28,7 @@ type KernelName =
   | "biasGradient"
   | "center"
   | "countAbove"
+  | "countBits"
   | "countKeys"
   | "decoderGradient"
   | "emitAbove"

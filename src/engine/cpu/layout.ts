@@ -12,6 +12,8 @@ export const LATENT_PARTS = 16;
 const PAGE = 65536;
 /** Bins of a histogram (kernels/select.ts). */
 const HISTOGRAM_BINS = 256;
+/** Bins of a histogram over a batch (merge.ts). */
+export const BATCH_BINS = 2048;
 /** A 32-bit memory, less a page that is never touched. */
 export const MEMORY_LIMIT = 65535 * PAGE;
 /** Of one memory, for weights and moments; the rest is for batches and lists of active latents. */
@@ -165,6 +167,8 @@ export interface WorkerPlan {
   readonly copy: number;
   /** Words of a histogram, for the k-th largest. */
   readonly table: number;
+  /** Words of a histogram over a batch. */
+  readonly bins: number;
   readonly panel: number;
   readonly guess: number;
   readonly length: number;
@@ -219,8 +223,8 @@ export interface Scratch {
 }
 
 /** Candidates that a top-k row may have before it is cut back. */
-export function candidateCapacity(needs: ScratchNeeds): number {
-  return Math.max(4 * needs.k + 64, needs.padded > 0 ? Math.min(needs.padded + 32, 4096) : 0);
+export function candidateCapacity(k: number, padded: number): number {
+  return Math.max(4 * k + 64, padded > 0 ? Math.min(padded + 32, 4096) : 0);
 }
 
 export function planScratch(start: number, needs: ScratchNeeds): Scratch {
@@ -228,7 +232,7 @@ export function planScratch(start: number, needs: ScratchNeeds): Scratch {
   const { rows, d, padded, training } = needs;
   const floats = (n: number): number => region.take(n * 4);
   const padRows = Math.max(rows, 1);
-  const candidates = candidateCapacity(needs);
+  const candidates = candidateCapacity(needs.k, padded);
   const list = (capacity: number): ListPlan => ({
     idx: floats(capacity),
     val: floats(capacity),
@@ -286,6 +290,7 @@ export function planScratch(start: number, needs: ScratchNeeds): Scratch {
     keys: floats(Math.max(candidates, padded)),
     copy: floats(Math.max(candidates, padded)),
     table: floats(HISTOGRAM_BINS),
+    bins: floats(BATCH_BINS),
     panel: floats(8 * d),
     guess: floats(32),
     length: floats(BLOCK_ROWS),

@@ -5,6 +5,7 @@ import { constrainedMemory } from "node:process";
 import { normalisation, normalisesTokens } from "../../sae/normalise.ts";
 import {
   innerWidths,
+  keepsLargest,
   type NormalizeActivations,
   type ParameterName,
   type SaeConfig,
@@ -258,8 +259,7 @@ export class Memories {
       let pool = everything ? all : Math.min(Math.ceil(DENSE_SHARE * all), LONGEST_LIST);
       if (architecture === "topk") pool = rows * Math.min(k, slab.padded);
       if (architecture === "batchtopk") pool = Math.min(all, Math.ceil(4 * rows * k) + 4096);
-      const aux =
-        training && (architecture === "topk" || architecture === "batchtopk") && training.aux_loss_coefficient !== 0;
+      const aux = training && keepsLargest(sae.config) && training.aux_loss_coefficient !== 0;
       const pool2 = architecture === "gated" ? pool : aux ? rows * Math.min(Math.floor(d_in / 2), slab.padded) : 0;
       needs.d = Math.max(needs.d, sae.d);
       needs.padded = Math.max(needs.padded, slab.padded);

@@ -1,8 +1,8 @@
 // Selections that look beyond one memory or one row: the k largest over several slabs, and batchtopk's largest of a whole batch.
 
 import { floats, type Job, type Place, words } from "./job.ts";
-import type { ListPlan } from "./layout.ts";
-import { ACTIVE, type Selection, startOver } from "./selection.ts";
+import { BATCH_BINS, type ListPlan } from "./layout.ts";
+import { ACTIVE, OVERFLOW, type Selection, startOver } from "./selection.ts";
 
 interface PlacedList {
   readonly place: Place;
@@ -11,8 +11,11 @@ interface PlacedList {
 
 /** A bound that leaves somewhat more candidates than are kept, as a share of the last threshold. */
 const SLACK = 0.9;
-/** Bounds tried before the lists are declared too short. */
-const ATTEMPTS = 40;
+/** Bounds that are guessed before one is worked out. */
+const GUESSES = 2;
+/** Counters of the crew: keys listed, and keys by some of their bits. */
+const LISTED = 64;
+const HISTOGRAM = 1024;
 
 /** Each slab has listed its own k largest of each row: keeps the k largest of all, ties to the lowest latent. */
 export function mergeTopk(lists: readonly PlacedList[], first: number, rows: number, k: number): void {
@@ -34,63 +37,116 @@ function rowKeys({ place, list }: PlacedList, t: number): Float32Array {
   return floats(place, list.val + start * 4, words(place, list.counts, t + 1)[t]!);
 }
 
-type ScanBlock = (
-  job: Job,
-  selection: Selection,
-  places: readonly Place[],
-  block: number,
-  limit: number,
-) => Promise<number>;
+/** Of the keys with these bits, only the first `left` are candidates. */
+export interface Ties {
+  readonly bits: number;
+  left: number;
+}
+
+/** Keys whose bits lie in [lowest, lowest + span), 2^shift of them in a bin. */
+export interface BitRange {
+  /** Just under the first of them. */
+  readonly limit: number;
+  readonly lowest: number;
+  readonly span: number;
+  readonly shift: number;
+}
+
+/** What can be asked of a block of rows. */
+export interface BlockScan {
+  /** Lists the keys above a limit; returns how many. */
+  list(block: number, limit: number, ties?: Ties): Promise<number>;
+  /** Adds to `counts` how many keys have which bits. */
+  count(block: number, range: BitRange, counts: Uint32Array): Promise<void>;
+}
 
 /**
- * Lists every key above a guessed bound, and then keeps the ⌊k·rows⌋ largest of the batch, ties to the first row and latent.
- * The guess (0.9 of the last threshold) decides how much is listed, never what is kept.
+ * Keeps the ⌊k·rows⌋ largest of the batch, ties to the first row and latent. Bounds decide how much is listed, never what is kept: that
+ * of the batch before is tried first, and where the scale has changed since, one is found that can't fail.
  */
 export async function chooseBatchTopk(
   job: Job,
   selection: Selection,
   places: readonly Place[],
-  scan: ScanBlock,
+  scan: BlockScan,
 ): Promise<void> {
-  const { crew } = job;
   const keep = Math.floor(selection.sae.config.k! * job.rows);
-  const at = selection.number * 2;
-  const TOTAL = 64;
-  let low = 0;
-  let high = Number.POSITIVE_INFINITY;
-  let limit = job.lasting[at + 1]!;
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    for (const block of crew.units(job.blocks)) crew.add(TOTAL, await scan(job, selection, places, block, limit));
-    // Everyone has to know the outcome before the counters are set back.
-    crew.barrier();
-    const total = crew.get(TOTAL) >>> 0;
-    const overflowed = crew.get(0) !== 0;
-    crew.barrier(() => {
-      crew.set(TOTAL, 0);
-      const good = !overflowed && (total >= keep || limit === 0);
-      if (good) keepLargestOfBatch(job, selection, places, keep, total, limit);
-      else if (attempt + 1 < ATTEMPTS) startOver(job, places);
-    });
-    if (!overflowed && (total >= keep || limit === 0)) return;
-    if (overflowed) low = Math.max(low, limit);
-    else high = limit;
-    if (high === Number.POSITIVE_INFINITY) limit = limit > 0 ? limit * 1.5 : firstBound(job, selection, places);
-    else limit = low > 0 ? (low + high) / 2 : attempt > 6 ? 0 : limit * 0.6;
+  let limit = keep === 0 ? Number.POSITIVE_INFINITY : job.lasting[selection.number * 2 + 1]!;
+  for (let guess = 0; guess < GUESSES && limit > 0; guess++) {
+    const outcome = await listBatch(job, selection, places, keep, scan, limit);
+    if (outcome === "kept") return;
+    limit *= outcome === "too many" ? 1.5 : 0.6;
   }
+  const bound = await boundOfBatch(job, places, keep, scan);
+  await listBatch(job, selection, places, keep, scan, bound.limit, bound.ties);
 }
 
-/** A bound to begin with, from the pre-activations of nothing but the scale of the data: their root mean square over the first block. */
-function firstBound(job: Job, { sae }: Selection, places: readonly Place[]): number {
-  const home = places[0]!;
-  const rows = Math.min(job.rows, 64);
-  const x = floats(home, home.scratch.x, rows * sae.d);
-  let squares = 0;
-  for (const value of x) squares += value * value;
-  const W = floats(home, home.slab.at.W_enc!, Math.min(home.slab.n, 64) * sae.d);
-  let length = 0;
-  for (const value of W) length += value * value;
-  const scale = Math.sqrt(((squares / rows) * length) / Math.min(home.slab.n, 64) / sae.config.d_in);
-  return Math.max(scale * 0.1, 1e-20);
+async function listBatch(
+  job: Job,
+  selection: Selection,
+  places: readonly Place[],
+  keep: number,
+  scan: BlockScan,
+  limit: number,
+  ties?: Ties,
+): Promise<"kept" | "too many" | "too few"> {
+  const { crew } = job;
+  // Who counts ties has to see all blocks in order.
+  const own = !ties ? crew.units(job.blocks) : crew.index === 0 ? Array(job.blocks).keys() : [];
+  for (const block of own) crew.add(LISTED, await scan.list(block, limit, ties));
+  // Everyone has to know the outcome before the counters are set back.
+  crew.barrier();
+  const total = crew.get(LISTED) >>> 0;
+  const outcome = crew.get(OVERFLOW) !== 0 ? "too many" : total < keep && limit > 0 ? "too few" : "kept";
+  crew.barrier(() => {
+    crew.set(LISTED, 0);
+    if (outcome === "kept") keepLargestOfBatch(job, selection, places, keep, total, limit);
+    else startOver(job, places);
+  });
+  return outcome;
+}
+
+/**
+ * A bound that leaves at least `keep` keys (or all positive ones) and no more than the lists hold: the keys are counted by the first 11 of
+ * their 31 bits, and where that is too coarse by the next 10 among those with the same, and by the last 10. Positive floats are ordered
+ * as their bits are.
+ */
+async function boundOfBatch(
+  job: Job,
+  places: readonly Place[],
+  keep: number,
+  scan: BlockScan,
+): Promise<{ limit: number; ties?: Ties }> {
+  const { crew } = job;
+  const holdsAll = ({ slab, scratch }: Place): boolean => scratch.a.capacity >= job.rows * slab.padded;
+  const room = Math.min(
+    ...places.map((place) => (holdsAll(place) ? Number.POSITIVE_INFINITY : place.scratch.a.capacity)),
+  );
+  let lowest = 0;
+  let span = 2 ** 31;
+  let above = 0;
+  for (const shift of [20, 10, 0]) {
+    const own = new Uint32Array(BATCH_BINS);
+    const range = { limit: justUnder(lowest), lowest, span, shift };
+    for (const block of crew.units(job.blocks)) await scan.count(block, range, own);
+    for (const [bin, n] of own.entries()) if (n > 0) crew.add(HISTOGRAM + bin, n);
+    crew.barrier();
+    const counts = own.map((_, bin) => crew.get(HISTOGRAM + bin));
+    crew.barrier(() => {
+      for (let bin = 0; bin < BATCH_BINS; bin++) crew.set(HISTOGRAM + bin, 0);
+    });
+    let bin = BATCH_BINS - 1;
+    while (bin > 0 && above + counts[bin]! < keep) above += counts[bin--]!;
+    lowest += bin << shift;
+    span = 2 ** shift;
+    if (above + counts[bin]! <= room) return { limit: justUnder(lowest) };
+  }
+  return { limit: justUnder(lowest), ties: { bits: lowest, left: keep - above } };
+}
+
+/** The float before the one with these bits; 0 before 0. */
+function justUnder(bits: number): number {
+  return new Float32Array(Uint32Array.of(Math.max(0, bits - 1)).buffer)[0]!;
 }
 
 function keepLargestOfBatch(
@@ -104,8 +160,7 @@ function keepLargestOfBatch(
   const lists = places.map((place) => ({ place, list: place.scratch.a }));
   let least = limit;
   if (total > keep) {
-    // Less than one in the whole batch: nothing is above this bound.
-    least = keep > 0 ? kthOfAll(job, lists, keep, total) : Number.POSITIVE_INFINITY;
+    least = kthOfAll(job, lists, keep, total);
     let ties = keep;
     for (const { place, list } of lists) {
       ties -= place.kernels.countKeys(list.val, list.starts, list.counts, job.rows, least, 0) >>> 0;

@@ -28,9 +28,7 @@ export interface Selection {
 }
 
 /** Empties the lists before batchtopk tries another limit. */
-export function startOver(job: Job, places: readonly Place[]): boolean {
-  const overflowed = job.crew.get(OVERFLOW) !== 0;
+export function startOver(job: Job, places: readonly Place[]): void {
   job.crew.set(OVERFLOW, 0);
   for (const place of places) job.crew.set(FILLED + place.slab.bank, 0);
-  return overflowed;
 }

@@ -1,5 +1,5 @@
 // One training step of one member, inside a worker: codes, residual tile by tile, gradients and Adam latent by latent. Everything sparse; denseStep.ts is for batches in which most latents are active.
-import { innerWidths } from "../../sae/sae.ts";
+import { innerWidths, keepsLargest } from "../../sae/sae.ts";
 import type { StepInput, StepReport, TrainerConfig } from "../engine.ts";
 import { adamNumbers, adamPart } from "./adamPhase.ts";
 import { findCodes } from "./codes.ts";
@@ -46,8 +46,7 @@ export function beginStep(job: Job, number: number, count: number, input: StepIn
   crew.barrier(() => findDead(job, config, places));
   let nDead = 0;
   for (const place of places) nDead += crew.partials[DEAD * SECTION + place.number]!;
-  const topkFamily = sae.config.architecture === "topk" || sae.config.architecture === "batchtopk";
-  const aux = topkFamily && config.aux_loss_coefficient !== 0;
+  const aux = keepsLargest(sae.config) && config.aux_loss_coefficient !== 0;
   const selection: Selection = {
     sae,
     number,

@@ -1,6 +1,6 @@
 // The WGSL kernels: which file and entry point each is, what it binds, and its text with the constants that it is compiled for.
 import { readFileSync } from "node:fs";
-import { type Architecture, innerWidths, type SaeConfig } from "../../sae/sae.ts";
+import { type Architecture, innerWidths, keepsLargest, type SaeConfig } from "../../sae/sae.ts";
 import { EngineError, type TrainerConfig } from "../engine.ts";
 
 /** How a binding is used: the kernel's numbers, or a buffer that it reads, or also writes. */
@@ -81,8 +81,7 @@ export function constantsFor(
   const { training } = use;
   const architecture = ARCHITECTURES[sae.architecture];
   if (architecture === undefined) throw new EngineError(`a ${sae.architecture} SAE can be read, not trained`);
-  const family = sae.architecture === "topk" || sae.architecture === "batchtopk";
-  const aux = training !== undefined && family && training.aux_loss_coefficient !== 0;
+  const aux = training !== undefined && keepsLargest(sae) && training.aux_loss_coefficient !== 0;
   const inner = training ? innerWidths(sae).length : 0;
   const second = aux || (training !== undefined && sae.architecture === "gated");
   return {
@@ -92,7 +91,7 @@ export function constantsFor(
     NORMALISE: `${NORMALISE[sae.normalize_activations]}u`,
     APPLY_B_DEC: `${sae.apply_b_dec_to_input}`,
     ENCODER_BIAS: `${sae.architecture !== "gated"}`,
-    NORM_IS_ONE: `${family && sae.rescale_acts_by_decoder_norm !== true}`,
+    NORM_IS_ONE: `${keepsLargest(sae) && sae.rescale_acts_by_decoder_norm !== true}`,
     AUX: `${aux}`,
     AUX_POSITIVE: `${aux && training.aux_loss_form === "dictionary_learning"}`,
     SECOND: `${second}`,

@@ -84,7 +84,7 @@ export class ExperimentChecks implements vscode.Disposable {
 /** `line` and `column` from 1. */
 function diagnosticOf(
   document: vscode.TextDocument,
-  { message, line, column }: { message: string; line: number; column: number },
+  { message, severity, line, column }: { message: string; severity: "error" | "warning"; line: number; column: number },
 ): vscode.Diagnostic {
   const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
   const range =
@@ -93,7 +93,7 @@ function diagnosticOf(
   const diagnostic = new vscode.Diagnostic(
     range,
     message.replace(document.uri.fsPath, basename(document.uri.fsPath)),
-    vscode.DiagnosticSeverity.Error,
+    severity === "error" ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning,
   );
   diagnostic.source = "SAE Ensembles";
   return diagnostic;

@@ -1,6 +1,15 @@
 // The command line as a person and as a script meet it: exit codes, one line for what is wrong, and a whole tiny run. Real child processes.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
@@ -318,6 +327,21 @@ describe("a whole run", () => {
       methods: { runs: { tokens: number }[] }[];
     };
     assert.deepEqual([...new Set(report.methods.flatMap(({ runs }) => runs.map(({ tokens }) => tokens)))], [300]);
+  });
+
+  test("one more indexed method leaves the index that is there as it is", async () => {
+    const file = join(folder, "indexed.sae.jsonc");
+    const text = readFileSync(join(folder, "tiny.sae.jsonc"), "utf8");
+    writeFileSync(file, text.replace('"tokens": 1500', '"tokens": 1500, "methods": ["bagging", "single"]'));
+    const there = join(run, "ensembles", "bagging", "index.sqlite");
+    const { ino, mtimeMs } = statSync(there);
+    const { code, stderr } = await runCommand(["index", file, "--run-folder", run], folder);
+    assert.equal(code, 0, stderr);
+    const added = join(run, "ensembles", "single", "index.sqlite");
+    assert.ok(existsSync(added));
+    rmSync(added);
+    const now = statSync(there);
+    assert.deepEqual([now.ino, now.mtimeMs], [ino, mtimeMs]);
   });
 
   test("training anew loses nothing: same weights keep their flags, others are moved aside with theirs", async () => {

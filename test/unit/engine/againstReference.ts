@@ -56,6 +56,61 @@ export function againstReferenceContract(
       });
     }
 
+    // More active latents than a list of candidates holds, so a selection can't begin with all of them.
+    const uneven: readonly (readonly [string, (scale: number, t: number, s: number) => number])[] = [
+      ["two rows of the first batch 4000 times as large", (scale, t, s) => (s === 0 && t < 2 ? 4000 : 1) * scale],
+      ["the last row of every batch 4000 times as large", (scale, t) => (t === 63 ? 4000 : 1) * scale],
+      ["a scale that falls to a hundredth", (scale, _, s) => (s < 2 ? 100 : 1) * scale],
+      ["a scale that rises a hundredfold", (scale, _, s) => (s < 2 ? 1 : 100) * scale],
+    ];
+    for (const architecture of ["topk", "batchtopk", "matryoshka_batchtopk"] as const) {
+      for (const [what, scale] of uneven) {
+        test(`${architecture}: ${what}: the same latents are kept as by the reference`, async () => {
+          const shape: Shape = {
+            what: "",
+            architecture,
+            d: 16,
+            F: 256,
+            k: 8,
+            rows: 64,
+            members: 1,
+            window: 2,
+            steps: 5,
+          };
+          let s = 0;
+          await compareWithReference(engine(), reference, shape, referenceTolerance, (x) => {
+            const scaled = x.map((value, at) => scale(value, Math.floor(at / shape.d), s));
+            s++;
+            return scaled;
+          });
+        });
+      }
+    }
+
+    test("batchtopk: a batch of equal keys, more than a list of candidates holds, keeps the first", async () => {
+      const shape: Shape = {
+        what: "",
+        architecture: "batchtopk",
+        d: 8,
+        F: 200,
+        k: 6,
+        rows: 40,
+        members: 1,
+        window: 2,
+        steps: 3,
+      };
+      const sameRows = (x: Float32Array) => x.map((_, at) => (at < 39 * shape.d ? 1 : 0.3) * x[at % shape.d]!);
+      await compareWithReference(engine(), reference, shape, referenceTolerance, sameRows, ({ weights }) => {
+        for (const [name, values] of entries(weights)) {
+          if (name === "b_dec") continue;
+          for (let at = 0; at < values.length; at++) values[at] = values[at % (values.length / shape.F)]!;
+        }
+        // Positive keys for every batch; and short decoder rows, as one row of the batch gets all that is kept.
+        weights.b_enc!.fill(20);
+        for (let at = 0; at < weights.W_dec.length; at++) weights.W_dec[at]! *= 0.001;
+      });
+    });
+
     // Four copies of every latent and seven of a row: the cut falls among equal values, of one row and of several.
     for (const [architecture, k] of [
       ["topk", 6],

@@ -82,6 +82,19 @@ test("decoder norms don't matter, signs do", async () => {
   assert.ok((await stability([ensemble, negated])).stability.value! < 0.9);
 });
 
+test("a decoder row of zeros is not diverse", async () => {
+  const ensemble = await goldenEnsemble("bagging_a");
+  const { d_in } = ensemble.members[0]!.config;
+  const members = ensemble.members.map(({ config, weights }, j) => {
+    const W_dec = new Float32Array(weights.W_dec.length);
+    // Two directions in all, one of them twice.
+    if (j < 2) W_dec[0] = 1;
+    if (j === 1) W_dec[3 * d_in + 1] = 5;
+    return { config, weights: { ...weights, W_dec } };
+  });
+  assert.equal(await diversity({ ...ensemble, members }), 1);
+});
+
 test("largest cosines over several tiles equal a plain search", async () => {
   const random = new SeededRandom(3);
   const d = 8;

@@ -290,10 +290,16 @@ test("what a killed build left is cleared away, and options out of range are ref
 });
 
 /** Builds with codes kept: `stopAfter` batches it is aborted, if given. How many batches the model was asked for, and what was said of going on. */
-async function buildResumably(name: string, identity: unknown, stopAfter = Number.POSITIVE_INFINITY) {
+async function buildResumably(
+  name: string,
+  identity: () => unknown,
+  stopAfter = Number.POSITIVE_INFINITY,
+  encoder = makeEncoder(ensemble),
+) {
   const controller = new AbortController();
   let [asked, resumed] = [0, 0];
   const built = build(name, {
+    encoder,
     identity,
     options: { ...every, batchTokens: 60 },
     signal: controller.signal,
@@ -312,30 +318,74 @@ async function buildResumably(name: string, identity: unknown, stopAfter = Numbe
 }
 
 test("a build with an identity goes on behind the codes that it has, to the same bytes", async () => {
-  const whole = await buildResumably("whole.sqlite", "a");
+  const whole = await buildResumably("whole.sqlite", () => "a");
   assert.ok(whole.asked > 8 && whole.resumed === 0, `${whole.asked} batches`);
   const bytes = await readFile(join(folder, "whole.sqlite"));
   const journal = join(folder, ".stopped.sqlite.building", "codes.journal");
 
-  assert.equal((await buildResumably("stopped.sqlite", "a", 3)).asked, 3);
+  assert.equal((await buildResumably("stopped.sqlite", () => "a", 3)).asked, 3);
   assert.deepEqual(await readdir(join(folder, ".stopped.sqlite.building")), ["codes.journal"]);
-  const second = await buildResumably("stopped.sqlite", "a", 2);
+  const second = await buildResumably("stopped.sqlite", () => "a", 3);
   assert.ok(second.resumed > 0);
   // Five batches are there: a damaged one and those behind it are computed again, and so is one that was cut short.
   const kept = await readFile(journal);
   kept[Math.floor(0.7 * kept.length)]! ^= 1;
   await writeFile(journal, kept);
-  assert.ok((await buildResumably("stopped.sqlite", "a", 2)).resumed > second.resumed / 2);
+  assert.ok((await buildResumably("stopped.sqlite", () => "a", 3)).resumed > second.resumed / 2);
   await truncate(journal, (await readFile(journal)).length - 5);
-  const last = await buildResumably("stopped.sqlite", "a");
+  const last = await buildResumably("stopped.sqlite", () => "a");
   assert.ok(last.resumed > 0 && last.asked < whole.asked);
   assert.ok(bytes.equals(await readFile(join(folder, "stopped.sqlite"))));
   assert.ok(!(await readdir(folder)).some((name) => name.includes("building")));
 });
 
 test("codes of another text, ensemble or model are not used", async () => {
-  await buildResumably("other.sqlite", "a", 4);
-  const other = await buildResumably("other.sqlite", "b");
+  await buildResumably("other.sqlite", () => "a", 4);
+  const other = await buildResumably("other.sqlite", () => "b");
   assert.equal(other.resumed, 0);
   assert.ok((await readFile(join(folder, "whole.sqlite"))).equals(await readFile(join(folder, "other.sqlite"))));
 });
+
+test("codes of another device are not used where the device is chosen by the first batch", async () => {
+  // As the automatic choice of a device does, which has no name of its own before.
+  const onDevice = (device: string, stopAfter?: number) => {
+    let chosen = "auto";
+    const encoder = makeEncoder(ensemble);
+    const choosing = {
+      ...encoder,
+      codes: (x: Float32Array, n: number) => {
+        chosen = device;
+        return encoder.codes(x, n);
+      },
+    };
+    return buildResumably("chosen.sqlite", () => chosen, stopAfter, choosing);
+  };
+  await onDevice("webgpu", 4);
+  assert.equal((await onDevice("cpu", 4)).resumed, 0);
+  const same = await onDevice("cpu");
+  assert.ok(same.resumed > 0);
+  assert.ok((await readFile(join(folder, "whole.sqlite"))).equals(await readFile(join(folder, "chosen.sqlite"))));
+});
+
+for (const value of [Number.POSITIVE_INFINITY, Number.NaN]) {
+  test(`an activation of ${value} ends the build, with its feature and its window`, async () => {
+    const encoder = makeEncoder(ensemble);
+    // The second row's first activation; its first window is the one behind the windows of the first row.
+    let batches = 0;
+    const overflowing = {
+      ...encoder,
+      codes: async (x: Float32Array, n: number) => {
+        const codes = await encoder.codes(x, n);
+        if (++batches === 2) codes.values[0] = value;
+        return codes;
+      },
+    };
+    const window = windows.findIndex(({ row }) => row === 1);
+    await assert.rejects(
+      build("overflowing.sqlite", { encoder: overflowing, options: { ...every, batchTokens: 1 } }),
+      (error: Error) =>
+        new RegExp(`feature \\d+, window ${window} of the text: found the activation ${value},`).test(error.message),
+    );
+    await assert.rejects(readFile(join(folder, "overflowing.sqlite")), { code: "ENOENT" });
+  });
+}

@@ -829,7 +829,7 @@ test("from the command line", async () => {
     [["--n", "0"], /option '--n <numbers>' argument '0' is invalid\. Expected whole numbers from 1 on/],
     [["--n", "2,2"], /option '--n <numbers>' .* each once/],
     [["--seeds", "0,0"], /option '--seeds <numbers>' .* from 0 on .* each once/],
-    [["--text", ""], /^error: --text: found "", expected at least one entry$/m],
+    [["--text", ""], /^error: --text: found "", expected at least one character$/m],
     [["--flags", "five"], /^error: --flags: found "five", expected a feature's name is member\/index$/m],
   ];
   const settings = readFileSync(join(run, "experiment.json"), "utf8");

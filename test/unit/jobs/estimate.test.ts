@@ -24,6 +24,7 @@ import {
 } from "../../../src/formats/safetensors.ts";
 import { diskNeededHere, estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
+import { warningsOf } from "../../../src/jobs/experimentProblems.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
@@ -88,6 +89,44 @@ test("a training of a few steps is said to be hardly a beginning, by doctor befo
   }
 });
 
+test("doctor, the run's log and the editor say the same of settings that do nothing", async () => {
+  const folder = join(temporary, "idle");
+  mkdirSync(folder);
+  const change = {
+    training_tokens: 25_600,
+    activations: { store: "on_the_fly", tokens: 4000, dtype: "float16" },
+    ensembles: { methods: ["single"], n_members: 3 },
+    sae: { architecture: "standard", d_sae: 48, decoder_norm: "unit", decoder_init_norm: 0.5, l1_warm_up_steps: 200 },
+  };
+  const file = writeTinyExperiment(folder, change);
+  const experiment = readExperiment(file);
+  const found = (await examineExperiment(experiment, null)).filter(({ name }) => name === "Training");
+  const words = found.map(({ value }) => value);
+  const keys = ["activations.tokens", "activations.dtype", "ensembles.n_members", "sae.decoder_init_norm"];
+  assert.deepEqual(
+    words.map((each) => each.split(" ")[0]),
+    [...keys, "sae.l1_coefficient"],
+  );
+  const said: string[] = [];
+  await runJobs(experiment, ["harvest", "train"], {
+    signal: new AbortController().signal,
+    onEvent: (event) => event.type === "log" && event.level === "warning" && said.push(event.message),
+  });
+  assert.deepEqual(said, words);
+  const text = readFileSync(file, "utf8");
+  const inEditor = warningsOf(text, file);
+  assert.deepEqual(
+    inEditor.map(({ message }) => message),
+    words,
+  );
+  // Each at its key.
+  for (const [at, { file: place }] of inEditor.entries()) {
+    const line = text.split("\n")[Number(place.split(":").at(-2)) - 1]!;
+    const key = [...keys.slice(0, 4), "sae.l1_warm_up_steps"][at]!.split(".")[1]!;
+    assert.ok(line.includes(`"${key}"`), `${place}: ${line}`);
+  }
+});
+
 test("boosting, a long index and metrics through the model, summed by hand", async () => {
   const folder = join(temporary, "through-model");
   mkdirSync(folder);
@@ -98,7 +137,7 @@ test("boosting, a long index and metrics through the model, summed by hand", asy
   const size = await modelSize(experiment.paths.model);
   const { disk, memory } = estimate(experiment, size, 1);
   const sae = 2 * 32 * 48;
-  assert.equal(disk, (4000 + 500) * 32 * 2 + 4 * 3 * sae + 16 * 100_000 * 3 * 4);
+  assert.equal(disk, (4000 * 2 + 500 * 4) * 32 + 4 * 3 * sae + 16 * 100_000 * 3 * 4);
   // Sessions to the hook and to the logits, the file's pages, three batches of logits, the ensemble here and in the engine.
   const [capture, model] = [2 * size.perLayer + 431 * 32, 3 * size.perLayer + 2 * 431 * 32];
   assert.equal(memory, 300 * 2 ** 20 + 4 * (capture + 2 * model + 3 * 4 * 32 * 431 + 2 * 3 * sae));
@@ -349,7 +388,7 @@ describe("presets", () => {
       const { activations } = experiment.settings;
       // Where nothing is harvested, what is held out takes the space.
       if (activations.store === "on_the_fly" && findings[4]!.advice)
-        assert.equal(findings[4]!.advice, "fewer evaluation.test_tokens or activations.dtype float16 keep less");
+        assert.equal(findings[4]!.advice, "fewer evaluation.test_tokens keep less");
       const copied = / and 20[0-9]\.\d MiB in the cache for the model's weights as float32/.test(findings[4]!.value);
       assert.equal(copied, /gelu-1l/i.test(preset), "a .pth is run from a copy");
       const time = findings[6]!;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { ensembleTasks, indexedMethods, parseExperiment, readExperiment } from "../../../src/jobs/experiment.ts";
-import { experimentProblems } from "../../../src/jobs/experimentProblems.ts";
+import { experimentProblems, warningsOf } from "../../../src/jobs/experimentProblems.ts";
 import { experimentEditorSchema, experimentJsonSchema } from "../../../src/jobs/experimentSchema.ts";
 import { architectures } from "../../../src/sae/architectureWords.ts";
 import { temporaryFolder } from "../fixtures.ts";
@@ -210,6 +210,19 @@ describe("one line says what is wrong, where, and what would be right", () => {
       "n_restart_cycles",
       /expected at most 488/,
     ],
+    [
+      "names of tokens",
+      { ...base, exclude_special_tokens: ["<s>"] },
+      "exclude_special_tokens",
+      /found a list, expected true, false or a list of token ids/,
+    ],
+    ["no folder", { ...base, output_path: "" }, "output_path", /found "", expected at least one character/],
+    [
+      "a k that keeps nothing",
+      { ...base, train_batch_size_tokens: 100, sae: { architecture: "batchtopk", d_sae: 64, k: 0.009 } },
+      "sae.k",
+      /found 0\.009, which keeps nothing in a batch of 100 tokens, expected at least 1\/100/,
+    ],
     ["seeds that would meet", { ...base, ensembles: { n_members: 1001 } }, "ensembles.n_members", /at most 1000/],
     [
       "column of no file",
@@ -271,6 +284,24 @@ describe("all that is wrong is found at once", () => {
   const demo = { ...base, model_name: "demo", dataset_path: "demo" };
 
   test("a right file has no problem", async () => assert.deepEqual(await all(demo), []));
+
+  test("only what does nothing is warned of, and only where it is said", () => {
+    const of = (value: object) => warningsOf(JSON.stringify(value), file).map(({ message }) => message);
+    const warned = (change: object) => {
+      return of({ ...demo, sae: { architecture: "standard", d_sae: 64, ...change } });
+    };
+    assert.deepEqual(warned({}), []);
+    assert.deepEqual(warned({ decoder_norm: "unit" }), [], "its start is a default");
+    assert.deepEqual(warned({ decoder_norm: "unit", decoder_init_norm: 1 }), [], "it is as said");
+    assert.match(warned({ decoder_norm: "unit", decoder_init_norm: null }).join(), /^sae\.decoder_init_norm/);
+    // 2,000,000 tokens in batches of 4096 are 488 steps, of which the first is step 0.
+    assert.deepEqual(warned({ l1_warm_up_steps: 487 }), []);
+    assert.match(warned({ l1_warm_up_steps: 488 }).join(), /^sae\.l1_coefficient is never reached/);
+    const buffered = { ...demo, n_batches_in_buffer: 4 };
+    assert.match(of(buffered).join(), /^n_batches_in_buffer does nothing/);
+    assert.deepEqual(of({ ...buffered, activations: { store: "on_the_fly" } }), []);
+    assert.deepEqual(of({ ...buffered, lr: -1 }), [], "first what is wrong");
+  });
 
   test("a wrong value and an unknown key of one section are two problems", async () => {
     const sae = { architecture: "topk", expansion_factor: 4, k: 0, foo: 1 };

@@ -1,6 +1,6 @@
 // What is harvested again when an experiment or its texts change, and what is said when there is nothing to harvest. The tiny golden Llama, in this process.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
@@ -38,6 +38,36 @@ test("another column of the held-out file is harvested anew, the training part s
   await harvest(writeTinyExperiment(folder, { evaluation: { ...evaluation, column: "b" } }));
   assert.deepEqual(shards(folder, "train"), before[0]);
   assert.notDeepEqual(shards(folder, "test"), before[1]);
+});
+
+test("a list of tokens to exclude leaves out these alone, in training alone; one that there can't be is refused", async () => {
+  const folder = fresh();
+  const rows = (part: string) =>
+    JSON.parse(readFileSync(join(folder, "runs/tiny/activations", part, "manifest.json"), "utf8")) as { rows: number };
+  const every = { activations: { tokens: 1_000_000 }, evaluation: { test_share: 0.5, test_tokens: 1_000_000 } };
+  const harvested = async (exclude_special_tokens: boolean | number[]) => {
+    rmSync(join(folder, "runs"), { recursive: true, force: true });
+    await harvest(writeTinyExperiment(folder, { ...every, exclude_special_tokens }, 40));
+    return [rows("train").rows, rows("test").rows] as const;
+  };
+  const [all, test] = await harvested(false);
+  // BOS is 1 and the only special token in a text, and 261 is "the".
+  const [withoutSpecial] = await harvested(true);
+  const [withoutBos] = await harvested([1]);
+  const [withoutWord, testWithoutWord] = await harvested([261]);
+  const [withoutBoth] = await harvested([1, 261]);
+  assert.ok(withoutSpecial < all && withoutWord < all);
+  assert.deepEqual([withoutBos, withoutBoth], [withoutSpecial, withoutSpecial + withoutWord - all]);
+  assert.equal(testWithoutWord, test);
+  await assert.rejects(harvested([1, 431]), /exclude_special_tokens\.1: found 431, expected a token's id, below 431/);
+});
+
+test("activations.dtype float16 is of what is trained on; what is measured on stays float32", async () => {
+  const folder = fresh();
+  await harvest(writeTinyExperiment(folder, { activations: { tokens: 4000, dtype: "float16" } }));
+  const dtype = (part: string) =>
+    JSON.parse(readFileSync(join(folder, "runs/tiny/activations", part, "manifest.json"), "utf8")).dtype as string;
+  assert.deepEqual([dtype("train"), dtype("test")], ["float16", "float32"]);
 });
 
 test("a held-out or indexed text that changed in place is noticed", async () => {

@@ -1,6 +1,6 @@
 // The two GGUF models against independent float32 runs: hooks, logits, losses, greedy samples, and the cache of their conversion.
 import assert from "node:assert/strict";
-import { cp, readdir, readFile, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
@@ -125,7 +125,8 @@ describe("stories260k", { skip: stories.skip }, () => {
     const again = await open();
     assert.equal(again.converted, 0);
     assert.deepEqual(again.logits, first.logits);
-    const [name] = await readdir(join(cache, "gguf"));
+    const inCache = async () => (await readdir(join(cache, "gguf"))).filter((name) => name.endsWith(".safetensors"));
+    const [name] = await inCache();
     const cached = join(cache, "gguf", name!);
     await truncate(cached, (await stat(cached)).size - 4);
     const repaired = await open();
@@ -133,6 +134,34 @@ describe("stories260k", { skip: stories.skip }, () => {
     assert.deepEqual(repaired.logits, first.logits);
     await utimes(path, new Date(0), new Date(0));
     assert.ok((await open()).converted > 1e6);
+    const names = await inCache();
+    assert.ok(names.length === 1 && names[0] !== name, "what the earlier state of the file became is gone");
+  });
+
+  test("a conversion goes with its source, but not while it is in use", async () => {
+    const folder = temporaryFolder();
+    const cacheFolder = join(folder, "cache");
+    const copied = async (name: string) => {
+      await cp(stories.path, join(folder, name));
+      return openLanguageModel(join(folder, name), { threads: 1, cacheFolder });
+    };
+    const cached = async () =>
+      (await readdir(join(cacheFolder, "gguf"))).map((name) => /^(\w+)-\w+\.safetensors/.exec(name)?.[1]).sort();
+    const [used, unused] = [await copied("used.gguf"), await copied("unused.gguf")];
+    await unused.close();
+    await rm(join(folder, "used.gguf"));
+    await rm(join(folder, "unused.gguf"));
+    // As a process that was killed while it converted leaves them.
+    const killed = ["killed-0.safetensors.lock", ".killed-0.safetensors.1.2.tmp"];
+    for (const name of killed) await writeFile(join(cacheFolder, "gguf", name), "");
+    const last = await copied("last.gguf");
+    assert.deepEqual(await cached(), ["last", "last", "used", "used"], "weights and locks");
+    // Weights are opened when they are first asked for.
+    await used.logits(oneRow([1, 403, 407]));
+    await used.close();
+    await last.close();
+    await (await copied("other.gguf")).close();
+    assert.deepEqual(await cached(), ["last", "last", "other", "other"]);
   });
 
   test("a damaged file is refused, and nothing is cached", async () => {

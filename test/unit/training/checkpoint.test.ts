@@ -50,7 +50,12 @@ test("a state is read back bit for bit", async () => {
   const plain = { ...withoutMomentum, finished: [], scaling_factor: null };
   await saveCheckpoint(folder, plain);
   assert.deepEqual((await loadCheckpoint(folder))!.state, plain);
-  const named = { ...state(9), engine: "webgpu", engine_description: "WebGPU on Apple M2" };
+  const named = {
+    ...state(9),
+    plan: { method: "single", seeds: [1] },
+    engine: "webgpu",
+    engine_description: "WebGPU on Apple M2",
+  };
   await saveCheckpoint(folder, named);
   assert.deepEqual((await loadCheckpoint(folder))!.state, named);
 });

@@ -316,6 +316,29 @@ test("the estimate of the scale stops at its signal, with its source closed", as
   );
 });
 
+test("a state goes on under keys that have come since with their defaults, and under no other value of them", async () => {
+  const states: TrainingState[] = [];
+  const checkpoint = {
+    due: (done: number) => done === 2,
+    save: async (state: TrainingState) => void states.push(structuredClone(state)),
+  };
+  const p = plan("single", { architecture: "topk", k: 3 }, 4);
+  const whole = await trained(p, { checkpoint });
+  // As a version wrote it that knew fewer keys.
+  const { sae, settings, ...rest } = states[0]!.plan as { sae: object; settings: object };
+  const { decoder_norm: _, ...olderSae } = sae as TrainingPlan["sae"];
+  const { n_restart_cycles: __, ...olderSettings } = settings as TrainingPlan["settings"];
+  const older = { ...states[0]!, fingerprint: "other", plan: { sae: olderSae, settings: olderSettings, ...rest } };
+  const outcome = await trainEnsemble(engine, p, open, {}, older);
+  assert.ok(outcome.finished);
+  assert.deepEqual(outcome.ensemble.members, whole.members);
+  for (const other of [
+    plan("single", { architecture: "topk", k: 3, decoder_norm: "unit" }, 4),
+    plan("single", { architecture: "topk", k: 3 }, 4, { n_restart_cycles: 2 }),
+  ])
+    await assert.rejects(trainEnsemble(engine, other, open, {}, older), /another experiment/);
+});
+
 test("a state of another experiment is refused", async () => {
   const states: TrainingState[] = [];
   const checkpoint = { due: () => true, save: async (state: TrainingState) => void states.push(state) };

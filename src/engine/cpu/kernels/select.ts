@@ -186,6 +186,28 @@ export function countAbove(u: Floats, rows: u32, n: u32, bias: Floats, norm: Flo
   return total;
 }
 
+/** Adds to bins[b] how many keys have bits in [lowest + b·2^shift, lowest + (b + 1)·2^shift), for all bins below lowest + span. limit: a float just under `lowest`, from 0. */
+export function countBits(
+  u: Floats, rows: u32, n: u32, bias: Floats, norm: Floats, limit: f32, lowest: u32, span: u32, shift: u32, bins: Ints,
+): void {
+  const limits = f32x4.splat(limit);
+  for (let t: u32 = 0; t < rows; t++) {
+    const row = u.at(t * n);
+    for (let i: u32 = 0; i < n; i += 16) {
+      let mask = above(row, bias, norm, i, limits);
+      while (mask) {
+        const at = i + ctz(mask);
+        const over = reinterpret<u32>((row[at] + bias[at]) * norm[at]) - lowest;
+        if (over < span) {
+          const bin = over >> shift;
+          bins[bin] = bins[bin] + 1;
+        }
+        mask &= mask - 1;
+      }
+    }
+  }
+}
+
 /** The same latents with the values (u + valueBias)·norm, row after row from idx[0]; starts[t] = first + what came before. */
 export function emitAbove(
   u: Floats, rows: u32, n: u32, bias: Floats, norm: Floats, limit: f32, valueBias: Floats, idx: Ints, val: Floats, starts: Ints, first: u32,
