@@ -423,7 +423,9 @@ export function describe(node: Node): string {
 
 /** What the experiment's schema wants, in words. */
 export function expectation(issue: z.core.$ZodIssue): string {
-  if (issue.code !== "invalid_union" || issue.path[0] !== "sae") return schemaExpectation(issue);
+  // Another union says in its own words what it is of.
+  if (issue.code === "invalid_union" && issue.path[0] !== "sae") return issue.message;
+  if (issue.code !== "invalid_union") return schemaExpectation(issue);
   return `one of ${architectures()
     .map((value) => JSON.stringify(value))
     .join(", ")}`;
