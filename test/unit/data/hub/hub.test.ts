@@ -200,7 +200,7 @@ describe("a model by its name", () => {
     ],
     "an index of something else": [
       { ...asking, "model.safetensors.index.json": "[]" },
-      /^someone\/broken\/model\.safetensors\.index\.json, weight_map: found something else/,
+      /^someone\/broken\/model\.safetensors\.index\.json: found an empty list, expected an index of shards in JSON$/,
     ],
     "an index that leads elsewhere": [
       { ...asking, "model.safetensors.index.json": JSON.stringify({ weight_map: { a: "../x.safetensors" } }) },
