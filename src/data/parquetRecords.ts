@@ -4,14 +4,15 @@ import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
 import { InputError } from "../formats/inputError.ts";
 import { type DataRecord, missingColumn } from "./dataRecord.ts";
 import { asInputError, openBytes } from "./lineBlocks.ts";
-import { compressors } from "./parquetCompressors.ts";
-import { checkPages, MOST_ROWS } from "./parquetPages.ts";
 
-/** Row groups and columns, at the file's end; an entry there becomes fifty times its bytes. */
-const LONGEST_FOOTER = 1 << 24;
+/** Bytes at the file's end that describe row groups and columns. Values of statistics are among them, so writers may make it long. */
+const LONGEST_FOOTER = 2 ** 26;
+/** Of a row group: writers make them of a million. */
+const MOST_ROWS = 2 ** 24;
 
 /**
  * Every row's values of the given columns: strings, numbers, booleans, null, bigint for 64-bit integers, Uint8Array for bytes
@@ -58,8 +59,7 @@ async function footerOf(path: string, file: AsyncBuffer) {
       }
     }
     const metadata = await parquetMetadataAsync(file);
-    const { element: root, children: columns } = parquetSchema(metadata);
-    if (root.repetition_type === "REPEATED") throw new Error("a table that is repeated");
+    const { children: columns } = parquetSchema(metadata);
     if (columns.some(({ element }) => element.name === undefined)) throw new Error("a column without a name");
     return { metadata, columns };
   } catch (error) {
@@ -96,26 +96,16 @@ async function* recordsOf(path: string, handle: FileHandle, columns: readonly st
       throw new InputError({ file: path, where, found: `${group.num_rows} rows`, expected: `at most ${MOST_ROWS}` });
     }
     const rowEnd = rowStart + count;
-    const read = async () => {
-      for (const { meta_data: chunk } of group.columns) {
-        const column = present.find(({ element }) => element.name === chunk?.path_in_schema[0])?.element;
-        if (chunk && column && columns.includes(column.name)) {
-          await checkPages(file.slice, chunk, column, count, path, `${where}, column ${column.name}`);
-        }
-      }
-      return parquetReadObjects({
-        file,
-        metadata,
-        columns: [...columns],
-        rowStart,
-        rowEnd,
-        compressors,
-        // Without annotation, or with a bad one, the bytes stay bytes: hyparquet would put � for what is not UTF-8.
-        parsers: { stringFromBytes: textOrBytes },
-      });
-    };
-    const rows = await read().catch((error: Error) => {
-      if (error instanceof InputError) throw error;
+    const rows = await parquetReadObjects({
+      file,
+      metadata,
+      columns: [...columns],
+      rowStart,
+      rowEnd,
+      compressors,
+      // Without annotation, or with a bad one, the bytes stay bytes: hyparquet would put � for what is not UTF-8.
+      parsers: { stringFromBytes: textOrBytes },
+    }).catch((error: Error) => {
       const found = `data that can't be read (${error.message})`;
       throw new InputError({ file: path, where, found, expected: "whole Parquet data" });
     });

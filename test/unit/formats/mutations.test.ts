@@ -49,9 +49,6 @@ const formats: { name: string; path: string; checksums: boolean; header?: number
   { name: "safetensors of every type", path: golden("formats", "types.safetensors"), checksums: false, header: 1500 },
   { name: "GGUF", path: golden("formats", "types.gguf"), checksums: false, header: 1500 },
   { name: "Parquet, not packed", path: golden("data", "string-none.parquet"), checksums: false },
-  { name: "Parquet, deltas", path: golden("data", "v2-delta.parquet"), checksums: false },
-  { name: "Parquet, Snappy", path: golden("data", "string-snappy.parquet"), checksums: false },
-  { name: "Parquet, Zstandard", path: golden("data", "string-zstd.parquet"), checksums: false },
   { name: "ONNX", path: golden("models", "onnx", "llama.torch-dynamo.onnx"), checksums: false, header: 1500 },
 ];
 
