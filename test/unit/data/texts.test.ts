@@ -148,6 +148,22 @@ test("a broken line or row: the error names it", async () => {
   await refused(file("a.parquet", damaged), undefined, /row group 0: found data that can't be read/);
 });
 
+test("a Parquet file whose footer is damaged anywhere is read or refused by name, never more", async () => {
+  const whole = readFileSync(golden("data", "string-none.parquet"));
+  const footer = whole.readUInt32LE(whole.length - 8);
+  let refusals = 0;
+  for (let at = whole.length - 8 - footer; at < whole.length; at++) {
+    const damaged = Buffer.from(whole);
+    damaged[at]! ^= 0x11;
+    const path = file("footer.parquet", damaged);
+    await Array.fromAsync(readRecords(path, ["text"])).catch((error: Error) => {
+      assert.equal(error.name, "InputError", `byte ${at}: ${error.stack}`);
+      refusals += 1;
+    });
+  }
+  assert.ok(refusals > footer / 10, `${refusals} of ${footer}`);
+});
+
 test("a value that is not a text: the error names line or row and column", async () => {
   await refused(file("a.jsonl", '{"text":"x"}\n{"text":5}'), undefined, /line 2, column text: found the number 5/);
   await refused(file("a.jsonl", '{"text":["x"]}'), undefined, /line 1, column text: found an array/);

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { test } from "node:test";
-import { columnNames, readRecords } from "../../../src/data/records.ts";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import { ggufFloat32, readGguf } from "../../../src/formats/gguf.ts";
 import { InputError } from "../../../src/formats/inputError.ts";
@@ -48,7 +47,6 @@ const formats: { name: string; path: string; checksums: boolean; header?: number
   { name: "safetensors", path: saes("hostile", "control_ok.safetensors"), checksums: false },
   { name: "safetensors of every type", path: golden("formats", "types.safetensors"), checksums: false, header: 1500 },
   { name: "GGUF", path: golden("formats", "types.gguf"), checksums: false, header: 1500 },
-  { name: "Parquet, not packed", path: golden("data", "string-none.parquet"), checksums: false },
   { name: "ONNX", path: golden("models", "onnx", "llama.torch-dynamo.onnx"), checksums: false, header: 1500 },
 ];
 
@@ -61,10 +59,6 @@ async function readAll(path: string): Promise<Map<string, Float32Array>> {
   } else if (extname(path) === ".onnx") {
     const { graph } = await readOnnx(path);
     for (const { name } of graph.tensors) all.set(name, new Float32Array(0));
-  } else if (extname(path) === ".parquet") {
-    let rows = 0;
-    for await (const _ of readRecords(path, await columnNames(path))) rows++;
-    all.set("", new Float32Array(rows));
   } else if (extname(path) === ".npz") {
     const file = await readNpz(path);
     for (const name of file.tensors.keys()) all.set(name, await file.float32(name));
