@@ -297,6 +297,18 @@ describe("all that is wrong is found at once", () => {
     // 2,000,000 tokens in batches of 4096 are 488 steps, of which the first is step 0.
     assert.deepEqual(warned({ l1_warm_up_steps: 487 }), []);
     assert.match(warned({ l1_warm_up_steps: 488 }).join(), /^sae\.l1_coefficient is never reached/);
+    // Of 298 steps at 0.01, 0.99^298 = 0.0500 is left, and of 299 less than 0.05.
+    const batchtopk = (steps: number, rate = 0.01) =>
+      of({
+        ...demo,
+        training_tokens: steps * 4096,
+        sae: { architecture: "batchtopk", d_sae: 64, k: 8, topk_threshold_lr: rate },
+      }).join();
+    assert.match(
+      batchtopk(298),
+      /^sae\.topk_threshold_lr 0\.01 .*only 94 % of its way.* 298 steps.*more latents than 8.*topk_threshold_lr of 0\.02$/,
+    );
+    assert.deepEqual([batchtopk(299), batchtopk(298, 0.02)], ["", ""]);
     const buffered = { ...demo, n_batches_in_buffer: 4 };
     assert.match(of(buffered).join(), /^n_batches_in_buffer does nothing/);
     assert.deepEqual(of({ ...buffered, activations: { store: "on_the_fly" } }), []);
