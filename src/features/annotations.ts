@@ -15,7 +15,7 @@ const featureName = /^(\d+)\/(\d+)$/;
 const fileSchema = z.looseObject({
   format_version: z.literal(formatVersion),
   features: z.record(
-    z.string().regex(featureName, 'a feature\'s name is member/index, like "2/1047"'),
+    z.string().regex(featureName, 'a feature\'s name, member/index, like "2/1047"'),
     z.looseObject({
       flagged: z.boolean().optional(),
       label: z.string().optional(),

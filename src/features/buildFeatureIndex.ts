@@ -175,23 +175,23 @@ async function runCorpus(
   };
   let journal: CodeJournal | undefined;
   let opened = false;
-  const codesOfBatch = async (): Promise<SparseCodes> => {
+  const codesOfBatch = async (): Promise<{ codes: SparseCodes; kept: boolean }> => {
     // The first batch is computed also where its codes are kept: it may choose the device, and codes of another one are not gone on with.
     const computed = opened ? undefined : await compute();
     if (!opened) journal = openJournal();
     opened = true;
     const kept = journal?.next(countedTokens(batch, excluded));
-    if (kept) return kept;
+    if (kept) return { codes: kept, kept: true };
     begin();
-    const codes = computed ?? (await compute());
-    journal?.put(codes);
-    return codes;
+    return { codes: computed ?? (await compute()), kept: false };
   };
   const run = async () => {
     build.signal?.throwIfAborted();
-    const codes = await codesOfBatch();
+    const { codes, kept } = await codesOfBatch();
     let code = 0;
     for (const row of batch) code += pass.add(row, codes, code);
+    // Behind what refuses codes that are no numbers: kept, they would be refused in every later build as well.
+    if (!kept) journal?.put(codes);
     batch = [];
     tokens = 0;
     build.onProgress?.({ stage: "activations", done: pass.counted, total: build.totalTokens ?? null, unit: "tokens" });

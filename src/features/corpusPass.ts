@@ -60,7 +60,10 @@ export class CorpusPass {
     return this.#windows;
   }
 
-  /** Adds a row; `codes` from `firstCode` on holds one row of codes for each of its counted tokens. Returns how many those are. */
+  /**
+   * Adds a row; `codes` from `firstCode` on holds one row of codes for each of its counted tokens. Returns how many those are. Throws
+   * RangeError for an activation that is no finite number.
+   */
   add(row: IndexRow, codes: SparseCodes, firstCode: number): number {
     const { windowTokens, leadTokens, excludedIds } = this.#options;
     let code = firstCode;
@@ -70,6 +73,7 @@ export class CorpusPass {
         const id = row.ids[t]!;
         if (excludedIds.has(id)) continue;
         this.occurrences[id]!++;
+        this.#requireFinite(codes, code);
         this.#chunk.add(codes, code++, id, this.#chunkWindows.length, t);
       }
       this.#chunkWindows.push(window);
@@ -102,13 +106,6 @@ export class CorpusPass {
     for (let feature = 0; feature < this.#options.features; feature++) {
       const from = offsets[feature]!;
       const to = offsets[feature + 1]!;
-      for (let p = from; p < to; p++) {
-        if (values[p]! < Number.POSITIVE_INFINITY) continue;
-        const window = firstWindow + windowOf[positions[p]!]!;
-        throw new RangeError(
-          `feature ${feature}, window ${window} of the text: found the activation ${values[p]}, expected a finite number: the model or the ensemble computes what is none`,
-        );
-      }
       this.moments.add(feature, values, from, to);
       for (let p = from; p < to; ) {
         const local = windowOf[positions[p]!]!;
@@ -138,6 +135,16 @@ export class CorpusPass {
   /** Removes temporary files. */
   close(): void {
     this.tokens.close();
+  }
+
+  /** Of the window that is being added. */
+  #requireFinite({ offsets, indices, values }: SparseCodes, code: number): void {
+    for (let p = offsets[code]!; p < offsets[code + 1]!; p++) {
+      if (values[p]! < Number.POSITIVE_INFINITY) continue;
+      throw new RangeError(
+        `feature ${indices[p]}, window ${this.#windows} of the text: found the activation ${values[p]}, expected a finite number: the model or the ensemble computes what is none`,
+      );
+    }
   }
 
   /** First entry at or after `first` that lies in the window's lead (activations that belong to the window before, in the same row). */

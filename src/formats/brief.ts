@@ -2,9 +2,14 @@
 
 const LONGEST = 60;
 
+/** A text as far as it has room in a line. */
+export function cutShort(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
+}
+
 /** A string, cut short; a number, boolean or nothing as it is; of anything else only what it is. */
 export function brief(value: unknown): string {
-  if (typeof value === "string") return value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
+  if (typeof value === "string") return cutShort(value);
   if (Array.isArray(value)) return "a list";
   if (value instanceof Map) return "a dict";
   return typeof value === "object" && value !== null ? "an object" : String(value);

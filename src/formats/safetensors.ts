@@ -5,6 +5,7 @@ import { bfloat16ToFloat32, float16ToFloat32 } from "./halfFloats.ts";
 import { InputError } from "./inputError.ts";
 import { duplicateKey } from "./jsonDuplicateKey.ts";
 import { readAt, withFile } from "./readAt.ts";
+import { schemaError } from "./schemaError.ts";
 import { BYTES_PER_ELEMENT, type Dtype, type Safetensors, type TensorEntry, tensorEntryOf } from "./tensorEntry.ts";
 
 export { BYTES_PER_ELEMENT, type Dtype, type Safetensors, type TensorEntry, tensorEntryOf } from "./tensorEntry.ts";
@@ -59,6 +60,10 @@ function parseHeader(path: string, bytes: Uint8Array, dataStart: number, fileSiz
   const refuse = (where: string, found: string, expected: string): never => {
     throw new InputError({ file: path, where, found, expected });
   };
+  const misfit = (entry: string, value: unknown, error: z.ZodError, whole: string): never => {
+    const { where, found, expected } = schemaError(path, value, error, whole);
+    return refuse(where ? `${entry}, ${where}` : entry, found, expected);
+  };
   checkNesting(bytes, refuse);
   let header: unknown;
   let text = "";
@@ -77,11 +82,11 @@ function parseHeader(path: string, bytes: Uint8Array, dataStart: number, fileSiz
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
       const parsed = metadataSchema.safeParse(value);
-      metadata = parsed.success ? parsed.data : refuse("__metadata__", describe(parsed.error), "strings only");
+      metadata = parsed.success ? parsed.data : misfit(name, value, parsed.error, "strings only");
       continue;
     }
     const parsed = tensorSchema.safeParse(value);
-    if (!parsed.success) return refuse(`tensor ${name}`, describe(parsed.error), "dtype, shape and data_offsets");
+    if (!parsed.success) return misfit(`tensor ${name}`, value, parsed.error, "dtype, shape and data_offsets");
     tensors.set(name, tensorEntry(path, name, parsed.data, dataStart, fileSize));
   }
   checkCoverage(path, tensors, dataStart, fileSize);
@@ -170,11 +175,6 @@ function checkCoverage(path: string, tensors: Map<string, TensorEntry>, dataStar
     const found = `${fileSize - at} bytes after the last tensor`;
     throw new InputError({ file: path, found, expected: `a file of ${at} bytes, as its header says` });
   }
-}
-
-function describe(error: z.ZodError): string {
-  const issue = error.issues[0]!;
-  return `${issue.path.join(".")}${issue.path.length > 0 ? ": " : ""}${issue.message}`;
 }
 
 /** One tensor's bytes, read alone. */

@@ -1,8 +1,7 @@
 // What a schema finds wrong with a value that came from outside, as an InputError: the field, what stands there, and what should, in words.
 import type { z } from "zod";
+import { brief, cutShort } from "./brief.ts";
 import { InputError } from "./inputError.ts";
-
-const LONGEST = 60;
 
 /** The first thing that is wrong. `whole`: what the value as a whole should be, "an activation store's manifest". */
 export function schemaError(file: string, value: unknown, error: z.ZodError, whole: string): InputError {
@@ -14,13 +13,11 @@ export function schemaError(file: string, value: unknown, error: z.ZodError, who
   return new InputError({ file, where: path.join("."), found, expected: `${expectation(issue)} (${whole})` });
 }
 
-/** A value of somebody's file, short enough for one line. */
+/** A value of somebody's JSON, as it stands there and short enough for one line. */
 export function shown(value: unknown): string {
   if (value === undefined) return "nothing";
-  if (Array.isArray(value)) return value.length > 0 ? "a list" : "an empty list";
-  if (typeof value === "object" && value !== null) return "an object";
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return text.length > LONGEST ? `${text.slice(0, LONGEST - 3)}…` : text;
+  if (Array.isArray(value) && value.length === 0) return "an empty list";
+  return typeof value === "string" ? cutShort(JSON.stringify(value)) : brief(value);
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -39,8 +36,11 @@ export function expectation(issue: z.core.$ZodIssue): string {
     case "invalid_type":
       return TYPES[issue.expected] ?? issue.expected;
     case "invalid_value":
-      return `${issue.values.length > 1 ? "one of " : ""}${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
+      return oneOf(issue.values);
     case "invalid_union":
+      // Where no alternative has the value's discriminator, none was tried.
+      if ("options" in issue && issue.options) return oneOf(issue.options);
+      if (hasOwnWords(issue)) return issue.message;
       return [...new Set(issue.errors.map(([first]) => expectation(first!)))].join(" or ");
     case "too_small":
       if (issue.origin === "string") return `at least ${issue.minimum === 1 ? "one character" : issue.minimum}`;
@@ -50,12 +50,21 @@ export function expectation(issue: z.core.$ZodIssue): string {
     case "too_big":
       return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
     case "invalid_format":
-      return issue.pattern ? `text of the form ${issue.pattern}` : issue.message;
+      return issue.pattern && !hasOwnWords(issue) ? `text of the form ${issue.pattern}` : issue.message;
     case "unrecognized_keys":
       return `no key ${issue.keys.join(", ")}`;
     default:
       return issue.message;
   }
+}
+
+/** Whether the schema says itself what it wants; zod's messages say what is invalid. */
+function hasOwnWords({ message }: z.core.$ZodIssue): boolean {
+  return !message.startsWith("Invalid");
+}
+
+function oneOf(values: readonly unknown[]): string {
+  return `${values.length > 1 ? "one of " : ""}${values.map((value) => JSON.stringify(value)).join(", ")}`;
 }
 
 /** Of a union, what is wrong inside of the alternative that the value was meant as, where one goes deeper than its type. */

@@ -12,7 +12,7 @@ import {
 } from "jsonc-parser";
 import type { z } from "zod";
 import { InputError, unreadable } from "../formats/inputError.ts";
-import { expectation as schemaExpectation, shown } from "../formats/schemaError.ts";
+import { expectation, shown } from "../formats/schemaError.ts";
 import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
 import { type TrainingSettings, totalSteps, trainingSettingsSchema } from "../training/trainingSettings.ts";
@@ -413,26 +413,7 @@ function schemaErrors(issue: z.core.$ZodIssue, root: Node, text: string, file: s
     return [errorAt(issue.path, found, "either d_sae or expansion_factor", root, text, file)];
   }
   const node = findNodeAtLocation(root, issue.path as (string | number)[]);
-  return [errorAt(issue.path, node ? describe(node) : "nothing", expectation(issue), root, text, file)];
-}
-
-/** What the value in the file is, short enough for one line. */
-export function describe(node: Node): string {
-  return shown(getNodeValue(node));
-}
-
-/** What the experiment's schema wants, in words. */
-export function expectation(issue: z.core.$ZodIssue): string {
-  // Another union says in its own words what it is of.
-  if (issue.code === "invalid_union" && issue.path[0] !== "sae") return issue.message;
-  if (issue.code !== "invalid_union") return schemaExpectation(issue);
-  return `one of ${architectures()
-    .map((value) => JSON.stringify(value))
-    .join(", ")}`;
-}
-
-function architectures(): string[] {
-  return experimentSchema.shape.sae.options.map((option) => option.shape.architecture.value);
+  return [errorAt(issue.path, shown(node && getNodeValue(node)), expectation(issue), root, text, file)];
 }
 
 /** What an unknown key may have meant, in parentheses; empty where nothing is near. */

@@ -7,23 +7,23 @@ import { completeTrainingSaeConfig } from "../sae/trainingConfig.ts";
 import { type Complain, type Experiment, lookThrough, misfit } from "./experiment.ts";
 import { experimentWarnings } from "./experimentWarnings.ts";
 
+export interface ExperimentProblems {
+  readonly problems: readonly InputError[];
+  /** What is allowed in a file without a problem, and hardly meant; `file` has line and column behind it. */
+  readonly warnings: readonly { readonly file: string; readonly message: string }[];
+}
+
 /** `file`: what relative paths refer to; the text need not be its own. A model of the hub that is not here is not asked after. */
-export async function experimentProblems(text: string, file: string): Promise<InputError[]> {
-  const { problems, experiment, complain } = lookThrough(text, file);
+export async function experimentProblems(text: string, file: string): Promise<ExperimentProblems> {
+  const { problems, experiment, complain, placeOf } = lookThrough(text, file);
   const wrong = new Set(problems.map(({ where }) => where));
   // A model that stands in says nothing of the others' sizes, and what is wrong already is said once.
   if (experiment && !wrong.has("model_name"))
     await besideModel(experiment, (field, ...words) => {
       if (!wrong.has(field.join("."))) complain(field, ...words);
     });
-  return problems;
-}
-
-/** What is allowed in a file without a problem, and hardly meant; `file` has line and column behind it. */
-export function warningsOf(text: string, file: string): { file: string; message: string }[] {
-  const { problems, experiment, placeOf } = lookThrough(text, file);
-  if (problems.length > 0 || !experiment) return [];
-  return experimentWarnings(experiment.settings).map(({ field, words }) => ({ file: placeOf(field), message: words }));
+  const warnings = problems.length > 0 || !experiment ? [] : experimentWarnings(experiment.settings);
+  return { problems, warnings: warnings.map(({ field, words }) => ({ file: placeOf(field), message: words })) };
 }
 
 /** What can't be read says so when it is run. */

@@ -10,6 +10,9 @@ export interface ExperimentWarning {
   readonly words: string;
 }
 
+/** Share of its way that a threshold should have gone: a moving average from 0 is near what it averages by then. */
+const REACHED = 0.95;
+
 const shape = experimentSchema.shape;
 /** What is there without being said. */
 const defaults = {
@@ -62,6 +65,16 @@ export function experimentWarnings(settings: ExperimentSettings): ExperimentWarn
       ["sae", `${key}_warm_up_steps`],
       `sae.${key}_coefficient is never reached: sae.${key}_warm_up_steps is ${warm_up_steps}, and a member takes ${steps} steps`,
     );
+  }
+  if ("topk_threshold_lr" in sae) {
+    const { k, topk_threshold_lr: rate } = sae;
+    const reached = 1 - (1 - rate) ** steps;
+    const enough = Math.ceil(100 * (1 - (1 - REACHED) ** (1 / steps))) / 100;
+    if (reached < REACHED)
+      warn(
+        ["sae", "topk_threshold_lr"],
+        `sae.topk_threshold_lr ${rate} takes the threshold that stands for sae.k after training only ${Math.floor(100 * reached)} % of its way from 0 in ${steps} steps a member, so more latents than ${k} a token will fire: more steps, or a topk_threshold_lr of ${enough}`,
+      );
   }
   return warnings;
 }

@@ -17,6 +17,8 @@ const MOST_SHARD_BYTES = 64 * 2 ** 20;
 const LEAST_SHARD_ROWS = 1024;
 /** What a stop may lose is the model's work for one shard, so there are this many where they are not too large or too small. */
 const SHARDS = 64;
+/** Of the held-out part: metrics are of what the model computes, not of what a store makes of it. */
+const HELD_OUT_DTYPE = "float32";
 
 export async function harvest(context: JobContext): Promise<void> {
   const { settings } = context.experiment;
@@ -41,6 +43,8 @@ export function harvestIdentity(experiment: Experiment, part: "train" | "test"):
         ...identity(settings),
         file: wholeState(paths.testDataset ?? paths.dataset),
         test: [evaluation.dataset_path ?? null, evaluation.column ?? null, evaluation.test_tokens],
+        // It was activations.dtype before.
+        dtype: HELD_OUT_DTYPE,
       };
 }
 
@@ -52,8 +56,7 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
   if (run.isFinished(stage, done)) return;
   const model = await context.model();
   const d_in = model.info.dModel;
-  // Metrics are of what the model computes, not of what a store makes of it.
-  const dtype = part === "test" ? "float32" : settings.activations.dtype;
+  const dtype = part === "test" ? HELD_OUT_DTYPE : settings.activations.dtype;
   const folder = part === "train" ? run.paths.trainActivations : run.paths.testActivations;
   const options = {
     d_in,

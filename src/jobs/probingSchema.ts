@@ -53,7 +53,7 @@ export const debiasSchema = z
     n: once(z.array(count).nonempty()).optional().meta({ description: "Numbers of features for SCR." }),
     shift: count.default(20).meta({ description: "Suggested features that stand in for flags." }),
     flags: z
-      .array(z.string().regex(/^\d+\/\d+$/, "a feature's name is member/index"))
+      .array(z.string().regex(/^\d+\/\d+$/, "a feature's name, member/index"))
       .optional()
       .meta({ description: "Flagged features, member/index; default those of annotations.json beside each ensemble." }),
     probe: path

@@ -1,11 +1,11 @@
 // run.json and experiment.json of a run folder: what they hold, and reading them from any process. Working on a run is runFolder.ts.
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { findNodeAtLocation, parseTree } from "jsonc-parser";
 import { z } from "zod";
 import { InputError } from "../formats/inputError.ts";
+import { schemaError } from "../formats/schemaError.ts";
 import { jobKinds, progress, type RunState, runStates } from "../protocol/runEvents.ts";
-import { describe, type Experiment, expectation, importedPaths } from "./experiment.ts";
+import { type Experiment, importedPaths } from "./experiment.ts";
 import { experimentSchema } from "./experimentSchema.ts";
 import { conceptsSchema, debiasSchema } from "./probingSchema.ts";
 import { isRunLocked } from "./runLock.ts";
@@ -233,8 +233,5 @@ function parseRecord<T>(text: string, file: string, schema: z.ZodType<T>, what: 
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const node = findNodeAtLocation(parseTree(text)!, issue.path as (string | number)[]);
-  const found = node ? describe(node) : "nothing";
-  throw new InputError({ file, where: issue.path.join("."), found, expected: expectation(issue) });
+  throw schemaError(file, value, parsed.error, what);
 }

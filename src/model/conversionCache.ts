@@ -1,4 +1,5 @@
 // Which converted weights stay in the cache: each is as large as its model, so those that nothing will ask for again go, unless somebody works with them.
+import { existsSync } from "node:fs";
 import { mkdir, readdir, realpath, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { acquireFileLock, acquireSharedLock, type FileLock } from "../formats/fileLock.ts";
@@ -10,14 +11,22 @@ const LOCK = ".lock";
 export async function holdConversion(path: string): Promise<FileLock | null> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    return acquireSharedLock(path + LOCK, 1000);
+    for (;;) {
+      const lock = acquireSharedLock(path + LOCK, 1000);
+      // One that was waited for may be gone with its conversion, and a lock without a name keeps nobody away.
+      if (!lock || existsSync(path + LOCK)) return lock;
+      lock.release();
+    }
   } catch {
     // A cache that can only be read, or a file system without locks: it is used as it is.
     return null;
   }
 }
 
-/** Removes what was converted from an earlier state of `source`, or from files that are no more, but never `current`. */
+/**
+ * Removes what was converted from an earlier state of `source` (or by a version that converts otherwise: each would leave another copy
+ * of the model), or from files that are no more, but never `current`.
+ */
 export async function removeStale(current: string, source: string): Promise<void> {
   const folder = dirname(current);
   // One whose conversion was killed has a lock alone.
@@ -35,7 +44,10 @@ async function isStale(path: string, source: string): Promise<boolean> {
     () => undefined,
   );
   if (from === undefined) return true;
-  const there = await realpath(from).catch((error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? null : from));
+  // Without its folder it may lie on a drive that is not mounted.
+  const there = await realpath(from).catch((error: NodeJS.ErrnoException) =>
+    error.code === "ENOENT" && existsSync(dirname(from)) ? null : from,
+  );
   return there === null || there === source;
 }
 
@@ -47,8 +59,9 @@ async function removeUnused(path: string): Promise<void> {
   try {
     for (const each of await readdir(folder))
       if (each === name || (each.startsWith(`.${name}.`) && each.endsWith(".tmp"))) await rm(join(folder, each));
+    // While it is held, or somebody might have taken it meanwhile. Windows removes no open file, and an empty one costs nothing.
+    if (process.platform !== "win32") await rm(path + LOCK);
   } finally {
     lock.release();
   }
-  await rm(path + LOCK, { force: true });
 }

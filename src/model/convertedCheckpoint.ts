@@ -57,11 +57,24 @@ export async function convertedCheckpoint(
   };
   const opened = async () => ({ ...(await openCheckpoint(path, [path])), release });
   try {
-    return await opened();
+    return await opened().catch(async (error) => {
+      // Not converted yet, or damaged since: either way it is made anew.
+      if (!(error instanceof InputError)) throw error;
+      await writeSafetensors(path, sourcesOf(tensors, onProgress), { source: real });
+      // Stale ones cost room alone, and the next conversion tries again.
+      await removeStale(path, real).catch(() => {});
+      return opened();
+    });
   } catch (error) {
-    // Not converted yet, or damaged since: either way it is made anew.
-    if (!(error instanceof InputError)) throw error;
+    release();
+    throw error;
   }
+}
+
+function sourcesOf(
+  tensors: ReadonlyMap<string, ConvertedTensor>,
+  onProgress?: (done: number, total: number) => void,
+): Map<string, TensorSource> {
   let done = 0;
   let total = 0;
   const sources = new Map<string, TensorSource>();
@@ -76,8 +89,5 @@ export async function convertedCheckpoint(
     };
     sources.set(tensor, { shape, dtype: "F32", data });
   }
-  await writeSafetensors(path, sources, { source: real });
-  // Stale ones cost room alone, and the next conversion tries again.
-  await removeStale(path, real).catch(() => {});
-  return opened();
+  return sources;
 }

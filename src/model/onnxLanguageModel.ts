@@ -84,8 +84,11 @@ export class OnnxLanguageModel implements LanguageModel {
   }
 
   async close(): Promise<void> {
-    await this.sessions.close();
-    this.checkpoint.release?.();
+    try {
+      await this.sessions.close();
+    } finally {
+      this.checkpoint.release?.();
+    }
   }
 
   /** The graph over a batch, run by run, into [rows, T, width]. */

@@ -31,7 +31,7 @@ const trainMemberNumbers = z.object({
   mse: number,
   l0: number,
   explained_variance: number,
-  /** Share of dead latents. */
+  /** Share of dead latents; null before a latent can be dead. */
   dead: number,
   lr: number,
 });

@@ -21,7 +21,7 @@ const ensembleSchema = z
     method: z.enum(["single", "bagging", "boosting"]),
     /** Folders below this one; nothing outside it is opened. */
     members: z
-      .array(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, "not the name of a folder beside ensemble.json"))
+      .array(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, "the name of a folder beside ensemble.json"))
       .min(1),
     weights: z.array(z.number()),
     seeds: z.array(z.int()),

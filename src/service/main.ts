@@ -10,7 +10,7 @@ import { compareEnsembles } from "../jobs/compareEnsembles.ts";
 import { demoPath } from "../jobs/demoData.ts";
 import { parseEvent } from "../jobs/eventLog.ts";
 import { readExperiment } from "../jobs/experiment.ts";
-import { experimentProblems, warningsOf } from "../jobs/experimentProblems.ts";
+import { experimentProblems } from "../jobs/experimentProblems.ts";
 import { importSaes, localSaes } from "../jobs/importSaes.ts";
 import { launchDetached, requestStop, resumeArguments, runArguments } from "../jobs/launch.ts";
 import { examineMachine, findingLines } from "../jobs/machine.ts";
@@ -154,11 +154,11 @@ answer(connection, service, {
       const [, line = 1, column = 1] = /:(\d+):(\d+)$/.exec(at) ?? [];
       return { message, severity, line: Number(line), column: Number(column) };
     };
-    const problems = (await experimentProblems(text, file)).map(({ file: at, where, found, expected }) =>
+    const { problems, warnings } = await experimentProblems(text, file);
+    const errors = problems.map(({ file: at, where, found, expected }) =>
       placed(`${where ? `${where}: ` : ""}found ${found}, expected ${expected}`, at, "error"),
     );
-    const warnings = warningsOf(text, file).map(({ file: at, message }) => placed(message, at, "warning"));
-    return { problems: [...problems, ...warnings] };
+    return { problems: [...errors, ...warnings.map(({ file: at, message }) => placed(message, at, "warning"))] };
   },
   // Read from the configuration alone: quick enough to ask while somebody chooses a hook.
   modelLayers: async ({ model }) => ({

@@ -277,6 +277,8 @@ function checkFinite(run: Run, state: Phase, reports: readonly StepReport[], lr:
 function stepEvent(run: Run, state: Phase, reports: readonly StepReport[], lr: number): TrainingStepEvent {
   const total = totalSteps(run.plan.settings);
   const phases = run.plan.method === "boosting" ? run.plan.n_members : 1;
+  // Counted before the step. Until then nothing was silent long enough, and 0 would say that nothing is dead.
+  const canBeDead = state.step - 1 > run.plan.settings.dead_feature_window;
   return {
     method: run.plan.method,
     step: state.step,
@@ -290,7 +292,7 @@ function stepEvent(run: Run, state: Phase, reports: readonly StepReport[], lr: n
       mse: report.losses["mse_loss"] ?? Number.NaN,
       l0: report.l0,
       explained_variance: report.explained_variance,
-      dead: report.n_dead / run.sae.d_sae,
+      dead: canBeDead ? report.n_dead / run.sae.d_sae : Number.NaN,
       lr,
     })),
   };

@@ -1,5 +1,6 @@
 // Selections that look beyond one memory or one row: the k largest over several slabs, and batchtopk's largest of a whole batch.
 
+import { EngineError } from "../engine.ts";
 import { floats, type Job, type Place, words } from "./job.ts";
 import { BATCH_BINS, type ListPlan } from "./layout.ts";
 import { ACTIVE, OVERFLOW, type Selection, startOver } from "./selection.ts";
@@ -78,7 +79,11 @@ export async function chooseBatchTopk(
     limit *= outcome === "too many" ? 1.5 : 0.6;
   }
   const bound = await boundOfBatch(job, places, keep, scan);
-  await listBatch(job, selection, places, keep, scan, bound.limit, bound.ties);
+  const outcome = await listBatch(job, selection, places, keep, scan, bound.limit, bound.ties);
+  if (outcome !== "kept")
+    throw new EngineError(
+      `batchtopk's bound ${bound.limit} for ${keep} of a batch lists ${outcome}: an error of the engine`,
+    );
 }
 
 async function listBatch(

@@ -1,6 +1,6 @@
 // Every stored number of a small index against its definition, recomputed here the long way.
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { buildFeatureIndex, type FeatureIndexBuild } from "../../../src/features/buildFeatureIndex.ts";
@@ -367,25 +367,39 @@ test("codes of another device are not used where the device is chosen by the fir
   assert.ok((await readFile(join(folder, "whole.sqlite"))).equals(await readFile(join(folder, "chosen.sqlite"))));
 });
 
+/** Whose second batch begins with this activation. */
+function makeFaultyEncoder(value: number) {
+  const encoder = makeEncoder(ensemble);
+  let batches = 0;
+  return {
+    ...encoder,
+    codes: async (x: Float32Array, n: number) => {
+      const codes = await encoder.codes(x, n);
+      if (++batches === 2) codes.values[0] = value;
+      return codes;
+    },
+  };
+}
+
 for (const value of [Number.POSITIVE_INFINITY, Number.NaN]) {
-  test(`an activation of ${value} ends the build, with its feature and its window`, async () => {
-    const encoder = makeEncoder(ensemble);
-    // The second row's first activation; its first window is the one behind the windows of the first row.
-    let batches = 0;
-    const overflowing = {
-      ...encoder,
-      codes: async (x: Float32Array, n: number) => {
-        const codes = await encoder.codes(x, n);
-        if (++batches === 2) codes.values[0] = value;
-        return codes;
-      },
-    };
+  test(`an activation of ${value} ends the build, with its feature and its window, and is not gone on with`, async () => {
+    // A batch a row: the second row's first window is the one behind the windows of the first row.
     const window = windows.findIndex(({ row }) => row === 1);
-    await assert.rejects(
-      build("overflowing.sqlite", { encoder: overflowing, options: { ...every, batchTokens: 1 } }),
-      (error: Error) =>
+    const faulty = (more: Partial<FeatureIndexBuild>) =>
+      assert.rejects(build("faulty.sqlite", { encoder: makeFaultyEncoder(value), ...more }), (error: Error) =>
         new RegExp(`feature \\d+, window ${window} of the text: found the activation ${value},`).test(error.message),
-    );
-    await assert.rejects(readFile(join(folder, "overflowing.sqlite")), { code: "ENOENT" });
+      );
+    const options = { ...every, batchTokens: 1 };
+    await faulty({ options });
+    await assert.rejects(readFile(join(folder, "faulty.sqlite")), { code: "ENOENT" });
+
+    await faulty({ options, identity: () => "a" });
+    let resumed = 0;
+    await build("faulty.sqlite", { options, identity: () => "a", onBegun: (tokens) => (resumed = tokens) });
+    assert.ok(resumed > 0, "what was computed before it is");
+    const built = openFeatureIndex(join(folder, "faulty.sqlite"));
+    for (let id = 0; id < 24; id++) assert.deepEqual(built.detail(id), details[id]);
+    built.close();
+    await rm(join(folder, "faulty.sqlite"));
   });
 }

@@ -179,10 +179,10 @@ for (const [what, opcodes] of Object.entries(lists)) {
 }
 
 test("an ensemble's members never lie outside its folder", async () => {
-  await assert.rejects(loadEnsemble(join(folder, "ensemble_path_traversal")), {
-    name: "InputError",
-    message: /members\.0: found "(\.\.\/)+etc", expected text of the form/,
-  });
+  await assert.rejects(
+    loadEnsemble(join(folder, "ensemble_path_traversal")),
+    /members\.0: found .*, expected the name of a folder/,
+  );
 });
 
 test("every hostile file has its test, and none has left a trace", () => {

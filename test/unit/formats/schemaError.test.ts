@@ -12,6 +12,10 @@ const schema = z.strictObject({
   token: z.union([z.string(), z.strictObject({ content: z.string() })]).optional(),
   names: z.record(z.string(), z.boolean()).optional(),
   file: z.string().regex(/^\d+$/).optional(),
+  shape: z
+    .discriminatedUnion("of", [z.object({ of: z.literal("rows") }), z.object({ of: z.literal("list") })])
+    .optional(),
+  ids: z.union([z.boolean(), z.array(z.int())], { error: "true, false or a list of ids" }).optional(),
 });
 
 const cases: [unknown, string][] = [
@@ -29,7 +33,10 @@ const cases: [unknown, string][] = [
   [{ type: "BPE", names: { x: 1 } }, "names.x: found 1, expected true or false (a list of things)"],
   [{ type: "BPE", more: 1 }, "more: found 1, expected no key more (a list of things)"],
   [{ type: "BPE", file: "x" }, 'file: found "x", expected text of the form /^\\d+$/ (a list of things)'],
-  [{ type: "x".repeat(1000) }, `type: found "${"x".repeat(56)}…, expected "BPE" (a list of things)`],
+  [{ type: "BPE", shape: { of: "cube" } }, 'shape.of: found "cube", expected one of "rows", "list" (a list of things)'],
+  [{ type: "BPE", shape: {} }, 'shape.of: found nothing, expected one of "rows", "list" (a list of things)'],
+  [{ type: "BPE", ids: 1 }, "ids: found 1, expected true, false or a list of ids (a list of things)"],
+  [{ type: "x".repeat(1000) }, `type: found "${"x".repeat(58)}…, expected "BPE" (a list of things)`],
 ];
 
 for (const [value, message] of cases)

@@ -830,7 +830,7 @@ test("from the command line", async () => {
     [["--n", "2,2"], /option '--n <numbers>' .* each once/],
     [["--seeds", "0,0"], /option '--seeds <numbers>' .* from 0 on .* each once/],
     [["--text", ""], /^error: --text: found "", expected at least one character$/m],
-    [["--flags", "five"], /^error: --flags: found "five", expected a feature's name is member\/index$/m],
+    [["--flags", "five"], /^error: --flags: found "five", expected a feature's name, member\/index$/m],
   ];
   const settings = readFileSync(join(run, "experiment.json"), "utf8");
   for (const [more, message] of refused) {

@@ -24,7 +24,7 @@ import {
 } from "../../../src/formats/safetensors.ts";
 import { diskNeededHere, estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
-import { warningsOf } from "../../../src/jobs/experimentProblems.ts";
+import { experimentProblems } from "../../../src/jobs/experimentProblems.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
@@ -114,7 +114,7 @@ test("doctor, the run's log and the editor say the same of settings that do noth
   });
   assert.deepEqual(said, words);
   const text = readFileSync(file, "utf8");
-  const inEditor = warningsOf(text, file);
+  const { warnings: inEditor } = await experimentProblems(text, file);
   assert.deepEqual(
     inEditor.map(({ message }) => message),
     words,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { ensembleTasks, indexedMethods, parseExperiment, readExperiment } from "../../../src/jobs/experiment.ts";
-import { experimentProblems, warningsOf } from "../../../src/jobs/experimentProblems.ts";
+import { experimentProblems } from "../../../src/jobs/experimentProblems.ts";
 import { experimentEditorSchema, experimentJsonSchema } from "../../../src/jobs/experimentSchema.ts";
 import { architectures } from "../../../src/sae/architectureWords.ts";
 import { temporaryFolder } from "../fixtures.ts";
@@ -278,29 +278,40 @@ test("a missing experiment file is an InputError and leaves nothing behind", () 
 
 describe("all that is wrong is found at once", () => {
   const all = async (value: object) =>
-    (await experimentProblems(JSON.stringify(value, null, 2), file)).map(
+    (await experimentProblems(JSON.stringify(value, null, 2), file)).problems.map(
       ({ where, message }) => `${where}: ${message}`,
     );
   const demo = { ...base, model_name: "demo", dataset_path: "demo" };
 
   test("a right file has no problem", async () => assert.deepEqual(await all(demo), []));
 
-  test("only what does nothing is warned of, and only where it is said", () => {
-    const of = (value: object) => warningsOf(JSON.stringify(value), file).map(({ message }) => message);
+  test("only what does nothing is warned of, and only where it is said", async () => {
+    const of = async (value: object) =>
+      (await experimentProblems(JSON.stringify(value), file)).warnings.map(({ message }) => message);
     const warned = (change: object) => {
       return of({ ...demo, sae: { architecture: "standard", d_sae: 64, ...change } });
     };
-    assert.deepEqual(warned({}), []);
-    assert.deepEqual(warned({ decoder_norm: "unit" }), [], "its start is a default");
-    assert.deepEqual(warned({ decoder_norm: "unit", decoder_init_norm: 1 }), [], "it is as said");
-    assert.match(warned({ decoder_norm: "unit", decoder_init_norm: null }).join(), /^sae\.decoder_init_norm/);
+    assert.deepEqual(await warned({}), []);
+    assert.deepEqual(await warned({ decoder_norm: "unit" }), [], "its start is a default");
+    assert.deepEqual(await warned({ decoder_norm: "unit", decoder_init_norm: 1 }), [], "it is as said");
+    assert.match((await warned({ decoder_norm: "unit", decoder_init_norm: null })).join(), /^sae\.decoder_init_norm/);
     // 2,000,000 tokens in batches of 4096 are 488 steps, of which the first is step 0.
-    assert.deepEqual(warned({ l1_warm_up_steps: 487 }), []);
-    assert.match(warned({ l1_warm_up_steps: 488 }).join(), /^sae\.l1_coefficient is never reached/);
+    assert.deepEqual(await warned({ l1_warm_up_steps: 487 }), []);
+    assert.match((await warned({ l1_warm_up_steps: 488 })).join(), /^sae\.l1_coefficient is never reached/);
+    // Of 298 steps at 0.01, 0.99^298 = 0.0500 is left, and of 299 less than 0.05.
+    const batchtopk = async (steps: number, topk_threshold_lr = 0.01) => {
+      const sae = { architecture: "batchtopk", d_sae: 64, k: 8, topk_threshold_lr };
+      return (await of({ ...demo, training_tokens: steps * 4096, sae })).join();
+    };
+    assert.match(
+      await batchtopk(298),
+      /^sae\.topk_threshold_lr 0\.01 .*only 94 % of its way.* 298 steps.*more latents than 8.*topk_threshold_lr of 0\.02$/,
+    );
+    assert.deepEqual([await batchtopk(299), await batchtopk(298, 0.02)], ["", ""]);
     const buffered = { ...demo, n_batches_in_buffer: 4 };
-    assert.match(of(buffered).join(), /^n_batches_in_buffer does nothing/);
-    assert.deepEqual(of({ ...buffered, activations: { store: "on_the_fly" } }), []);
-    assert.deepEqual(of({ ...buffered, lr: -1 }), [], "first what is wrong");
+    assert.match((await of(buffered)).join(), /^n_batches_in_buffer does nothing/);
+    assert.deepEqual(await of({ ...buffered, activations: { store: "on_the_fly" } }), []);
+    assert.deepEqual(await of({ ...buffered, lr: -1 }), [], "first what is wrong");
   });
 
   test("a wrong value and an unknown key of one section are two problems", async () => {

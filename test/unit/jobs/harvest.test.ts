@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSyn
 import { join } from "node:path";
 import { test } from "node:test";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
+import { harvestIdentity } from "../../../src/jobs/harvest.ts";
+import { RunFolder } from "../../../src/jobs/runFolder.ts";
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { readRunRecord } from "../../../src/jobs/runRecord.ts";
 import { temporaryFolder } from "../fixtures.ts";
@@ -68,6 +70,21 @@ test("activations.dtype float16 is of what is trained on; what is measured on st
   const dtype = (part: string) =>
     JSON.parse(readFileSync(join(folder, "runs/tiny/activations", part, "manifest.json"), "utf8")).dtype as string;
   assert.deepEqual([dtype("train"), dtype("test")], ["float16", "float32"]);
+});
+
+test("a held-out part of before, in activations.dtype, is made anew", async () => {
+  const folder = fresh();
+  const experiment = readExperiment(writeTinyExperiment(folder, { activations: { tokens: 4000, dtype: "float16" } }));
+  await runJobs(experiment, ["harvest"]);
+  const run = await RunFolder.open(experiment, ["harvest"]);
+  const { dtype: _, ...before } = harvestIdentity(experiment, "test") as Record<string, unknown>;
+  await run.finishStage("harvest held-out", before);
+  await run.close();
+  const manifest = join(folder, "runs/tiny/activations/test/manifest.json");
+  const now = readFileSync(manifest, "utf8");
+  writeFileSync(manifest, now.replace('"float32"', '"float16"'));
+  await runJobs(experiment, ["harvest"]);
+  assert.equal(readFileSync(manifest, "utf8"), now);
 });
 
 test("a held-out or indexed text that changed in place is noticed", async () => {

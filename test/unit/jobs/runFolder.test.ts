@@ -228,7 +228,10 @@ test("a damaged record is an InputError that names the file", async () => {
   writeFileSync(run.paths.run, "{");
   assert.throws(() => readRunStatus(run.folder), /run\.json: found broken JSON/);
   writeFileSync(run.paths.run, "{}");
-  assert.throws(() => readRunStatus(run.folder), /run\.json, format_version: found nothing, expected 1$/);
+  assert.throws(
+    () => readRunStatus(run.folder),
+    /run\.json, format_version: found nothing, expected 1 \(a run folder\)$/,
+  );
   assert.throws(() => readRunStatus(join(root, "none")), /none: found no such folder, expected a run folder/);
 });
 
@@ -241,7 +244,10 @@ test("labelled texts that nothing could read again are not written; a record tha
   const n = { ...experiment(folder, { debias: { dataset_path: "bios.csv" } }).settings.debias!, n: [0] } as const;
   const bad = { ...good, settings: { ...good.settings, debias: { ...n, n: [0] as [number] } } };
   const opening = RunFolder.open(bad, ["debias"]);
-  await assert.rejects(opening, /experiment\.json, settings\.debias\.n\.0: found 0, expected more than 0$/);
+  await assert.rejects(
+    opening,
+    /experiment\.json, settings\.debias\.n\.0: found 0, expected more than 0 \(a run folder\)$/,
+  );
   assert.equal(readFileSync(file, "utf8"), before);
   writeFileSync(file, JSON.stringify({ ...JSON.parse(before), settings: bad.settings }));
   assert.equal(experimentOfRun(good.paths.runFolder).settings.debias, undefined);
@@ -249,7 +255,10 @@ test("labelled texts that nothing could read again are not written; a record tha
   assert.deepEqual(JSON.parse(readFileSync(file, "utf8")).settings, JSON.parse(before).settings);
   const lr = { ...good.settings, lr: "fast" };
   writeFileSync(file, JSON.stringify({ ...JSON.parse(before), settings: lr }));
-  assert.throws(() => experimentOfRun(good.paths.runFolder), /settings\.lr: found "fast", expected a number$/);
+  assert.throws(
+    () => experimentOfRun(good.paths.runFolder),
+    /settings\.lr: found "fast", expected a number \(a run folder\)$/,
+  );
 });
 
 test("a file where the run folder should be is refused", async () => {

@@ -104,6 +104,15 @@ for (const sae of architectures) {
   });
 }
 
+test("which share of the latents is dead is not said before one can be", async () => {
+  const shares: number[] = [];
+  await trained(plan("single", { architecture: "topk", k: 3 }, 14), {
+    onStep: (event) => shares.push(event.members[0]!.dead!),
+  });
+  // More than 10 steps without firing, counted before the step: step 12 is the first.
+  assert.deepEqual(shares.map(Number.isFinite), [...Array(11).fill(false), true, true, true]);
+});
+
 test("bagging: each member ends as if trained alone, on one reading of the data", async () => {
   let opened = 0;
   const p = plan("bagging", { architecture: "topk", k: 3 }, 20);
