@@ -89,6 +89,8 @@ const TRIES = 5;
 const FIRST_WAIT = 1000;
 /** A hub that wants more is not waited for. */
 const LONGEST_WAIT = 120_000;
+/** For people who must wait. */
+const KEPT = "which goes on from what has come";
 /** What the system says of a connection that was never made: nobody there, no such host, no network. */
 const NEVER_MADE = /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|ENET\w+|EHOST\w+|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
 
@@ -245,9 +247,9 @@ function refusal({ status, headers }: Response, { endpoint, token }: HubSettings
     case 429: {
       const wait = askedWait(headers);
       const when = wait === null ? "some minutes" : `${waitInWords(wait)}, as the hub asks`;
-      return problem("too many requests", `a try again in ${when}; with a token the hub allows more`);
+      return problem("too many requests", `a try again in ${when}, ${KEPT}; with a token the hub allows more`);
     }
     default:
-      return problem("a failure of the hub", "a try again later");
+      return problem("a failure of the hub", `a try again later, ${KEPT}`);
   }
 }

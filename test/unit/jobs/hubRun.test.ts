@@ -1,6 +1,6 @@
 // A run whose model and text are names on a hub (on this machine): fetched inside the run, resumed without the hub, refused with words.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readLabelledTexts } from "../../../src/data/labelledTexts.ts";
@@ -140,6 +140,35 @@ test("labelled texts of a section come by their names, each part by its own", as
     experimentIn("unlabelled", { concepts: { ...section, dataset_path: "someone/unlabelled" } }),
   );
   await assert.rejects(obtainExperiment(wrong), /someone\/unlabelled: found no such file among a\.bin/);
+});
+
+test("a run that was stopped in its download goes on with it from its folder", async () => {
+  const files = Object.fromEntries(readdirSync(llama).map((name) => [name, readFileSync(join(llama, name))]));
+  put(hub, "someone/slow", files);
+  const experiment = readExperiment(experimentIn("stopped", { model_name: "someone/slow" }));
+  const stop = new AbortController();
+  const blobs = join(temporary, "hub", "models--someone--slow", "blobs");
+  const come = () => globSync("*.incomplete", { cwd: blobs }).map((name) => statSync(join(blobs, name)).size)[0] ?? 0;
+  const part = 20_000;
+  hub.misbehave = ({ url }, response) => {
+    if (!url!.endsWith("/model.safetensors")) return false;
+    response.write(files["model.safetensors"]!.subarray(0, part));
+    const stopOnceItCame = () => (come() === part ? stop.abort() : setTimeout(stopOnceItCame, 1));
+    stopOnceItCame();
+    return true;
+  };
+  try {
+    assert.equal(await runJobs(experiment, ["harvest"], { signal: stop.signal }), "stopped");
+  } finally {
+    hub.misbehave = () => false;
+  }
+  const { runFolder } = experiment.paths;
+  const resumed = experimentOfRun(runFolder);
+  assert.ok(isRemote(resumed));
+  hub.requests.length = 0;
+  assert.equal(await runJobs(resumed, readRunStatus(runFolder).record.jobs), "done");
+  const again = hub.requests.find(({ path }) => path.endsWith("/model.safetensors"));
+  assert.equal(again!.range, `bytes=${part}-`, "what had come is not fetched twice");
 });
 
 test("a name that the hub doesn't know fails the run and says so, and leaves only a folder that was there before", async () => {
