@@ -6,8 +6,9 @@ import { dirname } from "node:path";
 import { BUFFER_BYTES } from "../data/activationStore.ts";
 import { defaultCacheFolder } from "../data/cacheFolder.ts";
 import { hubCacheFolder } from "../data/hub/cache.ts";
-import { datasetSize, HUB_DATASET } from "../data/hub/dataset.ts";
-import { type HubReference, hubReferenceOf } from "../data/hub/reference.ts";
+import { datasetSize, HUB_DATASET, listDataset } from "../data/hub/dataset.ts";
+import { type HubReference, hubName, hubReferenceOf } from "../data/hub/reference.ts";
+import { NoConnection } from "../data/hub/repository.ts";
 import { CONNECTIVITY_MEMORY } from "../evaluation/evaluateEnsemble.ts";
 import { FiringPairs } from "../evaluation/firingPairs.ts";
 import { LOGITS_MEMORY } from "../evaluation/modelMetrics.ts";
@@ -20,12 +21,13 @@ import { expandedConfig } from "../sae/trainingConfig.ts";
 import { mixingRows } from "./captureWindows.ts";
 import { type EnsembleTask, type Experiment, ensembleTasks, isImported, saeConfig, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
-import { checkTexts } from "./experimentTexts.ts";
+import { checkTexts, type TextPart } from "./experimentTexts.ts";
 import { experimentWarnings } from "./experimentWarnings.ts";
 import { openImported } from "./importEnsemble.ts";
 import { whatItIs } from "./importSaes.ts";
 import type { Finding } from "./machine.ts";
 import { examineLayer, examineModel } from "./modelFinding.ts";
+import { missingLabelled } from "./obtain.ts";
 
 /** Bytes, and seconds on a machine of the given rate. */
 export interface Estimate {
@@ -202,24 +204,17 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   const findings: Finding[] = [{ name: "Experiment", state: "ok", value: `${experiment.name} is valid` }];
   const { settings, paths } = experiment;
   const reference = hubReferenceOf(paths.model);
-  const dataset = hubReferenceOf(paths.dataset);
   const toFetch = reference ? await downloadSize(reference) : 0;
-  if (toFetch instanceof InputError) findings.push({ name: "Download", state: "warning", value: toFetch.message });
+  if (toFetch instanceof InputError) findings.push({ name: "Download", ...refused(toFetch) });
   else if (reference)
     findings.push({ name: "Download", state: "ok", value: `${settings.model_name}: ${bytes(toFetch)} from the hub` });
-  if (dataset)
-    findings.push({
-      name: "Text",
-      state: "ok",
-      value: `${settings.dataset_path}: its shards come from the hub into its cache as they are read; how large they are is known when the first has come`,
-    });
-  else findings.push(await examineTexts(experiment));
+  findings.push(...(await examineTexts(experiment)));
+  if (findings.some(({ name, state }) => name === "Download" && state === "problem")) return findings;
   const wrong = await examineModel(experiment);
   if (wrong?.state === "problem") return [...findings, { name: "Model", ...wrong }];
   const size = await modelSize(paths.model).catch((error: unknown) => {
     if (!(error instanceof InputError)) throw error;
-    const state = error instanceof SizeUnknown ? "warning" : "problem";
-    findings.push({ name: "Model", state, value: error.message });
+    findings.push({ name: "Model", ...refused(error) });
     return null;
   });
   if (!size) return findings;
@@ -331,20 +326,50 @@ function either(ways: readonly string[]): string {
   return new Intl.ListFormat("en", { type: "disjunction" }).format(ways);
 }
 
-/** As much of the texts as a run looks at before it begins. */
-async function examineTexts(experiment: Experiment): Promise<Finding> {
+/** As much of the texts as a run looks at before it begins; of those that are still on the hub, that it has them. */
+async function examineTexts(experiment: Experiment): Promise<Finding[]> {
+  const { paths } = experiment;
+  const { dataset, testDataset = dataset, indexDataset } = paths;
+  const parts = { train: dataset, test: testDataset, index: indexDataset };
+  const onHub = Object.values(parts).flatMap((path) => hubReferenceOf(path) ?? []);
+  const named = [...onHub, ...missingLabelled(experiment)].map((reference) => [hubName(reference), reference] as const);
+  const remote = [...new Map(named).values()].map((reference) => examining(() => whatHubHas(reference)));
+  const here = (["train", "test", "index"] as const).filter((part) => hubReferenceOf(parts[part]) === null);
+  const local = here.length > 0 ? [examining(() => whatIsHere(experiment, here))] : [];
+  return (await Promise.all([...local, ...remote])).map((finding) => ({ name: "Text", ...finding }));
+}
+
+async function whatHubHas(reference: HubReference): Promise<string> {
+  const { files } = await listDataset(reference);
+  const size = bytes(sum(files.map((file) => file.size)));
+  const named = files.length === 1 ? "its file" : `its ${files.length} files`;
+  return `${hubName(reference)}: ${named}, ${size} in all, from the hub into its cache as far as they are read`;
+}
+
+async function whatIsHere(experiment: Experiment, parts: readonly TextPart[]): Promise<string> {
+  for (const part of parts) await checkTexts(experiment, part);
+  const { settings, paths } = experiment;
+  const size = paths.dataset.endsWith(HUB_DATASET) ? datasetSize(paths.dataset) : null;
+  const shards = size
+    ? `; its files, ${bytes(size.bytes)} in all, come into the hub's cache as far as they are read`
+    : "";
+  const name = parts.includes("train") ? settings.dataset_path : "text on this machine";
+  return `${name}: its beginning can be read${shards}`;
+}
+
+async function examining(look: () => Promise<string>): Promise<Pick<Finding, "state" | "value">> {
   try {
-    for (const part of ["train", "test", "index"] as const) await checkTexts(experiment, part);
-    const { settings, paths } = experiment;
-    const size = paths.dataset.endsWith(HUB_DATASET) ? datasetSize(paths.dataset) : null;
-    const shards = size
-      ? `; its files, ${bytes(size.bytes)} in all, come into the hub's cache as far as they are read`
-      : "";
-    return { name: "Text", state: "ok", value: `${settings.dataset_path}: its beginning can be read${shards}` };
+    return { state: "ok", value: await look() };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    return { name: "Text", state: "problem", value: error.message };
+    return refused(error);
   }
+}
+
+/** A run may do all the same what doctor can't find out: where there is no network, or a size shows only after a download. */
+function refused(error: InputError): Pick<Finding, "state" | "value"> {
+  const unknown = error instanceof NoConnection || error instanceof SizeUnknown;
+  return { state: unknown ? "warning" : "problem", value: error.message };
 }
 
 /** Bytes, or why they can't be known. */

@@ -6,7 +6,10 @@ import { type HubReference, hubName, hubReferenceOf } from "../data/hub/referenc
 import { fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
 import { readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
+import { readOnnx } from "../formats/onnxFile.ts";
 import { isOneFile } from "./hubModel.ts";
+import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
+import { onnxFileInfo } from "./onnxFileInfo.ts";
 
 export interface ModelSize {
   readonly nLayers: number;
@@ -86,8 +89,7 @@ async function ofRepository(reference: HubReference): Promise<ModelSize> {
 async function ofFile(path: string): Promise<ModelSize> {
   if (!path.endsWith(".gguf")) {
     const config = [join(path, "..", "config.json"), join(path, "..", "..", "config.json")].find(existsSync);
-    if (config) return ofConfig(config);
-    throw new SizeUnknown({ file: path, found: "no config.json beside it", expected: "one, to know its size by" });
+    return config ? ofConfig(config) : ofGraph(path);
   }
   const { metadata, tensors } = await readGguf(path);
   const architecture = metadata.get("general.architecture");
@@ -111,6 +113,16 @@ async function ofFile(path: string): Promise<ModelSize> {
     hidden_act: architecture === "gpt2" || architecture === "gptneox" ? "gelu" : "silu",
   });
   return { ...size, converted };
+}
+
+/** Of an exported model without a configuration: what its own graph and tensors say. */
+async function ofGraph(path: string): Promise<ModelSize> {
+  const graphs = new OnnxFileGraphs(await readOnnx(path));
+  const { nLayers, dModel, dVocab } = onnxFileInfo(path, graphs, {});
+  // All matrices but embedding and unembedding are the layers'.
+  const matrices = graphs.graph.tensors.filter(({ shape }) => shape.length > 1 && !shape.includes(dVocab));
+  const numbers = matrices.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
+  return { nLayers, dModel, dVocab, perLayer: numbers / nLayers, converted: 0 };
 }
 
 async function ofConfig(path: string): Promise<ModelSize> {
