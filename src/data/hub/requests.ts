@@ -20,7 +20,7 @@ export interface HubOptions {
   readonly wait?: (milliseconds: number) => Promise<void>;
   /** Milliseconds without a byte after which a connection counts as broken; default: half a minute. */
   readonly silence?: number;
-  /** Milliseconds until the first answer begins, after which nobody is there; default: ten seconds, which is short of `silence`. */
+  /** Milliseconds until a list's first answer begins, after which nobody is there; default: ten seconds, which is short of `silence`. A host may take longer to begin a large file. */
   readonly contact?: number;
 }
 
@@ -112,7 +112,7 @@ export class ConnectionError extends Error {
  * while the body is read too. `path`: the file of the repository that is asked for, if it is one.
  */
 export function hubFetch(settings: HubSettings, reference: HubReference, path = ""): typeof fetch {
-  let patience = settings.contact;
+  let patience = path === "" ? settings.contact : settings.silence;
   return async (input, init) => {
     for (let attempt = 1; ; attempt++) {
       settings.signal?.throwIfAborted();

@@ -511,6 +511,24 @@ describe("a list that is none", () => {
     await refused(obtainModel(model("someone/single"), options({ contact: 100, silence: 600_000 })), /no answer/);
   });
 
+  test("comes at once, and a file's long after: a host may take its time to begin one", async () => {
+    const contact = 20;
+    let listed = false;
+    hub.misbehave = ({ url }, response) => {
+      listed ||= url!.includes("/tree/");
+      if (!url!.endsWith("/model.safetensors")) return false;
+      // Both timers are this process's: what gives up after `contact` does so first.
+      setTimeout(() => response.end(readFileSync(golden("models", "qwen2", "model.safetensors"))), 10 * contact);
+      return true;
+    };
+    const asked = options({ silence: 600_000 });
+    Object.defineProperty(asked, "contact", { get: () => (listed ? contact : 600_000) });
+    const folder = await obtainModel(model("someone/single"), asked);
+    assert.ok(existsSync(join(folder, "model.safetensors")));
+    const files = hub.requests.filter(({ path }) => path.endsWith("/model.safetensors"));
+    assert.equal(files.length, 1, "asked once");
+  });
+
   test("stops in the middle, for good", async () => {
     hub.misbehave = (_, response) => {
       response.write("[");
