@@ -46,7 +46,7 @@ export interface HubSettings {
 export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = process.env): HubSettings {
   const { signal, token, silence = 30_000 } = options;
   return {
-    endpoint: (options.endpoint ?? env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/$/, ""),
+    endpoint: (options.endpoint ?? (env["HF_ENDPOINT"] || "https://huggingface.co")).replace(/\/$/, ""),
     token: token === undefined ? environmentToken(env) : token === null ? null : { value: token, from: "the token" },
     cacheFolder: options.cacheFolder ?? hubCacheFolder(env),
     offline: /^(1|on|yes|true)$/i.test(env["HF_HUB_OFFLINE"] ?? ""),
@@ -112,7 +112,12 @@ export class ConnectionError extends Error {
  * while the body is read too. `path`: the file of the repository that is asked for, if it is one.
  */
 export function hubFetch(settings: HubSettings, reference: HubReference, path = ""): typeof fetch {
-  let patience = path === "" ? settings.contact : settings.silence;
+  const { endpoint, contact, silence } = settings;
+  if (!/^https?:\/\/./.test(endpoint)) {
+    const expected = "an address with its scheme, such as https://huggingface.co";
+    throw new InputError({ file: "HF_ENDPOINT", found: JSON.stringify(endpoint), expected });
+  }
+  let patience = path === "" ? contact : silence;
   return async (input, init) => {
     for (let attempt = 1; ; attempt++) {
       settings.signal?.throwIfAborted();

@@ -128,6 +128,22 @@ describe("names", () => {
     ["Qwen3-0.6B-Base", "model", "Qwen/Qwen3-0.6B-Base"],
     ["./a/b", "model", null],
     ["../a", "model", null],
+    ...[
+      "%00",
+      "x%2F.%2Fy",
+      ".x",
+      "x.",
+      "%22",
+      "%3C",
+      "%3E",
+      "%7C",
+      "%2A",
+      "%3F",
+      "x%2F%2Fy",
+      "%2Fx",
+      "x%5Cy",
+      "C%3A",
+    ].map((revision): [string, "model", null] => [`a/b@${revision}`, "model", null]),
     ["/a/b", "model", null],
     ["a/../b", "model", null],
     ["C:\\a\\b", "model", null],
@@ -706,6 +722,12 @@ describe("a hub that refuses", () => {
     refused(
       obtainModel(model("someone/old"), options()),
       /no weights as \.safetensors or \.onnx among .*pytorch_model\.bin/,
+    ));
+
+  test("an address without its scheme", () =>
+    refused(
+      obtainModel(model("someone/single"), options({ endpoint: "hf.example" })),
+      /^HF_ENDPOINT: .*"hf\.example"/,
     ));
 
   test("no network: said at once, with the folder for files", async () => {
