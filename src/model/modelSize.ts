@@ -4,7 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { type HubReference, hubName, hubReferenceOf } from "../data/hub/reference.ts";
 import { fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
-import { readGguf } from "../formats/gguf.ts";
+import { ofAllLayers, readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
 import { readOnnx } from "../formats/onnxFile.ts";
 import { isOneFile } from "./hubModel.ts";
@@ -94,7 +94,7 @@ async function ofFile(path: string): Promise<ModelSize> {
   const { metadata, tensors } = await readGguf(path);
   const architecture = metadata.get("general.architecture");
   const of = (key: string) => {
-    const value = metadata.get(`${architecture}.${key}`);
+    const value = ofAllLayers(metadata.get(`${architecture}.${key}`), metadata.get(`${architecture}.block_count`));
     return typeof value === "bigint" ? Number(value) : value;
   };
   const tokens = metadata.get("tokenizer.ggml.tokens");
