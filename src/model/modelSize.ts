@@ -10,6 +10,7 @@ import { readOnnx } from "../formats/onnxFile.ts";
 import { isOneFile } from "./hubModel.ts";
 import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import { onnxFileInfo } from "./onnxFileInfo.ts";
+import { ONNX_PLACES } from "./onnxPlaces.ts";
 
 export interface ModelSize {
   readonly nLayers: number;
@@ -45,7 +46,11 @@ export async function modelSize(path: string): Promise<ModelSize> {
   if (!reference) {
     const stats = await stat(path).catch(() => null);
     if (!stats) throw new InputError({ file: path, found: "nothing there", expected: "a model's folder or file" });
-    return stats.isDirectory() ? ofConfig(join(path, "config.json")) : ofFile(path);
+    if (!stats.isDirectory()) return ofFile(path);
+    const config = join(path, "config.json");
+    // An exported model needs none.
+    const exported = existsSync(config) ? undefined : ONNX_PLACES.find((place) => existsSync(join(path, place)));
+    return exported === undefined ? ofConfig(config) : ofFile(join(path, exported));
   }
   const known = KNOWN[reference.repo];
   if (known) {

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -288,6 +289,11 @@ describe("a model that run would refuse is a problem", () => {
       assert.equal(found, state, value);
       assert.match(value, words);
     }
+    const exported = await modelSize(join(folder, "bare.onnx"));
+    renameSync(join(folder, "bare.onnx"), join(folder, "model.onnx"));
+    assert.deepEqual(await modelSize(folder), exported, "in a folder, by its usual name");
+    const { perLayer } = await modelSize(llama);
+    assert.ok(Math.abs(exported.perLayer / perLayer - 1) < 0.1, `${exported.perLayer} of ${perLayer}`);
   });
 
   test("one that would be converted too, and nothing is converted for it", async () => {
