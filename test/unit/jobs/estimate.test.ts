@@ -58,9 +58,9 @@ test("disk, memory and time of a small experiment, summed by hand", async () => 
   // Largest while the second ensemble writes its third checkpoint, of two members with two moments each, beside the first.
   assert.equal(disk, (4000 + 500) * 32 * 4 + 4 * (sae + 3 * 3 * 2 * sae));
   assert.equal(cache, 0);
-  // The model up to layer 1, laid out and in its file's pages; both members three times with their moments; gradients; a batch of 128; all that is stored.
+  // The model up to layer 1, laid out and in its file's pages; both members four times with their moments; gradients; a batch of 128; all that is stored.
   const capture = 2 * perLayer + 431 * 32;
-  const training = 2 * capture + 3 * 3 * 2 * sae + sae + 128 * (6 * 32 + 5 * 16);
+  const training = 2 * capture + 4 * 3 * 2 * sae + sae + 128 * (6 * 32 + 5 * 16);
   assert.equal(memory, 300 * 2 ** 20 + 4 * (training + 4000 * 32));
   assert.ok(Math.abs(harvestSeconds - (1.3 * 2 * (4000 + 500 + 1500) * 2 * size.perLayer) / 1e9) < 1e-9);
   assert.ok(Math.abs(trainSeconds - (1.6 * 3 * sae * 6400) / 1e9) < 1e-9);
