@@ -716,6 +716,9 @@ describe("a hub that refuses", () => {
     };
     await obtainModel(model("someone/single"), options());
     assert.deepEqual(waits, [1000]);
+    broken = 1000;
+    const message = /a failure of the hub .*a try again later, which goes on from what has come$/;
+    await refused(obtainModel(model("someone/sharded"), options()), message);
   });
 
   test("weights of another kind alone", () =>
