@@ -255,6 +255,12 @@ function whole(value: bigint): number | bigint {
   return BigInt(Number(value)) === value && Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
+/** What a list says once for every layer, where it says the same of all of `layers`; any other value as it is. */
+export function ofAllLayers(value: GgufValue | undefined, layers: GgufValue | undefined): GgufValue | undefined {
+  if (!Array.isArray(value) || value.length === 0 || value.length !== layers) return value;
+  return value.every((each) => each === value[0]) ? value[0] : value;
+}
+
 /** The entry of a tensor that must be there, with the shape that it must have if one is given. */
 export function ggufTensor(file: Gguf, name: string, shape?: readonly number[]): GgufTensor {
   const tensor = file.tensors.get(name);

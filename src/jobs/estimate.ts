@@ -6,22 +6,28 @@ import { dirname } from "node:path";
 import { BUFFER_BYTES } from "../data/activationStore.ts";
 import { defaultCacheFolder } from "../data/cacheFolder.ts";
 import { hubCacheFolder } from "../data/hub/cache.ts";
-import { datasetSize, HUB_DATASET } from "../data/hub/dataset.ts";
-import { type HubReference, hubReferenceOf } from "../data/hub/reference.ts";
+import { datasetSize, HUB_DATASET, listDataset } from "../data/hub/dataset.ts";
+import { type HubReference, hubName, hubReferenceOf } from "../data/hub/reference.ts";
+import { NoConnection } from "../data/hub/repository.ts";
 import { CONNECTIVITY_MEMORY } from "../evaluation/evaluateEnsemble.ts";
 import { FiringPairs } from "../evaluation/firingPairs.ts";
 import { LOGITS_MEMORY } from "../evaluation/modelMetrics.ts";
 import { InputError } from "../formats/inputError.ts";
 import { modelDownloadSize } from "../model/hubModel.ts";
 import { type ModelSize, modelSize, SizeUnknown } from "../model/modelSize.ts";
+import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
+import { architectureWords } from "../sae/sae.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
 import { mixingRows } from "./captureWindows.ts";
-import { type EnsembleTask, type Experiment, ensembleTasks, saeConfig } from "./experiment.ts";
+import { type EnsembleTask, type Experiment, ensembleTasks, isImported, saeConfig, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
-import { checkTexts } from "./experimentTexts.ts";
+import { checkTexts, type TextPart } from "./experimentTexts.ts";
 import { experimentWarnings } from "./experimentWarnings.ts";
+import { openImported } from "./importEnsemble.ts";
+import { whatItIs } from "./importSaes.ts";
 import type { Finding } from "./machine.ts";
 import { examineLayer, examineModel } from "./modelFinding.ts";
+import { missingLabelled } from "./obtain.ts";
 
 /** Bytes, and seconds on a machine of the given rate. */
 export interface Estimate {
@@ -45,27 +51,39 @@ const MODEL_OVER_PRODUCT = 1.3;
 const BASE = 300 * 2 ** 20;
 /** Two checkpoints are kept while the next one is written (training/checkpoint.ts). */
 const CHECKPOINTS = 3;
-/** Of what is trained: in the engine, as the state that is saved, and the state saved before, which is not yet collected. */
-const STATES = 3;
+/**
+ * Of what is trained: in the engine, as the state that is saved, and copies that are not yet collected. Measured in
+ * trainings of four members: the peak grows by 3.7 times the state from 60 to 240 MiB of it.
+ */
+const STATES = 4;
 /** Of a model's logits: the model's own, those with the reconstruction, and those before, not yet collected. */
 const LOGITS = 3;
 
-/** `gflops`: the machine's rate of matrix products. Throws InputError where the SAE doesn't fit the model's width. */
-export function estimate(experiment: Experiment, size: ModelSize, gflops: number): Estimate {
+/**
+ * `gflops`: the machine's rate of matrix products; `imported`: of an experiment that trains nothing, the ensemble of each of
+ * its tasks. Throws InputError where the SAE doesn't fit the model's width.
+ */
+export function estimate(
+  experiment: Experiment,
+  size: ModelSize,
+  gflops: number,
+  imported: readonly Ensemble[] | null = null,
+): Estimate {
   const { settings } = experiment;
   const { activations, evaluation, index, training_tokens } = settings;
   const J = settings.ensembles.n_members;
   const tasks = ensembleTasks(settings);
-  const trainings = tasks.map(({ method }) => trainingSizes(experiment, size, method));
+  const trainings = imported?.map(importedSizes) ?? tasks.map(({ method }) => trainingSizes(experiment, size, method));
   const saes = trainings.map(({ finished }) => finished);
-  const stored = activations.store === "disk" ? (activations.tokens ?? training_tokens) : 0;
+  const trained = imported ? 0 : training_tokens;
+  const stored = activations.store === "disk" && !imported ? (activations.tokens ?? training_tokens) : 0;
   const layer = Number(/^blocks\.(\d+)\./.exec(settings.hook_name)?.[1] ?? size.nLayers - 1);
   const toHook = size.perLayer * (layer + 1);
   const rate = gflops * 1e9;
   // On the fly the model runs again for every ensemble, and for every member of boosting.
   const passes =
     activations.store === "disk" ? 0 : tasks.reduce((sum, { method }) => sum + (method === "boosting" ? J : 1), 0);
-  const seen = stored + evaluation.test_tokens + index.tokens + passes * training_tokens;
+  const seen = stored + evaluation.test_tokens + index.tokens + passes * trained;
   const whole =
     3 * evaluation.model_metrics_tokens * tasks.length * (size.perLayer * size.nLayers + size.dVocab * size.dModel);
   const kept = activationsKept(experiment, size, stored);
@@ -76,7 +94,7 @@ export function estimate(experiment: Experiment, size: ModelSize, gflops: number
     memory: memoryNeeded(experiment, size, trainings, toHook, stored),
     harvestSeconds: (MODEL_OVER_PRODUCT * 2 * (seen * toHook + whole)) / rate,
     // Of a parameter pair (encoder, decoder) the dense product takes the encoder's half.
-    trainSeconds: (STEP_OVER_PRODUCT * sum(saes) * training_tokens) / rate,
+    trainSeconds: (STEP_OVER_PRODUCT * sum(saes) * trained) / rate,
   };
 }
 
@@ -88,8 +106,10 @@ interface TrainingSizes {
   readonly trained: number;
   /** Of boosting, the members that the last one is trained behind. */
   readonly behind: number;
-  /** The widest of its SAEs. */
+  /** The widest of its SAEs; 0 where none is trained. */
   readonly widest: number;
+  /** Codes of a token; 0 where nobody knows before (ReLU). */
+  readonly firing: number;
 }
 
 function trainingSizes(experiment: Experiment, size: ModelSize, method: EnsembleTask["method"]): TrainingSizes {
@@ -105,7 +125,14 @@ function trainingSizes(experiment: Experiment, size: ModelSize, method: Ensemble
     trained: (adam_beta1 > 0 ? 3 : 2) * atOnce * widest,
     behind: (members - atOnce) * widest,
     widest,
+    firing: "k" in sae ? J * sae.k : 0,
   };
+}
+
+function importedSizes({ members }: Ensemble): TrainingSizes {
+  const finished = sum(members.map(({ config }) => 2 * config.d_in * config.d_sae));
+  const firing = sum(members.map(({ config }) => config.k ?? 0));
+  return { finished, trained: 0, behind: 0, widest: 0, firing };
 }
 
 function activationsKept({ settings }: Experiment, { dModel }: ModelSize, stored: number): number {
@@ -117,16 +144,14 @@ function activationsKept({ settings }: Experiment, { dModel }: ModelSize, stored
 /** Ensembles stay; an ensemble's checkpoints lie beside those before it, and go when it is finished. */
 function saesKept(experiment: Experiment, size: ModelSize, trainings: readonly TrainingSizes[]): number {
   const { settings } = experiment;
-  const { activations, index, ensembles } = settings;
-  const sae = saeConfig(experiment, size.dModel);
-  const buffer = activations.store === "disk" ? 0 : mixingRows(settings);
+  const buffer = settings.activations.store === "disk" ? 0 : mixingRows(settings) * size.dModel;
   let [before, most] = [0, 0];
   for (const { finished, trained, behind } of trainings) {
-    most = Math.max(most, before + CHECKPOINTS * (trained + behind + buffer * sae.d_in));
+    if (trained > 0) most = Math.max(most, before + CHECKPOINTS * (trained + behind + buffer));
     before += finished;
   }
   // Codes of the indexed text, while an index is built: 8 bytes each, kept and sorted. How many a ReLU SAE will have is not known.
-  const codes = "k" in sae ? index.tokens * ensembles.n_members * sae.k : 0;
+  const codes = settings.index.tokens * Math.max(...trainings.map(({ firing }) => firing));
   return Math.max(4 * most, 4 * before + 2 * 8 * codes);
 }
 
@@ -151,7 +176,8 @@ function memoryNeeded(
     settings.activations.store === "disk"
       ? inStore(stored, settings.activations.dtype)
       : (mixingRows(experiment.settings) + batchRows) * dModel;
-  const training = trainings.map(({ trained, behind, widest }) => {
+  const training = trainings.flatMap(({ trained, behind, widest }) => {
+    if (trained === 0) return [];
     // Beside the weights: gradients of one SAE's matrices; batches; in AuxK's lists up to d/2 latents a row, five numbers each.
     const engine = widest + train_batch_size_tokens * (6 * dModel + 5 * (dModel / 2));
     // Finished members: as they were trained, as the engine takes them, and in its memory.
@@ -181,24 +207,17 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   const findings: Finding[] = [{ name: "Experiment", state: "ok", value: `${experiment.name} is valid` }];
   const { settings, paths } = experiment;
   const reference = hubReferenceOf(paths.model);
-  const dataset = hubReferenceOf(paths.dataset);
   const toFetch = reference ? await downloadSize(reference) : 0;
-  if (toFetch instanceof InputError) findings.push({ name: "Download", state: "warning", value: toFetch.message });
+  if (toFetch instanceof InputError) findings.push({ name: "Download", ...refused(toFetch) });
   else if (reference)
     findings.push({ name: "Download", state: "ok", value: `${settings.model_name}: ${bytes(toFetch)} from the hub` });
-  if (dataset)
-    findings.push({
-      name: "Text",
-      state: "ok",
-      value: `${settings.dataset_path}: its shards come from the hub into its cache as they are read; how large they are is known when the first has come`,
-    });
-  else findings.push(await examineTexts(experiment));
+  findings.push(...(await examineTexts(experiment)));
+  if (findings.some(({ name, state }) => name === "Download" && state === "problem")) return findings;
   const wrong = await examineModel(experiment);
   if (wrong?.state === "problem") return [...findings, { name: "Model", ...wrong }];
   const size = await modelSize(paths.model).catch((error: unknown) => {
     if (!(error instanceof InputError)) throw error;
-    const state = error instanceof SizeUnknown ? "warning" : "problem";
-    findings.push({ name: "Model", state, value: error.message });
+    findings.push({ name: "Model", ...refused(error) });
     return null;
   });
   if (!size) return findings;
@@ -209,8 +228,35 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   if (beyond) return findings;
   for (const { words } of experimentWarnings(settings))
     findings.push({ name: "Training", state: "warning", value: words });
+  const imported = isImported(experiment) ? await examineImported(experiment, size) : null;
+  findings.push(...(imported?.findings ?? []));
+  if (imported && !imported.ensembles) return findings;
   const download = typeof toFetch === "number" ? toFetch : 0;
-  return [...findings, ...(await examineNeeds(experiment, size, download, gflops))];
+  return [...findings, ...(await examineNeeds(experiment, size, download, gflops, imported?.ensembles ?? null))];
+}
+
+/** The SAEs as a run reads them, before it evaluates and indexes them. */
+async function examineImported(
+  experiment: Experiment,
+  size: ModelSize,
+): Promise<{ findings: Finding[]; ensembles: Ensemble[] | null }> {
+  const name = "SAEs";
+  try {
+    const opened = [];
+    for (const task of ensembleTasks(experiment.settings)) opened.push(await openImported(experiment, task, size));
+    const ensembles = opened.map(({ ensemble }) => ensemble);
+    const members = opened[0]!.sources.flatMap((source) => source.members);
+    const warnings = members.flatMap(({ path, warnings }) => warnings.map((text) => `${shownPath(path)}: ${text}`));
+    const kinds = new Set(
+      members.map(({ layout, sae }) => whatItIs({ layout, architecture: architectureWords(sae.config) })),
+    );
+    const value = `${members.length} (${[...kinds].join("; ")}) of ${ensembleWidth(ensembles[0]!).toLocaleString("en")} features in all`;
+    const findings = warnings.map((text): Finding => ({ name, state: "warning", value: text }));
+    return { findings: [{ name, state: "ok", value }, ...findings], ensembles };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return { findings: [{ name, state: "problem", value: error.message }], ensembles: null };
+  }
 }
 
 /** A run of this many seconds on the processor is one that a GPU is meant for. */
@@ -221,10 +267,11 @@ async function examineNeeds(
   size: ModelSize,
   download: number,
   gflops: number | null,
+  imported: readonly Ensemble[] | null,
 ): Promise<Finding[]> {
   const { settings, paths } = experiment;
-  const needs = estimate(experiment, size, gflops ?? 1);
-  const parts = `activations ${bytes(needs.activations)}, SAEs with checkpoints and index ${bytes(needs.disk - needs.activations)}`;
+  const needs = estimate(experiment, size, gflops ?? 1, imported);
+  const parts = `activations ${bytes(needs.activations)}, ${imported ? "SAEs" : "SAEs with checkpoints"} and index ${bytes(needs.disk - needs.activations)}`;
   const limit = process.constrainedMemory();
   const total = limit > 0 && limit < totalmem() ? limit : totalmem();
   const findings: Finding[] = [
@@ -245,7 +292,8 @@ async function examineNeeds(
   ];
   if (gflops !== null) {
     const seconds = needs.harvestSeconds + needs.trainSeconds;
-    const of = `${duration(needs.harvestSeconds)} for the model, ${duration(needs.trainSeconds)} for the SAEs`;
+    const apart = `${duration(needs.harvestSeconds)} for the model, ${duration(needs.trainSeconds)} for the SAEs`;
+    const of = imported ? "to run the model, with nothing to train" : apart;
     findings.push({
       name: "Time needed",
       state: seconds > LONG ? "warning" : "ok",
@@ -266,7 +314,8 @@ function fewerActivations({ activations: { store, dtype } }: ExperimentSettings)
 }
 
 /** What takes less in training. On the fly a checkpoint holds the activations that are being mixed. */
-function smallerSaes({ ensembles, activations }: ExperimentSettings): string[] {
+function smallerSaes({ sae, ensembles, activations }: ExperimentSettings): string[] {
+  if (sae.architecture === "imported") return ["fewer sae.paths", "fewer index.tokens"];
   return [
     "fewer members",
     "a smaller expansion_factor",
@@ -280,20 +329,50 @@ function either(ways: readonly string[]): string {
   return new Intl.ListFormat("en", { type: "disjunction" }).format(ways);
 }
 
-/** As much of the texts as a run looks at before it begins. */
-async function examineTexts(experiment: Experiment): Promise<Finding> {
+/** As much of the texts as a run looks at before it begins; of those that are still on the hub, that it has them. */
+async function examineTexts(experiment: Experiment): Promise<Finding[]> {
+  const { paths } = experiment;
+  const { dataset, testDataset = dataset, indexDataset } = paths;
+  const parts = { train: dataset, test: testDataset, index: indexDataset };
+  const onHub = Object.values(parts).flatMap((path) => hubReferenceOf(path) ?? []);
+  const named = [...onHub, ...missingLabelled(experiment)].map((reference) => [hubName(reference), reference] as const);
+  const remote = [...new Map(named).values()].map((reference) => examining(() => whatHubHas(reference)));
+  const here = (["train", "test", "index"] as const).filter((part) => hubReferenceOf(parts[part]) === null);
+  const local = here.length > 0 ? [examining(() => whatIsHere(experiment, here))] : [];
+  return (await Promise.all([...local, ...remote])).map((finding) => ({ name: "Text", ...finding }));
+}
+
+async function whatHubHas(reference: HubReference): Promise<string> {
+  const { files } = await listDataset(reference);
+  const size = bytes(sum(files.map((file) => file.size)));
+  const named = files.length === 1 ? "its file" : `its ${files.length} files`;
+  return `${hubName(reference)}: ${named}, ${size} in all, from the hub into its cache as far as they are read`;
+}
+
+async function whatIsHere(experiment: Experiment, parts: readonly TextPart[]): Promise<string> {
+  for (const part of parts) await checkTexts(experiment, part);
+  const { settings, paths } = experiment;
+  const size = paths.dataset.endsWith(HUB_DATASET) ? datasetSize(paths.dataset) : null;
+  const shards = size
+    ? `; its files, ${bytes(size.bytes)} in all, come into the hub's cache as far as they are read`
+    : "";
+  const name = parts.includes("train") ? settings.dataset_path : "text on this machine";
+  return `${name}: its beginning can be read${shards}`;
+}
+
+async function examining(look: () => Promise<string>): Promise<Pick<Finding, "state" | "value">> {
   try {
-    for (const part of ["train", "test", "index"] as const) await checkTexts(experiment, part);
-    const { settings, paths } = experiment;
-    const size = paths.dataset.endsWith(HUB_DATASET) ? datasetSize(paths.dataset) : null;
-    const shards = size
-      ? `; its files, ${bytes(size.bytes)} in all, come into the hub's cache as far as they are read`
-      : "";
-    return { name: "Text", state: "ok", value: `${settings.dataset_path}: its beginning can be read${shards}` };
+    return { state: "ok", value: await look() };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    return { name: "Text", state: "problem", value: error.message };
+    return refused(error);
   }
+}
+
+/** A run may do all the same what doctor can't find out: where there is no network, or a size shows only after a download. */
+function refused(error: InputError): Pick<Finding, "state" | "value"> {
+  const unknown = error instanceof NoConnection || error instanceof SizeUnknown;
+  return { state: unknown ? "warning" : "problem", value: error.message };
 }
 
 /** Bytes, or why they can't be known. */

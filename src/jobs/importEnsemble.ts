@@ -1,9 +1,10 @@
 // The training's place in an experiment over SAEs that exist already: they are read in whatever layout, checked against the experiment and on its activations, and put into the run folder as its ensembles.
 import { openActivationStore } from "../data/activationStore.ts";
 import { sanityOfMembers } from "../evaluation/saneReconstruction.ts";
+import type { Ensemble, EnsembleMethod } from "../sae/ensemble.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
-import { importedEnsemble, openSources } from "../sae/importEnsemble.ts";
-import { type EnsembleTask, experimentError, shownPath } from "./experiment.ts";
+import { type ImportSource, importedEnsemble, openSources } from "../sae/importEnsemble.ts";
+import { type EnsembleTask, type Experiment, experimentError, shownPath } from "./experiment.ts";
 import { harvestHeldOut } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
@@ -12,20 +13,28 @@ import { versions } from "./versions.ts";
 /** Tokens that explained variance and L0 are looked at on. */
 const SAMPLE_ROWS = 2048;
 
-/** Throws InputError where the SAEs can't be read, don't fit together, or are of another hook or width than the experiment's. */
+/**
+ * The SAEs that an experiment names, as an ensemble of the method. Throws InputError where they can't be read, don't fit
+ * together, or are of another hook or width than the experiment's.
+ */
+export async function openImported(
+  { settings, paths, file }: Experiment,
+  { method }: Pick<EnsembleTask, "method">,
+  { dModel }: { readonly dModel: number },
+): Promise<{ sources: ImportSource[]; ensemble: Ensemble }> {
+  const sources = await openSources(paths.imported!);
+  const ensemble = importedEnsemble(sources, { method: method as EnsembleMethod, hook: settings.hook_name });
+  const { d_in } = ensemble.members[0]!.config;
+  if (d_in === dModel) return { sources, ensemble };
+  throw experimentError(file, "sae.paths", `SAEs of d_in ${d_in}`, `the hook's ${dModel}`);
+}
+
+/** Throws InputError as `openImported` does. */
 export async function importTask(context: JobContext, task: EnsembleTask): Promise<void> {
   const { experiment, run } = context;
-  const { settings, paths, file } = experiment;
+  const { settings } = experiment;
   const stage = `train ${task.name}`;
-  const sources = await openSources(paths.imported!);
-  const method = task.method as "single" | "bagging" | "boosting";
-  const ensemble = importedEnsemble(sources, { method, hook: settings.hook_name });
-  const { dModel } = (await context.model()).info;
-  const { d_in } = ensemble.members[0]!.config;
-  if (d_in !== dModel) {
-    const found = `SAEs of d_in ${d_in}`;
-    throw experimentError(file, "sae.paths", found, `the hook's ${dModel}`);
-  }
+  const { sources, ensemble } = await openImported(experiment, task, (await context.model()).info);
   await harvestHeldOut(context);
   const { x, rows } = await sampleRows(run.paths.testActivations);
   const numbers = await sanityOfMembers(await context.engine(), ensemble, x, rows);

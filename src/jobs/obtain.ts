@@ -63,7 +63,7 @@ function labelledReference(name: string, folder: string): HubReference | null {
 }
 
 /** Data sets that the experiment's sections name and whose lists aren't here yet. */
-function missingLabelled({ settings, file }: Experiment): HubReference[] {
+export function missingLabelled({ settings, file }: Experiment): HubReference[] {
   const names = [settings.debias, settings.concepts].flatMap((section) =>
     section ? [section.dataset_path, section.test_dataset_path ?? []].flat() : [],
   );

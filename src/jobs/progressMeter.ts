@@ -32,7 +32,7 @@ export class ProgressMeter {
       this.#stage = stage;
       this.#marks = [];
       this.#emitted = Number.NEGATIVE_INFINITY;
-    }
+    } else if (done >= total && done === this.#marks.at(-1)?.done) return;
     const early = now - this.#emitted < this.#interval && done < total;
     this.#held = early ? [stage, done, total, unit] : null;
     if (early) return;

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { hubReferenceOf } from "../data/hub/reference.ts";
 import { InputError } from "../formats/inputError.ts";
 import { schemaError } from "../formats/schemaError.ts";
 import { jobKinds, progress, type RunState, runStates } from "../protocol/runEvents.ts";
@@ -146,8 +147,9 @@ export function experimentRecordText(folder: string, record: ExperimentRecord): 
 export function experimentOfRun(folder: string): Experiment {
   const { file, name, settings, paths } = readExperimentRecord(folder);
   // Imported SAEs are copied into the run: a finished one does without them, and reading them says which is missing.
+  // What a stop found not yet fetched is fetched when the run goes on.
   for (const [field, path] of Object.entries(paths))
-    if (typeof path === "string" && !existsSync(path))
+    if (typeof path === "string" && hubReferenceOf(path) === null && !existsSync(path))
       throw new InputError({
         file: join(folder, "experiment.json"),
         where: `paths.${field}`,

@@ -1,5 +1,5 @@
 // GGUF files in Hugging Face's words: for each architecture, the configuration that its metadata imply and its tensors' names.
-import { type Gguf, type GgufValue, ggufFloat32 } from "../formats/gguf.ts";
+import { type Gguf, type GgufValue, ggufFloat32, ofAllLayers } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
 import { shown } from "../formats/schemaError.ts";
 import { type Arrangement, halves, headByHead, lessOne, transposed } from "./arrangements.ts";
@@ -75,6 +75,7 @@ const OTHER_FIELDS: Readonly<Record<string, string>> = {
 const OPTIONAL = new Set([
   "attention.head_count_kv",
   "attention.key_length",
+  "attention.sliding_window",
   "rope.freq_base",
   "attn_logit_softcapping",
   "final_logit_softcapping",
@@ -191,6 +192,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
 const HARMLESS = new Set([
   "vocab_size",
   "pooling_type",
+  "classifier.output_labels",
   "expert_used_count",
   "attention.layer_norm_epsilon",
   "attention.layer_norm_rms_epsilon",
@@ -212,8 +214,8 @@ const NEUTRAL: ReadonlyMap<string, readonly GgufValue[]> = new Map<string, reado
   ["rope.scaling.alpha", [0, 1]],
   ["rope.scaling.attn_factor", [1]],
   ["rope.scaling.yarn_attn_factor", [1]],
-  // Less than 0 leaves it to the type.
-  ["rope.scaling.yarn_ext_factor", [-1]],
+  // Less than 0 leaves it to the type, which is none where this is asked: yarn reads it itself.
+  ["rope.scaling.yarn_ext_factor", [-1, 0]],
 ]);
 
 /** Metadata under the architecture's own prefix, which remember what was asked for. */
@@ -229,7 +231,8 @@ class Metadata {
 
   get(key: string): GgufValue | undefined {
     this.#read.add(key);
-    return this.#file.metadata.get(this.nameOf(key));
+    const { metadata } = this.#file;
+    return ofAllLayers(metadata.get(this.nameOf(key)), metadata.get(this.nameOf("block_count")));
   }
 
   number(key: string): number | undefined {
@@ -264,7 +267,7 @@ class Metadata {
       const key = name.slice(prefix.length);
       if (!name.startsWith(prefix) || this.#read.has(key) || HARMLESS.has(key)) continue;
       const neutral = NEUTRAL.get(key);
-      if ((neutral ?? [0, false]).includes(value)) continue;
+      if ([value].flat().every((each) => (neutral ?? [0, false]).includes(each))) continue;
       const other = neutral && `${neutral.map(shown).join(" or ")}: nothing else is supported`;
       this.refuse(key, other ?? "no such key, or 0: it isn't supported");
     }
@@ -374,14 +377,18 @@ async function windowlessConfig(metadata: Metadata, file: Gguf): Promise<Config>
   return rmsConfig(metadata, file);
 }
 
+/** As llama.cpp has it of a file that doesn't say. */
+const GEMMA2_WINDOW = 4096;
 /** Layers of the 27B model, whose scores are scaled by the width over the heads and not by the head's width; the file doesn't say so. */
 const GEMMA2_27B_LAYERS = 46;
 
 async function gemma2Config(metadata: Metadata, file: Gguf): Promise<Config> {
   const byHeads = metadata.count("embedding_length") / metadata.count("attention.head_count");
   const headWidth = metadata.number("attention.key_length") ?? byHeads;
+  metadata.same("rope.freq_base_swa", metadata.number("rope.freq_base") ?? 10_000, "rope.freq_base");
   return {
     ...(await rmsConfig(metadata, file)),
+    sliding_window: metadata.number("attention.sliding_window") ?? GEMMA2_WINDOW,
     head_dim: headWidth,
     query_pre_attn_scalar: metadata.count("block_count") === GEMMA2_27B_LAYERS ? byHeads : headWidth,
   };
@@ -401,6 +408,8 @@ async function ropeScaling(metadata: Metadata, file: Gguf): Promise<object | nul
   }
   if (changesNothing) return null;
   if (type !== "yarn") return { rope_type: type, factor };
+  const extrapolated = metadata.number("rope.scaling.yarn_ext_factor") ?? -1;
+  if (extrapolated >= 0) metadata.same("rope.scaling.yarn_ext_factor", 1, "or less than 0: nothing else is supported");
   // Multiplies what the paper has for the length of rotated vectors.
   const length = metadata.number("rope.scaling.attn_factor") ?? 1;
   return {

@@ -71,39 +71,55 @@ export async function obtainModel(reference: HubReference, options: HubOptions =
     await fetch(weights);
     return path;
   };
-  if (isOneFile(reference))
-    return fetchFile(
-      find(reference.path) ?? refuse(reference, files, `no file ${reference.path}`, "a file that it has"),
-    );
-  const weights = weightsOf((name) => find(inside(name)) !== undefined);
-  const given = [CONFIG, TOKENIZER, ...OPTIONAL].flatMap((name) => find(inside(name)) ?? []);
+  const { weights, graph, small } = modelAmong(reference, files);
+  if (isOneFile(reference)) return fetchFile(graph!);
+  const optional = OPTIONAL.flatMap((name) => find(inside(name)) ?? []);
   if (weights === TRANSFORMER_LENS_WEIGHTS) {
-    const folder = join(await fetch([...given, find(inside(weights))!]), reference.path);
+    const folder = join(await fetch([...small, ...optional, find(inside(weights))!]), reference.path);
     const tokenizer = find(inside(TOKENIZER)) ? null : tokenizerOf(folder, reference);
     if (tokenizer && !hasTokenizer(tokenizer, options)) await obtainTokenizer(tokenizer, options);
     return folder;
   }
-  const small = [CONFIG, TOKENIZER].map(
-    (name) => find(inside(name)) ?? refuse(reference, files, `no ${name}`, "a model in transformers' form"),
-  );
   if (weights === null) {
-    const exported = ONNX_PLACES.flatMap((place) => find(inside(place)) ?? [])[0];
-    if (!exported)
-      refuse(
-        reference,
-        files,
-        "no weights as .safetensors or .onnx",
-        `${SINGLE}, shards with ${INDEX}, or ${ONNX_PLACES.slice(0, 3).join(" or ")}, if in onnx/`,
-      );
-    await fetchFile(exported);
+    await fetchFile(graph!);
     return join(await fetch(small), reference.path);
   }
-  const optional = OPTIONAL.flatMap((name) => find(inside(name)) ?? []);
   const chosen = find(inside(weights))!;
   // One list after the other, so that progress counts all that is large.
   const folder = join(await fetch([...small, ...optional, ...(weights === INDEX ? [chosen] : [])]), reference.path);
   await fetch(weights === INDEX ? shardsAmong(folder, reference, files) : [chosen]);
   return folder;
+}
+
+/** What a repository's list says of the model. Throws InputError where that is none of a kind that is read here. */
+function modelAmong(
+  reference: HubReference,
+  files: readonly HubFile[],
+): { weights: ReturnType<typeof weightsOf>; graph: HubFile | null; small: HubFile[] } {
+  const at = (path: string) => files.find((file) => file.path === path);
+  const find = (name: string) => at(posix.join(reference.path, name));
+  const named = reference.path === "" ? undefined : at(reference.path);
+  if (isOneFile(reference)) {
+    const graph = named ?? refuse(reference, files, `no file ${reference.path}`, "a file that it has");
+    return { weights: null, graph, small: [] };
+  }
+  if (named) {
+    const expected = "the repository alone, a folder of it, or a .gguf or .onnx file";
+    throw new InputError({ file: hubName(reference), found: "a file that is no model by itself", expected });
+  }
+  const weights = weightsOf((name) => find(name) !== undefined);
+  const given = [CONFIG, TOKENIZER].flatMap((name) => find(name) ?? []);
+  if (weights === TRANSFORMER_LENS_WEIGHTS) return { weights, graph: null, small: given };
+  const single = files.find(({ path }) => /\.(gguf|onnx)$/.test(path) && path.startsWith(reference.path));
+  const orSingle = single ? `, or one file by its own name (${hubName({ ...reference, path: single.path })})` : "";
+  const small = [CONFIG, TOKENIZER].map(
+    (name) => find(name) ?? refuse(reference, files, `no ${name}`, `a model in transformers' form${orSingle}`),
+  );
+  if (weights !== null) return { weights, graph: null, small };
+  const places = `${ONNX_PLACES.slice(0, 3).join(" or ")}, if in onnx/`;
+  const expected = `${SINGLE}, shards with ${INDEX}, or ${places}${orSingle}`;
+  const graph = ONNX_PLACES.flatMap((place) => find(place) ?? [])[0];
+  return { weights, graph: graph ?? refuse(reference, files, "no weights as .safetensors or .onnx", expected), small };
 }
 
 /** Where a model of TransformerLens' own form has its tokenizer from; null where it doesn't say. */
@@ -131,14 +147,12 @@ async function obtainTokenizer(reference: HubReference, options: HubOptions): Pr
   await fetchHubFiles(reference, commit, wanted, options);
 }
 
-/** Bytes that obtaining the model would still bring. Asks the hub, and may fetch an index, or the small graph of an .onnx file, to know its weights by. */
+/** Bytes that obtaining the model would still bring. Throws InputError where it can't be obtained. Asks the hub, and may fetch an index, or the small graph of an .onnx file, to know its weights by. */
 export async function modelDownloadSize(reference: HubReference, options: HubOptions = {}): Promise<number> {
   if (cachedModel(reference, options) !== null) return 0;
   const { commit, files } = await openHubRepository(reference, `${CONFIG}, ${TOKENIZER} and the weights`, options);
   const find = (name: string) => files.find(({ path }) => path === posix.join(reference.path, name));
-  const weights = isOneFile(reference) ? null : weightsOf((name) => find(name) !== undefined);
-  const place = isOneFile(reference) ? "" : ONNX_PLACES.find((name) => find(name) !== undefined);
-  const graph = weights === null && place !== undefined ? find(place) : undefined;
+  const { weights, graph } = modelAmong(reference, files);
   const chosen = new Set(graph ? [...besides(graph, files), graph] : []);
   if (weights === INDEX) {
     // Only the index tells which of the files are the model's.
@@ -204,7 +218,8 @@ function shardsAmong(folder: string, reference: HubReference, files: readonly Hu
 }
 
 function refuse(reference: HubReference, files: readonly HubFile[], found: string, expected: string): never {
-  const names = files.map(({ path }) => path).filter((path) => dirname(path) === (reference.path || "."));
+  const folder = isOneFile(reference) ? posix.dirname(reference.path) : reference.path || ".";
+  const names = files.map(({ path }) => path).filter((path) => posix.dirname(path) === folder);
   const list = names.length === 0 ? "nothing" : `${names.slice(0, 12).join(", ")}${names.length > 12 ? ", …" : ""}`;
   throw new InputError({ file: hubName(reference), found: `${found} among ${list}`, expected });
 }

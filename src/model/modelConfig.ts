@@ -101,7 +101,8 @@ export function ropeOf(config: Config, file: ConfigFile, headWidth: number): Rot
   const refuse = (key: string, found: unknown, expected: string): never =>
     refuseField(file, `${field}.${key}`, found ?? "nothing", expected);
   const part = rope.partial_rotary_factor ?? parsed.partial_rotary_factor ?? 1;
-  const width = Math.floor(headWidth * part);
+  // A share that was divided out of a count, such as 30 / 88, comes back a little below it.
+  const width = Math.floor(headWidth * part + 1e-6);
   if (width % 2 !== 0 || width === 0) {
     const where = rope.partial_rotary_factor === undefined ? "" : `${field}.`;
     const expected = `a share of the head's width, ${headWidth}, that is an even number`;

@@ -4,9 +4,13 @@ import { readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { type HubReference, hubName, hubReferenceOf } from "../data/hub/reference.ts";
 import { fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
-import { readGguf } from "../formats/gguf.ts";
+import { ofAllLayers, readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
+import { readOnnx } from "../formats/onnxFile.ts";
 import { isOneFile } from "./hubModel.ts";
+import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
+import { onnxFileInfo } from "./onnxFileInfo.ts";
+import { ONNX_PLACES } from "./onnxPlaces.ts";
 
 export interface ModelSize {
   readonly nLayers: number;
@@ -42,7 +46,11 @@ export async function modelSize(path: string): Promise<ModelSize> {
   if (!reference) {
     const stats = await stat(path).catch(() => null);
     if (!stats) throw new InputError({ file: path, found: "nothing there", expected: "a model's folder or file" });
-    return stats.isDirectory() ? ofConfig(join(path, "config.json")) : ofFile(path);
+    if (!stats.isDirectory()) return ofFile(path);
+    const config = join(path, "config.json");
+    // An exported model needs none.
+    const exported = existsSync(config) ? undefined : ONNX_PLACES.find((place) => existsSync(join(path, place)));
+    return exported === undefined ? ofConfig(config) : ofFile(join(path, exported));
   }
   const known = KNOWN[reference.repo];
   if (known) {
@@ -86,13 +94,12 @@ async function ofRepository(reference: HubReference): Promise<ModelSize> {
 async function ofFile(path: string): Promise<ModelSize> {
   if (!path.endsWith(".gguf")) {
     const config = [join(path, "..", "config.json"), join(path, "..", "..", "config.json")].find(existsSync);
-    if (config) return ofConfig(config);
-    throw new SizeUnknown({ file: path, found: "no config.json beside it", expected: "one, to know its size by" });
+    return config ? ofConfig(config) : ofGraph(path);
   }
   const { metadata, tensors } = await readGguf(path);
   const architecture = metadata.get("general.architecture");
   const of = (key: string) => {
-    const value = metadata.get(`${architecture}.${key}`);
+    const value = ofAllLayers(metadata.get(`${architecture}.${key}`), metadata.get(`${architecture}.block_count`));
     return typeof value === "bigint" ? Number(value) : value;
   };
   const tokens = metadata.get("tokenizer.ggml.tokens");
@@ -111,6 +118,16 @@ async function ofFile(path: string): Promise<ModelSize> {
     hidden_act: architecture === "gpt2" || architecture === "gptneox" ? "gelu" : "silu",
   });
   return { ...size, converted };
+}
+
+/** Of an exported model without a configuration: what its own graph and tensors say. */
+async function ofGraph(path: string): Promise<ModelSize> {
+  const graphs = new OnnxFileGraphs(await readOnnx(path));
+  const { nLayers, dModel, dVocab } = onnxFileInfo(path, graphs, {});
+  // All matrices but embedding and unembedding are the layers'.
+  const matrices = graphs.graph.tensors.filter(({ shape }) => shape.length > 1 && !shape.includes(dVocab));
+  const numbers = matrices.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
+  return { nLayers, dModel, dVocab, perLayer: numbers / nLayers, converted: 0 };
 }
 
 async function ofConfig(path: string): Promise<ModelSize> {

@@ -11,6 +11,9 @@ import { RecomputedContinuation, RecomputedReader } from "./recomputedHalves.ts"
 import { type RowRun, rowRuns } from "./rowRuns.ts";
 import { Sessions } from "./sessions.ts";
 
+/** How onnxruntime says that memory doesn't suffice. */
+const NO_MEMORY = /bad_alloc|allocate memory|out of memory|Available memory of/i;
+
 export class OnnxFileModel implements LanguageModel {
   readonly info: LanguageModelInfo;
   readonly tokenizer: Tokenizer;
@@ -120,8 +123,8 @@ export class OnnxFileModel implements LanguageModel {
     return this.sessions.use(key, graph, async (session) => {
       const feeds = Object.fromEntries(session.inputNames.map((name) => [name, inputs[name]!]));
       const { [FILE_RESULT]: result } = await session.run(feeds).catch((error: Error) => {
-        // A device's faults are for whoever compares it with the processor.
-        if (this.device !== "cpu") throw error;
+        // A device's faults are for whoever compares it with the processor, and too little memory is nobody's graph.
+        if (this.device !== "cpu" || NO_MEMORY.test(error.message)) throw error;
         const shapes = session.inputNames.map((name) => `${name} [${inputs[name]!.dims}]`).join(", ");
         const found = `what onnxruntime can't run: ${error.message}`;
         throw new InputError({ file: this.path, where: key.trim(), found, expected: `a graph that takes ${shapes}` });

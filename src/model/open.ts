@@ -99,7 +99,7 @@ const CARRIED_ALONG = /\.(attn|attention)\.(masked_)?bias$|rotary_emb\.inv_freq$
 /** Whether configuration, weights and tokenizer are of one model. */
 function checkParts(decoder: Decoder, checkpoint: Checkpoint, tokenizer: Tokenizer, path: string): void {
   const unused = unusedTensors(decoder, checkpoint).find(
-    (name) => name !== decoder.output.copy && !CARRIED_ALONG.test(name),
+    (name) => !decoder.output.copies.includes(name) && !CARRIED_ALONG.test(name),
   );
   if (unused !== undefined) {
     const where = `tensor ${checkpoint.nameOf?.(unused) ?? unused}`;

@@ -18,6 +18,9 @@ export function doctorCommand(): Command {
       else findings.push(...(await examineExperiment(readExperiment(file), await measureProducts().catch(() => null))));
       if (options.json) console.log(JSON.stringify(findings));
       else for (const line of findingLines(findings)) console.log(line);
-      if (findings.some(({ state }) => state === "problem")) process.exitCode = 1;
+      const problems = findings.filter(({ state }) => state === "problem");
+      // As a run would end: by wrong input, unless there is too little of the machine.
+      const wrong = file !== undefined && problems.some(({ name }) => !name.endsWith(" needed"));
+      if (problems.length > 0) process.exitCode = wrong ? 2 : 1;
     });
 }

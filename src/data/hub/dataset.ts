@@ -49,6 +49,19 @@ export async function obtainDataset(reference: HubReference, options: HubDataset
   const path = datasetListPath(reference, options);
   const known = readList(path);
   if (known) return path;
+  const { source, commit, files } = await listDataset(reference, options);
+  await fetchHubFiles(source, commit, files.slice(0, 1), options);
+  const { repo, revision } = source;
+  const list = { format_version: 1, type: "dataset", repo, revision, commit, files };
+  await writeFileAtomic(path, `${JSON.stringify(list, null, 1)}\n`);
+  return path;
+}
+
+/** Asks which of the hub's files are the data set's text; no file is fetched. Throws InputError as `obtainDataset` does. */
+export async function listDataset(
+  reference: HubReference,
+  options: HubOptions = {},
+): Promise<{ source: HubReference; commit: string; files: HubFile[] }> {
   const needed = "its .parquet, .jsonl or .csv files";
   let source = reference;
   let repository = await openHubRepository(source, needed, options);
@@ -73,11 +86,7 @@ export async function obtainDataset(reference: HubReference, options: HubDataset
     }`;
     throw new InputError({ file: hubName(reference), found, expected: "a .parquet, .jsonl or .csv file" });
   }
-  await fetchHubFiles(source, repository.commit, files.slice(0, 1), options);
-  const { repo, revision } = source;
-  const list = { format_version: 1, type: "dataset", repo, revision, commit: repository.commit, files };
-  await writeFileAtomic(path, `${JSON.stringify(list, null, 1)}\n`);
-  return path;
+  return { source, commit: repository.commit, files };
 }
 
 /** Local paths of a list's files, one after the other; each is fetched when it is asked for. */

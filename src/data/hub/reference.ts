@@ -58,11 +58,15 @@ export function hubReference(text: string, type: HubReference["type"]): HubRefer
   return revision === null ? null : { type, repo: repo!, revision, path };
 }
 
-/** Null for what is no name in git: it becomes a path in the cache. */
+/** A part between slashes as git has it, without the characters that Windows keeps for itself: they become folders of the cache. */
+const revisionPart = String.raw`(?!\.)[^\s\p{Cc}\\:/"<>|*?]+(?<!\.)`;
+const revisionName = new RegExp(`^${revisionPart}(?:/${revisionPart})*$`, "u");
+
+/** Null for what is no name of a revision. */
 function decodedRevision(written: string): string | null {
   try {
     const revision = decodeURIComponent(written);
-    return /^[^\s\\:/]+(?:\/[^\s\\:/]+)*$/.test(revision) && !revision.includes("..") ? revision : null;
+    return revisionName.test(revision) && !revision.includes("..") ? revision : null;
   } catch {
     return null;
   }

@@ -12,6 +12,12 @@ export interface HubRepository {
   readonly files: readonly HubFile[];
 }
 
+/** Nobody could be asked: what was asked for may be there all the same. */
+export class NoConnection extends InputError {}
+
+/** As found where the user wants nobody asked. */
+const OFFLINE = "HF_HUB_OFFLINE set";
+
 /** The folder of a repository's files in the local cache, of the commit that was last used; null where there is none. Asks nobody. */
 export function cachedSnapshot(reference: HubReference, options: HubOptions = {}): string | null {
   const repository = new CachedRepository(hubSettings(options).cacheFolder, reference);
@@ -57,8 +63,8 @@ export async function cachedRepository(
 }
 
 /**
- * Asks the hub for the commit and its list of files. Throws InputError that says what to do where the hub can't be reached,
- * or refuses; `needed` names the files that a person could put there by hand instead.
+ * Asks the hub for the commit and its list of files. Throws NoConnection where the hub can't be reached, and InputError where
+ * it refuses or may not be asked, with what to do; `needed` names the files that a person could put there by hand instead.
  */
 export async function openHubRepository(
   reference: HubReference,
@@ -74,7 +80,7 @@ export async function openHubRepository(
     if (cached) return cached;
     throw unreachable(found, repository, reference, needed);
   };
-  if (settings.offline) return withoutHub("HF_HUB_OFFLINE set");
+  if (settings.offline) return withoutHub(OFFLINE);
   const hub = await import("@huggingface/hub");
   const common = {
     hubUrl: settings.endpoint,
@@ -135,7 +141,7 @@ export async function fetchHubFiles(
     settings.signal?.throwIfAborted();
     if (!(await repository.has(commit, file.path))) {
       const name = `${what}/${checkedPath(what, file.path)}`;
-      if (settings.offline) throw unreachable("HF_HUB_OFFLINE set", repository, reference, file.path);
+      if (settings.offline) throw unreachable(OFFLINE, repository, reference, file.path);
       if (file.checksum === "") {
         const expected = "the file that was there when the data set was listed";
         throw new InputError({ file: join(repository.snapshot(commit), file.path), found: "no such file", expected });
@@ -161,7 +167,8 @@ function unreachable(found: string, repository: CachedRepository, reference: Hub
       : `the files (${needed}) in a folder that the experiment names by its path, or`;
   const cache = `in the hub's cache under ${join(repository.folder, "snapshots", "COMMIT")}, with the commit in ${join(repository.folder, "refs", reference.revision)}`;
   const file = hubName({ ...reference, path: "" });
-  return new InputError({ file, found, expected: `a connection; or, without one, ${named} ${cache}` });
+  const Kind = found === OFFLINE ? InputError : NoConnection;
+  return new Kind({ file, found, expected: `a connection; or, without one, ${named} ${cache}` });
 }
 
 async function checkSpace(folder: string, bytes: number, what: string): Promise<void> {

@@ -20,7 +20,7 @@ export interface HubOptions {
   readonly wait?: (milliseconds: number) => Promise<void>;
   /** Milliseconds without a byte after which a connection counts as broken; default: half a minute. */
   readonly silence?: number;
-  /** Milliseconds until the first answer begins, after which nobody is there; default: ten seconds, which is short of `silence`. */
+  /** Milliseconds until a list's first answer begins, after which nobody is there; default: ten seconds, which is short of `silence`. A host may take longer to begin a large file. */
   readonly contact?: number;
 }
 
@@ -46,7 +46,7 @@ export interface HubSettings {
 export function hubSettings(options: HubOptions = {}, env: NodeJS.ProcessEnv = process.env): HubSettings {
   const { signal, token, silence = 30_000 } = options;
   return {
-    endpoint: (options.endpoint ?? env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/$/, ""),
+    endpoint: (options.endpoint ?? (env["HF_ENDPOINT"] || "https://huggingface.co")).replace(/\/$/, ""),
     token: token === undefined ? environmentToken(env) : token === null ? null : { value: token, from: "the token" },
     cacheFolder: options.cacheFolder ?? hubCacheFolder(env),
     offline: /^(1|on|yes|true)$/i.test(env["HF_HUB_OFFLINE"] ?? ""),
@@ -89,6 +89,8 @@ const TRIES = 5;
 const FIRST_WAIT = 1000;
 /** A hub that wants more is not waited for. */
 const LONGEST_WAIT = 120_000;
+/** For people who must wait. */
+const KEPT = "which goes on from what has come";
 /** What the system says of a connection that was never made: nobody there, no such host, no network. */
 const NEVER_MADE = /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|ENET\w+|EHOST\w+|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
 
@@ -110,7 +112,12 @@ export class ConnectionError extends Error {
  * while the body is read too. `path`: the file of the repository that is asked for, if it is one.
  */
 export function hubFetch(settings: HubSettings, reference: HubReference, path = ""): typeof fetch {
-  let patience = settings.contact;
+  const { endpoint, contact, silence } = settings;
+  if (!/^https?:\/\/./.test(endpoint)) {
+    const expected = "an address with its scheme, such as https://huggingface.co";
+    throw new InputError({ file: "HF_ENDPOINT", found: JSON.stringify(endpoint), expected });
+  }
+  let patience = path === "" ? contact : silence;
   return async (input, init) => {
     for (let attempt = 1; ; attempt++) {
       settings.signal?.throwIfAborted();
@@ -245,9 +252,9 @@ function refusal({ status, headers }: Response, { endpoint, token }: HubSettings
     case 429: {
       const wait = askedWait(headers);
       const when = wait === null ? "some minutes" : `${waitInWords(wait)}, as the hub asks`;
-      return problem("too many requests", `a try again in ${when}; with a token the hub allows more`);
+      return problem("too many requests", `a try again in ${when}, ${KEPT}; with a token the hub allows more`);
     }
     default:
-      return problem("a failure of the hub", "a try again later");
+      return problem("a failure of the hub", `a try again later, ${KEPT}`);
   }
 }

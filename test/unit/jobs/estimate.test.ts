@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -57,9 +58,9 @@ test("disk, memory and time of a small experiment, summed by hand", async () => 
   // Largest while the second ensemble writes its third checkpoint, of two members with two moments each, beside the first.
   assert.equal(disk, (4000 + 500) * 32 * 4 + 4 * (sae + 3 * 3 * 2 * sae));
   assert.equal(cache, 0);
-  // The model up to layer 1, laid out and in its file's pages; both members three times with their moments; gradients; a batch of 128; all that is stored.
+  // The model up to layer 1, laid out and in its file's pages; both members four times with their moments; gradients; a batch of 128; all that is stored.
   const capture = 2 * perLayer + 431 * 32;
-  const training = 2 * capture + 3 * 3 * 2 * sae + sae + 128 * (6 * 32 + 5 * 16);
+  const training = 2 * capture + 4 * 3 * 2 * sae + sae + 128 * (6 * 32 + 5 * 16);
   assert.equal(memory, 300 * 2 ** 20 + 4 * (training + 4000 * 32));
   assert.ok(Math.abs(harvestSeconds - (1.3 * 2 * (4000 + 500 + 1500) * 2 * size.perLayer) / 1e9) < 1e-9);
   assert.ok(Math.abs(trainSeconds - (1.6 * 3 * sae * 6400) / 1e9) < 1e-9);
@@ -278,8 +279,8 @@ describe("a model that run would refuse is a problem", () => {
       ],
       [
         () => cpSync(join(llama, "tokenizer_config.json"), join(folder, "tokenizer_config.json")),
-        "warning",
-        /found no config\.json beside it/,
+        "ok",
+        /^bare\.onnx: 3 layers of width 32, vocabulary 431$/,
       ],
     ];
     for (const [repair, state, words] of expected) {
@@ -288,6 +289,11 @@ describe("a model that run would refuse is a problem", () => {
       assert.equal(found, state, value);
       assert.match(value, words);
     }
+    const exported = await modelSize(join(folder, "bare.onnx"));
+    renameSync(join(folder, "bare.onnx"), join(folder, "model.onnx"));
+    assert.deepEqual(await modelSize(folder), exported, "in a folder, by its usual name");
+    const { perLayer } = await modelSize(llama);
+    assert.ok(Math.abs(exported.perLayer / perLayer - 1) < 0.1, `${exported.perLayer} of ${perLayer}`);
   });
 
   test("one that would be converted too, and nothing is converted for it", async () => {

@@ -1,6 +1,6 @@
 // A run whose model and text are names on a hub (on this machine): fetched inside the run, resumed without the hub, refused with words.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readLabelledTexts } from "../../../src/data/labelledTexts.ts";
@@ -14,7 +14,7 @@ import { experimentOfRun, readRunStatus } from "../../../src/jobs/runRecord.ts";
 import type { RunEvent } from "../../../src/protocol/runEvents.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 import { localHub, put } from "../localHub.ts";
-import { writeTinyExperiment } from "./tinyExperiment.ts";
+import { runCommand, writeTinyExperiment } from "./tinyExperiment.ts";
 
 const temporary = temporaryFolder();
 const hub = await localHub();
@@ -106,11 +106,70 @@ test("doctor on one file of a repository: its size by the config.json beside or 
     /^someone\/bare\/tiny\.gguf: found no config\.json beside it, .* before it is downloaded$/,
   );
   assert.equal(bare.disk, undefined);
-  const missing = await examined("someone/bare/other.gguf");
-  assert.match(
-    missing.model.value,
-    /^someone\/bare\/other\.gguf: found no such file, expected a file that the repository has$/,
-  );
+});
+
+test("doctor refuses what a run would refuse of the hub, with its exit code; without a network it warns", async () => {
+  const gguf = readFileSync(golden("models", "gguf", "llama", "model.gguf"));
+  put(hub, "someone/only-gguf", { "sub/tiny.gguf": gguf, "README.md": "x" });
+  put(hub, "datasets/someone/pictures", { "a.bin": "x" });
+  const refused: [string, object, string, RegExp][] = [
+    ["model", { model_name: "someone/nobody" }, "Download", /^someone\/nobody: found no such repository/],
+    ["file", { model_name: "someone/only-gguf/other.gguf" }, "Download", /found no file other\.gguf among README\.md/],
+    ["config", { model_name: "someone/llama/config.json" }, "Download", /config\.json: found a file that is no model/],
+    [
+      "gguf",
+      { model_name: "someone/only-gguf" },
+      "Download",
+      /or one file by its own name \(someone\/only-gguf\/sub\/tiny/,
+    ],
+    ["text", { dataset_path: "someone/no-texts" }, "Text", /^someone\/no-texts: found no such repository/],
+    ["kind", { dataset_path: "someone/pictures" }, "Text", /^someone\/pictures: found no such file among a\.bin/],
+    ["index", { index: { dataset_path: "someone/no-texts" } }, "Text", /^someone\/no-texts: found no such repository/],
+    [
+      "section",
+      { concepts: { dataset_path: "someone/no-texts", text_column: "text", label_column: "label" } },
+      "Text",
+      /^someone\/no-texts: found no such repository/,
+    ],
+  ];
+  const problemsOf = async (file: string) =>
+    (await examineExperiment(readExperiment(file), null)).filter(({ state }) => state === "problem");
+  for (const [what, change, name, message] of refused) {
+    const file = experimentIn(`refused-${what}`, change);
+    const problems = await problemsOf(file);
+    assert.deepEqual(
+      problems.map((problem) => problem.name),
+      [name],
+      what,
+    );
+    assert.match(problems[0]!.value, message);
+    await assert.rejects(runJobs(readExperiment(file), ["harvest"]), { message: problems[0]!.value });
+  }
+  const { code } = await runCommand(["doctor", "tiny.sae.jsonc"], join(temporary, "refused-text"));
+  assert.equal(code, 2);
+
+  const file = experimentIn("asked-nobody", { model_name: "someone/llama@other", dataset_path: "someone/other" });
+  process.env["HF_HUB_OFFLINE"] = "1";
+  try {
+    assert.deepEqual(
+      (await problemsOf(file)).map(({ name, value }) => `${name}: ${/HF_HUB_OFFLINE set/.exec(value)}`),
+      ["Download: HF_HUB_OFFLINE set", "Text: HF_HUB_OFFLINE set"],
+    );
+  } finally {
+    delete process.env["HF_HUB_OFFLINE"];
+  }
+  process.env["HF_ENDPOINT"] = "http://127.0.0.1:1";
+  try {
+    const findings = await examineExperiment(readExperiment(file), null);
+    const warned = findings.filter(({ state, value }) => state === "warning" && /no way to http/.test(value));
+    assert.deepEqual(
+      warned.map(({ name }) => name),
+      ["Download", "Text", "Model"],
+    );
+    assert.equal(findings.length, 1 + warned.length);
+  } finally {
+    process.env["HF_ENDPOINT"] = hub.url;
+  }
 });
 
 test("labelled texts of a section come by their names, each part by its own", async () => {
@@ -140,6 +199,35 @@ test("labelled texts of a section come by their names, each part by its own", as
     experimentIn("unlabelled", { concepts: { ...section, dataset_path: "someone/unlabelled" } }),
   );
   await assert.rejects(obtainExperiment(wrong), /someone\/unlabelled: found no such file among a\.bin/);
+});
+
+test("a run that was stopped in its download goes on with it from its folder", async () => {
+  const files = Object.fromEntries(readdirSync(llama).map((name) => [name, readFileSync(join(llama, name))]));
+  put(hub, "someone/slow", files);
+  const experiment = readExperiment(experimentIn("stopped", { model_name: "someone/slow" }));
+  const stop = new AbortController();
+  const blobs = join(temporary, "hub", "models--someone--slow", "blobs");
+  const come = () => globSync("*.incomplete", { cwd: blobs }).map((name) => statSync(join(blobs, name)).size)[0] ?? 0;
+  const part = 20_000;
+  hub.misbehave = ({ url }, response) => {
+    if (!url!.endsWith("/model.safetensors")) return false;
+    response.write(files["model.safetensors"]!.subarray(0, part));
+    const stopOnceItCame = () => (come() === part ? stop.abort() : setTimeout(stopOnceItCame, 1));
+    stopOnceItCame();
+    return true;
+  };
+  try {
+    assert.equal(await runJobs(experiment, ["harvest"], { signal: stop.signal }), "stopped");
+  } finally {
+    hub.misbehave = () => false;
+  }
+  const { runFolder } = experiment.paths;
+  const resumed = experimentOfRun(runFolder);
+  assert.ok(isRemote(resumed));
+  hub.requests.length = 0;
+  assert.equal(await runJobs(resumed, readRunStatus(runFolder).record.jobs), "done");
+  const again = hub.requests.find(({ path }) => path.endsWith("/model.safetensors"));
+  assert.equal(again!.range, `bytes=${part}-`, "what had come is not fetched twice");
 });
 
 test("a name that the hub doesn't know fails the run and says so, and leaves only a folder that was there before", async () => {

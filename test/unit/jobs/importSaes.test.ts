@@ -7,10 +7,12 @@ import { before, test } from "node:test";
 import { InputError } from "../../../src/formats/inputError.ts";
 import { writeSafetensors } from "../../../src/formats/safetensors.ts";
 import { openRunIndex } from "../../../src/jobs/buildIndex.ts";
+import { estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { type ImportRequest, importSaes } from "../../../src/jobs/importSaes.ts";
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { experimentOfRun } from "../../../src/jobs/runRecord.ts";
+import { modelSize } from "../../../src/model/modelSize.ts";
 import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { openSources, sharedHook } from "../../../src/sae/importEnsemble.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
@@ -66,6 +68,20 @@ test("a bag of two layouts is looked at, written, and evaluated and indexed like
   assert.deepEqual(ensemble.members[1]!.weights, ensemble.members[0]!.weights);
 
   const experiment = readExperiment(outcome.experiment!);
+  const before = await examineExperiment(experiment, 1);
+  assert.deepEqual(
+    before.filter(({ state }) => state !== "ok"),
+    [],
+  );
+  const said = (name: string) => before.find((finding) => finding.name === name)?.value;
+  assert.match(said("SAEs")!, /^2 \(SAE Ensembles, topk\) of 96 features in all$/);
+  assert.match(said("Time needed")!, /\(to run the model, with nothing to train\)/);
+  // Nothing but held-out activations of width 32, two SAEs of 48 features, and codes kept and sorted.
+  const { evaluation, index: indexed } = experiment.settings;
+  const { disk, trainSeconds } = estimate(experiment, await modelSize(model), 1, [ensemble]);
+  const codes = indexed.tokens * 2 * 4;
+  assert.equal(disk, evaluation.test_tokens * 4 * 32 + 4 * 2 * 2 * 32 * 48 + 16 * codes);
+  assert.equal(trainSeconds, 0);
   assert.equal(await runJobs(experiment, jobsOf(experiment)), "done");
   const run = experiment.paths.runFolder;
   const report = JSON.parse(readFileSync(join(run, "report.json"), "utf8"));
@@ -121,6 +137,19 @@ test("a boosting ensemble's members are not taken apart, and are told where they
   const [source] = await openSources([boosted]);
   assert.match(source!.members[1]!.warnings.join(), /W_enc seems to be stored the other way round/);
   assert.deepEqual(source!.members[0]!.warnings, []);
+});
+
+test("doctor says of imported SAEs what the run would refuse", async () => {
+  const { experiment } = await importSaes(request("elsewhere", { model, text }));
+  const change = (from: string, to: string) => readFileSync(experiment!, "utf8").replace(from, to);
+  await writeFile(experiment!, change("blocks.1.", "blocks.0."));
+  const findings = await examineExperiment(readExperiment(experiment!), null);
+  const problems = findings.filter(({ state }) => state === "problem");
+  assert.deepEqual(
+    problems.map(({ name }) => name),
+    ["SAEs"],
+  );
+  assert.match(problems[0]!.value, /hook.*blocks\.1\.hook_resid_post.*blocks\.0\.hook_resid_post/);
 });
 
 test("a lost threshold is caught by name on activations", async () => {

@@ -41,6 +41,18 @@ test("at most one event an interval, but always the last of a stage", () => {
   );
 });
 
+test("the end of a stage is said once, though its units are too large to show what is left", () => {
+  const { events, clock, meter } = measured();
+  for (let tenth = 0; tenth <= 10; tenth++) {
+    clock.now = tenth;
+    meter.update("convert model", Math.round(tenth / 10), 1, "MiB");
+  }
+  assert.deepEqual(
+    events.map((event) => event.done),
+    [0, 1],
+  );
+});
+
 test("a stage that goes on in the middle has a rate of its own", () => {
   const { events, clock, meter } = measured();
   meter.update("harvest", 0, 10, "tokens");

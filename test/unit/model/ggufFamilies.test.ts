@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ggufFloat32, readGguf } from "../../../src/formats/gguf.ts";
+import { type Gguf, ggufFloat32, readGguf } from "../../../src/formats/gguf.ts";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
+import { ggufModel } from "../../../src/model/ggufFamilies.ts";
 import type { LanguageModel } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
@@ -360,6 +361,7 @@ const refused: readonly [string, Record<string, Value | null>, string, Record<st
     { "llama.attention.layer_norm_rms_epsilon": 0 },
     "llama.attention.layer_norm_rms_epsilon: found 0, expected more",
   ],
+  ["llama", { "llama.feed_forward_length": [80, 72] }, "llama.feed_forward_length: found a list, expected a number"],
   ["llama", { "llama.feed_forward_length": 7 }, "tensor blk.0.ffn_gate.weight: found shape [80,32], expected [7,32]"],
   ["gpt_neox", { "gptneox.rope.dimension_count": 3 }, "gptneox.rope.dimension_count: found 3, expected an even number"],
   ["llama", {}, "found no tensor blk.1.attn_q.weight, expected [32,32]", { "blk.1.attn_q.weight": null }],
@@ -407,6 +409,11 @@ const harmless: Record<string, Value> = {
   "llama.rope.scaling.original_context_length": 64,
   "llama.rope.scaling.finetuned": false,
   "llama.pooling_type": 3,
+  "llama.classifier.output_labels": ["yes", "no"],
+  "llama.rope.dimension_sections": [0, 0, 0, 0],
+  // Once for each layer.
+  "llama.attention.head_count": [4, 4],
+  "llama.feed_forward_length": [80, 80],
 };
 
 test("metadata that change nothing are no hindrance, and change nothing", async () => {
@@ -417,6 +424,40 @@ test("metadata that change nothing are no hindrance, and change nothing", async 
   const divisors = { "rope_freqs.weight": { shape: [4], values: new Float32Array(4).fill(1) } };
   assert.ok(
     sameBits(await logitsOf({}, noDivisors), await logitsOf({ "llama.rope.scaling.type": "linear" }, divisors)),
+  );
+});
+
+test("with yarn, its factor of extrapolation may be said; without, it changes nothing at 0", async () => {
+  const yarn = { "llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": { float: 4 } };
+  const said = (factor: number) => ({ ...yarn, "llama.rope.scaling.yarn_ext_factor": { float: factor } });
+  const scaled = await logitsOf(yarn, noDivisors);
+  for (const factor of [1, -1]) assert.ok(sameBits(await logitsOf(said(factor), noDivisors), scaled));
+  await assert.rejects(logitsOf(said(0), noDivisors), /yarn_ext_factor: found 0, expected 1, or less than 0/);
+});
+
+test("gemma2: a window that isn't said is llama.cpp's, and a base of the sliding layers is that of all", async () => {
+  const opened = (more: Record<string, Value>) => {
+    const own = { block_count: 2, context_length: 64, embedding_length: 32, feed_forward_length: 64, ...more };
+    const heads = { "attention.head_count": 2, "attention.layer_norm_rms_epsilon": 1e-6 };
+    const metadata = Object.entries({ ...own, ...heads }).map(([key, v]) => [`gemma2.${key}`, v] as const);
+    const tensors = new Map([
+      ["token_embd.weight", { shape: [9, 32] }],
+      ["blk.0.attn_norm.weight", { shape: [32] }],
+      ["blk.1.attn_norm.weight", { shape: [32] }],
+    ]);
+    return ggufModel({
+      path: "tiny.gguf",
+      metadata: new Map<string, Value>([["general.architecture", "gemma2"], ...metadata]),
+      tensors,
+    } as unknown as Gguf);
+  };
+  assert.equal((await opened({})).config["sliding_window"], 4096);
+  const window = { "attention.sliding_window": 16, "rope.freq_base": 5000 };
+  const { config } = await opened({ ...window, "rope.freq_base_swa": 5000 });
+  assert.equal(config["sliding_window"], 16);
+  await assert.rejects(
+    opened({ ...window, "rope.freq_base_swa": 10_000 }),
+    /^InputError: tiny\.gguf, gemma2\.rope\.freq_base_swa: found 10000, expected 5000, rope\.freq_base$/,
   );
 });
 

@@ -7,6 +7,14 @@ import { rotaryFrequencies, rotaryTables } from "../../../src/model/rotary.ts";
 const unscaled = [1, 0.3162278, 0.1, 0.03162278, 0.01, 0.003162278, 0.001, 0.0003162278];
 const long = [1, 0.1976424, 0.025, 0.007905695, 0.0025, 0.0007905695, 0.00025, 7.905695e-5];
 
+test("a share that was divided out of a count gives that count", () => {
+  for (const head of [88, 104, 176, 224])
+    for (let count = 2; count <= head; count += 2) {
+      const config = { partial_rotary_factor: count / head, max_position_embeddings: 64 };
+      assert.equal(ropeOf(config, { path: "config.json" }, head).width, count, `${count} of ${head}`);
+    }
+});
+
 /** Fields of rope_scaling, the frequencies, and the length of a rotated vector of length 1. */
 const cases: [string, object, number[], number][] = [
   ["YaRN", { type: "yarn", factor: 4, original_max_position_embeddings: 32 }, long, 1.138629436111989],

@@ -128,6 +128,22 @@ describe("names", () => {
     ["Qwen3-0.6B-Base", "model", "Qwen/Qwen3-0.6B-Base"],
     ["./a/b", "model", null],
     ["../a", "model", null],
+    ...[
+      "%00",
+      "x%2F.%2Fy",
+      ".x",
+      "x.",
+      "%22",
+      "%3C",
+      "%3E",
+      "%7C",
+      "%2A",
+      "%3F",
+      "x%2F%2Fy",
+      "%2Fx",
+      "x%5Cy",
+      "C%3A",
+    ].map((revision): [string, "model", null] => [`a/b@${revision}`, "model", null]),
     ["/a/b", "model", null],
     ["a/../b", "model", null],
     ["C:\\a\\b", "model", null],
@@ -511,6 +527,24 @@ describe("a list that is none", () => {
     await refused(obtainModel(model("someone/single"), options({ contact: 100, silence: 600_000 })), /no answer/);
   });
 
+  test("comes at once, and a file's long after: a host may take its time to begin one", async () => {
+    const contact = 20;
+    let listed = false;
+    hub.misbehave = ({ url }, response) => {
+      listed ||= url!.includes("/tree/");
+      if (!url!.endsWith("/model.safetensors")) return false;
+      // Both timers are this process's: what gives up after `contact` does so first.
+      setTimeout(() => response.end(readFileSync(golden("models", "qwen2", "model.safetensors"))), 10 * contact);
+      return true;
+    };
+    const asked = options({ silence: 600_000 });
+    Object.defineProperty(asked, "contact", { get: () => (listed ? contact : 600_000) });
+    const folder = await obtainModel(model("someone/single"), asked);
+    assert.ok(existsSync(join(folder, "model.safetensors")));
+    const files = hub.requests.filter(({ path }) => path.endsWith("/model.safetensors"));
+    assert.equal(files.length, 1, "asked once");
+  });
+
   test("stops in the middle, for good", async () => {
     hub.misbehave = (_, response) => {
       response.write("[");
@@ -682,12 +716,21 @@ describe("a hub that refuses", () => {
     };
     await obtainModel(model("someone/single"), options());
     assert.deepEqual(waits, [1000]);
+    broken = 1000;
+    const message = /a failure of the hub .*a try again later, which goes on from what has come$/;
+    await refused(obtainModel(model("someone/sharded"), options()), message);
   });
 
   test("weights of another kind alone", () =>
     refused(
       obtainModel(model("someone/old"), options()),
       /no weights as \.safetensors or \.onnx among .*pytorch_model\.bin/,
+    ));
+
+  test("an address without its scheme", () =>
+    refused(
+      obtainModel(model("someone/single"), options({ endpoint: "hf.example" })),
+      /^HF_ENDPOINT: .*"hf\.example"/,
     ));
 
   test("no network: said at once, with the folder for files", async () => {
