@@ -1,4 +1,5 @@
 // All that is wrong with an experiment file's text, for editors: with its keys, with the files that it names, and beside its model, whose configuration alone is read.
+import { type ParseError, parseTree, stripComments } from "jsonc-parser";
 import { hubReferenceOf } from "../data/hub/reference.ts";
 import type { InputError } from "../formats/inputError.ts";
 import { cachedModel } from "../model/hubModel.ts";
@@ -7,8 +8,12 @@ import { completeTrainingSaeConfig } from "../sae/trainingConfig.ts";
 import { type Complain, type Experiment, lookThrough, misfit } from "./experiment.ts";
 import { experimentWarnings } from "./experimentWarnings.ts";
 
-/** `file`: what relative paths refer to; the text need not be its own. A model of the hub that is not here is not asked after. */
+/**
+ * `file`: what relative paths refer to; the text need not be its own. A model of the hub that is not here is not asked
+ * after, and of what is no JSON an editor tells itself.
+ */
 export async function experimentProblems(text: string, file: string): Promise<InputError[]> {
+  if (isBrokenJson(text)) return [];
   const { problems, experiment, complain } = lookThrough(text, file);
   const wrong = new Set(problems.map(({ where }) => where));
   // A model that stands in says nothing of the others' sizes, and what is wrong already is said once.
@@ -17,6 +22,13 @@ export async function experimentProblems(text: string, file: string): Promise<In
       if (!wrong.has(field.join("."))) complain(field, ...words);
     });
   return problems;
+}
+
+/** A text without a value has nothing broken in it. */
+function isBrokenJson(text: string): boolean {
+  const errors: ParseError[] = [];
+  parseTree(text, errors, { allowTrailingComma: true });
+  return errors.length > 0 && stripComments(text).trim() !== "";
 }
 
 /** What is allowed in a file without a problem, and hardly meant; `file` has line and column behind it. */
