@@ -17,6 +17,13 @@ export function namedFrom(folders: readonly string[], message: string): string {
   return folders.reduce((text, folder) => text.replaceAll(folder + sep, ""), message);
 }
 
+/** "/long/way/to/file, field: found X, expected Y" → "Found X, expected Y (to/file, field)": a toast cuts what is long at its end. */
+export function foundFirst(message: string): string {
+  const [, file, where = "", found] = /^(.+?)(, .+?)?: found (.+)$/s.exec(message) ?? [];
+  if (!file) return message;
+  return `Found ${found} (${file.split(/[\\/]/).slice(-2).join("/")}${where})`;
+}
+
 /** Whether a process has the run: at work, or in the queue. */
 export function isAtWork(state: RunEntry["state"]): boolean {
   return state === "running" || state === "queued";

@@ -1,4 +1,5 @@
 // All that is wrong with an experiment file's text, for editors: with its keys, with the files that it names, and beside its model, whose configuration alone is read.
+import { type ParseError, parseTree, stripComments } from "jsonc-parser";
 import { hubReferenceOf } from "../data/hub/reference.ts";
 import type { InputError } from "../formats/inputError.ts";
 import { cachedModel } from "../model/hubModel.ts";
@@ -13,8 +14,12 @@ export interface ExperimentProblems {
   readonly warnings: readonly { readonly file: string; readonly message: string }[];
 }
 
-/** `file`: what relative paths refer to; the text need not be its own. A model of the hub that is not here is not asked after. */
+/**
+ * `file`: what relative paths refer to; the text need not be its own. A model of the hub that is not here is not asked
+ * after, and of what is no JSON an editor tells itself.
+ */
 export async function experimentProblems(text: string, file: string): Promise<ExperimentProblems> {
+  if (isBrokenJson(text)) return { problems: [], warnings: [] };
   const { problems, experiment, complain, placeOf } = lookThrough(text, file);
   const wrong = new Set(problems.map(({ where }) => where));
   // A model that stands in says nothing of the others' sizes, and what is wrong already is said once.
@@ -24,6 +29,13 @@ export async function experimentProblems(text: string, file: string): Promise<Ex
     });
   const warnings = problems.length > 0 || !experiment ? [] : experimentWarnings(experiment.settings);
   return { problems, warnings: warnings.map(({ field, words }) => ({ file: placeOf(field), message: words })) };
+}
+
+/** A text without a value has nothing broken in it. */
+function isBrokenJson(text: string): boolean {
+  const errors: ParseError[] = [];
+  parseTree(text, errors, { allowTrailingComma: true });
+  return errors.length > 0 && stripComments(text).trim() !== "";
 }
 
 /** What can't be read says so when it is run. */

@@ -128,8 +128,9 @@ check(
   "all that is wrong with an experiment file is an error where the jobs' parser found it, and lenses run it",
   async () => {
     const text =
-      '{\n  "model_name": "demo",\n  "hook_nam": "x",\n  "lr": -1,\n  "sae": { "architecture": "topq", "k": 4 },\n}\n';
-    const { uri } = await openExperiment("wrong.sae.jsonc", text);
+      '{\n  "model_name": "demo",\n  "hook_nam": "x",\n  "lr": -1, "train_batch_size_tokens": 64, "seed": 0.5,\n  "sae": { "architecture": "topq", "k": 4 },\n}\n';
+    const document = await openExperiment("wrong.sae.jsonc", text);
+    const { uri } = document;
     const problems = await until("the errors are there", () => {
       const ours = vscode.languages.getDiagnostics(uri).filter(({ source }) => source === "SAE Ensembles");
       return ours.length > 0 && ours;
@@ -138,12 +139,21 @@ check(
     const at = (line: number) =>
       problems.filter(({ range }) => range.start.line === line).map(({ message }) => message);
     assert.match(at(2).join("|"), /^hook_nam: found an unknown key[^|]*$/);
-    assert.match(at(3).join("|"), /^lr: found -1, expected more than 0$/);
+    assert.match(at(3).join("|"), /^lr: found -1, expected more than 0\|seed: [^|]*$/);
     assert.match(at(4).join("|"), /^sae\.architecture: found "topq", expected one of "standard", "topk", [^|]*$/);
+    // Keys that share a line are marked each for itself.
+    const marked = problems.filter(({ range }) => range.start.line > 2).map(({ range }) => document.getText(range));
+    assert.deepEqual(marked.sort(), ['"architecture"', '"lr"', '"seed"']);
     const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 10);
     assert.ok(lenses.some(({ command }) => command?.command === "saeEnsembles.runExperiment"));
   },
 );
+
+check("an experiment of imported SAEs is evaluated and indexed by its lens, since nothing is trained", async () => {
+  const { uri } = await openExperiment("theirs.sae.jsonc", '{ "sae": { "architecture": "imported" } }\n');
+  const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 10);
+  assert.ok(lenses.some(({ command }) => command?.title === "$(play) Evaluate and Index"));
+});
 
 check(
   "keys and values are completed and described from the parser's own schema, which finds no faults itself",

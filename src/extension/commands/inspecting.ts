@@ -7,6 +7,7 @@ import type { Place } from "../panels/nextTokenPanel.ts";
 import { rankings } from "../trees/featuresHereTree.ts";
 import type { FeatureNode } from "../trees/featuresTree.ts";
 import { featureWords } from "../words.ts";
+import { offerWay } from "./offerWay.ts";
 import type { Parts } from "./register.ts";
 import { wayToIndex } from "./wayToIndex.ts";
 
@@ -102,9 +103,7 @@ export async function chooseEnsemble({ inspector, store }: Parts): Promise<strin
   await store.listed();
   const indexed = store.readable;
   if (indexed.length === 0) {
-    const { message, button, command, argument } = wayToIndex(store, vscode.workspace.isTrusted);
-    const answer = await vscode.window.showInformationMessage(message, button);
-    if (answer) await vscode.commands.executeCommand(command, argument);
+    await offerWay(wayToIndex(store, vscode.workspace.isTrusted));
     return undefined;
   }
   const items = indexed.map(({ run, ensemble }) => ({

@@ -3,12 +3,14 @@ import { join } from "node:path";
 import * as vscode from "vscode";
 import type { RunEntry } from "../../protocol/service.ts";
 import type { EnsembleNode } from "../trees/ensemblesTree.ts";
+import { offerWay } from "./offerWay.ts";
 import type { Parts } from "./register.ts";
 import { pick } from "./runs.ts";
+import { wayToIndexOf } from "./wayToIndex.ts";
 
 type Target = string | EnsembleNode | RunEntry;
 
-/** Of an ensemble (a folder, or a row of a tree), of a run, or of whichever one chooses. */
+/** Of an ensemble (a folder, or a row of a tree), of a run, or of whichever one chooses. Without an index there is nothing to open: the way to one is offered. */
 export async function browseFeatures({ store, browsers }: Parts, target?: Target): Promise<void> {
   const ensemble = await indexedEnsemble(store, target, "Browse which ensemble's features?");
   if (ensemble !== undefined) browsers.show(ensemble);
@@ -34,11 +36,17 @@ async function indexedEnsemble(
   target: Target | undefined,
   title: string,
 ): Promise<string | undefined> {
-  if (typeof target === "string") return target;
-  if (target && "ensemble" in target) return target.ensemble.folder;
+  const meant = typeof target === "object" && "ensemble" in target ? target.ensemble.folder : target;
+  if (typeof meant === "string") {
+    const node = store.ensembles.find(({ ensemble }) => ensemble.folder === meant);
+    if (!node || node.ensemble.indexed || node.ensemble.damage) return meant;
+    // A page that asked need not wait for what a person chooses.
+    void offerWay(wayToIndexOf(node, vscode.workspace.isTrusted));
+    return undefined;
+  }
   await store.listed();
   const indexed = store.ensembles.filter(
-    ({ run, ensemble }) => ensemble.indexed && (!target || run.folder === target.folder),
+    ({ run, ensemble }) => ensemble.indexed && (!meant || run.folder === meant.folder),
   );
   if (indexed.length === 0) {
     void vscode.window.showInformationMessage("No ensemble with a feature index yet. Run an experiment, or the demo.");

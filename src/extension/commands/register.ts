@@ -12,6 +12,7 @@ import type { ServiceClient } from "../serviceClient.ts";
 import type { RunTasks } from "../tasks/runTasks.ts";
 import type { FeaturesHereTree } from "../trees/featuresHereTree.ts";
 import type { FeaturesTree } from "../trees/featuresTree.ts";
+import { foundFirst } from "../words.ts";
 import { compareTexts } from "./comparingTexts.ts";
 import type { DoctorReport } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
@@ -131,7 +132,7 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
           return undefined;
         }
         parts.output.error(error instanceof Error ? error : String(error));
-        void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+        void vscode.window.showErrorMessage(foundFirst(error instanceof Error ? error.message : String(error)));
         return undefined;
       }
     }),

@@ -3,7 +3,9 @@ import * as vscode from "vscode";
 import type { RunEntry } from "../../protocol/service.ts";
 import type { EnsembleNode } from "../trees/ensemblesTree.ts";
 import { describeRun, isAtWork } from "../words.ts";
+import { offerWay } from "./offerWay.ts";
 import type { Parts } from "./register.ts";
+import { notIndexed, wayToIndexOf } from "./wayToIndex.ts";
 
 export async function runDemo({ service, tasks, store }: Parts): Promise<void> {
   const folder = vscode.workspace.workspaceFolders?.[0];
@@ -46,11 +48,15 @@ function isEvaluable(run: RunEntry): boolean {
   return run.state === "done" && run.ensembles.some(({ damage }) => damage === "");
 }
 
-/** Builds what is missing, damaged or out of date of a run's feature indices. */
+/** Builds what is missing, damaged or out of date of a run's feature indices. Of an ensemble that its experiment makes none of, says so. */
 export async function buildIndex(parts: Parts, target?: RunEntry | EnsembleNode | string): Promise<void> {
   // A browser knows its ensemble by the folder.
   const node =
     typeof target === "string" ? parts.store.ensembles.find(({ ensemble }) => ensemble.folder === target) : target;
+  if (node && "ensemble" in node && notIndexed(node.ensemble)) {
+    void offerWay(wayToIndexOf(node, vscode.workspace.isTrusted));
+    return;
+  }
   const run = runOf(node) ?? (await pick(parts, "Build the feature index of which run?", isEvaluable));
   if (run) await parts.tasks.resume(run.folder, run.name, ["index"]);
 }

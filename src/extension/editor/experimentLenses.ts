@@ -23,7 +23,10 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
     if (run?.state === "running") lenses.push(lens("$(debug-stop) Stop", commands.stopRun, run));
     else if (run?.state === "queued") lenses.push(lens("$(debug-stop) Leave the Queue", commands.stopRun, run));
     else if (!vscode.workspace.isTrusted) lenses.push(lens("$(shield) Trust the Workspace to Run", manageTrust));
-    else if (!run || run.state === "damaged") lenses.push(lens("$(play) Run", commands.runExperiment, document.uri));
+    else if (!run || run.state === "damaged")
+      lenses.push(
+        lens(`$(play) ${isOfImported(document) ? "Evaluate and Index" : "Run"}`, commands.runExperiment, document.uri),
+      );
     else if (run.state === "done")
       lenses.push(lens("$(play) Run Again (What Changed)", commands.runExperiment, document.uri));
     else lenses.push(lens("$(debug-continue) Resume", commands.resumeRun, run));
@@ -36,6 +39,11 @@ export class ExperimentLenses implements vscode.CodeLensProvider {
     if (run?.report) lenses.push(lens("$(output) Open Report", commands.openReport, run));
     return lenses;
   }
+}
+
+/** Whether there is nothing to train. */
+function isOfImported(document: vscode.TextDocument): boolean {
+  return /"architecture"\s*:\s*"imported"/.test(document.getText());
 }
 
 /** Squiggles for all that is wrong, a moment after each edit. VS Code's own check of the schema says nothing (experimentEditorSchema). */
@@ -81,17 +89,15 @@ export class ExperimentChecks implements vscode.Disposable {
   }
 }
 
-/** `line` and `column` from 1. */
+/** `line` and `column` from 1: where the token begins that is marked. */
 function diagnosticOf(
   document: vscode.TextDocument,
   { message, severity, line, column }: { message: string; severity: "error" | "warning"; line: number; column: number },
 ): vscode.Diagnostic {
-  const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
-  const range =
-    document.getWordRangeAtPosition(at, /"[^"]*"|[\w.]+/) ??
-    document.lineAt(Math.min(at.line, document.lineCount - 1)).range;
+  const start = new vscode.Position(line - 1, column - 1);
+  const [token] = /^("(\\.|[^"\\])*"|[\w.+-]+|.?)/.exec(document.lineAt(start).text.slice(start.character))!;
   const diagnostic = new vscode.Diagnostic(
-    range,
+    new vscode.Range(start, start.translate(0, Math.max(1, token.length))),
     message.replace(document.uri.fsPath, basename(document.uri.fsPath)),
     severity === "error" ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning,
   );

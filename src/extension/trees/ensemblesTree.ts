@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import { seedSetOf } from "../../protocol/seedSet.ts";
 import type { EnsembleEntry, RunEntry } from "../../protocol/service.ts";
+import { notIndexed } from "../commands/wayToIndex.ts";
 import { commands } from "../ids.ts";
 import type { RunStore } from "../runStore.ts";
 
@@ -61,9 +62,12 @@ function ensembleItem({ run, ensemble }: EnsembleNode): vscode.TreeItem {
   // Most are called as their method is: said once, the number that matters has room.
   const named = ensemble.name.startsWith(ensemble.method);
   const short = !named ? size : ensemble.members > 1 ? `×${ensemble.members}` : "";
-  item.description = [short, quality, set].filter(Boolean).join(" · ");
+  const index = ensemble.indexed ? "" : "no index";
+  item.description = [short, quality, set, index].filter(Boolean).join(" · ");
   if (ensemble.replaced) item.description = [short, `replaced ${ensemble.replaced}`].filter(Boolean).join(" · ");
-  item.accessibilityInformation = { label: [run.name, ensemble.name, size, quality, set].filter(Boolean).join(", ") };
+  item.accessibilityInformation = {
+    label: [run.name, ensemble.name, size, quality, set, index].filter(Boolean).join(", "),
+  };
   item.iconPath = new vscode.ThemeIcon(
     ensemble.replaced ? "history" : ensemble.members > 1 ? "layers" : "circle-outline",
   );
@@ -90,15 +94,15 @@ function ensembleItem({ run, ensemble }: EnsembleNode): vscode.TreeItem {
       .filter(Boolean)
       .join("\n\n"),
   );
-  if (ensemble.indexed)
-    item.command = { command: commands.browseFeatures, title: "Browse Features", arguments: [{ run, ensemble }] };
+  item.command = { command: commands.browseFeatures, title: "Browse Features", arguments: [{ run, ensemble }] };
   return item;
 }
 
 /** Why there is no index to browse, and what to do. */
-function indexAdvice({ indexed, indexable, replaced, name }: EnsembleEntry): string {
-  if (indexed) return "";
-  if (replaced) return "No feature index.";
-  if (indexable) return "No feature index that can be read: Build Feature Index makes one.";
-  return `No feature index: add "${seedSetOf(name).method}" to index.methods of its experiment, and run that again.`;
+function indexAdvice(ensemble: EnsembleEntry): string {
+  if (ensemble.indexed) return "";
+  if (ensemble.replaced) return "No feature index.";
+  return ensemble.indexable
+    ? "No feature index that can be read: Build Feature Index makes one."
+    : `No feature index. ${notIndexed(ensemble)}`;
 }

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import {
   describeRun,
   featureWords,
+  foundFirst,
   foundInDots,
   foundInLegend,
   namedFrom,
@@ -64,4 +65,13 @@ test("files of the workspace are called as they are there, others in full", () =
   const [folder, other] = [join("/home", "a"), join("/home", "ab", "text.txt")];
   const message = `${join(folder, "runs", "x.sae.jsonc")}:5:3, seed: found ${other}`;
   assert.equal(namedFrom([folder], message), `${join("runs", "x.sae.jsonc")}:5:3, seed: found ${other}`);
+});
+
+test("what was found is said before where, and the file by its end", () => {
+  const dots = "found 3, expected 4: odd";
+  const said = "Found 3, expected 4: odd";
+  assert.equal(foundFirst(`/a/long/way/saes/cfg.json, k: ${dots}`), `${said} (saes/cfg.json, k)`);
+  assert.equal(foundFirst(`C:\\saes\\one.pt: ${dots}`), `${said} (saes/one.pt)`);
+  assert.equal(foundFirst(`one.pt, member_0/W_enc: ${dots}`), `${said} (one.pt, member_0/W_enc)`);
+  assert.equal(foundFirst("Open a folder first."), "Open a folder first.");
 });

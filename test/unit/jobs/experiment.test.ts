@@ -285,6 +285,15 @@ describe("all that is wrong is found at once", () => {
 
   test("a right file has no problem", async () => assert.deepEqual(await all(demo), []));
 
+  test("what is broken as JSON is an editor's to say; an empty file and a key twice are ours", async () => {
+    const found = async (text: string) =>
+      (await experimentProblems(text, file)).problems.map((problem) => problem.found);
+    assert.deepEqual(await found('{ "seed" 1 }'), []);
+    assert.deepEqual(await found("{"), []);
+    assert.equal((await found("// nothing yet\n")).length, 1);
+    assert.deepEqual(await found('{ "seed": 1, "seed": 2 }'), ["the key a second time"]);
+  });
+
   test("only what does nothing is warned of, and only where it is said", async () => {
     const of = async (value: object) =>
       (await experimentProblems(JSON.stringify(value), file)).warnings.map(({ message }) => message);
