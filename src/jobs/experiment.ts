@@ -210,11 +210,13 @@ function trainingKeys(settings: ExperimentSettings): Record<string, unknown> {
   return Object.fromEntries(keys.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]]));
 }
 
+/** Which method is meant where none is named: the first of these that there is. */
+export const INDEX_ORDER: readonly TrainingMethod[] = ["bagging", "boosting", "expanded", "single"];
+
 /** Which methods get a feature index. */
 export function indexedMethods(settings: ExperimentSettings): TrainingMethod[] {
   if (settings.index.methods) return settings.index.methods;
-  const order: TrainingMethod[] = ["bagging", "boosting", "expanded", "single"];
-  return [order.find((method) => settings.ensembles.methods.includes(method))!];
+  return [INDEX_ORDER.find((method) => settings.ensembles.methods.includes(method))!];
 }
 
 /** Rules that concern two keys at once. */
