@@ -48,9 +48,13 @@ export function featureDetail(detail: FeatureDetail, info: FeatureIndexInfo, col
   const parts = [
     `Feature ${featureName(detail)}${detail.annotation.label ? `  ${detail.annotation.label}` : ""}${detail.annotation.flagged ? "  ⚑" : ""}`,
     `${info.method}, ${info.hook}${info.modelName ? `, ${info.modelName}` : ""}`,
-    `fires on ${density(detail.density)} of tokens (${integer(detail.count)} of ${integer(info.tokens)}), mean ${metric(detail.mean)}, max ${metric(detail.max)}${info.members.length > 1 ? `, found in ${found(detail.found)}` : ""}`,
   ];
-  if (detail.count === 0) return [...parts, "It never fired on the text of the index."].join("\n");
+  const foundIn = info.members.length > 1 ? `, found in ${found(detail.found)}` : "";
+  if (detail.count === 0)
+    return [...parts, `never fired on the ${integer(info.tokens)} tokens of the index${foundIn}`].join("\n");
+  parts.push(
+    `fires on ${density(detail.density)} of tokens (${integer(detail.count)} of ${integer(info.tokens)}), mean ${metric(detail.mean)}, max ${metric(detail.max)}${foundIn}`,
+  );
   parts.push("", ...histogramLines(detail.histogram), "", ...tokenLines(detail));
   if (detail.logits) parts.push("", ...logitLines(detail.logits.top, detail.logits.bottom));
   for (const band of detail.bands) {

@@ -1,4 +1,5 @@
 // Reads an experiment file (*.sae.jsonc): JSON with comments in, checked settings with resolved paths out, or one error that names file, line and field.
+
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import {
@@ -11,6 +12,7 @@ import {
   printParseErrorCode,
 } from "jsonc-parser";
 import type { z } from "zod";
+import { hubReferenceOf } from "../data/hub/reference.ts";
 import { InputError, unreadable } from "../formats/inputError.ts";
 import { expectation as schemaExpectation, shown } from "../formats/schemaError.ts";
 import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
@@ -152,6 +154,12 @@ export function runFolderOf(file: string): string {
 
 function defaultRunFolder(file: string): string {
   return join("runs", stem(file));
+}
+
+/** What the model is called where it has a name of its own, the demo's or one of the hub; null where it is a path. */
+export function modelsOwnName({ settings, paths }: Pick<Experiment, "settings" | "paths">): string | null {
+  const named = settings.model_name === "demo" || hubReferenceOf(paths.model) !== null;
+  return named ? settings.model_name : null;
 }
 
 /** Every ensemble that the experiment trains: methods in the file's order, for each seed set in turn. */

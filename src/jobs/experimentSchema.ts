@@ -65,12 +65,10 @@ const evaluationSchema = z
       .default(0.05)
       .meta({ description: "Share of the documents held out when there is no evaluation.dataset_path." }),
     test_tokens: count.default(100_000).meta({ description: "Tokens that the intrinsic metrics are computed on." }),
-    model_metrics_tokens: nonNegative
-      .default(10_000)
-      .meta({
-        description:
-          "Tokens that CE and KL through the language model are computed on, in whole windows; 0 leaves them out.",
-      }),
+    model_metrics_tokens: nonNegative.default(10_000).meta({
+      description:
+        "Tokens that CE and KL through the language model are computed on, in whole windows; 0 leaves them out.",
+    }),
   })
   .prefault({})
   .meta({ description: "What the metrics are computed on." });

@@ -8,7 +8,7 @@ import type { FeatureIndex } from "../features/featureIndex.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import { InputError } from "../formats/inputError.ts";
 import { normalisingMember } from "../sae/combine.ts";
-import type { Ensemble, EnsembleMethod } from "../sae/ensemble.ts";
+import type { Ensemble } from "../sae/ensemble.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import { flatSae, whyNotFlat } from "../sae/flatSae.ts";
 import { PYTHON_FILE, savePythonEnsemble } from "../sae/pythonExport.ts";
@@ -45,7 +45,7 @@ export async function exportEnsemble(
       }
       const sae = flatSae(loaded);
       await saveSae(target, sae);
-      return `${ensembleWords(folder, loaded.method, sizes(loaded))}: one ${sae.config.architecture} SAE of ${sae.config.d_sae} features: SAE.load_from_disk reads it`;
+      return `${ensembleWords(folder, loaded.method, sizes(loaded))}: one ${sae.config.architecture} SAE of ${sae.config.d_sae.toLocaleString("en")} features: SAE.load_from_disk reads it`;
     }
     case "python": {
       const loaded = await loadEnsemble(folder);
@@ -72,13 +72,13 @@ export async function exportEnsemble(
     case "parquet":
       return withIndex(folder, async (index) => {
         const { features, sequences } = await writeIndexParquet(index, target, onProgress);
-        return `${indexWords(folder, index)}: features.parquet (${features} rows) and sequences.parquet (${sequences} rows)`;
+        return `${indexWords(folder, index)}: features.parquet (${features.toLocaleString("en")} rows) and sequences.parquet (${sequences.toLocaleString("en")} rows)`;
       });
   }
 }
 
 /** "bagging, 4 members, 2,560 features"; the method as well where the folder is called otherwise. */
-function ensembleWords(folder: string, method: EnsembleMethod, sizes: readonly number[]): string {
+function ensembleWords(folder: string, method: string, sizes: readonly number[]): string {
   const name = basename(folder);
   const features = sizes.reduce((sum, size) => sum + size, 0).toLocaleString("en");
   const members = `${sizes.length} member${sizes.length === 1 ? "" : "s"}`;

@@ -10,6 +10,8 @@ import {
 import { defaultFeatureIndexOptions } from "../../features/featureIndexOptions.ts";
 import { InputError } from "../../formats/inputError.ts";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
+import { modelsOwnName } from "../../jobs/experiment.ts";
+import { experimentOfRun } from "../../jobs/runRecord.ts";
 import { featureDetail, featureList, featureName } from "../featureText.ts";
 import { shortPath } from "../foreground.ts";
 import { pageSize, wholeNumber } from "../options.ts";
@@ -111,7 +113,8 @@ function show(run: string, index: FeatureIndex, feature: string, options: Featur
   }
   const detail = index.detail(range.first + number!);
   if (options.json) return JSON.stringify(detail);
-  return featureDetail(detail, index.info, process.stdout.isTTY === true, columns());
+  const modelName = modelsOwnName(experimentOfRun(run)) ?? index.info.modelName;
+  return featureDetail(detail, { ...index.info, modelName }, process.stdout.isTTY === true, columns());
 }
 
 function list(run: string, name: string, index: FeatureIndex, options: FeaturesOptions): string {

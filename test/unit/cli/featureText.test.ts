@@ -106,7 +106,7 @@ test("one feature in full: name, rates, histogram, tokens, logits, contexts, nei
 
 test("a feature that never fired says so", () => {
   const text = featureDetail({ ...detail, count: 0, density: 0 }, info, false);
-  assert.match(text, /It never fired on the text of the index\.$/);
+  assert.match(text, /\nnever fired on the [\d,]+ tokens of the index(, found in \S+)?$/);
 });
 
 test("a context keeps its peak and what stands before it, within the width", () => {
