@@ -67,8 +67,11 @@ export function readExperiment(file: string, options: ExperimentOptions = {}): E
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    const expected = "an experiment file (*.sae.jsonc)";
-    throw new InputError({ file: shownPath(path), found: unreadable(error), expected });
+    const isRun = existsSync(join(path, "run.json"));
+    const [found, more] = isRun
+      ? ["a run folder", "; sae-ensembles resume goes on with a run"]
+      : [unreadable(error), ""];
+    throw new InputError({ file: shownPath(path), found, expected: `an experiment file (*.sae.jsonc)${more}` });
   }
   return parseExperiment(text, path, options);
 }
@@ -76,7 +79,11 @@ export function readExperiment(file: string, options: ExperimentOptions = {}): E
 /** The same for text that is already in memory; `file` is the path that errors and relative paths refer to. */
 export function parseExperiment(text: string, file: string, options: ExperimentOptions = {}): Experiment {
   const { problems, experiment } = lookThrough(text, file);
-  if (problems.length > 0 || !experiment) throw problems[0]!;
+  if (problems.length > 0 || !experiment) {
+    const [first, ...others] = problems as [InputError, ...InputError[]];
+    first.others = others;
+    throw first;
+  }
   const { runFolder } = options;
   return runFolder ? { ...experiment, paths: { ...experiment.paths, runFolder: resolve(runFolder) } } : experiment;
 }
@@ -447,10 +454,11 @@ function architectures(): string[] {
 
 /** What an unknown key may have meant, in parentheses; empty where nothing is near. */
 function suggestion(key: string, parent: string | undefined, root: Node): string {
-  const near = nearest(key, keysOf(parent, root));
-  if (near) return ` (did you mean "${near}"?)`;
+  // What SAELens calls so is no misspelling, however near.
   if (parent === undefined && Object.hasOwn(foreignKeys, key)) return ` (${foreignKeys[key]})`;
   if (parent === "sae" && Object.hasOwn(foreignSaeKeys, key)) return ` (${foreignSaeKeys[key]})`;
+  const near = nearest(key, keysOf(parent, root));
+  if (near) return ` (did you mean "${near}"?)`;
   if (parent === "sae" && allSaeKeys().includes(key)) {
     const architecture = findNodeAtLocation(root, ["sae", "architecture"])?.value;
     return ` of architecture ${JSON.stringify(architecture)}`;
