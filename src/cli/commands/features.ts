@@ -128,7 +128,8 @@ function list(run: string, name: string, index: FeatureIndex, options: FeaturesO
   if (rows.length === 0)
     return `No feature of ${name} ${options.dead ? "is dead" : options.clearest ? "is clear enough to be named" : "matches"}.`;
   const from = offset + 1;
-  const shown = `${integer(from)} to ${integer(from + rows.length - 1)} of ${integer(total)}${options.clearest ? "" : " that match"}`;
+  const byRelevance = !options.clearest && query(options).sort === "relevance";
+  const shown = `${integer(from)} to ${integer(from + rows.length - 1)} of ${integer(total)}${options.clearest ? "" : " that match"}${byRelevance ? ", by the share of their mass on what was searched for" : ""}`;
   return `${featureList(rows, info, columns())}
 
 ${shown} (${name}, ${integer(info.features)} features in all)

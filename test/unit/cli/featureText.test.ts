@@ -115,6 +115,20 @@ test("a context keeps its peak and what stands before it, within the width", () 
   assert.ok([...line].length <= 40, line);
 });
 
+test("what is the same up to the peak is shown once, with how often it is there", () => {
+  const { tokens, peak } = sequence;
+  const same = { ...sequence, tokens: tokens.map((token, i) => (i > peak ? { ...token, id: 900 } : token)) };
+  const other = { ...sequence, tokens: tokens.map((token, i) => (i === 0 ? { ...token, id: 901 } : token)) };
+  const bands = [{ ...detail.bands[0]!, sequences: [sequence, other, same] }];
+  const lines = featureDetail({ ...detail, bands }, info, false, 60)
+    .split("\n")
+    .filter((line) => line.includes("[she]"));
+  assert.equal(lines.length, 2);
+  assert.match(lines[0]!, /\[she\].* {2}\(2 times\)$/);
+  assert.doesNotMatch(lines[1]!, /times/);
+  assert.ok(lines.every((line) => [...line].length <= 60));
+});
+
 test("tokens of no document are a mark between documents, and nothing at the beginning", () => {
   const bos = { id: 0, text: "<|endoftext|>", activation: 0, document: null, start: 0, end: 0 };
   const { tokens, peak } = sequence;
