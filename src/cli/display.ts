@@ -2,7 +2,7 @@
 import { SingleBar } from "cli-progress";
 import type { ProgressEvent, RunEvent } from "../protocol/runEvents.ts";
 import { ProgressText } from "./progressText.ts";
-import { duration, integer, rate } from "./words.ts";
+import { duration, integer, rate, stageShown } from "./words.ts";
 
 export interface Display {
   show(event: RunEvent): void;
@@ -46,7 +46,7 @@ class PlainDisplay implements Display {
       event.done < event.total && event.eta !== null ? `${duration(event.eta)} left` : "",
       this.#text.numbers.join("  "),
     ];
-    console.error(`${event.stage}: ${parts.filter((part) => part !== "").join(", ")}`);
+    console.error(`${stageShown(event.stage)}: ${parts.filter((part) => part !== "").join(", ")}`);
   }
 
   end(): void {}

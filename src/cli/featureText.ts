@@ -1,4 +1,5 @@
 // Features as text in a terminal: a list with one line each, and everything about one.
+import { type DistinctSequence, distinctSequences } from "../features/distinctSequences.ts";
 import type {
   FeatureDetail,
   FeatureIndexInfo,
@@ -48,9 +49,13 @@ export function featureDetail(detail: FeatureDetail, info: FeatureIndexInfo, col
   const parts = [
     `Feature ${featureName(detail)}${detail.annotation.label ? `  ${detail.annotation.label}` : ""}${detail.annotation.flagged ? "  ⚑" : ""}`,
     `${info.method}, ${info.hook}${info.modelName ? `, ${info.modelName}` : ""}`,
-    `fires on ${density(detail.density)} of tokens (${integer(detail.count)} of ${integer(info.tokens)}), mean ${metric(detail.mean)}, max ${metric(detail.max)}${info.members.length > 1 ? `, found in ${found(detail.found)}` : ""}`,
   ];
-  if (detail.count === 0) return [...parts, "It never fired on the text of the index."].join("\n");
+  const foundIn = info.members.length > 1 ? `, found in ${found(detail.found)}` : "";
+  if (detail.count === 0)
+    return [...parts, `never fired on the ${integer(info.tokens)} tokens of the index${foundIn}`].join("\n");
+  parts.push(
+    `fires on ${density(detail.density)} of tokens (${integer(detail.count)} of ${integer(info.tokens)}), mean ${metric(detail.mean)}, max ${metric(detail.max)}${foundIn}`,
+  );
   parts.push("", ...histogramLines(detail.histogram), "", ...tokenLines(detail));
   if (detail.logits) parts.push("", ...logitLines(detail.logits.top, detail.logits.bottom));
   for (const band of detail.bands) {
@@ -60,7 +65,8 @@ export function featureDetail(detail: FeatureDetail, info: FeatureIndexInfo, col
         ? "Top activations"
         : `Activations from ${percent(band.quantiles[0])} to ${percent(band.quantiles[1])}`;
     parts.push("", `${title} (max ${metric(low)} to ${metric(high)})`);
-    for (const sequence of band.sequences.slice(0, 5)) parts.push(sequenceLine(sequence, detail.max, color, width));
+    for (const distinct of distinctSequences(band.sequences).slice(0, 5))
+      parts.push(distinctLine(distinct, detail.max, color, width));
   }
   const nearest = detail.nearest.flatMap((list, member) =>
     list.map(({ id, cosine }) => ({ name: `${member}/${id - info.members[member]!.first}`, cosine })),
@@ -114,6 +120,12 @@ function logitLines(top: readonly TokenLogit[], bottom: readonly TokenLogit[]): 
   for (let i = 0; i < Math.min(8, Math.max(top.length, bottom.length)); i++)
     lines.push(`${cell(top[i]).padEnd(27)} ${cell(bottom[i])}`);
   return lines;
+}
+
+/** The same for a sequence that is there several times, which it says. */
+export function distinctLine({ sequence, count }: DistinctSequence, max: number, color: boolean, width = 100): string {
+  const times = count > 1 ? `  (${integer(count)} times)` : "";
+  return `${sequenceLine(sequence, max, color, width - times.length)}${times}`;
 }
 
 /** One line around the peak, cut to the width. */

@@ -9,6 +9,7 @@ import type { Experiment } from "../jobs/experiment.ts";
 import { hubPath } from "../jobs/obtain.ts";
 import { sparingReports } from "../jobs/savedReports.ts";
 import { runInForeground, shortPath } from "./foreground.ts";
+import { reportText } from "./reportText.ts";
 
 /** "1,2,3" → whole numbers that are `least` or more, each once. */
 export function wholeNumbersFrom(least: number): (value: string) => number[] {
@@ -89,7 +90,7 @@ export function outputPath(runFolder: string, value: string): string {
   return free;
 }
 
-/** Runs one of the jobs on labelled texts in a run's folder and prints its report, `<report>.md` or `.json`. */
+/** Runs one of the jobs on labelled texts in a run's folder and prints the tables of its report, or `<report>.json`. */
 export async function runProbing(
   experiment: Experiment,
   kind: "debias" | "concepts",
@@ -99,6 +100,6 @@ export async function runProbing(
   const outcome = await runInForeground(experiment, [kind], {});
   if (outcome === "stopped") return;
   if (json) return console.log(JSON.stringify(JSON.parse(readFileSync(`${report}.json`, "utf8"))));
-  console.log(readFileSync(`${report}.md`, "utf8").trimEnd());
+  console.log(reportText(readFileSync(`${report}.md`, "utf8"), Math.min(140, process.stdout.columns ?? 100)));
   console.log(`\nIn full: ${shortPath(`${report}.md`)}, ${shortPath(`${report}.json`)}`);
 }

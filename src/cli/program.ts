@@ -74,11 +74,13 @@ function report(error: unknown, json: boolean): number {
     return exitCodes.input;
   }
   const message = failureWords(error);
+  const others = error instanceof InputError ? error.others : [];
   if (json) {
     const { file, where, found, expected } = error instanceof InputError ? error : ({} as Partial<InputError>);
-    console.log(JSON.stringify({ type: "error", message, file, where, found, expected }));
+    const more = others.length > 0 && { others: others.map((other) => other.message) };
+    console.log(JSON.stringify({ type: "error", message, file, where, found, expected, ...more }));
   } else {
-    console.error(`error: ${message}`);
+    for (const line of [message, ...others.map((other) => other.message)]) console.error(`error: ${line}`);
   }
   const wrongInput = [InputError, QueryError, RunRefusedError].some((kind) => error instanceof kind);
   return wrongInput ? exitCodes.input : exitCodes.failed;

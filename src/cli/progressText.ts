@@ -1,6 +1,6 @@
 // A run's progress as lines for a terminal: the stage in hand, cut to the terminal's width, and the stage that has ended. For the command line, and for the terminal of a task in the editor.
 import type { ProgressEvent, RunEvent, TrainEvent, TrainMemberNumbers } from "../protocol/runEvents.ts";
-import { bar, duration, integer, metric, rate, share } from "./words.ts";
+import { bar, duration, integer, metric, rate, share, stageShown } from "./words.ts";
 
 /** "EV 0.712", "L0 16.0", "dead 2%", "loss 4.31": the members' means, the most telling first. A later member of boosting is said to learn what is left. */
 function trainingNumbers(event: TrainEvent | undefined): string[] {
@@ -44,7 +44,7 @@ export class ProgressText {
     if (!event) return "";
     const done = event.done / Math.max(1, event.total);
     const parts = [
-      `  ${event.stage.padEnd(20)} ${bar(done, 12)} ${share(done).padStart(4)}`,
+      `  ${stageShown(event.stage).padEnd(20)} ${bar(done, 12)} ${share(done).padStart(4)}`,
       event.eta === null ? "" : `${duration(event.eta)} left`,
       event.rate === null ? "" : rate(event.rate, event.unit),
       ...this.numbers,
@@ -61,7 +61,7 @@ export class ProgressText {
   /** The stage that has just ended, with what it took. */
   ended(event: RunEvent & ProgressEvent): string {
     const took = duration((event.time - this.#started) / 1000);
-    const words = `✓ ${event.stage.padEnd(20)} ${integer(event.total)} ${event.unit} in ${took}`;
+    const words = `✓ ${stageShown(event.stage).padEnd(20)} ${integer(event.total)} ${event.unit} in ${took}`;
     return [words, ...this.numbers].join("  ");
   }
 }

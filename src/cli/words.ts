@@ -56,5 +56,11 @@ export function bar(done: number, width: number): string {
   return "█".repeat(filled) + "░".repeat(width - filled);
 }
 
+/** "train single-1" → "train single-1 (seed set 2)": an ensemble's number counts from the seed set behind the first. */
+export function stageShown(stage: string): string {
+  const set = / (?:single|bagging|boosting|expanded)-(\d+)$/.exec(stage)?.[1];
+  return set === undefined ? stage : `${stage} (seed set ${Number(set) + 1})`;
+}
+
 /** A token on one line: white space is made visible. */
 export { withSigns as tokenShown } from "../protocol/whiteSpace.ts";

@@ -59,7 +59,10 @@ export function onlyPair(data: LabelledTexts, which: "label" | "attribute"): Val
     file: data.file,
     where: `column ${column}`,
     found: values.length === 1 ? `one value only: ${listed}` : `${values.length} values: ${listed}`,
-    expected: values.length === 1 ? "two at least" : "two, or a word on which stand for 1 and which for 0",
+    expected:
+      values.length === 1
+        ? "two at least"
+        : `two, or a word on which stand for 1 and which for 0: ${which}s of the experiment, on the command line --${which}s a,b/c`,
   });
 }
 

@@ -14,9 +14,12 @@ export type CountedTokens = "input_and_target" | "input";
 
 export interface ModelMetricsOptions {
   readonly counted?: CountedTokens;
+  /** Windows are taken until so many tokens count, the last one whole; all if left out. */
+  readonly tokens?: number;
   /** Most bytes of logits held at once for one condition; batches are cut into rows to fit. */
   readonly logitsMemory?: number;
   readonly signal?: AbortSignal;
+  /** Tokens that count so far. */
   readonly onProgress?: (tokens: number) => void;
 }
 
@@ -58,10 +61,12 @@ export async function modelMetrics(
   const original = new LossSums();
   const ablated = new LossSums();
   const reconstructed = encoders.map(() => new LossSums());
+  const wanted = options.tokens ?? Number.POSITIVE_INFINITY;
   let tokens = 0;
   for await (const whole of batches) {
+    const needed = someRows(whole, 0, rowsNeeded(whole, specialIds, counted, wanted - tokens));
     const rowsThatFit = Math.floor((options.logitsMemory ?? LOGITS_MEMORY) / (4 * whole.length * dVocab));
-    for (const batch of inParts(whole, Math.max(1, rowsThatFit))) {
+    for (const batch of inParts(needed, Math.max(1, rowsThatFit))) {
       options.signal?.throwIfAborted();
       const positions = countedPositions(batch, specialIds, counted);
       const acts = await model.capture(batch, hookName);
@@ -85,6 +90,7 @@ export async function modelMetrics(
       tokens += positions.length;
       options.onProgress?.(tokens);
     }
+    if (tokens >= wanted) break;
   }
   return reconstructed.map((sae) => scores(counted, original, sae, ablated));
 }
@@ -110,6 +116,12 @@ function countedPositions(batch: TokenBatch, special: ReadonlySet<number>, count
   return positions;
 }
 
+/** How many of the batch's rows it takes until so many tokens count; all where they are too few. */
+function rowsNeeded(batch: TokenBatch, special: ReadonlySet<number>, counted: CountedTokens, tokens: number): number {
+  const last = countedPositions(batch, special, counted)[tokens - 1];
+  return last === undefined ? batch.rows : Math.floor(last.position / batch.length) + 1;
+}
+
 function realPositions(batch: TokenBatch, special: ReadonlySet<number>): number[] {
   const positions: number[] = [];
   for (let row = 0; row < batch.rows; row++) {
@@ -131,14 +143,12 @@ function gather(acts: Float32Array, positions: readonly number[], d: number): Fl
 
 function* inParts(batch: TokenBatch, rows: number): Generator<TokenBatch> {
   for (let row = 0; row < batch.rows; row += rows) {
-    const end = Math.min(batch.rows, row + rows);
-    yield {
-      rows: end - row,
-      length: batch.length,
-      ids: batch.ids.slice(row * batch.length, end * batch.length),
-      lengths: batch.lengths.slice(row, end),
-    };
+    yield someRows(batch, row, Math.min(batch.rows, row + rows));
   }
+}
+
+function someRows({ length, ids, lengths }: TokenBatch, from: number, to: number): TokenBatch {
+  return { rows: to - from, length, ids: ids.slice(from * length, to * length), lengths: lengths.slice(from, to) };
 }
 
 /** The model's own logits of one part of a batch, with their normalisers at the positions that count. */

@@ -22,9 +22,10 @@ export function reportTable(report: EvaluationReport): string {
   const paper = methodTable(report, reasons);
   const further = furtherTable(report, reasons);
   const members = report.entries.filter((entry) => entry.runs[0]!.evaluation.members > 1).map(memberTable);
-  const notes = [`${BEST} best of the column. Means over seed sets where there are several.`];
+  const notes = [`${BEST} best of the column. Means over seed sets where there are several.`, ...memberNotes(report)];
   const throughModel = modelMetricsNote(report);
   if (throughModel !== null) notes.push(throughModel);
+  notes.push("What each number is: docs/glossary.md.");
   for (const [reason, number] of reasons) notes.push(`${missing(number)}  ${reason}`);
   return [paper, further, ...members, notes.map(wrapped).join("\n")].join("\n\n");
 }
@@ -40,7 +41,7 @@ function methodTable(report: EvaluationReport, reasons: Map<string, number>): st
     const { evaluation } = entry.runs[0]!;
     table.push([
       entry.label ?? entry.method,
-      `${evaluation.members} × ${evaluation.width / evaluation.members}`,
+      `${evaluation.members} × ${number(evaluation.width / evaluation.members)}`,
       cell(report.entries, entry, columnOf("l0"), reasons),
       ...columns.map((column) => cell(report.entries, entry, column, reasons)),
     ]);
@@ -68,17 +69,19 @@ function furtherTable(report: EvaluationReport, reasons: Map<string, number>): s
   return table.toString();
 }
 
-/** By member, over the first seed set. */
+/** By member, over the first seed set. What is of a boosting member alone is called its own, since the rest of its row isn't. */
 function memberTable(entry: ReportEntry): string {
   const { evaluation, seeds } = entry.runs[0]!;
   const boosting = evaluation.method === "boosting";
   const stability = entry.stability?.byMember ?? [];
+  const alone = boosting ? " (own)" : "";
+  const titles = MEMBER_SHOWN.map((key) => `${columnOf(key).title}${MEMBERS_OWN.includes(key) ? alone : ""}`);
   const table = new Table({
-    head: [boosting ? "boosting up to" : `${entry.label ?? entry.method} alone`, ...MEMBER_TITLES, "stability"].map(
+    head: [boosting ? "boosting up to" : `${entry.label ?? entry.method} alone`, ...titles, `stability${alone}`].map(
       stacked,
     ),
     style: PLAIN,
-    colAligns: ["left", ...new Array<"right">(MEMBER_TITLES.length + 1).fill("right")],
+    colAligns: ["left", ...new Array<"right">(titles.length + 1).fill("right")],
   });
   evaluation.byMember.forEach((member, j) => {
     table.push([
@@ -97,7 +100,22 @@ const MEMBER_SHOWN = [
   "l0",
   "dead_share",
 ] as const satisfies readonly (keyof MemberMetrics)[];
-const MEMBER_TITLES = MEMBER_SHOWN.map((key) => columnOf(key).title);
+/** What is of the member alone in boosting as well, where a reconstruction is of all members up to it. */
+const MEMBERS_OWN: readonly string[] = ["l0", "dead_share"];
+
+/** What the tables by member are over. */
+function memberNotes({ entries }: EvaluationReport): string[] {
+  const several = entries.filter(({ runs }) => runs[0]!.evaluation.members > 1);
+  const notes: string[] = [];
+  const sets = Math.max(...several.map(({ runs }) => runs.length));
+  if (sets > 1)
+    notes.push(`By member: of seed set 1 of ${sets} alone; stability is the mean over seed sets, as it compares them.`);
+  if (several.some(({ runs }) => runs[0]!.evaluation.method === "boosting"))
+    notes.push(
+      "Boosting by member: explained variance and MSE are of all members up to this one together; what is called own is of this one alone.",
+    );
+  return notes;
+}
 
 /** A note in lines of at most 98 characters. */
 function wrapped(note: string): string {
@@ -136,11 +154,11 @@ function cell(
   return `${number(metric.value)}${bestEntries(entries, column).has(entry) ? BEST : " "}`;
 }
 
-/** Four significant digits; whole numbers as they are. */
+/** Four significant digits at least, thousands apart; whole numbers as they are. */
 function number(value: number | null): string {
   if (value === null) return MISSING;
-  if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
-  if (size >= 1e5 || size < 1e-4) return value.toExponential(3);
-  return value.toPrecision(size >= 1000 ? Math.ceil(Math.log10(size)) : 4);
+  if (size >= 1e9 || (size < 1e-4 && size > 0)) return value.toExponential(3);
+  if (size >= 1000 || Number.isInteger(value)) return Math.round(value).toLocaleString("en");
+  return value.toPrecision(4);
 }

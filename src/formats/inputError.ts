@@ -8,6 +8,8 @@ export class InputError extends Error {
   readonly where: string;
   readonly found: string;
   readonly expected: string;
+  /** What else is wrong with the same file, where whoever read it went on. */
+  others: readonly InputError[] = [];
 
   constructor(problem: { file: string; where?: string; found: string; expected: string }) {
     const where = problem.where ? `, ${problem.where}` : "";

@@ -19,7 +19,6 @@ export async function describeText(
     of: (feature) => index.statistics(feature),
     tokens: index.info.tokens,
   });
-  const { info } = inspection.model;
   const how = {
     sum: "by their sum",
     max: "by their maximum",
@@ -33,7 +32,7 @@ export async function describeText(
     return `- ${featureTitle(summary)}: on ${count} of ${tokens.length} tokens here (${here}), at most ${max.toPrecision(3)} (in the corpus at most ${summary.max.toPrecision(3)}); fires on ${(100 * summary.density).toPrecision(2)}% of the corpus' tokens, in ${summary.found.filter(Boolean).length} of ${summary.found.length} SAEs`;
   });
   return [
-    `${tokens.length} tokens read by ${info.modelName} at ${inspection.ensemble.hook} through ${inspection.ensemble.members.length} sparse autoencoder${inspection.ensemble.members.length === 1 ? "" : "s"} (${inspection.ensemble.method}).`,
+    `${tokens.length} tokens read by ${inspection.modelName} at ${inspection.ensemble.hook} through ${inspection.ensemble.members.length} sparse autoencoder${inspection.ensemble.members.length === 1 ? "" : "s"} (${inspection.ensemble.method}).`,
     `${shown.length} of the ${features.length} features that fire, ${how}; each is named by member/index, its label or the tokens that fire it most in the corpus:`,
     ...lines,
   ].join("\n");

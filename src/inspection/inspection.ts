@@ -7,6 +7,8 @@ import { type TextToken, textTokens } from "./textTokens.ts";
 
 export interface InspectionParts {
   readonly model: LanguageModel;
+  /** What people call the model; by default what its folder is called. */
+  readonly modelName?: string;
   readonly ensemble: Ensemble;
   readonly encoder: Encoder;
   /** Whether the ensemble was trained on rows that begin with BOS. */
@@ -38,6 +40,7 @@ const KEPT_TEXTS = 200;
 
 export class Inspection {
   readonly model: LanguageModel;
+  readonly modelName: string;
   readonly ensemble: Ensemble;
   readonly encoder: Encoder;
   /** Put before every row; empty where the ensemble was trained without. */
@@ -47,8 +50,9 @@ export class Inspection {
   readonly #prompts: KeptRows;
   readonly #texts = new Map<string, InspectedText>();
 
-  constructor({ model, ensemble, encoder, prependBos }: InspectionParts) {
+  constructor({ model, modelName = model.info.modelName, ensemble, encoder, prependBos }: InspectionParts) {
     this.model = model;
+    this.modelName = modelName;
     this.ensemble = ensemble;
     this.encoder = encoder;
     const { bosId } = model.tokenizer;

@@ -39,6 +39,33 @@ export async function changedLogits(
   return (await continued(row, x, firstChanged, signal)).logits;
 }
 
+/** Features that are to be ablated or scaled and fire on no token that this reaches, so that it changes nothing. */
+export async function firingNowhere(
+  inspection: Inspection,
+  text: string,
+  interventions: readonly Intervention[],
+  signal?: AbortSignal,
+): Promise<number[]> {
+  const row = await inspection.readPrompt(text, 0, signal);
+  const { specialIds } = inspection.model.tokenizer;
+  const [everywhere, here] = [new Set<number>(), new Set<number>()];
+  for (let t = 0; t < row.ids.length; t++) {
+    if (specialIds.has(row.ids[t]!)) continue;
+    for (let at = row.offsets[t]!; at < row.offsets[t + 1]!; at++) {
+      everywhere.add(row.indices[at]!);
+      if (t === row.ids.length - 1) here.add(row.indices[at]!);
+    }
+  }
+  const by = (...kinds: Intervention["kind"][]) => interventions.filter(({ kind }) => kinds.includes(kind));
+  // What is set or added makes it fire.
+  for (const { features } of by("set", "add"))
+    for (const id of features) for (const firing of [everywhere, here]) firing.add(id);
+  const silent = by("ablate", "scale").flatMap(({ features, from }) =>
+    features.filter((id) => !(from === "here" ? here : everywhere).has(id)),
+  );
+  return [...new Set(silent)];
+}
+
 /** The row's continuation with values x from `firstChanged` on. */
 export async function continued(row: ReadRow, x: Float32Array, firstChanged: number, signal?: AbortSignal) {
   const d = x.length / row.ids.length;

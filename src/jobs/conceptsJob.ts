@@ -10,6 +10,7 @@ import type { JobContext } from "./job.ts";
 import { isNamedData, labelledPath } from "./obtain.ts";
 import type { ConceptsSection } from "./probingSchema.ts";
 import { checkSaeBenchLengths } from "./saebench.ts";
+import { sayReplaced } from "./savedReports.ts";
 import { checkEnsembles, commandLine, requireSection } from "./sections.ts";
 
 /** Throws InputError where the section or its data lack something; nothing is computed. `model`: asked for where only its tokenizer knows. */
@@ -20,7 +21,15 @@ export async function checkConcepts(experiment: Experiment, model: () => Promise
   if (options.saebenchCompatible) await checkSaeBenchLengths(texts, experiment.settings, model);
 }
 
-export async function conceptsJob({ experiment, run, signal, progress, model, engine }: JobContext): Promise<void> {
+export async function conceptsJob({
+  experiment,
+  run,
+  signal,
+  progress,
+  log,
+  model,
+  engine,
+}: JobContext): Promise<void> {
   const options = conceptsOptions(experiment);
   const report = conceptsReportPath(experiment);
   const done = {
@@ -29,6 +38,7 @@ export async function conceptsJob({ experiment, run, signal, progress, model, en
     trained: ensembleTasks(experiment.settings).map(({ name }) => run.record.stages[`train ${name}`] ?? null),
   };
   if (run.isFinished("concepts", done) && existsSync(`${report}.json`)) return;
+  sayReplaced(report, log);
   await concepts(run.folder, report, { ...options, signal, onProgress: progress, resources: { model, engine } });
   await run.finishStage("concepts", done);
 }

@@ -16,6 +16,7 @@ import type { DebiasSection } from "./probingSchema.ts";
 import { runPaths } from "./runFolder.ts";
 import { readRunRecord } from "./runRecord.ts";
 import { checkSaeBenchLengths } from "./saebench.ts";
+import { sayReplaced } from "./savedReports.ts";
 import { checkEnsembles, commandLine, requireSection } from "./sections.ts";
 
 /** Throws InputError where the section or its data lack something; nothing is computed. `model`: asked for where only its tokenizer knows. */
@@ -51,7 +52,7 @@ async function checkFlags({ settings, paths: { runFolder } }: Experiment, option
   if (trained.length > 0 || options.flags === undefined) await flagsOf(runFolder, trained, options);
 }
 
-export async function debiasJob({ experiment, run, signal, progress, model, engine }: JobContext): Promise<void> {
+export async function debiasJob({ experiment, run, signal, progress, log, model, engine }: JobContext): Promise<void> {
   const options = debiasOptions(experiment);
   const report = debiasReportPath(experiment);
   const tasks = ensembleTasks(experiment.settings).map(({ name }) => name);
@@ -63,6 +64,7 @@ export async function debiasJob({ experiment, run, signal, progress, model, engi
     flags: flags.map((file) => (existsSync(file) ? wholeState(file) : null)),
   };
   if (run.isFinished("debias", done) && existsSync(`${report}.json`)) return;
+  sayReplaced(report, log);
   await debias(run.folder, report, { ...options, signal, onProgress: progress, resources: { model, engine } });
   await run.finishStage("debias", done);
 }

@@ -12,7 +12,6 @@ import { reportTable } from "../evaluation/reportTable.ts";
 import { type Stability, stability } from "../evaluation/stability.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
-import type { TokenBatch } from "../model/languageModel.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
@@ -142,30 +141,17 @@ async function throughModel(context: JobContext, ensembles: readonly Named[]): P
   const encoders: Encoder[] = [];
   try {
     for (const { ensemble } of ensembles) encoders.push(await engine.createEncoder(ensemble));
-    const windows = windowBatches(experimentWindows(experiment, "test", model), settings.store_batch_size_prompts);
-    const batches = upTo(windows, total, (seen) =>
-      context.progress("CE and KL", Math.min(seen, total), total, "tokens"),
-    );
-    const metrics = await modelMetrics(model, settings.hook_name, encoders, batches, { signal });
+    const batches = windowBatches(experimentWindows(experiment, "test", model), settings.store_batch_size_prompts);
+    const onProgress = (done: number) => context.progress("CE and KL", done, Math.max(done, total), "tokens");
+    onProgress(0);
+    const metrics = await modelMetrics(model, settings.hook_name, encoders, batches, {
+      signal,
+      tokens: total,
+      onProgress,
+    });
     return Object.fromEntries(ensembles.map(({ name }, position) => [name, metrics[position]!]));
   } finally {
     for (const encoder of encoders) await encoder.close();
-  }
-}
-
-/** Batches until so many tokens went by. */
-async function* upTo(
-  batches: AsyncIterable<TokenBatch>,
-  tokens: number,
-  onSeen: (tokens: number) => void,
-): AsyncGenerator<TokenBatch> {
-  let seen = 0;
-  onSeen(seen);
-  for await (const batch of batches) {
-    yield batch;
-    seen += batch.lengths.reduce((sum, length) => sum + length, 0);
-    onSeen(seen);
-    if (seen >= tokens) return;
   }
 }
 

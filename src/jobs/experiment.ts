@@ -1,4 +1,5 @@
 // Reads an experiment file (*.sae.jsonc): JSON with comments in, checked settings with resolved paths out, or one error that names file, line and field.
+
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import {
@@ -11,6 +12,7 @@ import {
   printParseErrorCode,
 } from "jsonc-parser";
 import type { z } from "zod";
+import { hubReferenceOf } from "../data/hub/reference.ts";
 import { InputError, unreadable } from "../formats/inputError.ts";
 import { expectation, shown } from "../formats/schemaError.ts";
 import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
@@ -65,8 +67,11 @@ export function readExperiment(file: string, options: ExperimentOptions = {}): E
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    const expected = "an experiment file (*.sae.jsonc)";
-    throw new InputError({ file: shownPath(path), found: unreadable(error), expected });
+    const isRun = existsSync(join(path, "run.json"));
+    const [found, more] = isRun
+      ? ["a run folder", "; sae-ensembles resume goes on with a run"]
+      : [unreadable(error), ""];
+    throw new InputError({ file: shownPath(path), found, expected: `an experiment file (*.sae.jsonc)${more}` });
   }
   return parseExperiment(text, path, options);
 }
@@ -74,7 +79,11 @@ export function readExperiment(file: string, options: ExperimentOptions = {}): E
 /** The same for text that is already in memory; `file` is the path that errors and relative paths refer to. */
 export function parseExperiment(text: string, file: string, options: ExperimentOptions = {}): Experiment {
   const { problems, experiment } = lookThrough(text, file);
-  if (problems.length > 0 || !experiment) throw problems[0]!;
+  if (problems.length > 0 || !experiment) {
+    const [first, ...others] = problems as [InputError, ...InputError[]];
+    first.others = others;
+    throw first;
+  }
   const { runFolder } = options;
   return runFolder ? { ...experiment, paths: { ...experiment.paths, runFolder: resolve(runFolder) } } : experiment;
 }
@@ -154,6 +163,12 @@ function defaultRunFolder(file: string): string {
   return join("runs", stem(file));
 }
 
+/** What the model is called where it has a name of its own, the demo's or one of the hub; null where it is a path. */
+export function modelsOwnName({ settings, paths }: Pick<Experiment, "settings" | "paths">): string | null {
+  const named = settings.model_name === "demo" || hubReferenceOf(paths.model) !== null;
+  return named ? settings.model_name : null;
+}
+
 /** Every ensemble that the experiment trains: methods in the file's order, for each seed set in turn. */
 export function ensembleTasks(settings: ExperimentSettings): EnsembleTask[] {
   const tasks: EnsembleTask[] = [];
@@ -210,11 +225,13 @@ function trainingKeys(settings: ExperimentSettings): Record<string, unknown> {
   return Object.fromEntries(keys.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]]));
 }
 
+/** Which method is meant where none is named: the first of these that there is. */
+export const INDEX_ORDER: readonly TrainingMethod[] = ["bagging", "boosting", "expanded", "single"];
+
 /** Which methods get a feature index. */
 export function indexedMethods(settings: ExperimentSettings): TrainingMethod[] {
   if (settings.index.methods) return settings.index.methods;
-  const order: TrainingMethod[] = ["bagging", "boosting", "expanded", "single"];
-  return [order.find((method) => settings.ensembles.methods.includes(method))!];
+  return [INDEX_ORDER.find((method) => settings.ensembles.methods.includes(method))!];
 }
 
 /** Rules that concern two keys at once. */
@@ -418,10 +435,11 @@ function schemaErrors(issue: z.core.$ZodIssue, root: Node, text: string, file: s
 
 /** What an unknown key may have meant, in parentheses; empty where nothing is near. */
 function suggestion(key: string, parent: string | undefined, root: Node): string {
-  const near = nearest(key, keysOf(parent, root));
-  if (near) return ` (did you mean "${near}"?)`;
+  // What SAELens calls so is no misspelling, however near.
   if (parent === undefined && Object.hasOwn(foreignKeys, key)) return ` (${foreignKeys[key]})`;
   if (parent === "sae" && Object.hasOwn(foreignSaeKeys, key)) return ` (${foreignSaeKeys[key]})`;
+  const near = nearest(key, keysOf(parent, root));
+  if (near) return ` (did you mean "${near}"?)`;
   if (parent === "sae" && allSaeKeys().includes(key)) {
     const architecture = findNodeAtLocation(root, ["sae", "architecture"])?.value;
     return ` of architecture ${JSON.stringify(architecture)}`;

@@ -65,9 +65,10 @@ const evaluationSchema = z
       .default(0.05)
       .meta({ description: "Share of the documents held out when there is no evaluation.dataset_path." }),
     test_tokens: count.default(100_000).meta({ description: "Tokens that the intrinsic metrics are computed on." }),
-    model_metrics_tokens: nonNegative
-      .default(10_000)
-      .meta({ description: "Tokens that CE and KL through the language model are computed on; 0 leaves them out." }),
+    model_metrics_tokens: nonNegative.default(10_000).meta({
+      description:
+        "Tokens that CE and KL through the language model are computed on, in whole windows; 0 leaves them out.",
+    }),
   })
   .prefault({})
   .meta({ description: "What the metrics are computed on." });
@@ -231,6 +232,13 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   use_cached_activations: "activations.store says whether activations go to disk",
   cached_activations_path: "activations.store says whether activations go to disk",
   disable_concat_sequences: 'packing: "one_text_per_row" keeps texts apart',
+  hook_layer: "hook_name has the layer in it, e.g. blocks.8.hook_resid_post",
+  hook_point: 'it is called "hook_name"',
+  hook_point_layer: "hook_name has the layer in it, e.g. blocks.8.hook_resid_post",
+  hook_point_head_index: "heads are not taken apart: activations come from residual streams and MLPs",
+  activation_fn: "sae.architecture says it: standard is ReLU, topk is TopK",
+  activation_fn_str: "sae.architecture says it: standard is ReLU, topk is TopK",
+  activation_fn_kwargs: "sae.k is the k of a topk",
   checkpoint_path: "checkpoints are in the run folder, output_path",
   resume_from_checkpoint: "the command resume goes on from the newest checkpoint of a run",
   l1_coefficient: "it belongs in sae",
@@ -276,6 +284,9 @@ export const foreignKeys: Readonly<Record<string, string>> = {
 /** The same for the keys of its SAEs. */
 export const foreignSaeKeys: Readonly<Record<string, string>> = {
   d_in: "the width is read from the model",
+  activation_fn: "architecture says it: standard is ReLU, topk is TopK",
+  activation_fn_str: "architecture says it: standard is ReLU, topk is TopK",
+  activation_fn_kwargs: "k is the k of a topk",
   device: 'the experiment\'s "device" says where SAEs are trained',
   metadata: "it is filled in when the SAE is saved",
   reshape_activations: "no hook_z is harvested here",

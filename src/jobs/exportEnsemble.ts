@@ -8,6 +8,7 @@ import type { FeatureIndex } from "../features/featureIndex.ts";
 import { openFeatureIndex } from "../features/openFeatureIndex.ts";
 import { InputError } from "../formats/inputError.ts";
 import { normalisingMember } from "../sae/combine.ts";
+import type { Ensemble } from "../sae/ensemble.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import { flatSae, whyNotFlat } from "../sae/flatSae.ts";
 import { PYTHON_FILE, savePythonEnsemble } from "../sae/pythonExport.ts";
@@ -20,7 +21,7 @@ export type ExportForm = (typeof exportForms)[number];
 
 /**
  * `ensemble`: an ensemble's folder; its index, if the form needs one, lies in it. `to` must not hold anything yet.
- * Returns one line on what was written. Throws InputError, also where a form would not be exact.
+ * Returns one line on what was written, of which ensemble. Throws InputError, also where a form would not be exact.
  */
 export async function exportEnsemble(
   ensemble: string,
@@ -39,12 +40,12 @@ export async function exportEnsemble(
       const loaded = await loadEnsemble(folder);
       const reason = whyNotFlat(loaded);
       if (reason) {
-        const expected = `an ensemble with an exact flat form: ${reason}. Each member is a SAELens folder, and the form "python" is exact`;
+        const expected = `an ensemble with an exact flat form (--ensemble names another): ${reason}. Each member is a SAELens folder, and the form "python" is exact`;
         throw new InputError({ file: folder, found: `${loaded.method} of ${loaded.members.length}`, expected });
       }
       const sae = flatSae(loaded);
       await saveSae(target, sae);
-      return `one ${sae.config.architecture} SAE of ${sae.config.d_sae} features: SAE.load_from_disk reads it`;
+      return `${ensembleWords(folder, loaded.method, sizes(loaded))}: one ${sae.config.architecture} SAE of ${sae.config.d_sae.toLocaleString("en")} features: SAE.load_from_disk reads it`;
     }
     case "python": {
       const loaded = await loadEnsemble(folder);
@@ -58,7 +59,7 @@ export async function exportEnsemble(
         });
       }
       await savePythonEnsemble(target, loaded);
-      return `${PYTHON_FILE}: EnsembleSAE has SAEBench's contract`;
+      return `${ensembleWords(folder, loaded.method, sizes(loaded))}: ${PYTHON_FILE}, whose EnsembleSAE has SAEBench's contract`;
     }
     case "neuronpedia":
       return withIndex(folder, async (index) => {
@@ -66,14 +67,34 @@ export async function exportEnsemble(
         const contextSize = longestSequence(index);
         const progress = onProgress ? { onProgress } : {};
         const files = await writeNeuronpediaBatches(index, target, { sae_set, contextSize, ...progress });
-        return `${files} ${files === 1 ? "batch" : "batches"} of features as SAEDashboard writes them`;
+        return `${indexWords(folder, index)}: ${files} ${files === 1 ? "batch" : "batches"} of features as SAEDashboard writes them`;
       });
     case "parquet":
       return withIndex(folder, async (index) => {
         const { features, sequences } = await writeIndexParquet(index, target, onProgress);
-        return `features.parquet (${features} rows) and sequences.parquet (${sequences} rows)`;
+        return `${indexWords(folder, index)}: features.parquet (${features.toLocaleString("en")} rows) and sequences.parquet (${sequences.toLocaleString("en")} rows)`;
       });
   }
+}
+
+/** "bagging, 4 members, 2,560 features"; the method as well where the folder is called otherwise. */
+function ensembleWords(folder: string, method: string, sizes: readonly number[]): string {
+  const name = basename(folder);
+  const features = sizes.reduce((sum, size) => sum + size, 0).toLocaleString("en");
+  const members = `${sizes.length} member${sizes.length === 1 ? "" : "s"}`;
+  return `${name === method ? name : `${name} (${method})`}, ${members}, ${features} features`;
+}
+
+function sizes({ members }: Ensemble): number[] {
+  return members.map(({ config }) => config.d_sae);
+}
+
+function indexWords(folder: string, { info }: FeatureIndex): string {
+  return ensembleWords(
+    folder,
+    info.method,
+    info.members.map(({ size }) => size),
+  );
 }
 
 /** The ensemble's index with what people said about its features. */

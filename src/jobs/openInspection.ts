@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { Inspection } from "../inspection/inspection.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
 import { openEngine } from "./device.ts";
-import type { Experiment } from "./experiment.ts";
+import { type Experiment, modelsOwnName } from "./experiment.ts";
 import { openExperimentModel } from "./resources.ts";
 import { experimentOfRun } from "./runRecord.ts";
 
@@ -30,7 +30,8 @@ export async function openInspection(folder: string): Promise<OpenInspection> {
   }
   const { ensemble, encoder } = reader.value;
   const { prepend_bos: prependBos } = experiment.settings;
-  return { inspection: new Inspection({ model: model.value, ensemble, encoder, prependBos }), close };
+  const modelName = modelsOwnName(experiment) ?? model.value.info.modelName;
+  return { inspection: new Inspection({ model: model.value, modelName, ensemble, encoder, prependBos }), close };
 }
 
 /** The ensemble on its engine. */

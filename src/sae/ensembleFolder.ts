@@ -9,6 +9,7 @@ import { InputError, unreadable } from "../formats/inputError.ts";
 import { schemaError } from "../formats/schemaError.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { inferenceSae } from "./fold.ts";
+import { withoutPlace, withPlace } from "./memberPlace.ts";
 import { notForEnsembles } from "./sae.ts";
 import { loadSae, saveSae, WEIGHTS } from "./saeLensFolder.ts";
 
@@ -62,7 +63,13 @@ export async function saveEnsemble(
     await mkdir(temporary, { recursive: true });
     for (const [j, member] of ensemble.members.entries()) {
       const density = options.densities?.[j];
-      await saveSae(join(temporary, members[j]!), inferenceSae(member), density ? { density } : {});
+      const { config, ...rest } = inferenceSae(member);
+      const metadata = withPlace(config.metadata, ensemble.method, j, members.length);
+      await saveSae(
+        join(temporary, members[j]!),
+        { ...rest, config: { ...config, metadata } },
+        density ? { density } : {},
+      );
     }
     const { method, weights, seeds, hook, provenance } = ensemble;
     const file = { format_version: ENSEMBLE_FORMAT_VERSION, method, members, weights, seeds, hook, provenance };
@@ -133,7 +140,10 @@ export async function loadEnsemble(folder: string): Promise<Ensemble> {
   const path = join(folder, FILE);
   const file = await readEnsembleFile(folder);
   const members = [];
-  for (const name of file.members) members.push(inferenceSae(await loadSae(join(folder, name))));
+  for (const name of file.members) {
+    const { config, ...rest } = inferenceSae(await loadSae(join(folder, name)));
+    members.push({ ...rest, config: { ...config, metadata: withoutPlace(config.metadata) } });
+  }
   for (const [j, member] of members.entries()) {
     const { config } = member;
     const refuse = (found: string, expected: string): never => {

@@ -42,7 +42,7 @@ export async function openSources(paths: readonly string[], options: OpenOptions
     });
     sources.push({ path, ensemble, members });
   }
-  return withModelWarnings(sources, options.model_name);
+  return withTwinWarnings(withModelWarnings(sources, options.model_name));
 }
 
 /** Says of each member whose model is another than the one said, or else the first that a member names. */
@@ -58,6 +58,30 @@ function withModelWarnings(sources: readonly ImportSource[], said: string | unde
     return member.warnings.includes(warning) ? member : { ...member, warnings: [...member.warnings, warning] };
   };
   return sources.map((source) => ({ ...source, members: source.members.map(withWarning) }));
+}
+
+/** Says of each member that it is another once more, wherever it comes from: it would count twice. */
+function withTwinWarnings(sources: readonly ImportSource[]): ImportSource[] {
+  const before: OpenedSae[] = [];
+  return sources.map((source) => ({
+    ...source,
+    members: source.members.map((member) => {
+      const twin = before.find(
+        ({ sae }) =>
+          sameBits(sae.weights.W_dec, member.sae.weights.W_dec) &&
+          sameBits(sae.weights.W_enc, member.sae.weights.W_enc),
+      );
+      before.push(member);
+      if (!twin) return member;
+      const warning = `it has the weights of ${twin.path}: the same SAE twice counts twice, and its features are there twice`;
+      return member.warnings.includes(warning) ? member : { ...member, warnings: [...member.warnings, warning] };
+    }),
+  }));
+}
+
+function sameBits(a: Float32Array, b: Float32Array): boolean {
+  const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
+  return a.length === b.length && bytes(a).equals(bytes(b));
 }
 
 /**

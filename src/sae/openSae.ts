@@ -15,6 +15,7 @@ import { jsonObject, metadataWith, type OpenedSae, type OpenOptions, thresholdWa
 import { isSaeLensDict, readSaeLensDict } from "./layouts/saeLensDict.ts";
 import { readSparsify } from "./layouts/sparsify.ts";
 import { readStateDict, type StateDict } from "./layouts/stateDict.ts";
+import { placeWarnings } from "./memberPlace.ts";
 import { misreadMatrix } from "./orientation.ts";
 import { checkFinite } from "./parameters.ts";
 import { loadSae, WEIGHTS } from "./saeLensFolder.ts";
@@ -72,7 +73,12 @@ async function openSaeLens(folder: string, file: string, options: OpenOptions): 
   const sae = await loadSae(folder, basename(file));
   const metadata = metadataWith(sae.config.metadata, options);
   const config = { ...sae.config, metadata };
-  return { sae: { ...sae, config }, layout: "SAELens", path: file, warnings: thresholdWarnings(sae) };
+  return {
+    sae: { ...sae, config },
+    layout: "SAELens",
+    path: file,
+    warnings: [...thresholdWarnings(sae), ...placeWarnings(metadata)],
+  };
 }
 
 async function openStateDict(

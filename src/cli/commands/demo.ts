@@ -1,7 +1,9 @@
 // `demo`: everything once, on the small model that comes with the product, in ./demo-run.
+
 import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
+import { distinctSequences } from "../../features/distinctSequences.ts";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
 import { readDebiasSummary } from "../../jobs/debiasSummary.ts";
 import { demoPath } from "../../jobs/demoData.ts";
@@ -10,7 +12,7 @@ import { type Experiment, readExperiment } from "../../jobs/experiment.ts";
 import { makeFolders } from "../../jobs/runFolder.ts";
 import { jobsOf } from "../../jobs/runJobs.ts";
 import { addRunOptions } from "../experimentCommand.ts";
-import { featureName, sequenceLine } from "../featureText.ts";
+import { distinctLine, featureName } from "../featureText.ts";
 import { type ForegroundOptions, runInForeground, shortPath } from "../foreground.ts";
 import { density, tokenShown } from "../words.ts";
 
@@ -71,7 +73,8 @@ async function clearest(runFolder: string): Promise<string> {
         `${featureName(feature).padEnd(8)} ${tokens}   (${density(feature.density)} of tokens, found in ${found} of ${feature.found.length} members)`,
       );
       const top = detail.bands.find((band) => band.kind === "top")?.sequences ?? [];
-      for (const sequence of top.slice(0, 2)) lines.push(sequenceLine(sequence, detail.max, color, width));
+      for (const distinct of distinctSequences(top).slice(0, 2))
+        lines.push(distinctLine(distinct, detail.max, color, width));
     }
     return `${lines.join("\n")}\n`;
   } finally {

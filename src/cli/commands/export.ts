@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { InputError } from "../../formats/inputError.ts";
-import { ensembleTasks } from "../../jobs/experiment.ts";
+import { indexedEnsembles } from "../../jobs/buildIndex.ts";
+import { ensembleTasks, INDEX_ORDER } from "../../jobs/experiment.ts";
 import { type ExportForm, exportEnsemble, exportForms } from "../../jobs/exportEnsemble.ts";
 import { runPaths } from "../../jobs/runFolder.ts";
 import { experimentOfRun } from "../../jobs/runRecord.ts";
@@ -28,7 +29,7 @@ export function exportCommand(): Command {
     .requiredOption("--to <folder>", "where it goes: a new folder")
     .option(
       "--ensemble <name>",
-      "which ensemble of a run, e.g. bagging; default the first that is there, for neuronpedia and parquet the first with an index",
+      "which ensemble of a run, e.g. bagging; default the first with an index, as in features, else the first of bagging, boosting, expanded, single that is trained",
     )
     .option("--json", "one JSON on standard output")
     .action(async (run: string, options: ExportOptions) => {
@@ -42,14 +43,19 @@ export function exportCommand(): Command {
     });
 }
 
-function ensembleFolder(run: string, { ensemble: name, as }: ExportOptions): string {
+function ensembleFolder(run: string, { ensemble: name }: ExportOptions): string {
   if (existsSync(join(run, "ensemble.json"))) return run;
   const paths = runPaths(run);
-  const ofFeatures = as === "neuronpedia" || as === "parquet";
-  const names = ensembleTasks(experimentOfRun(run).settings)
-    .map((task) => task.name)
-    .filter((task) => existsSync(join(paths.ensemble(task), "ensemble.json")));
-  const chosen = name ?? names.find((one) => ofFeatures && existsSync(paths.index(one))) ?? names[0];
+  const { settings } = experimentOfRun(run);
+  const trained = ensembleTasks(settings).filter((task) =>
+    existsSync(join(paths.ensemble(task.name), "ensemble.json")),
+  );
+  const names = trained.map((task) => task.name);
+  const chosen =
+    name ??
+    indexedEnsembles(run).find((indexed) => names.includes(indexed)) ??
+    INDEX_ORDER.find((method) => names.includes(method)) ??
+    names[0];
   if (chosen !== undefined && names.includes(chosen)) return paths.ensemble(chosen);
   const expected = names.length > 0 ? `one of ${names.join(", ")}` : "a trained ensemble: run train first";
   throw new InputError({ file: join(run, "ensembles"), found: name ? `no "${name}"` : "no ensemble", expected });

@@ -10,6 +10,8 @@ import {
 import { defaultFeatureIndexOptions } from "../../features/featureIndexOptions.ts";
 import { InputError } from "../../formats/inputError.ts";
 import { openRunIndex } from "../../jobs/buildIndex.ts";
+import { modelsOwnName } from "../../jobs/experiment.ts";
+import { experimentOfRun } from "../../jobs/runRecord.ts";
 import { featureDetail, featureList, featureName } from "../featureText.ts";
 import { shortPath } from "../foreground.ts";
 import { pageSize, wholeNumber } from "../options.ts";
@@ -111,7 +113,8 @@ function show(run: string, index: FeatureIndex, feature: string, options: Featur
   }
   const detail = index.detail(range.first + number!);
   if (options.json) return JSON.stringify(detail);
-  return featureDetail(detail, index.info, process.stdout.isTTY === true, columns());
+  const modelName = modelsOwnName(experimentOfRun(run)) ?? index.info.modelName;
+  return featureDetail(detail, { ...index.info, modelName }, process.stdout.isTTY === true, columns());
 }
 
 function list(run: string, name: string, index: FeatureIndex, options: FeaturesOptions): string {
@@ -125,7 +128,8 @@ function list(run: string, name: string, index: FeatureIndex, options: FeaturesO
   if (rows.length === 0)
     return `No feature of ${name} ${options.dead ? "is dead" : options.clearest ? "is clear enough to be named" : "matches"}.`;
   const from = offset + 1;
-  const shown = `${integer(from)} to ${integer(from + rows.length - 1)} of ${integer(total)}${options.clearest ? "" : " that match"}`;
+  const byRelevance = !options.clearest && query(options).sort === "relevance";
+  const shown = `${integer(from)} to ${integer(from + rows.length - 1)} of ${integer(total)}${options.clearest ? "" : " that match"}${byRelevance ? ", by the share of their mass on what was searched for" : ""}`;
   return `${featureList(rows, info, columns())}
 
 ${shown} (${name}, ${integer(info.features)} features in all)

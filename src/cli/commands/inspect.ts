@@ -39,6 +39,7 @@ export function inspectCommand(): Command {
     .option("--json", "a JSON line a token on standard output")
     .action(async (run: string, text: string | undefined, options: InspectOptions) => {
       const read = textOf(text, options.file);
+      if (read === "") throw new InputError({ file: options.file ?? "the text", found: "nothing", expected: "a text" });
       await withInspection(run, options.ensemble, async (inspection, index) => {
         if (options.json || options.tokens) {
           for (const line of await tokenLines(inspection, index, read, options)) console.log(line);

@@ -6,7 +6,8 @@ import type { ChangedProbability } from "../../inspection/distributions.ts";
 import { generate } from "../../inspection/generate.ts";
 import type { Inspection } from "../../inspection/inspection.ts";
 import type { Intervention } from "../../inspection/interventions.ts";
-import { nextToken } from "../../inspection/nextToken.ts";
+import { firingNowhere, nextToken } from "../../inspection/nextToken.ts";
+import { featureName } from "../featureText.ts";
 import { positiveNumber, wholeNumber } from "../options.ts";
 import { metric, tokenShown } from "../words.ts";
 import { textOf, withInspection } from "./inspect.ts";
@@ -36,7 +37,7 @@ export function nextTokenCommand(): Command {
     .option("--file <path>", "read the text from a file")
     .option(
       "--intervene <member/index=change>",
-      'ablate, or *2 (scale), or =3 (set), or +1 (add): "2/1047=ablate", "0/5=*2"; as often as you like',
+      'ablate, or *2 (scale), or =3 (set), or +1 (add), behind an "=": "2/1047=ablate", "0/5=*2", "0/5==3", "0/5=+1"; as often as you like',
       intervention,
       [],
     )
@@ -54,10 +55,24 @@ export function nextTokenCommand(): Command {
           from: options.here ? ("here" as const) : rest.from,
           features: [featureId(index, run, feature)],
         }));
+        if (!options.json) await sayWhatIsSilent(inspection, index, prompt, list);
         if (options.generate === undefined) await distribution(inspection, prompt, list, options);
         else await continuation(inspection, prompt, list, options);
       });
     });
+}
+
+/** Numbers that don't change have their reason said. */
+async function sayWhatIsSilent(
+  inspection: Inspection,
+  index: FeatureIndex,
+  prompt: string,
+  list: readonly Intervention[],
+): Promise<void> {
+  const silent = list.length > 0 ? await firingNowhere(inspection, prompt, list) : [];
+  const where = list.some(({ from }) => from === "here") ? "the last token" : "this text";
+  for (const feature of index.summaries(silent))
+    console.error(`note: ${featureName(feature)} doesn't fire on ${where}: there is nothing to ablate or scale`);
 }
 
 async function distribution(

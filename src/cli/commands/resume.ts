@@ -1,5 +1,7 @@
 // `resume`: goes on with a run that was stopped, failed or was killed.
+import { statSync } from "node:fs";
 import { Command, Option } from "commander";
+import { InputError } from "../../formats/inputError.ts";
 import { resumeArguments } from "../../jobs/launch.ts";
 import { allJobs } from "../../jobs/runJobs.ts";
 import { experimentOfRun, readRunStatus } from "../../jobs/runRecord.ts";
@@ -19,6 +21,10 @@ export function resumeCommand(): Command {
     .option("--detach", "in a process of its own that outlives this terminal");
   return addRunOptions(command).action(
     async (folder: string, options: ExperimentCommandOptions & { jobs?: JobKind[] }) => {
+      if (statSync(folder, { throwIfNoEntry: false })?.isFile()) {
+        const expected = "a run folder; sae-ensembles run takes an experiment file, and goes on with its run";
+        throw new InputError({ file: folder, found: "a file", expected });
+      }
       const { record, folder: runFolder } = readRunStatus(folder);
       const experiment = experimentOfRun(folder);
       if (options.detach) await startDetached(runFolder, resumeArguments(runFolder, options.jobs), options);

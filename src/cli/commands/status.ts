@@ -5,7 +5,7 @@ import { runPaths } from "../../jobs/runFolder.ts";
 import { findRuns, isAtWork, type RunStatus, readRunStatus, workingTime } from "../../jobs/runRecord.ts";
 import { createDisplay, displayMode } from "../display.ts";
 import { shortPath } from "../foreground.ts";
-import { duration, share } from "../words.ts";
+import { duration, share, stageShown } from "../words.ts";
 
 interface StatusOptions {
   readonly follow?: boolean;
@@ -44,7 +44,7 @@ function line(folder: string): string {
   const { progress } = record;
   const detail =
     state === "running" && progress
-      ? `${progress.stage} ${share(progress.done / progress.total)}${progress.eta === null ? "" : `, ${duration(progress.eta)} left`}`
+      ? `${stageShown(progress.stage)} ${share(progress.done / progress.total)}${progress.eta === null ? "" : `, ${duration(progress.eta)} left`}`
       : state === "done"
         ? `${record.jobs.join(", ")}; ${duration(workingTime(record) / 1000)} of work in all`
         : (reason ?? "");

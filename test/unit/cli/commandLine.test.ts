@@ -408,7 +408,7 @@ test("cosines of many features say how far they are", async () => {
   );
   assert.equal(code, 0, stderr);
   assert.match(stderr, /^diversity single: 3 \/ 3 blocks/m);
-  assert.match(stderr, /^diversity single-1: 3 \/ 3 blocks/m);
+  assert.match(stderr, /^diversity single-1 \(seed set 2\): 3 \/ 3 blocks/m);
   assert.match(stderr, /^stability single: 4 \/ 4 blocks/m);
 });
 

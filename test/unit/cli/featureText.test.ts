@@ -106,13 +106,27 @@ test("one feature in full: name, rates, histogram, tokens, logits, contexts, nei
 
 test("a feature that never fired says so", () => {
   const text = featureDetail({ ...detail, count: 0, density: 0 }, info, false);
-  assert.match(text, /It never fired on the text of the index\.$/);
+  assert.match(text, /\nnever fired on the [\d,]+ tokens of the index(, found in \S+)?$/);
 });
 
 test("a context keeps its peak and what stands before it, within the width", () => {
   const line = sequenceLine(sequence, 12.125, false, 40);
   assert.match(line, /^ {3}12\.1 {2}….*\[she\]/);
   assert.ok([...line].length <= 40, line);
+});
+
+test("what is the same up to the peak is shown once, with how often it is there", () => {
+  const { tokens, peak } = sequence;
+  const same = { ...sequence, tokens: tokens.map((token, i) => (i > peak ? { ...token, id: 900 } : token)) };
+  const other = { ...sequence, tokens: tokens.map((token, i) => (i === 0 ? { ...token, id: 901 } : token)) };
+  const bands = [{ ...detail.bands[0]!, sequences: [sequence, other, same] }];
+  const lines = featureDetail({ ...detail, bands }, info, false, 60)
+    .split("\n")
+    .filter((line) => line.includes("[she]"));
+  assert.equal(lines.length, 2);
+  assert.match(lines[0]!, /\[she\].* {2}\(2 times\)$/);
+  assert.doesNotMatch(lines[1]!, /times/);
+  assert.ok(lines.every((line) => [...line].length <= 60));
 });
 
 test("tokens of no document are a mark between documents, and nothing at the beginning", () => {

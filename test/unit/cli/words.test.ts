@@ -1,7 +1,18 @@
 // Numbers and tokens as a person reads them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bar, bytes, density, duration, integer, metric, rate, share, tokenShown } from "../../../src/cli/words.ts";
+import {
+  bar,
+  bytes,
+  density,
+  duration,
+  integer,
+  metric,
+  rate,
+  share,
+  stageShown,
+  tokenShown,
+} from "../../../src/cli/words.ts";
 
 const cases: [name: string, actual: string, expected: string][] = [
   ["counts have separators", integer(1234567), "1,234,567"],
@@ -29,6 +40,8 @@ const cases: [name: string, actual: string, expected: string][] = [
   ["no bytes", bytes(0), "0 B"],
   ["bar", bar(0.5, 4), "██░░"],
   ["a bar past its end", bar(1.5, 4), "████"],
+  ["a second seed set", stageShown("train single-1"), "train single-1 (seed set 2)"],
+  ["a stage with a number of its own", stageShown("download gpt-2"), "download gpt-2"],
   ["white space in tokens", tokenShown(" a\n\tb"), "␣a↵⇥b"],
   ["a control character in a token", tokenShown("a\u001A"), "a⟨1A⟩"],
 ];

@@ -104,6 +104,23 @@ test("batches of any size, and several encoders at once, give the same values", 
   assert.equal(other!.ce_loss_with_ablation.value, whole!.ce_loss_with_ablation.value);
 });
 
+test("no more windows are taken than the tokens need, and progress says how many counted", async () => {
+  const hook = "blocks.1.hook_resid_post";
+  const encoders = [await encoderOf(1)];
+  const rows = expected.ids.map((row: number[]) => batchOf([row]));
+  const [first] = await modelMetrics(model, hook, encoders, [rows[0]!]);
+  const [two] = await modelMetrics(model, hook, encoders, [rows[0]!, rows[1]!]);
+  const seen: number[] = [];
+  const onProgress = (tokens: number) => seen.push(tokens);
+  // All rows are in one batch, which is cut behind the last window that is needed.
+  const [exact] = await modelMetrics(model, hook, encoders, [batch, batch], { tokens: first!.kl_tokens, onProgress });
+  const [more] = await modelMetrics(model, hook, encoders, rows, { tokens: first!.kl_tokens + 1, onProgress });
+  assert.equal(exact!.kl_tokens, first!.kl_tokens);
+  assert.equal(more!.kl_tokens, two!.kl_tokens);
+  near(more!.ce_loss_with_sae.value, two!.ce_loss_with_sae.value!, "CE over two windows", 1e-12);
+  assert.deepEqual(seen, [first!.kl_tokens, first!.kl_tokens, two!.kl_tokens]);
+});
+
 test("a perfect reconstruction recovers everything, zero nothing", async () => {
   const answer = (make: (x: Float32Array) => Float32Array): Encoder =>
     encoderFrom(async (x, rows) => ({

@@ -89,6 +89,21 @@ test("the table marks the best, dashes what is missing and lists each reason onc
   for (const line of table.split("\n").filter((one) => one.includes("│"))) assert.ok(line.length <= 130, line);
 });
 
+test("the table says what its rows by member are over, and writes thousands in one way", () => {
+  const table = reportTable(report);
+  const said = table.replaceAll(/\s+/g, " ");
+  assert.match(said, /By member: of seed set 1 of 2 alone/);
+  assert.match(said, /Boosting by member: explained variance and MSE are of all members up to this one together/);
+  assert.equal(table.match(/\(own\)/g)!.length, 3);
+  const [single] = report.entries;
+  const run = single!.runs[0]!;
+  const metrics = { ...run.evaluation.metrics, diversity: { value: 2558.5 }, mse: { value: 130_420.4 } };
+  const large = { ...run, evaluation: { ...run.evaluation, metrics, width: 2560 } };
+  const wide = reportTable({ ...report, entries: [{ ...single!, runs: [large] }] });
+  for (const number of ["1 × 2,560", "2,559", "130,420"]) assert.ok(wide.includes(number), number);
+  assert.doesNotMatch(wide, /By member|(?<![.\d])\d{4}|e\+/);
+});
+
 test("table and JSON say what CE and KL are over, if anything went through the model", () => {
   const note = /CE and KL: tokens count whose own and next token are both real and not special\. With the SAE, special/;
   assert.match(reportTable(report).replaceAll(/\s+/g, " "), note);

@@ -7,7 +7,7 @@ import { createReferenceEngine } from "../../../src/engine/reference/referenceEn
 import { tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import { generate } from "../../../src/inspection/generate.ts";
 import { type Intervention, Interventions } from "../../../src/inspection/interventions.ts";
-import { changedLogits, nextToken, pushingFeatures } from "../../../src/inspection/nextToken.ts";
+import { changedLogits, firingNowhere, nextToken, pushingFeatures } from "../../../src/inspection/nextToken.ts";
 import { decode } from "../../../src/sae/encode.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import type { Ensemble } from "../../../src/sae/ensemble.ts";
@@ -190,6 +190,24 @@ describe("through the model", async () => {
     assert.deepEqual(same.logits, row.logits);
     const scaled = await changedLogits(inspection, row, [{ ...ablate(5), kind: "scale", value: 1 }]);
     assert.deepEqual(scaled, row.logits);
+  });
+
+  test("what fires nowhere is found among what is ablated or scaled", async () => {
+    const row = await inspection.readPrompt(text, 0);
+    const special = inspection.model.tokenizer.specialIds;
+    const fires = new Set<number>();
+    row.ids.forEach((id, t) => {
+      if (!special.has(id))
+        for (const feature of row.indices.slice(row.offsets[t]!, row.offsets[t + 1]!)) fires.add(feature);
+    });
+    const atLast = new Set(row.indices.slice(row.offsets[row.ids.length - 1]!, row.offsets[row.ids.length]!));
+    const firing = [...fires].find((feature) => !atLast.has(feature))!;
+    const silent = [...Array(24).keys()].find((feature) => !fires.has(feature))!;
+    const [one, other] = [ablate(firing), ablate(silent)];
+    assert.deepEqual(await firingNowhere(inspection, text, [one, other, other]), [silent]);
+    assert.deepEqual(await firingNowhere(inspection, text, [{ ...one, from: "here" }]), [firing]);
+    const set = { ...other, kind: "set", value: 3 } as const;
+    assert.deepEqual(await firingNowhere(inspection, text, [set, other]), []);
   });
 
   test("what pushes a token is what ablating it changes", async () => {

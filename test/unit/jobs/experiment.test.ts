@@ -83,6 +83,25 @@ test("comments and trailing commas are fine", () => {
   assert.equal(parseExperiment(text, file).settings.seed, 7);
 });
 
+test("all that is wrong comes with the first of it", () => {
+  assert.throws(
+    () => parse({ ...base, hook_layer: 8, sed: 1, seed: "x" }),
+    (error: unknown) => {
+      assert.ok(error instanceof InputError);
+      const all = [error, ...error.others].map(({ where }) => where);
+      assert.deepEqual(all.toSorted(), ["hook_layer", "sed", "seed"]);
+      return true;
+    },
+  );
+});
+
+test("a run folder in place of its experiment file is told by name", () => {
+  const run = join(folder, "a-run");
+  mkdirSync(run);
+  writeFileSync(join(run, "run.json"), "{}");
+  assert.throws(() => readExperiment(run), /a-run: found a run folder, .*sae-ensembles resume goes on with a run/);
+});
+
 test("methods and seed sets become tasks with names of their own", () => {
   const { settings } = parse({ ...base, ensembles: { methods: ["single", "bagging"], seed_sets: 2 } });
   assert.deepEqual(
@@ -103,6 +122,9 @@ describe("one line says what is wrong, where, and what would be right", () => {
     ],
     ["another spelling", { ...base, contextSize: 64 }, "contextSize", /did you mean "context_size"\?/],
     ["key that SAELens has", { ...base, logger: {} }, "logger", /events.jsonl in the run folder/],
+    ["an old key of SAELens'", { ...base, hook_layer: 8 }, "hook_layer", /hook_name has the layer in it/],
+    ["another, near ours", { ...base, hook_point: "x" }, "hook_point", /it is called "hook_name"/],
+    ["an old key of its SAEs", withSae({ activation_fn: "relu" }), "sae.activation_fn", /architecture says it/],
     ["key that belongs in sae", { ...base, l1_coefficient: 3 }, "l1_coefficient", /it belongs in sae/],
     ["SAELens' key without a place", { ...base, seqpos_slice: [0, 8] }, "seqpos_slice", /every position/],
     [

@@ -13,7 +13,7 @@ import { type ImportRequest, importSaes } from "../../../src/jobs/importSaes.ts"
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { experimentOfRun } from "../../../src/jobs/runRecord.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
-import { loadEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { loadEnsemble, loadEnsemble, saveEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { openSources, sharedHook } from "../../../src/sae/importEnsemble.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
 import type { Sae } from "../../../src/sae/sae.ts";
@@ -50,6 +50,31 @@ async function writeAsSparsify(to: string, { config, weights }: Sae): Promise<vo
 function request(name: string, change: Partial<ImportRequest>): ImportRequest {
   return { paths: [ours, theirs], folder: join(folder, name), options: { hook_name }, ...change };
 }
+
+test("a member of a boosting ensemble that is taken alone, and an SAE that is given twice, are said", async () => {
+  const boosting = {
+    method: "boosting",
+    members: [sae, sae],
+    weights: [1, 1],
+    seeds: [1, 2],
+    hook: hook_name,
+  } as const;
+  const whole = join(folder, "boosting");
+  await saveEnsemble(whole, { ...boosting, provenance: {} });
+  const cfg = JSON.parse(readFileSync(join(whole, "member_1", "cfg.json"), "utf8"));
+  assert.deepEqual(cfg.metadata.ensemble_member, { method: "boosting", member: 1, members: 2 });
+  const warningsOf = async (name: string, paths: string[]) =>
+    (await importSaes({ paths, folder: join(folder, name) })).members.map(({ warnings }) => warnings.join());
+  assert.deepEqual(await warningsOf("first", [join(whole, "member_0")]), [""]);
+  const [lone] = await warningsOf("lone", [join(whole, "member_1")]);
+  assert.match(lone!, /member 1 \(of 0 to 1\) of a boosting ensemble and reads what the members before it leave/);
+  // Alone it is an ensemble of its own, and has no place in another any more.
+  const again = JSON.parse(readFileSync(join(folder, "lone", "member_0", "cfg.json"), "utf8"));
+  assert.equal(again.metadata.ensemble_member, undefined);
+  const [one, other] = await warningsOf("twice", [ours, ours]);
+  assert.equal(one, "");
+  assert.match(other!, /it has the weights of .*member_0.*: the same SAE twice counts twice/);
+});
 
 test("a bag of two layouts is looked at, written, and evaluated and indexed like our own", async () => {
   const outcome = await importSaes(request("bag", { model, text }));
@@ -205,11 +230,10 @@ test("SAEs of two hooks are refused by name, whatever a person says; of two mode
   const { members } = await importSaes(request("two-models", { paths: [high, foreign], options: {} }));
   assert.deepEqual(members[0]!.warnings, []);
   assert.match(members[1]!.warnings.join("; "), /^it was trained on gpt2, not on llama/);
-  assert.deepEqual(
-    (await openSources([high, low])).flatMap((source) => source.members.flatMap(({ warnings }) => warnings)),
-    [],
-    "an owner before the name is no other model",
+  const alike = (await openSources([high, low])).flatMap((source) =>
+    source.members.flatMap(({ warnings }) => warnings),
   );
+  assert.doesNotMatch(alike.join(), /trained on/, "an owner before the name is no other model");
 });
 
 test("what doesn't fit together is refused, and nothing is written", async () => {

@@ -106,6 +106,8 @@ test("from the command line", async () => {
   assert.equal(code, 0, stderr);
   assert.equal((JSON.parse(stdout) as ImportOutcome).members.length, 3);
   assert.ok(existsSync(join(folder, "from-hub", "ensemble.json")));
+  const exported = await runCommand(["export", "runs/tiny", "--as", "python", "--to", "module"], folder);
+  assert.match(exported.stdout, /^module: single, 1 member, \d+ features: ensemble_sae\.py/, exported.stderr);
   const wrong = await runCommand(["import", "someone/nobody/layer_1", "--to", "nothing"], folder);
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /^error: someone\/nobody: found no such repository[^\n]*\n$/);
