@@ -13,7 +13,7 @@ import { type ImportRequest, importSaes } from "../../../src/jobs/importSaes.ts"
 import { jobsOf, runJobs } from "../../../src/jobs/runJobs.ts";
 import { experimentOfRun } from "../../../src/jobs/runRecord.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
-import { loadEnsemble, loadEnsemble, saveEnsemble } from "../../../src/sae/ensembleFolder.ts";
+import { loadEnsemble, saveEnsemble } from "../../../src/sae/ensembleFolder.ts";
 import { openSources, sharedHook } from "../../../src/sae/importEnsemble.ts";
 import { openSae } from "../../../src/sae/openSae.ts";
 import type { Sae } from "../../../src/sae/sae.ts";
