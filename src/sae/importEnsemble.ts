@@ -66,14 +66,14 @@ function withTwinWarnings(sources: readonly ImportSource[]): ImportSource[] {
   return sources.map((source) => ({
     ...source,
     members: source.members.map((member) => {
-      const twin = before.find(
+      const twin = before.findIndex(
         ({ sae }) =>
           sameBits(sae.weights.W_dec, member.sae.weights.W_dec) &&
           sameBits(sae.weights.W_enc, member.sae.weights.W_enc),
       );
       before.push(member);
-      if (!twin) return member;
-      const warning = `it has the weights of ${twin.path}: the same SAE twice counts twice, and its features are there twice`;
+      if (twin < 0) return member;
+      const warning = `it has the weights of member ${twin}: the same SAE twice counts twice, and its features are there twice`;
       return member.warnings.includes(warning) ? member : { ...member, warnings: [...member.warnings, warning] };
     }),
   }));
