@@ -485,8 +485,20 @@ describe("debias view", { skip: unavailable && `SKIPPED: ${unavailable}` }, () =
     assert.match(await row.innerText(), /▲ 13\.5/);
     await page.getByRole("button", { name: "Retrain", exact: true }).click();
     await verdict(page).getByText("retrained; balanced data gives 92.0%").waitFor();
+    const [, retrained] = /→ ([\d.]+%) retrained/.exec(await verdict(page).innerText())!;
+    const step = page.getByRole("button", { name: /^result/ });
+    assert.equal(await step.innerText(), `result worst group ${retrained} retrained`);
     await page.getByRole("button", { name: "Flag 1/10" }).click();
     await page.getByRole("row", { name: "… retrained, without 2 features (old flags)" }).waitFor();
+    await page.close();
+  });
+
+  test("in a narrow panel the table of the bias scrolls by itself", async () => {
+    const page = await prepared(new StandInHost(), { width: 400, height: 1000 });
+    const region = page.getByRole("region", { name: "Accuracy by cell" });
+    const box = (await region.boundingBox())!;
+    assert.ok(box.x + box.width <= 400);
+    assert.ok(await region.evaluate((element) => element.scrollWidth > element.clientWidth));
     await page.close();
   });
 

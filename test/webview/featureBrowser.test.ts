@@ -15,7 +15,7 @@ import {
 } from "../../src/protocol/featureBrowser.ts";
 import { answer, notify } from "../../src/protocol/rpc.ts";
 import { joinedTokens } from "../../webview/components/joinedTokens.ts";
-import { eventually, inEveryTheme, openWebview, viewState } from "./webviewPage.ts";
+import { eventually, inEveryTheme, openWebview, setTheme, viewState } from "./webviewPage.ts";
 
 const width = 100_000;
 const words = [
@@ -294,17 +294,22 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
 
   test("a half-typed pattern that was kept for a reload is said beside the search, which is there to mend it", async () => {
     const host = new StandInHost();
-    const wrong = (): never => {
-      throw new Error("/(/: found an invalid pattern");
-    };
     const page = await openWebview(browser, {
       ...view,
       state: { query: { text: "/(" }, feature: 7, detailOpen: true },
-      connect: (connection) => answer(connection, featureBrowserHost, { ...host.handlers, page: wrong, place: wrong }),
+      connect: (connection) => answer(connection, featureBrowserHost, host.handlers),
     });
-    await page.getByText("found an invalid pattern").first().waitFor();
-    await page.getByRole("searchbox").waitFor();
-    assert.equal(await page.getByRole("button", { name: "Build Feature Index" }).count(), 0);
+    const said = page.getByRole("alert").getByText("/(: not a regular expression: unterminated group");
+    await said.waitFor();
+    assert.equal((await page.locator(".count").textContent())?.trim(), "– of 100,000");
+    assert.equal(await page.getByRole("button", { name: /Build Feature Index|Try Again/ }).count(), 0);
+    assert.deepEqual(host.queries, []);
+    await page.getByRole("searchbox").fill("/(a)/");
+    await page.locator(".row").nth(5).waitFor();
+    assert.equal(await page.getByRole("alert").count(), 0);
+    await page.getByRole("searchbox").fill("/(a)/[");
+    await page.getByText("not a regular expression: unterminated character class").waitFor();
+    assert.equal((await page.locator(".count").textContent())?.trim(), "– of 100,000");
     await page.close();
   });
 
@@ -548,6 +553,60 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.locator("sae-try-text vscode-button").click();
     await page.locator("sae-try-text .text button").nth(2).click();
     await page.locator("sae-try-text li").getByText("2/0").waitFor();
+    await page.close();
+  });
+
+  test("what is typed once Try text is open is its text, and no shortcut of the list", async () => {
+    const { page, host } = await open();
+    await page.getByRole("button", { name: "Try text" }).click();
+    await page.waitForFunction(() => {
+      const root = document.querySelector("sae-feature-browser")?.shadowRoot;
+      return root?.activeElement?.localName === "sae-try-text";
+    });
+    await page.keyboard.type("f n x");
+    assert.equal(await page.locator("sae-try-text textarea").inputValue(), "f n x");
+    assert.equal(host.flags.size, 0);
+    await page.close();
+  });
+
+  test("a note has lines: Enter begins one, Ctrl+Enter or Escape leaves it, and its end is trimmed", async () => {
+    const host = new StandInHost();
+    const notes: (string | undefined)[] = [];
+    const { annotate } = host.handlers;
+    const { page } = await open(
+      host,
+      {},
+      {
+        annotate: (params, signal) => {
+          if ("note" in params) notes.push(params.note);
+          return annotate(params, signal);
+        },
+      },
+    );
+    await page.keyboard.press("n");
+    await page.keyboard.type("first\nsecond\n ");
+    await page.keyboard.press("Control+Enter");
+    await eventually(() => assert.deepEqual(notes, ["first\nsecond"]));
+    await page.keyboard.press("j");
+    await page.getByRole("heading", { name: "1/0", exact: true }).waitFor();
+    await page.keyboard.press("n");
+    await page.keyboard.type("third\n");
+    await page.keyboard.press("Escape");
+    await eventually(() => assert.deepEqual(notes, ["first\nsecond", "third"]));
+    await page.close();
+  });
+
+  test("high contrast: what a feature lowers is underlined otherwise than what it raises, and no flag is faint", async () => {
+    const { page } = await open();
+    await setTheme(page, "high-contrast");
+    const line = (side: string) =>
+      page
+        .locator(`.${side} .token`)
+        .first()
+        .evaluate((token) => getComputedStyle(token).borderBottomStyle);
+    assert.deepEqual([await line("raised"), await line("lowered")], ["solid", "dashed"]);
+    const flag = page.locator("#row-3 .flag");
+    assert.equal(await flag.evaluate((sign) => getComputedStyle(sign).opacity), "1");
     await page.close();
   });
 

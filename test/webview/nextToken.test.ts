@@ -258,6 +258,36 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.close();
   });
 
+  test("a divergence of 0 is said with its reason", async () => {
+    const host = new StandInHost();
+    const { nextToken } = host.handlers;
+    const still = { kl: 0, gains: null, loses: null };
+    Object.assign(host.handlers, {
+      nextToken: async (...args: Parameters<typeof nextToken>) => ({ ...(await nextToken(...args)), ...still }),
+    });
+    const { page } = await open(host);
+    const summary = page.locator(".summary");
+    await summary.getByText("KL 0 nats: the interventions change nothing in this text").waitFor();
+    notify(host.line!, nextTokenView, "cursor", { text: "", reason: "", title: "demo · bagging" });
+    await summary.getByText("KL 0 nats: nothing stands before the cursor that they could change").waitFor();
+    await page.close();
+  });
+
+  test("at any width an intervention's ✕ stands beside its other fields", async () => {
+    for (const width of [360, 500, 620]) {
+      const host = new StandInHost();
+      host.interventions = [{ ...intervention([9]), kind: "add", value: 21.76805 }];
+      const { page } = await open(host, width);
+      const row = page.locator("sae-intervention-list li");
+      const [where, remove] = [row.getByLabel("where"), row.getByRole("button", { name: /^Remove/ })];
+      const [a, b] = [(await where.boundingBox())!, (await remove.boundingBox())!];
+      assert.ok(b.x >= a.x + a.width && b.x + b.width <= width, `${width} px`);
+      const value = row.locator("input[type=number]");
+      assert.ok(await value.evaluate((field) => field.scrollWidth <= field.clientWidth), `${width} px`);
+      await page.close();
+    }
+  });
+
   test("the cursor moves: asked anew; outside of any text it says what to do", async () => {
     const { page, host } = await open();
     await page.locator("sae-probability-bars tbody tr").first().waitFor();

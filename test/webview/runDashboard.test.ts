@@ -189,6 +189,7 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     tell(trainEvents);
     const dead = page.locator("sae-chart").nth(3);
     assert.match(await dead.locator(".values").innerText(), /member 2 2\.0%.*mean 1\.5%/s);
+    assert.equal(await dead.locator(".last").textContent(), "1.5% mean of members");
     await page
       .locator("sae-chart .u-over")
       .first()
@@ -227,6 +228,9 @@ describe("run dashboard", { skip: unavailable && `SKIPPED: ${unavailable}` }, ()
     const values = page.locator("sae-chart").first().locator(".values");
     await values.getByText("member 1").waitFor();
     assert.doesNotMatch(await values.innerText(), /mean/);
+    const last = (chart: number) => page.locator("sae-chart").nth(chart).locator(".last").textContent();
+    assert.match((await last(0))!, /^\S+ of what is left for member 1$/);
+    assert.match((await last(1))!, /^\S+ for member 1$/);
     await page.close();
   });
 

@@ -102,11 +102,11 @@ export const tokenStyle = css`
   :host-context(.vscode-high-contrast) .token,
   :host-context(.vscode-high-contrast-light) .token {
     background: none;
-    border-bottom: calc(var(--tint, 0) * 7px) solid var(--vscode-contrastActiveBorder, currentColor);
+    border-bottom: calc(var(--tint, 0) * 7px) var(--border-kind, solid) var(--vscode-contrastActiveBorder, currentColor);
   }
   @media (forced-colors: active) {
     .token {
-      border-bottom: calc(var(--tint, 0) * 7px) solid Highlight;
+      border-bottom: calc(var(--tint, 0) * 7px) var(--border-kind, solid) Highlight;
     }
   }
 `;

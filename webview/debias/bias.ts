@@ -15,6 +15,9 @@ export class SaeBias extends LitElement {
       p {
         margin: 8px 0;
       }
+      .scroll {
+        overflow-x: auto;
+      }
       .worst-words {
         font-size: 1.15em;
       }
@@ -82,13 +85,13 @@ export class SaeBias extends LitElement {
               ? learntWords(debias, worst)
               : "It was trained on such texts: something else than the bias is hard about them."
         }</p>
-      <table aria-label="Accuracy of the biased probe by cell">
+      <div class="scroll" role="region" aria-label="Accuracy by cell" tabindex="0"><table aria-label="Accuracy of the biased probe by cell">
         <thead><tr><td class="corner"></td><th scope="col">${side(choice.attribute.positive)}</th><th scope="col">${side(choice.attribute.negative)}</th></tr></thead>
         <tbody>
           <tr><th scope="row">${side(choice.label.positive)}</th>${cell(0)}${cell(1)}</tr>
           <tr><th scope="row">${side(choice.label.negative)}</th>${cell(2)}${cell(3)}</tr>
         </tbody>
-      </table>
+      </table></div>
       ${apart ? html`<p class="dim">Which cell is the worst differs between the seeds: worst group, the mean over each seed's worst, is ${percent(base.worst_group.mean)}.</p>` : nothing}
       <p class="dim">Overall ${percent(base.accuracy.mean)}; a probe of balanced data has ${percent(debias.oracle.accuracy.mean)}. A probe of ${choice.columns.attribute} is right in ${percent(attributeAccuracy.mean)}. ${perCell.train} texts a cell to train on, ${perCell.test} to test on, ${choice.seeds.length} ${choice.seeds.length === 1 ? "seed" : "seeds"}.${cut.texts > 0 ? ` ${count(cut.texts)} of ${count(cut.of)} texts fill the context of ${cut.context} tokens: what is longer was cut to it.` : ""}</p>
       ${

@@ -431,11 +431,14 @@ class SaeDebias extends LitElement {
     const { debias, verdict } = this;
     const worst = (mean: number | null | undefined) => percent(mean ?? null);
     const flags = verdict?.flags.length ?? 0;
+    const retrained = retrainedScores(verdict);
+    const result = retrained ?? verdict?.ablated;
     const told: Record<Step, string> = {
       data: debias ? sides(debias.choice) : "choose",
       bias: debias ? `worst group ${worst(debias.base.worst_group.mean)}` : "",
       features: debias ? `${flags} flagged` : "",
-      result: debias && flags > 0 ? `worst group ${worst(verdict?.ablated.worst_group.mean)}` : "",
+      result:
+        debias && flags > 0 ? `worst group ${worst(result?.worst_group.mean)}${retrained ? " retrained" : ""}` : "",
     };
     const current: Step = !debias || this.editing ? "data" : flags === 0 ? "features" : "result";
     return html`<nav aria-label="Steps"><ol>
@@ -518,11 +521,11 @@ class SaeDebias extends LitElement {
     const n = verdict.flags.length;
     const worst = (scores: DebiasVerdict["ablated"]) => percent(scores.worst_group.mean);
     const busy = this.work !== undefined || this.#earlier;
-    const current = verdict.retrained?.flags.join() === verdict.flags.join();
+    const retrained = retrainedScores(verdict);
     const words =
       n === 0
         ? `Worst group ${worst(debias.base)}. Flag a feature to see what the classifier is without it.`
-        : `${n} flagged: worst group ${worst(debias.base)} → ${worst(verdict.ablated)}${current ? ` → ${worst(verdict.retrained!.scores)} retrained` : ""}; balanced data gives ${worst(debias.oracle)}.`;
+        : `${n} flagged: worst group ${worst(debias.base)} → ${worst(verdict.ablated)}${retrained ? ` → ${worst(retrained)} retrained` : ""}; balanced data gives ${worst(debias.oracle)}.`;
     return html`<section id="result">${this.#heading("Result")}
         <p class="verdict" role="status">${words}</p>
         <sae-result-table .debias=${debias} .verdict=${verdict} .previous=${this.previous}></sae-result-table>
@@ -546,6 +549,11 @@ class SaeDebias extends LitElement {
   }
 }
 customElements.define("sae-debias", SaeDebias);
+
+/** What retraining gave, where it was with the flags that there are now. */
+function retrainedScores(verdict: DebiasVerdict | undefined): DebiasVerdict["ablated"] | undefined {
+  return verdict?.retrained?.flags.join() === verdict?.flags.join() ? verdict?.retrained?.scores : undefined;
+}
 
 function sides({ label, attribute }: DebiasChoice): string {
   return [label, attribute]

@@ -2,6 +2,7 @@
 import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import "@vscode-elements/elements/dist/vscode-textarea/index.js";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import { keyed } from "lit/directives/keyed.js";
 import type { FeatureDetail, Sequence } from "../../src/protocol/featureBrowser.ts";
 import { foundIn, foundInStyle, foundInTooltip } from "../components/foundIn.ts";
 import { joinedTokens } from "../components/joinedTokens.ts";
@@ -114,6 +115,7 @@ export class SaeFeatureDetail extends LitElement {
       }
       .lowered .token {
         --activation: var(--negative);
+        --border-kind: dashed;
       }
       .chips {
         display: flex;
@@ -276,7 +278,16 @@ export class SaeFeatureDetail extends LitElement {
       <h3>Nearest features by decoder cosine</h3>
       <div class="near">${this.#neighbours(detail)}</div>
       <h3>Note</h3>
-      <vscode-textarea id="note" label="Note" aria-label="Note" rows="3" placeholder="Why was it flagged, what was checked? (n)" .value=${row.note} @change=${(event: Event) => this.#emit("note", { feature: row.feature, note: (event.target as HTMLTextAreaElement).value })}></vscode-textarea>
+      ${keyed(
+        row.feature,
+        html`<vscode-textarea id="note" label="Note" aria-label="Note" rows="3" placeholder="Why was it flagged, what was checked? (n)" .value=${row.note} @change=${(
+          event: Event,
+        ) => {
+          const field = event.target as HTMLTextAreaElement;
+          field.value = field.value.trimEnd();
+          this.#emit("note", { feature: row.feature, note: field.value });
+        }}></vscode-textarea>`,
+      )}
     `;
   }
 

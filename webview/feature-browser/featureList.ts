@@ -150,7 +150,9 @@ export class SaeFeatureList extends LitElement {
         text-align: center;
         padding: 0 !important;
       }
-      .row:hover .flag {
+      .row:hover .flag,
+      :host-context(.vscode-high-contrast) .flag,
+      :host-context(.vscode-high-contrast-light) .flag {
         opacity: 1;
       }
       .flag[aria-pressed="true"] {

@@ -42,6 +42,19 @@ const relevance = "most relevant first";
 const searchesTokens = (text: string) => !/^(?:".*|label:.*|\/{0,2})$/s.test(text.trim());
 export const searchesOneToken = (text: string) => searchesTokens(text) && !text.trim().startsWith("/");
 
+/** Why a search that is typed as a /pattern/ is none; empty where it is, and for any other search. */
+export function patternError(text: string): string {
+  const pattern = /^\/(.*?)\/?$/s.exec(text.trim())?.[1] ?? "";
+  try {
+    new RegExp(pattern, "iu");
+    return "";
+  } catch (error) {
+    // "Invalid regular expression: /(/iu: Unterminated group"
+    const why = (error as Error).message.split(": ").at(-1)!;
+    return `not a regular expression: ${why.charAt(0).toLowerCase()}${why.slice(1)}`;
+  }
+}
+
 export class SaeFilterBar extends LitElement {
   static override properties = {
     query: { attribute: false },
@@ -138,6 +151,7 @@ export class SaeFilterBar extends LitElement {
         label="Search features"
         aria-label="Search features"
         .value=${q.text}
+        ?invalid=${patternError(q.text) !== ""}
         @input=${(event: Event) => this.#change({ text: (event.target as HTMLInputElement).value })}
       ></vscode-textfield>
       <vscode-single-select

@@ -19,7 +19,7 @@ import type { Chosen, SaeFeatureList } from "./featureList.ts";
 import "./featureList.ts";
 import { messageOf } from "../components/messageOf.ts";
 import { count } from "../components/numbers.ts";
-import { everything, type SaeFilterBar, searchesOneToken } from "./filterBar.ts";
+import { everything, patternError, type SaeFilterBar, searchesOneToken } from "./filterBar.ts";
 import { featureAsMarkdown } from "./markdown.ts";
 import { Pages } from "./pages.ts";
 import "./tryText.ts";
@@ -37,7 +37,8 @@ const confirmation = 2000;
 
 const keys: readonly (readonly [string, string])[] = [
   ["j / k, ↓ / ↑", "next, previous feature"],
-  ["Enter", "open; out of a field, back to the list"],
+  ["Enter", "open; out of the label or the search"],
+  ["Ctrl/Cmd+Enter", "out of the note"],
   ["f", "flag or unflag the selected features"],
   ["l", "label"],
   ["n", "note"],
@@ -45,11 +46,11 @@ const keys: readonly (readonly [string, string])[] = [
   ["x", "clear search and filters"],
   ["Shift+arrows, Ctrl/Cmd+click", "select several"],
   ["Ctrl/Cmd+Z", "undo the last change of flags, labels or notes"],
-  ["Escape", "back to the list"],
+  ["Escape", "out of any field; back to the list"],
   ["?", "these keys"],
 ];
 
-/** Fields of one line, by their ids: Enter leaves them. */
+/** Fields of one line, by their ids: Enter leaves them; in the note it begins another line. */
 const oneLine = new Set(["label", "search"]);
 
 /** Stands where the ensemble's name will be. */
@@ -271,7 +272,10 @@ class SaeFeatureBrowser extends LitElement {
   async #start(): Promise<void> {
     try {
       // The first rows are asked for at once: they don't depend on what the ensemble is called.
-      const [snapshot] = await Promise.all([host("ready", {}), this.#pages.ask(this.query)]);
+      const [snapshot] = await Promise.all([
+        host("ready", {}),
+        patternError(this.query.text) ? undefined : this.#pages.ask(this.query),
+      ]);
       this.snapshot = snapshot;
       this.#ensemble = snapshot.ensembleFolder;
       if (this.#indexTime !== undefined && this.#indexTime !== snapshot.indexTime) {
@@ -332,7 +336,8 @@ class SaeFeatureBrowser extends LitElement {
     this.#anchor = 0;
     this.#awaited = undefined;
     clearTimeout(this.#searchTimer);
-    this.#searchTimer = setTimeout(() => void this.#showRows(query), typed ? 150 : 0);
+    // A pattern that is half typed is said to be none at once.
+    if (!patternError(query.text)) this.#searchTimer = setTimeout(() => void this.#showRows(query), typed ? 150 : 0);
     this.#keep();
   }
 
@@ -511,9 +516,8 @@ class SaeFeatureBrowser extends LitElement {
       return;
     }
     // What was typed is taken: the keys are the list's again.
-    const entered =
-      event.key === "Enter" && event.composedPath().some((node) => node instanceof HTMLElement && oneLine.has(node.id));
-    if (entered) {
+    const leaves = ({ id }: HTMLElement) => oneLine.has(id) || (id === "note" && (event.ctrlKey || event.metaKey));
+    if (event.key === "Enter" && event.composedPath().some((node) => node instanceof HTMLElement && leaves(node))) {
       this.#list?.focus();
       return;
     }
@@ -586,7 +590,7 @@ class SaeFeatureBrowser extends LitElement {
         <h1>${snapshot.title}</h1>
         <span class="dim" title=${about}>${about}</span>
         <span class="right">
-          <span class="count" role="status">${this.selection.size > 1 ? `${count(this.selection.size)} selected · ` : ""}${this.#pages.total === null ? "…" : count(this.#pages.total)} of ${count(snapshot.width)}</span>
+          <span class="count" role="status">${this.selection.size > 1 ? `${count(this.selection.size)} selected · ` : ""}${this.#found} of ${count(snapshot.width)}</span>
           ${
             snapshot.canTryText
               ? html`<button class="plain outlined" aria-pressed=${this.trying ? "true" : "false"} @click=${() => {
@@ -672,7 +676,15 @@ class SaeFeatureBrowser extends LitElement {
     </main>`;
   }
 
+  /** How many features the query finds. */
+  get #found(): string {
+    if (this.#pages.error || patternError(this.query.text)) return "–";
+    return this.#pages.total === null ? "…" : count(this.#pages.total);
+  }
+
   #rows(snapshot: Snapshot) {
+    const wrong = patternError(this.query.text);
+    if (wrong) return html`<p class="error" role="alert">${this.query.text.trim()}: ${wrong}</p>`;
     if (this.#pages.error)
       return html`<p class="error" role="alert">${this.#pages.error}
         <button class="plain outlined" @click=${() => this.#ask(this.query)}>Try Again</button>

@@ -89,6 +89,13 @@ export class SaeTryText extends LitElement {
     `,
   ];
 
+  /** Whoever opens it is going to type. */
+  protected override async firstUpdated(): Promise<void> {
+    const field = this.renderRoot.querySelector<LitElement>("vscode-textarea");
+    await field?.updateComplete;
+    field?.focus();
+  }
+
   #submit(event: Event): void {
     event.preventDefault();
     const text = this.renderRoot.querySelector<HTMLTextAreaElement>("vscode-textarea")?.value ?? "";

@@ -69,8 +69,19 @@ export class SaeInterventionList extends LitElement {
         border-radius: 2px;
         padding: 1px 3px;
       }
+      .how {
+        display: flex;
+        align-items: center;
+        gap: 4px 8px;
+        max-width: 100%;
+      }
+      .how select {
+        flex: 0 1 auto;
+        min-width: 0;
+      }
       input[type="number"] {
-        width: 72px;
+        width: 96px;
+        min-width: 72px;
         color: var(--vscode-input-foreground);
         background: var(--vscode-input-background);
       }
@@ -121,7 +132,7 @@ export class SaeInterventionList extends LitElement {
         @change=${(event: Event) => this.#change(at, { on: (event.target as HTMLInputElement).checked })}
       />
       <span class="what">${one.flagged ? html`<b><span class="flag">⚑</span> all flagged features</b>${this.flagged === 0 ? html` <span class="dim">nothing is flagged</span>` : nothing}` : one.features.map((feature) => this.#feature(feature))}</span>
-      <select aria-label=${`${name}: what to do`} @change=${(event: Event) => this.#change(at, { kind: (event.target as HTMLSelectElement).value as ShownIntervention["kind"] })}>
+      <span class="how"><select aria-label=${`${name}: what to do`} @change=${(event: Event) => this.#change(at, { kind: (event.target as HTMLSelectElement).value as ShownIntervention["kind"] })}>
         ${Object.entries(kinds).map(([kind, words]) => html`<option value=${kind} ?selected=${kind === one.kind}>${words}</option>`)}
       </select>
       ${
@@ -142,7 +153,7 @@ export class SaeInterventionList extends LitElement {
         <option value="everywhere" ?selected=${one.from === "everywhere"}>everywhere</option>
         <option value="here" ?selected=${one.from === "here"}>from here on</option>
       </select>
-      <button class="plain" title="Remove" aria-label=${`Remove ${name}`} @click=${() => this.#tell(this.list.filter((_, i) => i !== at))}>✕</button>
+      <button class="plain" title="Remove" aria-label=${`Remove ${name}`} @click=${() => this.#tell(this.list.filter((_, i) => i !== at))}>✕</button></span>
     </li>`;
   }
 

@@ -377,7 +377,7 @@ export class SaeNextToken extends LitElement {
       ${
         changed
           ? html`<p class="summary">
-              KL ${significant(result.kl)} nats
+              KL ${significant(result.kl)} nats${result.kl === 0 ? `: ${this.#unmoved}` : ""}
               ${result.gains ? html` · gains most: ${moved(result.gains)}` : nothing}
               ${result.loses ? html` · loses most: ${moved(result.loses)}` : nothing}
             </p>`
@@ -391,6 +391,13 @@ export class SaeNextToken extends LitElement {
         @choose=${(event: CustomEvent) => void this.#push(event.detail.token)}
       ></sae-probability-bars>
     `;
+  }
+
+  /** Why interventions change nothing. */
+  get #unmoved(): string {
+    return this.text === ""
+      ? "nothing stands before the cursor that they could change"
+      : "the interventions change nothing in this text";
   }
 
   #generation(changed: boolean) {

@@ -14,6 +14,13 @@ const hueOf = (i: number) => `--vscode-charts-${hues[i % hues.length]!}`;
 /** A value of a quantity as people read it: shares in percent. */
 const shown = (quantity: Quantity, value: number | null) => (quantity === "dead" ? percent(value) : significant(value));
 
+/** Whose value stands for several members: the mean's, or boosting's last member's, which learns what those before it left. */
+function whoseValue(quantity: Quantity, together: boolean | undefined, member: number): string {
+  if (together) return "mean of members";
+  if (quantity === "l0" || quantity === "dead") return `for member ${member}`;
+  return `of what is left for member ${member}`;
+}
+
 export class SaeChart extends LitElement {
   static override properties = {
     training: { attribute: false },
@@ -196,15 +203,16 @@ export class SaeChart extends LitElement {
     const main = lines.at(-1);
     const last = main ? valueHere(main.values) : "–";
     const place = at === null ? undefined : training?.tokens[at];
+    const whose = lines.length > 1 ? ` ${whoseValue(quantity, training?.together, members.at(-1)![0])}` : "";
     return html`<h3>
-        <span>${title}</span><span class="last">${place === undefined ? last : html`at ${count(place)} tokens${lines.length > 1 ? "" : `: ${last}`}`}</span>
+        <span>${title}</span><span class="last">${place === undefined ? `${last}${whose}` : html`at ${count(place)} tokens${lines.length > 1 ? "" : `: ${last}`}`}</span>
       </h3>
       ${
         lines.length > 1
           ? html`<div class="values">${lines.map(({ name, color, values }) => html`<span><i style=${`background: var(${color})`}></i>${name} ${valueHere(values)}</span>`)}</div>`
           : nothing
       }
-      <div class="plot" role="img" aria-label=${`${title} over tokens; last value ${last}`}></div>`;
+      <div class="plot" role="img" aria-label=${`${title} over tokens; last value ${last}${whose}`}></div>`;
   }
 }
 customElements.define("sae-chart", SaeChart);

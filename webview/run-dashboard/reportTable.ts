@@ -24,14 +24,11 @@ export class SaeReportTable extends LitElement {
       :host {
         display: block;
       }
-      /* A shadow where the table goes on: its cover at the right end goes along with the table, the shadow stays. */
+      /* The table fades where it goes on, whatever is behind it; at its end there is room for that (last-child). */
       .scroll {
         --hover: var(--vscode-list-hoverBackground, transparent);
-        --edge: var(--vscode-scrollbar-shadow, var(--hairline));
         overflow-x: auto;
-        background:
-          linear-gradient(var(--vscode-editor-background) 0 0) right / 24px 100% no-repeat local,
-          linear-gradient(to left, var(--edge), transparent) right / 12px 100% no-repeat scroll;
+        mask-image: linear-gradient(to left, transparent, black 24px);
       }
       table {
         border-collapse: separate;
@@ -57,6 +54,10 @@ export class SaeReportTable extends LitElement {
       }
       th:first-child {
         text-align: left;
+      }
+      th:last-child,
+      td:last-child {
+        padding-right: 24px;
       }
       tbody th {
         color: inherit;
