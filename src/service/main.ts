@@ -56,6 +56,8 @@ const watcher = new RunWatcher(
 );
 const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
+/** Runs that are being deleted: their ensembles may go before they do. */
+const going = new Set<string>();
 const probing = new Probing({
   opened,
   saved,
@@ -134,7 +136,8 @@ answer(connection, service, {
     readRunRecord(folder); // only what is a run folder is deleted
     if (isRunLocked(folder)) throw new Error(`${folder} is running; stop it first.`);
     await forget(folder);
-    await rm(folder, { recursive: true });
+    going.add(folder);
+    await rm(folder, { recursive: true }).finally(() => going.delete(folder));
     watcher.look();
     return {};
   },
@@ -210,7 +213,8 @@ answer(connection, service, {
   },
   openIndex: async ({ ensemble }) => {
     if (!existsSync(ensemble)) {
-      const what = existsSync(dirname(dirname(ensemble))) ? "ensemble" : "run";
+      const run = dirname(dirname(ensemble));
+      const what = existsSync(run) && !going.has(run) ? "ensemble" : "run";
       throw new ResponseError(ENSEMBLE_DELETED, `This ${what} was deleted.`);
     }
     try {
