@@ -104,8 +104,8 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
   const peer = await bench.peer("train_step.py");
   const { defaults, torch } = await prepare(bench, shape, peer);
   const ours = await ourTrainer(bench, shape);
-  // Without a first moment: no peer, but what the other setting costs.
-  const withoutMomentum = await ourTrainer(bench, shape, 0);
+  // Without a first moment: no peer, but what the other setting costs, of the claims that tell it.
+  const withoutMomentum = shape.architecture === undefined ? await ourTrainer(bench, shape, 0) : null;
   try {
     const last: Record<string, PeerStep> = {};
     const ask = (which: string, steps: number) => async () => {
@@ -115,7 +115,7 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
     const hasDense = shape.architecture === undefined || shape.architecture === "standard";
     bench.log(`warming up; ${ours.description}`);
     const warm = await ours.steps(WARM_UP);
-    await withoutMomentum.steps(WARM_UP);
+    await withoutMomentum?.steps(WARM_UP);
     await ask("sae_lens", WARM_UP)();
     if (hasDense) await ask("dense", WARM_UP)();
     const peerLoss = last["sae_lens"]!.loss;
@@ -132,7 +132,7 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
         ourDead = taken.nDead;
         return taken.ms;
       },
-      withoutMomentum: async () => (await withoutMomentum.steps(shape.ourSteps)).ms,
+      withoutMomentum: async () => (await withoutMomentum?.steps(shape.ourSteps))?.ms ?? [],
       sae_lens: ask("sae_lens", shape.peerSteps),
       dense: hasDense ? ask("dense", shape.peerSteps) : async () => [],
     });
@@ -144,7 +144,7 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
       ratio: saeLens / our,
       details: {
         ...(dense && { dense_pytorch: dense, ratio_dense_pytorch: dense / our }),
-        ours_adam_beta1_0: median(times.withoutMomentum),
+        ...(withoutMomentum && { ours_adam_beta1_0: median(times.withoutMomentum) }),
         l0: warm.l0,
         loss_after_warm_up: warm.loss,
         loss_after_warm_up_sae_lens: peerLoss,
@@ -162,7 +162,7 @@ async function trainStep(bench: Bench, shape: Shape): Promise<Measured> {
     };
   } finally {
     await ours.close();
-    await withoutMomentum.close();
+    await withoutMomentum?.close();
   }
 }
 

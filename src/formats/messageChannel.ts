@@ -1,6 +1,7 @@
 // Messages between two processes over a stream of bytes. Arrays travel as they lie in memory, behind the message that they are in: neither copied into it nor bounded by its size, and read straight to where they stay.
 import type { Duplex } from "node:stream";
 import { DefaultDeserializer, DefaultSerializer } from "node:v8";
+import { Turns } from "./turns.ts";
 
 const TYPES = [Uint8Array, Int32Array, Uint32Array, Float32Array, Float64Array] as const;
 /** Bytes given to the stream at a time. */
@@ -19,7 +20,7 @@ export interface MessageHandlers {
 export class MessageChannel {
   readonly #stream: Duplex;
   readonly #reader: Generator<undefined, never, Uint8Array>;
-  #sending: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #why: Error | undefined;
 
   constructor(stream: Duplex, { message, end }: MessageHandlers) {
@@ -45,13 +46,11 @@ export class MessageChannel {
   /** Messages are sent in order. What their arrays hold is read until the promise is done: it must not change before. */
   async send(message: unknown): Promise<void> {
     const { bytes, arrays } = written(message);
-    const sent = this.#sending.then(async () => {
+    await this.#turns.take(async () => {
       for (const part of [bytes, ...arrays]) {
         for (let at = 0; at < part.length; at += PIECE) await this.#write(part.subarray(at, at + PIECE));
       }
     });
-    this.#sending = sent.catch(() => {});
-    return sent;
   }
 
   close(): void {

@@ -1,5 +1,4 @@
 // Reads an experiment file (*.sae.jsonc): JSON with comments in, checked settings with resolved paths out, or one error that names file, line and field.
-
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import {

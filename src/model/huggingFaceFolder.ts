@@ -1,6 +1,5 @@
 // A language model in Hugging Face's form: config.json, tokenizer.json, and safetensors in one file or in shards with an index.
 import { existsSync, readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { InputError, unreadable } from "../formats/inputError.ts";
@@ -37,13 +36,7 @@ export function weightsAmong(has: (name: string) => boolean): typeof SINGLE | ty
 /** Each tensor's shard, as the folder's index has them. `file`: what an error calls it. */
 export function shardsByTensor(folder: string, file = join(folder, INDEX)): Readonly<Record<string, string>> {
   const expected = "an index of shards in JSON";
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(join(folder, INDEX), "utf8"));
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new InputError({ file, found: code === undefined ? message : unreadable(error), expected });
-  }
+  const json = jsonIn(join(folder, INDEX), expected, file);
   const parsed = indexSchema.safeParse(json);
   if (!parsed.success) throw schemaError(file, json, parsed.error, expected);
   const { weight_map } = parsed.data;
@@ -116,15 +109,18 @@ function firstId(value: unknown): number | null {
 
 const MISSING = unreadable({ code: "ENOENT" });
 
-async function readJson<T>(path: string, schema: z.ZodType<T>, what: string): Promise<T> {
-  let json: unknown;
+/** `file`: what an error calls it. */
+function jsonIn(path: string, expected: string, file = path): unknown {
   try {
-    json = JSON.parse(await readFile(path, "utf8"));
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const found = code === undefined ? message : unreadable(error);
-    throw new InputError({ file: path, found, expected: `${what} in JSON` });
+    throw new InputError({ file, found: code === undefined ? message : unreadable(error), expected });
   }
+}
+
+async function readJson<T>(path: string, schema: z.ZodType<T>, what: string): Promise<T> {
+  const json = jsonIn(path, `${what} in JSON`);
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   throw schemaError(path, json, parsed.error, what);

@@ -1,5 +1,4 @@
 // `demo`: everything once, on the small model that comes with the product, in ./demo-run.
-
 import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";

@@ -13,30 +13,39 @@ export interface WayToIndex {
   readonly argument?: unknown;
 }
 
+type Button = Omit<WayToIndex, "message">;
+
+const dashboardOf = (run: RunEntry): Button => ({
+  button: "Open Dashboard",
+  command: commands.openDashboard,
+  argument: run,
+});
+const trustWorkspace: Button = { button: "Manage Workspace Trust", command: manageTrust };
+const indexOf = ({ folder }: EnsembleEntry): Button => ({
+  button: "Build Feature Index",
+  command: commands.buildIndex,
+  argument: folder,
+});
+
 /** What is missing where there is no feature index, and a button that leads to one. */
 export function wayToIndex({ runs, ensembles }: Pick<RunStore, "runs" | "ensembles">, trusted: boolean): WayToIndex {
   const atWork = runs.find(({ state }) => isAtWork(state));
   if (atWork)
     return {
       message: `Texts are read with an ensemble's feature index. There is none in this workspace yet; the run “${atWork.name}” is at work.`,
-      button: "Open Dashboard",
-      command: commands.openDashboard,
-      argument: atWork,
+      ...dashboardOf(atWork),
     };
   if (!trusted)
     return {
       message:
         "There is no ensemble with a feature index in this workspace. A run makes one, and runs start only in a trusted workspace.",
-      button: "Manage Workspace Trust",
-      command: manageTrust,
+      ...trustWorkspace,
     };
   const trained = ensembles.find(({ ensemble }) => ensemble.indexable && !ensemble.damage);
   if (trained)
     return {
       message: "No ensemble in this workspace has a feature index yet, which texts are read with.",
-      button: "Build Feature Index",
-      command: commands.buildIndex,
-      argument: trained.ensemble.folder,
+      ...indexOf(trained.ensemble),
     };
   return {
     message:
@@ -70,18 +79,11 @@ export function wayToIndexOf(
     const argument = pathToFileURL(run.experiment).href;
     return { message, button: "Open Experiment", command: "vscode.open", argument };
   }
-  if (isAtWork(run.state))
-    return {
-      message: `${lacks} Its run is at work.`,
-      button: "Open Dashboard",
-      command: commands.openDashboard,
-      argument: run,
-    };
+  if (isAtWork(run.state)) return { message: `${lacks} Its run is at work.`, ...dashboardOf(run) };
   if (!trusted)
     return {
       message: `${lacks} A run makes it, and runs start only in a trusted workspace.`,
-      button: "Manage Workspace Trust",
-      command: manageTrust,
+      ...trustWorkspace,
     };
-  return { message: lacks, button: "Build Feature Index", command: commands.buildIndex, argument: ensemble.folder };
+  return { message: lacks, ...indexOf(ensemble) };
 }

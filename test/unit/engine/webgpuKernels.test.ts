@@ -46,6 +46,8 @@ const tested: Readonly<Record<string, readonly [file: string, words: string]>> =
   "pairs.wgsl": ["webgpuKernels.test.ts", "pairs.wgsl lists what reference/selection.ts keeps"],
   "begin.wgsl": ["againstReference.ts", "a stored threshold below zero acts as zero"],
   "centre.wgsl": ["encoding.ts", "encoding equals the definition"],
+  "latentKey.wgsl": ["webgpuKernels.test.ts", "keeps what reference/selection.ts keeps"],
+  "productTile.wgsl": ["webgpuKernels.test.ts", "gemm.wgsl says how far groups reach"],
   "gemm.wgsl": ["webgpuProducts.test.ts", "losses are the reference's"],
   "matrixGemm.wgsl": ["webgpuProducts.test.ts", "losses are the reference's"],
   "decode.wgsl": ["encoding.ts", "boosting encodes along the residual chain"],

@@ -11,12 +11,6 @@ const BINS = 256u;
 var<workgroup> digits: array<atomic<u32>, BINS>;
 const THREADS = WIDTH;
 
-// A latent's key; 0 where its group doesn't reach `least`.
-fn keyOf(own: Own, row: u32, i: u32, least: u32) -> u32 {
-  if (reach[own.reach + row * numbers.groups + i / GROUP] < least) { return 0u; }
-  return positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
-}
-
 // A workgroup a row: adds the row's digits of this pass to the batch's bins.
 @compute @workgroup_size(WIDTH)
 fn histogram(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -29,7 +23,7 @@ fn histogram(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
   for (var b = me; b < BINS; b += WIDTH) { atomicStore(&digits[b], 0u); }
   workgroupBarrier();
   for (var i = me; i < numbers.F; i += WIDTH) {
-    let key = keyOf(own, row, i, least);
+    let key = latentKey(own, row, i, least);
     if (key == 0u) { continue; }
     if (PASS == 0u || (key >> (32u - 8u * PASS)) == cut) { atomicAdd(&digits[(key >> (24u - 8u * PASS)) & 255u], 1u); }
   }
@@ -88,7 +82,7 @@ fn ties(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let cut = header[4u * own.bias + CUT];
   var count = 0u;
   for (var i = me; i < numbers.F; i += WIDTH) {
-    let key = keyOf(own, row, i, max(1u, cut));
+    let key = latentKey(own, row, i, max(1u, cut));
     if (key > 0u && key == cut) { count += 1u; }
   }
   let all = sumBefore(count, me).y;

@@ -41,14 +41,10 @@ const OF_LATENTS = 0u;
 const OF_DEAD = 1u;
 const OF_GROUPS = 2u;
 
-// 0 for what takes no part: latents of a group that doesn't reach `least` among them.
+// 0 for what takes no part.
 fn keyOf(own: Own, row: u32, i: u32, what: u32, least: u32) -> u32 {
   if (what == OF_GROUPS) { return reach[own.reach + row * numbers.groups + i]; }
-  if (what == OF_LATENTS) {
-    if (reach[own.reach + row * numbers.groups + i / GROUP] < least) { return 0u; }
-    let key = positiveKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
-    return select(0u, key, key >= least);
-  }
+  if (what == OF_LATENTS) { return latentKey(own, row, i, least); }
   let key = auxKey(pre[own.pre + row * numbers.F + i] * latents[own.latents + i].norm);
   return select(0u, key, latents[own.latents + i].dead == 1u);
 }

@@ -1,13 +1,5 @@
 // The product of gemm.wgsl on the GPU's matrix units (Dawn's experimental subgroup matrices): a subgroup a block of FRAGMENTS_DOWN × FRAGMENTS_ACROSS fragments of M × N, SUBGROUPS_DOWN × SUBGROUPS_ACROSS subgroups a workgroup.
 // Units that multiply float16 alone give float32's digits all the same (SPLIT): an operand is high + low / 2048, and high·high + (high·low + low·high) / 2048 leaves out 2^-22 of it.
-@group(0) @binding(0) var<uniform> numbers: Numbers;
-@group(0) @binding(1) var<storage, read> activations: array<vec4f>;
-@group(0) @binding(2) var<storage, read> parameters: array<vec4f>;
-@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(4) var<storage, read> latents: array<Latent>;
-@group(0) @binding(5) var<storage, read_write> pre: array<f32>;
-@group(0) @binding(6) var<storage, read_write> reach: array<u32>;
-
 const TILE_ROWS = SUBGROUPS_DOWN * FRAGMENTS_DOWN * M;
 const TILE_LATENTS = SUBGROUPS_ACROSS * FRAGMENTS_ACROSS * N;
 const WORKERS = SUBGROUPS_DOWN * SUBGROUPS_ACROSS;
@@ -20,8 +12,6 @@ var<workgroup> right: array<OPERAND, TILE_LATENTS * DEPTH>;
 var<workgroup> leftLow: array<OPERAND, select(M * DEPTH, TILE_ROWS * DEPTH, SPLIT)>;
 var<workgroup> rightLow: array<OPERAND, select(N * DEPTH, TILE_LATENTS * DEPTH, SPLIT)>;
 var<workgroup> result: array<f32, WORKERS * M * N>;
-const TILE_GROUPS = TILE_LATENTS / GROUP;
-var<workgroup> tileReach: array<atomic<u32>, TILE_ROWS * TILE_GROUPS>;
 
 alias Left = subgroup_matrix_left<OPERAND, K, M>;
 alias Right = subgroup_matrix_right<OPERAND, N, K>;
@@ -100,9 +90,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
     }
     workgroupBarrier();
   }
-  // Fragment by fragment through workgroup memory, where rows and latents beyond the ends are left out.
-  for (var at = me; at < TILE_ROWS * TILE_GROUPS; at += THREADS) { atomicStore(&tileReach[at], 0u); }
-  workgroupBarrier();
+  // Fragment by fragment through workgroup memory.
+  beginTile(me);
   let lane = me % LANES;
   let scratch = subgroup * M * N;
   for (var m = 0u; m < FRAGMENTS_DOWN; m++) {
@@ -118,23 +107,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
       workgroupBarrier();
       for (var e = 0u; e < M * N / LANES; e++) {
         let at = e * LANES + lane;
-        let r = down + m * M + at / N;
-        let c = across + n * N + at % N;
-        let i = latent0 + c;
-        if (row0 + r >= numbers.count || i >= numbers.F) { continue; }
-        // A gate and its magnitude have biases of their own.
-        let vector = vectors[own.vectors + i];
-        let p = result[scratch + at] + corrections[e] + select(0.0, vector.x, ENCODER_BIAS);
-        pre[own.pre + (row0 + r) * numbers.F + i] = p;
-        let its = reachOf(p, vector, latents[own.latents + i].norm);
-        if (its > 0u) { atomicMax(&tileReach[r * TILE_GROUPS + c / GROUP], its); }
+        putSum(own, row0, latent0, down + m * M + at / N, across + n * N + at % N, result[scratch + at] + corrections[e]);
       }
       workgroupBarrier();
     }
   }
-  for (var at = me; at < TILE_ROWS * TILE_GROUPS; at += THREADS) {
-    let r = row0 + at / TILE_GROUPS;
-    let g = latent0 / GROUP + at % TILE_GROUPS;
-    if (r < numbers.count && g < numbers.groups) { reach[own.reach + r * numbers.groups + g] = atomicLoad(&tileReach[at]); }
-  }
+  endTile(own, row0, latent0, me);
 }
