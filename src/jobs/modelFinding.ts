@@ -12,9 +12,8 @@ type ModelFinding = Pick<Finding, "state" | "value">;
 
 /** What is wrong, or doubtful, in a sentence; null: nothing, or the model is yet to be downloaded. */
 export async function examineModel(experiment: Experiment): Promise<ModelFinding | null> {
-  const { settings, paths } = experiment;
-  const reference = hubReferenceOf(paths.model);
-  const path = reference ? cachedModel(reference) : paths.model;
+  const { settings } = experiment;
+  const path = modelHere(experiment);
   if (path === null) return null;
   try {
     const model = await openExperimentModel(experiment, null, path);
@@ -24,6 +23,12 @@ export async function examineModel(experiment: Experiment): Promise<ModelFinding
   } catch (error) {
     return { state: "problem", value: (error as Error).message };
   }
+}
+
+/** The model's path; null where it is yet to be downloaded. */
+export function modelHere({ paths }: Experiment): string | null {
+  const reference = hubReferenceOf(paths.model);
+  return reference ? cachedModel(reference) : paths.model;
 }
 
 /** Of a model that is yet to be downloaded, what its size tells: whether it has the hook's layer. */

@@ -1,6 +1,6 @@
 // `doctor`: what this machine has, and whether everything here runs on it; with an experiment, also what that would need.
 import { Command } from "commander";
-import { examineExperiment } from "../../jobs/estimate.ts";
+import { examineExperiment } from "../../jobs/examineExperiment.ts";
 import { readExperiment } from "../../jobs/experiment.ts";
 import { examineMachine, type Finding, findingLines, measureProducts } from "../../jobs/machine.ts";
 

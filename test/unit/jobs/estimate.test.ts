@@ -23,7 +23,8 @@ import {
   tensorFloat32,
   writeSafetensors,
 } from "../../../src/formats/safetensors.ts";
-import { diskNeededHere, estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
+import { estimate } from "../../../src/jobs/estimate.ts";
+import { diskNeededHere, examineExperiment } from "../../../src/jobs/examineExperiment.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { experimentProblems } from "../../../src/jobs/experimentProblems.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
@@ -375,6 +376,45 @@ describe("a model that run would refuse is a problem", () => {
     const findings = await examineExperiment(readExperiment(writeTinyExperiment(folder)), 100);
     assert.deepEqual(findings.find(({ name }) => name === "Model")?.state, "ok");
   });
+});
+
+describe("labelled texts of an experiment's sections", () => {
+  const bios = (count: number, column: string) =>
+    Array.from({ length: count }, (_, i) =>
+      JSON.stringify({
+        text: `text ${i} of the ${i % 2 ? "nurse" : "clerk"}`,
+        job: i % 2 ? "nurse" : "clerk",
+        [column]: i % 4 < 2 ? "f" : "m",
+      }),
+    ).join("\n");
+  const section = { dataset_path: "bios.jsonl", label_column: "job", attribute_column: "sex" };
+  const cases: [string, { debias?: object; concepts?: object }, string, RegExp | null][] = [
+    ["enough of them", { debias: section }, bios(400, "sex"), null],
+    ["another column", { debias: section }, bios(400, "gender"), /bios\.jsonl.*found \S+.*gender/s],
+    ["too few a cell", { debias: section }, bios(12, "sex"), /bios\.jsonl.*expected more texts/s],
+    ["a class that isn't there", { concepts: { ...section, classes: ["poet"] } }, bios(400, "sex"), /poet/],
+  ];
+  for (const [what, { debias, concepts }, texts, refused] of cases)
+    test(what, async () => {
+      const folder = join(temporary, `labelled-${what.replaceAll(" ", "-").replace("'", "")}`);
+      mkdirSync(folder);
+      writeFileSync(join(folder, "bios.jsonl"), texts);
+      const { attribute_column: _, ...classes } = (concepts ?? {}) as Record<string, unknown>;
+      const sections = { ...(debias && { debias }), ...(concepts && { concepts: classes }) };
+      const experiment = readExperiment(writeTinyExperiment(folder, sections));
+      const findings = await examineExperiment(experiment, 100);
+      const kind = debias ? "debias" : "concepts";
+      const said = findings.filter(({ name, value }) => name === "Text" && !value.includes("its beginning"));
+      assert.deepEqual(
+        said.map(({ state }) => state),
+        [refused ? "problem" : "ok"],
+      );
+      if (!refused) return assert.match(said[0]!.value, new RegExp(`^${kind}: `));
+      assert.match(said[0]!.value, refused);
+      // In the words of a run, which refuses it before anything is written.
+      await assert.rejects(runJobs(experiment, ["harvest", kind]), { message: said[0]!.value });
+      assert.ok(!existsSync(experiment.paths.runFolder));
+    });
 });
 
 describe("presets", () => {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { readLabelledTexts } from "../../../src/data/labelledTexts.ts";
 import { conceptsOptions } from "../../../src/jobs/conceptsJob.ts";
 import { debiasOptions } from "../../../src/jobs/debiasJob.ts";
-import { examineExperiment } from "../../../src/jobs/estimate.ts";
+import { examineExperiment } from "../../../src/jobs/examineExperiment.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { isRemote, obtainExperiment } from "../../../src/jobs/obtain.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
