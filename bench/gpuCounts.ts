@@ -1,4 +1,4 @@
-// What a training step on the GPU moves and computes, counted from its plan and kernels, without a clock: `node bench/gpuCounts.ts` prints the table of bench/gpu.md.
+// What a training step on the GPU moves and computes, counted from its plan and kernels, without a clock: `node bench/gpuCounts.ts` prints the table of docs/gpu.md.
 import { pathToFileURL } from "node:url";
 import Table from "cli-table3";
 import type { TrainerConfig } from "../src/engine/engine.ts";

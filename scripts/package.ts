@@ -74,6 +74,7 @@ function copyProduct(): void {
     (_, file: string) => `](data:image/png;base64,${readFileSync(join(root, file)).toString("base64")})`,
   );
   writeFileSync(join(stage, "README.md"), readme);
+  cpSync(join(root, "docs"), join(stage, "docs"), { recursive: true });
   const pictures = join(root, "media", "pictures");
   cpSync(join(root, "media"), join(stage, "media"), { recursive: true, filter: (source) => source !== pictures });
   cpSync(join(root, "dist"), join(stage, "dist"), {

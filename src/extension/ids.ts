@@ -46,6 +46,7 @@ export const commands = {
   concepts: "saeEnsembles.concepts",
   refresh: "saeEnsembles.refresh",
   doctor: "saeEnsembles.doctor",
+  openGuide: "saeEnsembles.openGuide",
   setHubToken: "saeEnsembles.setHubToken",
   inspectText: "saeEnsembles.inspectText",
   stopInspecting: "saeEnsembles.stopInspecting",

@@ -73,6 +73,13 @@ check("every contributed command is registered", async () => {
   for (const { command } of manifest().contributes.commands) assert.ok(registered.has(command), command);
 });
 
+check("a guide opens as the editor renders Markdown", async () => {
+  await vscode.commands.executeCommand("saeEnsembles.openGuide", "glossary");
+  const label = () => vscode.window.tabGroups.activeTabGroup.activeTab?.label ?? "";
+  await until("its preview is shown", async () => label().includes("glossary"));
+  await vscode.commands.executeCommand("workbench.action.closeActiveEditor");
+});
+
 check("for every kind of panel that a reload brings back, and that wakes us, somebody fills it", async () => {
   const events = manifest().activationEvents as string[];
   const types = events.flatMap((event) => /^onWebviewPanel:(.*)$/.exec(event)?.[1] ?? []);

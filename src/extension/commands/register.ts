@@ -16,6 +16,7 @@ import { foundFirst } from "../words.ts";
 import { compareTexts } from "./comparingTexts.ts";
 import type { DoctorReport } from "./doctor.ts";
 import { compareEnsembles, deleteEnsemble, revealEnsemble } from "./ensembles.ts";
+import { openGuide } from "./guides.ts";
 import { setHubToken } from "./hubToken.ts";
 import { importSaes } from "./importSaes.ts";
 import {
@@ -96,6 +97,7 @@ const table: Record<(typeof commands)[keyof typeof commands], Command> = {
   [commands.concepts]: openConcepts,
   [commands.refresh]: ({ store }) => store.watch(),
   [commands.doctor]: ({ doctor }) => doctor.show(),
+  [commands.openGuide]: openGuide,
   [commands.setHubToken]: setHubToken,
   [commands.inspectText]: inspectText,
   [commands.stopInspecting]: stopInspecting,

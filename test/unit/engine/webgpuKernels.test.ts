@@ -433,8 +433,8 @@ test("whole numbers of the header are never read as floats, in which a GPU may f
 const topk = configOf({ architecture: "topk", d_in: 512, d_sae: 16_384, active: 32, rows: 4096 });
 const constants = { ...constantsFor(topk.sae, { training: topk }), ...layoutConstants(gpuLayout, 512) };
 
-test("workgroup memory of the kernels of a step is what bench/gpu.md says", () => {
-  const document = readFileSync(join(import.meta.dirname, "../../../bench/gpu.md"), "utf8");
+test("workgroup memory of the kernels of a step is what docs/gpu.md says", () => {
+  const document = readFileSync(join(import.meta.dirname, "../../../docs/gpu.md"), "utf8");
   const line = document.split("\n").find((one) => one.startsWith("- Workgroup memory"))!;
   const jumprelu = configOf({ architecture: "jumprelu", d_in: 2304, d_sae: 16_128, active: 64, rows: 4096 });
   const ofJumprelu = { ...constantsFor(jumprelu.sae, { training: jumprelu }), ...layoutConstants(gpuLayout, 2304) };
