@@ -118,10 +118,10 @@ test("model and hook stand in the names of repository and folder", async () => {
   const cases: [string, string, string | undefined][] = [
     ["gemma-scope-2b-pt-res/layer_20/width_16k", "google/gemma-2-2b", "blocks.20.hook_resid_post"],
     ["gemma-scope-2b-pt-mlp/layer_20/width_16k", "google/gemma-2-2b", "blocks.20.hook_mlp_out"],
-    ["gemma-scope-2b-pt-att/layer_20/width_16k", "google/gemma-2-2b", undefined],
+    ["gemma-scope-2b-pt-att/layer_20/width_16k", "google/gemma-2-2b", "blocks.20.attn.hook_z"],
     ["gemma-scope-2-1b-pt/resid_post/layer_13_width_16k_l0_big", "google/gemma-3-1b-pt", "blocks.13.hook_resid_post"],
     ["gemma-scope-2-270m-pt/mlp_out_all/layer_7_width_16k", "google/gemma-3-270m", "blocks.7.hook_mlp_out"],
-    ["gemma-scope-2-4b-it/attn_out/layer_7_width_16k", "google/gemma-3-4b-it", undefined],
+    ["gemma-scope-2-4b-it/attn_out/layer_7_width_16k", "google/gemma-3-4b-it", "blocks.7.attn.hook_z"],
   ];
   for (const [path, model_name, hook_name] of cases) {
     const to = join(folder, "named", `models--google--${path}`, "params.safetensors");
