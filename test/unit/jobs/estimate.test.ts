@@ -26,6 +26,7 @@ import {
 import { diskNeededHere, estimate, examineExperiment } from "../../../src/jobs/estimate.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { experimentProblems } from "../../../src/jobs/experimentProblems.ts";
+import { examineHook } from "../../../src/jobs/modelFinding.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
@@ -306,6 +307,11 @@ describe("a model that run would refuse is a problem", () => {
       assert.match(value, words);
     }
     const exported = await modelSize(join(folder, "bare.onnx"));
+    const heads = { ...experiment, settings: { ...experiment.settings, hook_name: "blocks.1.attn.hook_z" } };
+    assert.match(
+      examineHook(heads, exported)!.value,
+      /blocks\.0 to blocks\.2 with one of hook_resid_pre, hook_attn_out/,
+    );
     renameSync(join(folder, "bare.onnx"), join(folder, "model.onnx"));
     assert.deepEqual(await modelSize(folder), exported, "in a folder, by its usual name");
     const { perLayer } = await modelSize(llama);

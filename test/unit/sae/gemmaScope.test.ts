@@ -113,6 +113,22 @@ test("a square transcoder is one by its type, by its two hooks, or by its folder
   assert.deepEqual(sae.config.metadata, { model_name: "google/gemma-2-9b-it", hook_name: "blocks.9.hook_resid_post" });
 });
 
+test("Gemma Scope 2's configuration names the module whose values are read", async () => {
+  const source = saes("gemma_scope", "gemma_scope_2_resid_post_layer_12_width_128_l0_medium");
+  for (const [part, hook] of [
+    ["output", "blocks.3.hook_resid_post"],
+    ["post_feedforward_layernorm.output", "blocks.3.hook_mlp_out"],
+    ["self_attn.o_proj.input", "blocks.3.attn.hook_z"],
+    ["post_attention_layernorm.output", undefined],
+  ] as const) {
+    const to = join(folder, "modules", part);
+    cpSync(join(source, "params.safetensors"), join(to, "params.safetensors"));
+    const config = { hf_hook_point_in: `model.layers.3.${part}`, hf_hook_point_out: `model.layers.3.${part}` };
+    writeFileSync(join(to, "config.json"), JSON.stringify(config));
+    assert.equal((await openSae(to)).sae.config.metadata.hook_name, hook, part);
+  }
+});
+
 test("model and hook stand in the names of repository and folder", async () => {
   const square = saes("gemma_scope", "gemma_scope_2_resid_post_layer_12_width_128_l0_medium", "params.safetensors");
   const cases: [string, string, string | undefined][] = [
