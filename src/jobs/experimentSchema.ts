@@ -116,10 +116,22 @@ export const experimentSchema = z
       description:
         'Language model: its name on the Hugging Face hub (owner/name, perhaps with @revision or /file.gguf), a Hugging Face folder, a GGUF or an ONNX file, relative to this file, or "demo" for the model that comes with SAE Ensembles.',
     }),
-    hook_name: z.string().min(1).meta({
-      description:
-        "Where activations are read, by TransformerLens' name, e.g. blocks.2.hook_resid_post. A block has hook_resid_pre, attn.hook_z, hook_attn_out, hook_resid_mid, mlp.hook_post, hook_mlp_out and hook_resid_post.",
-    }),
+    hook_name: z
+      .string()
+      .min(1)
+      .meta({
+        description:
+          "Where activations are read, by TransformerLens' name, e.g. blocks.2.hook_resid_post. A block has hook_resid_pre, attn.hook_z, hook_attn_out, hook_resid_mid, mlp.hook_post, hook_mlp_out and hook_resid_post.",
+        // What editors offer as a value.
+        examples: [
+          "hook_resid_post",
+          "hook_resid_mid",
+          "hook_attn_out",
+          "hook_mlp_out",
+          "attn.hook_z",
+          "mlp.hook_post",
+        ].map((hook) => `blocks.2.${hook}`),
+      }),
     dataset_path: z.string().min(1).meta({
       description:
         'Text: .txt, .jsonl, .csv or .parquet, plain or .gz, relative to this file; the name of a data set on the Hugging Face hub (owner/name, perhaps with /folder); or "demo" for the demo model\'s own text.',
