@@ -99,7 +99,6 @@ export async function buildSyntheticIndex(path: string, size: SyntheticSize): Pr
     hook: "blocks.0.hook_resid_post",
     modelName: null,
     tokens: pass.counted,
-    hasLogits: true,
     source: {},
   });
   const writeSeconds = (performance.now() - start) / 1000;

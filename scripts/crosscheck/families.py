@@ -1,4 +1,4 @@
-# Makes tiny language models of every family, each with another configuration, and what transformers computes with them: logits and the residual stream's hooks. Also GGUF files of the same weights, written by llama.cpp's own package. Called by families.ts.
+# Makes tiny language models of every family, each with another configuration, and what transformers computes with them: logits and every hook. Also GGUF files of the same weights, written by llama.cpp's own package. Called by families.ts.
 import json
 import os
 import random
@@ -158,6 +158,10 @@ def hooks(model, family, ids, mask):
         attention = layer.attn if family == "gpt2" else layer.attention if family == "gpt_neox" else layer.self_attn
         keep(layer, at("hook_resid_pre"), "input")
         keep(layer, at("hook_resid_post"))
+        mixed = attention.c_proj if family == "gpt2" else attention.dense if family == "gpt_neox" else attention.o_proj
+        inner = layer.mlp.c_proj if family == "gpt2" else layer.mlp.dense_4h_to_h if family == "gpt_neox" else layer.mlp.down_proj
+        keep(mixed, at("attn.hook_z"), "input")
+        keep(inner, at("mlp.hook_post"), "input")
         keep(layer.post_attention_layernorm if family == "gemma2" else attention, at("hook_attn_out"))
         keep(layer.post_feedforward_layernorm if family == "gemma2" else layer.mlp, at("hook_mlp_out"))
         if not parallel:

@@ -1,6 +1,6 @@
 // Shows that our Neuronpedia JSON is what SAEDashboard writes and reads: indexes an SAE of the demo model over some rows of tokens, exports it, and has SAEDashboard load every batch, make its own of the same SAE and tokens, and compare the two. Not part of `npm test`: it needs Python.
 //
-//   pip install -r bench/peers/requirements-dashboard.txt && npm run crosscheck:dashboard -- [python]
+//   pip install -r bench/peers/requirements-dashboard.txt && npm run crosscheck:dashboard -- [python] [hook of layer 2]
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ import { openLanguageModel } from "../../src/model/open.ts";
 import { loadEnsemble } from "../../src/sae/ensembleFolder.ts";
 
 const python = process.argv[2] ?? "python3";
-const hook = "blocks.2.hook_resid_post";
+const hook = process.argv[3] ?? "blocks.2.hook_resid_post";
 /** Tokens of a row, BOS among them. */
 const LENGTH = 64;
 const ROWS = 128;

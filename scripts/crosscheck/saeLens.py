@@ -9,7 +9,27 @@ from safetensors.torch import load_file
 from sae_lens import SAE
 
 TOLERANCE = 1e-5
+# Of the activations at hook_z, as saeLens.ts has them side by side.
+HEADS = 4
 failed = False
+
+
+def hook_of(name):
+    return "blocks.0.attn.hook_z" if os.path.basename(name.split(os.sep + "member_")[0]).startswith("heads_") else "blocks.0.hook_resid_post"
+
+
+def as_given(x, cfg):
+    """Activations as TransformerLens gives them at the hook."""
+    return x.unflatten(-1, (HEADS, -1)) if getattr(cfg, "reshape_activations", "none") == "hook_z" else x
+
+
+def run(sae, x):
+    """Codes, and the reconstruction with the heads side by side."""
+    with torch.no_grad():
+        codes = sae.encode(as_given(x, sae.cfg))
+        out = sae.decode(codes)
+    codes = codes.to_dense() if codes.is_sparse else codes
+    return codes, out.reshape(x.shape)
 
 
 def check(name, what, codes, out, io, more=True):
@@ -33,8 +53,7 @@ def check_halves(name, load, io):
     global failed
     for dtype, most in HALVES.items():
         sae = load(dtype)
-        with torch.no_grad():
-            out = sae.decode(sae.encode(io["x"].to(dtype))).float()
+        out = run(sae, io["x"].to(dtype))[1].float()
         off = ((out - io["reconstruction"]).norm() / io["reconstruction"].norm()).item()
         failed |= not off < most
         print(f"{'OK' if off < most else 'NOT OK':7} {name:44} {str(dtype).split('.')[1]:13} reconstruction off by {100 * off:.2f}%")
@@ -45,11 +64,8 @@ for config in sorted(glob.glob(os.path.join(sys.argv[1], "*", "member_*", "cfg.j
     name = os.path.relpath(folder, sys.argv[1])
     sae = SAE.load_from_disk(folder)
     io = load_file(os.path.join(folder, "io.safetensors"))
-    with torch.no_grad():
-        codes = sae.encode(io["x"])
-        out = sae.decode(codes)
-    codes = codes.to_dense() if codes.is_sparse else codes
-    check(name, type(sae).__name__, codes, out, io, sae.cfg.metadata.hook_name == "blocks.0.hook_resid_post")
+    codes, out = run(sae, io["x"])
+    check(name, type(sae).__name__, codes, out, io, sae.cfg.metadata.hook_name == hook_of(name))
     if folder.endswith("member_0"):
         check_halves(name, lambda dtype: SAE.load_from_disk(folder, dtype=str(dtype).split(".")[1]), io)
 
@@ -57,9 +73,7 @@ for config in sorted(glob.glob(os.path.join(sys.argv[1], "exports", "flat", "*",
     folder = os.path.dirname(config)
     sae = SAE.load_from_disk(folder)
     io = load_file(os.path.join(folder, "io.safetensors"))
-    with torch.no_grad():
-        codes = sae.encode(io["x"])
-        out = sae.decode(codes)
+    codes, out = run(sae, io["x"])
     check(os.path.relpath(folder, sys.argv[1]), type(sae).__name__, codes, out, io)
 
 for module in sorted(glob.glob(os.path.join(sys.argv[1], "exports", "python", "*", "ensemble_sae.py"))):
@@ -74,7 +88,7 @@ for module in sorted(glob.glob(os.path.join(sys.argv[1], "exports", "python", "*
         out = sae.decode(codes)
         same = torch.allclose(sae(io["x"]), out)
     shapes = sae.W_enc.shape == (sae.cfg.d_in, sae.cfg.d_sae) and sae.W_dec.shape == (sae.cfg.d_sae, sae.cfg.d_in)
-    contract = shapes and sae.cfg.hook_name == "blocks.0.hook_resid_post" and sae.cfg.hook_layer == 0 and sae.dtype == torch.float32
+    contract = shapes and sae.cfg.hook_name == hook_of(folder) and sae.cfg.hook_layer == 0 and sae.dtype == torch.float32
     check(os.path.relpath(folder, sys.argv[1]), type(sae).__name__, codes, out, io, same and contract)
     check_halves(os.path.relpath(folder, sys.argv[1]), lambda dtype: loaded.EnsembleSAE(dtype=dtype), io)
 sys.exit(1 if failed else 0)

@@ -45,7 +45,12 @@ const cases: Record<string, Record<string, unknown>> = {
     normalize_activations: "expected_average_only_in",
   },
   gated: { architecture: "gated", l1_coefficient: 0.05 },
+  heads_standard: { architecture: "standard", l1_coefficient: 0.05 },
+  heads_topk: { architecture: "topk", k: 5 },
 };
+
+/** Cases of that name are of attention's heads, which TransformerLens gives apart. */
+const hookOf = (name: string) => (name.startsWith("heads_") ? "blocks.0.attn.hook_z" : "blocks.0.hook_resid_post");
 
 /** Endless noise around a mean; every opening starts over. */
 function noise(): ActivationSource {
@@ -95,8 +100,8 @@ try {
           n_batches_for_norm_estimate: 5,
         }),
         seeds: [1, 2],
-        hook: "blocks.0.hook_resid_post",
-        metadata: { model_name: "noise", hook_name: "blocks.0.hook_resid_post", context_size: 128, prepend_bos: true },
+        hook: hookOf(name),
+        metadata: { model_name: "noise", hook_name: hookOf(name), context_size: 128, prepend_bos: true },
         provenance: {},
       },
       async () => noise(),

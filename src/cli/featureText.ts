@@ -57,7 +57,7 @@ export function featureDetail(detail: FeatureDetail, info: FeatureIndexInfo, col
     `fires on ${density(detail.density)} of tokens (${integer(detail.count)} of ${integer(info.tokens)}), mean ${metric(detail.mean)}, max ${metric(detail.max)}${foundIn}`,
   );
   parts.push("", ...histogramLines(detail.histogram), "", ...tokenLines(detail));
-  if (detail.logits) parts.push("", ...logitLines(detail.logits.top, detail.logits.bottom));
+  parts.push("", ...logitLines(detail.logits.top, detail.logits.bottom));
   for (const band of detail.bands) {
     const [low, high] = band.range;
     const title =

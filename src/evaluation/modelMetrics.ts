@@ -1,5 +1,6 @@
 // What the model loses when it runs on reconstructions: cross-entropy and KL recovered, streamed over batches of tokens.
 import type { Encoder } from "../engine/engine.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { LanguageModel, TokenBatch } from "../model/languageModel.ts";
 import { type Metric, metric, unavailable } from "./metric.ts";
 import { crossEntropy, divergence, logSumExp } from "./nextTokenLosses.ts";
@@ -56,7 +57,8 @@ export async function modelMetrics(
   options: ModelMetricsOptions = {},
 ): Promise<ModelMetrics[]> {
   const counted = options.counted ?? "input_and_target";
-  const { dModel: d, dVocab } = model.info;
+  const { dVocab } = model.info;
+  const d = hookWidth(model.info, hookName);
   const { specialIds } = model.tokenizer;
   const original = new LossSums();
   const ablated = new LossSums();

@@ -11,7 +11,7 @@ import { memberRanges } from "./decoderRows.ts";
 import { checkedIndexOptions, type FeatureIndexOptions } from "./featureIndexOptions.ts";
 import type { IndexRow } from "./indexWindows.ts";
 import { IndexWriter } from "./indexWriter.ts";
-import { isResidualHook, logitAttributions } from "./logitAttribution.ts";
+import { logitAttributions } from "./logitAttribution.ts";
 import { nearestFeatures } from "./nearestFeatures.ts";
 
 export interface FeatureIndexProgress {
@@ -99,15 +99,12 @@ export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void>
       ...(signal ? { signal } : {}),
     });
     for await (const { feature, nearest: lists } of nearest) writer.nearest(feature, lists);
-    const hasLogits = isResidualHook(ensemble.hook);
-    if (hasLogits) {
-      const logits = logitAttributions(ensemble, model, {
-        count: options.logits,
-        onProgress: (done) => report(build, "logits", done),
-        ...(signal ? { signal } : {}),
-      });
-      for await (const { feature, top, bottom } of logits) writer.logits(feature, top, bottom);
-    }
+    const logits = logitAttributions(ensemble, model, {
+      count: options.logits,
+      onProgress: (done) => report(build, "logits", done),
+      ...(signal ? { signal } : {}),
+    });
+    for await (const { feature, top, bottom } of logits) writer.logits(feature, top, bottom);
     await writer.contexts(
       (done, total) => build.onProgress?.({ stage: "contexts", done, total, unit: "windows" }),
       signal,
@@ -117,7 +114,6 @@ export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void>
       hook: ensemble.hook,
       modelName: model.info.modelName,
       tokens: pass.counted,
-      hasLogits,
       source: { ...build.source },
     });
     await flushed(finished);

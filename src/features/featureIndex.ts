@@ -45,8 +45,6 @@ export interface FeatureIndexInfo {
   readonly tokens: number;
   /** Windows of text that sequences refer to. */
   readonly windows: number;
-  /** Whether top and bottom logits are there (not for hooks outside the residual stream). */
-  readonly hasLogits: boolean;
   /** Cosine from which a feature counts as found in a member. */
   readonly foundCosine: number;
   /** Where the text came from, as the builder was told; JSON. */
@@ -182,7 +180,7 @@ export interface FeatureDetail extends Omit<FeatureSummary, "tokens"> {
   /** "top" first, then quantile bands from high to low; bands without sequences are left out. */
   readonly bands: readonly SequenceBand[];
   /** What the decoder row adds to each token's logit per unit of code (final norm's scale left out); null where the index has none. */
-  readonly logits: { readonly top: readonly TokenLogit[]; readonly bottom: readonly TokenLogit[] } | null;
+  readonly logits: { readonly top: readonly TokenLogit[]; readonly bottom: readonly TokenLogit[] };
   /** One entry a member, its own included (without the feature itself), each with its nearest features by decoder cosine, best first. */
   readonly nearest: readonly (readonly NearestFeature[])[];
 }

@@ -39,7 +39,8 @@ const indices = `
 `;
 
 const count = z.int().nonnegative();
-export const indexMetaSchema = z.strictObject({
+/** Indices of before have hasLogits besides, which was always true. */
+export const indexMetaSchema = z.object({
   method: z.string(),
   hook: z.string(),
   modelName: z.string().nullable(),
@@ -47,7 +48,6 @@ export const indexMetaSchema = z.strictObject({
   features: count,
   tokens: count,
   windows: count,
-  hasLogits: z.boolean(),
   foundCosine: z.number(),
   source: z.record(z.string(), z.unknown()),
   options: z.record(z.string(), z.unknown()),

@@ -164,7 +164,7 @@ export class IndexWriter {
     this.#database.exec("INSERT INTO window_text (window_text) VALUES ('optimize')");
   }
 
-  finish(meta: Pick<IndexMeta, "method" | "hook" | "modelName" | "tokens" | "hasLogits" | "source">): void {
+  finish(meta: Pick<IndexMeta, "method" | "hook" | "modelName" | "tokens" | "source">): void {
     this.#column("found", this.#found);
     const whole = {
       ...meta,

@@ -1,4 +1,4 @@
-// Direct logit attribution of features: the tokens that a decoder row most promotes and most suppresses, through the final norm's weight and the unembedding.
+// Direct logit attribution of features: the tokens that a decoder row most promotes and most suppresses, by the model's own direct path from the hook (LanguageModel.unembed).
 import type { LanguageModel } from "../model/languageModel.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
 import { decoderRows } from "./decoderRows.ts";
@@ -6,11 +6,6 @@ import type { StoredLogit } from "./featureRecords.ts";
 
 /** Logits computed at a time: 32 MiB. */
 const blockLogits = 1 << 23;
-
-/** Hooks that read or write the residual stream, whose directions the unembedding understands. */
-export function isResidualHook(hook: string): boolean {
-  return /^blocks\.\d+\.(hook_resid_pre|hook_resid_mid|hook_resid_post|hook_mlp_out|hook_attn_out)$/.test(hook);
-}
 
 export interface LogitOptions {
   /** Tokens kept at each end. */
@@ -32,7 +27,7 @@ export async function* logitAttributions(
     options.signal?.throwIfAborted();
     const rows = Math.min(block, width - first);
     const directions = decoderRows(ensemble, first, first + rows, "effective", new Float32Array(rows * d));
-    const logits = await model.unembed(directions, rows);
+    const logits = await model.unembed(directions, rows, ensemble.hook);
     const V = logits.length / rows;
     for (let row = 0; row < rows; row++) {
       const values = logits.subarray(row * V, (row + 1) * V);

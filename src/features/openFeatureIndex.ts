@@ -113,7 +113,7 @@ class SqliteFeatureIndex implements FeatureIndex {
       const [summary] = this.#rows([this.#existing(id)], null);
       const record = (table: string, column: string) =>
         this.#record(`SELECT ${column} AS record FROM ${table} WHERE id = ?`, id);
-      const logits = this.info.hasLogits ? unpackLogits(record("feature_logits", "logits")) : null;
+      const logits = unpackLogits(record("feature_logits", "logits"));
       const named = (list: readonly { id: number; logit: number }[]) =>
         list.map((entry) => ({ ...entry, text: this.#tokens.token(entry.id).text }));
       return {
@@ -125,7 +125,7 @@ class SqliteFeatureIndex implements FeatureIndex {
           ...band,
           sequences: band.sequences.map((sequence) => this.#sequence(sequence)),
         })),
-        logits: logits && { top: named(logits.top), bottom: named(logits.bottom) },
+        logits: { top: named(logits.top), bottom: named(logits.bottom) },
         nearest: unpackNearest(record("feature_nearest", "nearest")),
       };
     });

@@ -1,6 +1,7 @@
 // Rows of tokens that were read and are kept with the model's keys and values, so that a row that begins like one of them is read from where they part.
 import type { Encoder, SparseCodes } from "../engine/engine.ts";
 import { type HookContinuation, type HookReader, restartAt, SEQUENCE_STEP } from "../model/hookedSequence.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 
 /** A row read up to the hook; its arrays must not be changed. */
@@ -106,7 +107,7 @@ export class KeptRows {
     from: number,
     signal: AbortSignal | undefined,
   ): Promise<HookedRow> {
-    const d = this.#model.info.dModel;
+    const d = hookWidth(this.#model.info, this.#hook);
     const old = before && from > 0 ? before : undefined;
     const reader = old ? old.reader.fork() : this.#model.readTo(this.#hook);
     reader.truncate(from);
@@ -129,7 +130,7 @@ export class KeptRows {
     continuation.truncate(from);
     const rest = ids.slice(from);
     const targets = Int32Array.from(rest, (_, t) => ids[from + t + 1] ?? -1);
-    const values = x.slice(from * this.#model.info.dModel);
+    const values = x.slice(from * hookWidth(this.#model.info, this.#hook));
     const { logprobs, ranks, logits } = await continuation.append(rest, values, { targets, logits: true }, signal);
     return {
       ...hooked,

@@ -1,7 +1,7 @@
 // The next token at a cursor: the model's distribution, what interventions make of it, and which features push a token (direct logit attribution, checked by ablation).
 import { decoderRows } from "../features/decoderRows.ts";
-import { isResidualHook } from "../features/logitAttribution.ts";
 import { restartAt } from "../model/hookedSequence.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import { type DistributionChange, distributionChange, probabilities } from "./distributions.ts";
 import type { Inspection } from "./inspection.ts";
 import { type Intervention, Interventions } from "./interventions.ts";
@@ -81,11 +81,10 @@ export interface PushingFeature {
   /** Code at the last token before the cursor. */
   readonly value: number;
   /**
-   * Direct logit attribution: code · W_dec,i through the final norm's weight and the unembedding, less its mean over the
-   * vocabulary. The final norm's scale is left out, so only proportions between features mean anything.
-   * Null where the hook doesn't write the residual stream.
+   * Direct logit attribution: code · W_dec,i by the direct path to the logits (LanguageModel.unembed), less its mean over the
+   * vocabulary. The scale of norms is left out, so only proportions between features mean anything.
    */
-  readonly direct: number | null;
+  readonly direct: number;
   /** What ablating it at the last token takes from the token's logit (less the mean over the vocabulary): measured. */
   readonly measured: number;
   /** The token's probability without it. */
@@ -104,8 +103,8 @@ const BLOCK = 64;
 const TRIED = 4;
 
 /**
- * The features that push a token up or down most at the cursor: of those with the largest direct attribution (where there is
- * none: the largest code), those whose ablation changes most.
+ * The features that push a token up or down most at the cursor: of those with the largest direct attribution, those whose
+ * ablation changes most.
  */
 export async function pushingFeatures(
   inspection: Inspection,
@@ -116,20 +115,19 @@ export async function pushingFeatures(
 ): Promise<Pushing> {
   const row = await inspection.readPrompt(text, 0, signal);
   const last = row.ids.length - 1;
-  const active: { feature: number; value: number; direct: number | null }[] = [];
+  const firing: { feature: number; value: number }[] = [];
   if (!inspection.model.tokenizer.specialIds.has(row.ids[last]!)) {
     for (let at = row.offsets[last]!; at < row.offsets[last + 1]!; at++)
-      active.push({ feature: row.indices[at]!, value: row.values[at]!, direct: null });
+      firing.push({ feature: row.indices[at]!, value: row.values[at]! });
   }
-  if (isResidualHook(inspection.ensemble.hook)) {
-    for (let first = 0; first < active.length; first += BLOCK) {
-      signal?.throwIfAborted();
-      const block = active.slice(first, first + BLOCK);
-      const pushes = await directPushes(inspection, block, token);
-      for (const [i, push] of pushes.entries()) block[i]!.direct = push;
-    }
+  const active: { feature: number; value: number; direct: number }[] = [];
+  for (let first = 0; first < firing.length; first += BLOCK) {
+    signal?.throwIfAborted();
+    const block = firing.slice(first, first + BLOCK);
+    const pushes = await directPushes(inspection, block, token);
+    active.push(...block.map((one, i) => ({ ...one, direct: pushes[i]! })));
   }
-  active.sort((a, b) => Math.abs(b.direct ?? b.value) - Math.abs(a.direct ?? a.value) || a.feature - b.feature);
+  active.sort((a, b) => Math.abs(b.direct) - Math.abs(a.direct) || a.feature - b.feature);
   const own = centred(row.logits, token);
   const tried: PushingFeature[] = [];
   for (const feature of active.slice(0, TRIED * count)) {
@@ -153,13 +151,13 @@ async function directPushes(
   active: readonly { feature: number; value: number }[],
   token: number,
 ): Promise<number[]> {
-  const d = model.info.dModel;
+  const d = hookWidth(model.info, ensemble.hook);
   const directions = new Float32Array(active.length * d);
   for (const [i, { feature, value }] of active.entries()) {
     const row = decoderRows(ensemble, feature, feature + 1, "effective", directions.subarray(i * d, (i + 1) * d));
     for (let j = 0; j < d; j++) row[j]! *= value;
   }
-  const logits = await model.unembed(directions, active.length);
+  const logits = await model.unembed(directions, active.length, ensemble.hook);
   const V = model.info.dVocab;
   return active.map((_, i) => centred(logits.subarray(i * V, (i + 1) * V), token));
 }

@@ -1,5 +1,6 @@
 // Texts → windows of tokens → activations at the hook, a batch of windows at a time; for the harvest and for training on the fly.
 import type { ActivationProducer } from "../data/mixingBuffer.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { LanguageModel, TokenBatch, Tokenizer } from "../model/languageModel.ts";
 import { type TokenWindow, tokenWindows } from "../model/windows.ts";
 import { type Experiment, experimentError } from "./experiment.ts";
@@ -36,6 +37,7 @@ export async function* captureWindows(
 ): AsyncGenerator<CapturedChunk> {
   const { settings } = experiment;
   const excluded = excludedIds(experiment, part, model.tokenizer);
+  const d = hookWidth(model.info, settings.hook_name);
   let windows = 0;
   for await (const batch of windowBatches(
     experimentWindows(experiment, part, model),
@@ -44,7 +46,7 @@ export async function* captureWindows(
     windows += batch.rows;
     if (windows <= skip) continue;
     const values = await model.capture(batch, settings.hook_name);
-    const chunk = keptRows(batch, values, model.info.dModel, excluded);
+    const chunk = keptRows(batch, values, d, excluded);
     if (chunk.rows > 0) yield { ...chunk, windows };
   }
 }

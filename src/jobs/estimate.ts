@@ -3,6 +3,7 @@ import { BUFFER_BYTES } from "../data/activationStore.ts";
 import { CONNECTIVITY_MEMORY } from "../evaluation/evaluateEnsemble.ts";
 import { FiringPairs } from "../evaluation/firingPairs.ts";
 import { LOGITS_MEMORY } from "../evaluation/modelMetrics.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { ModelSize } from "../model/modelSize.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
@@ -41,7 +42,7 @@ const LOGITS = 3;
 
 /**
  * `gflops`: the machine's rate of matrix products; `imported`: of an experiment that trains nothing, the ensemble of each of
- * its tasks. Throws InputError where the SAE doesn't fit the model's width.
+ * its tasks. Throws InputError where the SAE doesn't fit the hook's width, RangeError where the model has no such hook.
  */
 export function estimate(
   experiment: Experiment,
@@ -53,7 +54,8 @@ export function estimate(
   const { activations, evaluation, index, training_tokens } = settings;
   const J = settings.ensembles.n_members;
   const tasks = ensembleTasks(settings);
-  const trainings = imported?.map(importedSizes) ?? tasks.map(({ method }) => trainingSizes(experiment, size, method));
+  const d = hookWidth(size, settings.hook_name);
+  const trainings = imported?.map(importedSizes) ?? tasks.map(({ method }) => trainingSizes(experiment, d, method));
   const saes = trainings.map(({ finished }) => finished);
   const trained = imported ? 0 : training_tokens;
   const stored = activations.store === "disk" && !imported ? (activations.tokens ?? training_tokens) : 0;
@@ -66,9 +68,9 @@ export function estimate(
   const seen = stored + evaluation.test_tokens + index.tokens + passes * trained;
   const whole =
     3 * evaluation.model_metrics_tokens * tasks.length * (size.perLayer * size.nLayers + size.dVocab * size.dModel);
-  const kept = activationsKept(experiment, size, stored);
+  const kept = activationsKept(experiment, d, stored);
   return {
-    disk: kept + saesKept(experiment, size, trainings),
+    disk: kept + saesKept(experiment, d, trainings),
     activations: kept,
     cache: size.converted,
     memory: memoryNeeded(experiment, size, trainings, toHook, stored),
@@ -92,10 +94,10 @@ interface TrainingSizes {
   readonly firing: number;
 }
 
-function trainingSizes(experiment: Experiment, size: ModelSize, method: EnsembleTask["method"]): TrainingSizes {
+function trainingSizes(experiment: Experiment, d: number, method: EnsembleTask["method"]): TrainingSizes {
   const { ensembles, adam_beta1 } = experiment.settings;
   const J = ensembles.n_members;
-  const sae = saeConfig(experiment, size.dModel);
+  const sae = saeConfig(experiment, d);
   const widest = 2 * sae.d_in * (method === "expanded" ? expandedConfig(sae, J).d_sae : sae.d_sae);
   const members = method === "bagging" || method === "boosting" ? J : 1;
   // Boosting trains one member after the other; bagging all at once.
@@ -115,16 +117,16 @@ function importedSizes({ members }: Ensemble): TrainingSizes {
   return { finished, trained: 0, behind: 0, widest: 0, firing };
 }
 
-function activationsKept({ settings }: Experiment, { dModel }: ModelSize, stored: number): number {
+function activationsKept({ settings }: Experiment, d: number, stored: number): number {
   const { activations, evaluation } = settings;
   // Held-out activations are float32.
-  return (stored * (activations.dtype === "float16" ? 2 : 4) + evaluation.test_tokens * 4) * dModel;
+  return (stored * (activations.dtype === "float16" ? 2 : 4) + evaluation.test_tokens * 4) * d;
 }
 
 /** Ensembles stay; an ensemble's checkpoints lie beside those before it, and go when it is finished. */
-function saesKept(experiment: Experiment, size: ModelSize, trainings: readonly TrainingSizes[]): number {
+function saesKept(experiment: Experiment, d: number, trainings: readonly TrainingSizes[]): number {
   const { settings } = experiment;
-  const buffer = settings.activations.store === "disk" ? 0 : mixingRows(settings) * size.dModel;
+  const buffer = settings.activations.store === "disk" ? 0 : mixingRows(settings) * d;
   let [before, most] = [0, 0];
   for (const { finished, trained, behind } of trainings) {
     if (trained > 0) most = Math.max(most, before + CHECKPOINTS * (trained + behind + buffer));
@@ -145,21 +147,22 @@ function memoryNeeded(
 ) {
   const { evaluation, ensembles, train_batch_size_tokens, ...settings } = experiment.settings;
   const { dModel, dVocab, nLayers, perLayer } = size;
+  const d = hookWidth(size, settings.hook_name);
   // A session lays its weights out anew; the pages that it read them from stay mapped, once for all sessions.
   const capture = toHook + dVocab * dModel;
   const model = perLayer * nLayers + 2 * dVocab * dModel;
   const batchRows = settings.store_batch_size_prompts * settings.context_size;
   // Rows in memory while they are mixed: of a store what its buffer holds; on the fly the buffer and the batch that overfills it.
   const inStore = (rows: number, dtype: "float16" | "float32") =>
-    Math.min((dtype === "float16" ? 2 : 4) * rows * dModel, BUFFER_BYTES) / 4;
+    Math.min((dtype === "float16" ? 2 : 4) * rows * d, BUFFER_BYTES) / 4;
   const mixed =
     settings.activations.store === "disk"
       ? inStore(stored, settings.activations.dtype)
-      : (mixingRows(experiment.settings) + batchRows) * dModel;
+      : (mixingRows(experiment.settings) + batchRows) * d;
   const training = trainings.flatMap(({ trained, behind, widest }) => {
     if (trained === 0) return [];
     // Beside the weights: gradients of one SAE's matrices; batches; in AuxK's lists up to d/2 latents a row, five numbers each.
-    const engine = widest + train_batch_size_tokens * (6 * dModel + 5 * (dModel / 2));
+    const engine = widest + train_batch_size_tokens * (6 * d + 5 * (d / 2));
     // Finished members: as they were trained, as the engine takes them, and in its memory.
     return 2 * capture + STATES * trained + 3 * behind + engine + mixed;
   });
@@ -173,7 +176,7 @@ function memoryNeeded(
   const rows = Math.min(batchRows * dVocab, LOGITS_MEMORY / 4);
   const metrics = evaluation.model_metrics_tokens > 0 ? capture + 2 * model + LOGITS * rows + 2 * saes : 0;
   // A bit for every pair of features, as far as evaluation goes.
-  const widths = trainings.map(({ finished }) => finished / (2 * dModel));
+  const widths = trainings.map(({ finished }) => finished / (2 * d));
   const pairs = Math.max(...widths.map(FiringPairs.bytes).filter((bytes) => bytes <= CONNECTIVITY_MEMORY), 0);
   return BASE + 4 * Math.max(...training, intrinsic + pairs / 4, metrics);
 }

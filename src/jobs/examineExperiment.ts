@@ -9,6 +9,7 @@ import { datasetSize, HUB_DATASET, listDataset } from "../data/hub/dataset.ts";
 import { type HubReference, hubName, hubReferenceOf } from "../data/hub/reference.ts";
 import { NoConnection } from "../data/hub/repository.ts";
 import { InputError } from "../formats/inputError.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import { modelDownloadSize } from "../model/hubModel.ts";
 import { type ModelSize, modelSize, SizeUnknown } from "../model/modelSize.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
@@ -22,7 +23,7 @@ import { openImported } from "./importEnsemble.ts";
 import { whatItIs } from "./importSaes.ts";
 import { examineLabelled } from "./labelledFinding.ts";
 import type { Finding } from "./machine.ts";
-import { examineLayer, examineModel } from "./modelFinding.ts";
+import { examineHook, examineModel } from "./modelFinding.ts";
 import { missingLabelled } from "./obtain.ts";
 
 /** The estimate beside what this machine has; downloads only asked about. `gflops` null: nothing is said about time. */
@@ -45,8 +46,10 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   });
   if (!size) return findings;
   const layers = `${size.nLayers} ${size.nLayers === 1 ? "layer" : "layers"} of width ${size.dModel}`;
-  const value = `${settings.model_name}: ${layers}, vocabulary ${size.dVocab.toLocaleString("en")}`;
-  const beyond = examineLayer(experiment, size);
+  const beyond = examineHook(experiment, size);
+  const width = beyond ? size.dModel : hookWidth(size, settings.hook_name);
+  const there = width === size.dModel ? "" : `; ${settings.hook_name} is ${width} wide`;
+  const value = `${settings.model_name}: ${layers}, vocabulary ${size.dVocab.toLocaleString("en")}${there}`;
   if (!beyond) findings.push(...(await examineLabelled(experiment)));
   findings.push({ name: "Model", ...(beyond ?? wrong ?? { state: "ok", value }) });
   if (beyond) return findings;
@@ -67,7 +70,8 @@ async function examineImported(
   const name = "SAEs";
   try {
     const opened = [];
-    for (const task of ensembleTasks(experiment.settings)) opened.push(await openImported(experiment, task, size));
+    for (const task of ensembleTasks(experiment.settings))
+      opened.push(await openImported(experiment, task, hookWidth(size, experiment.settings.hook_name)));
     const ensembles = opened.map(({ ensemble }) => ensemble);
     const members = opened[0]!.sources.flatMap((source) => source.members);
     const warnings = members.flatMap(({ path, warnings }) => warnings.map((text) => `${shownPath(path)}: ${text}`));

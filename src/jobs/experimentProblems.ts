@@ -2,6 +2,7 @@
 import { type ParseError, parseTree, stripComments } from "jsonc-parser";
 import { hubReferenceOf } from "../data/hub/reference.ts";
 import type { InputError } from "../formats/inputError.ts";
+import { hooksExpected, hookWidth } from "../model/hookPoints.ts";
 import { cachedModel } from "../model/hubModel.ts";
 import { modelSize } from "../model/modelSize.ts";
 import { completeTrainingSaeConfig } from "../sae/trainingConfig.ts";
@@ -45,19 +46,14 @@ async function besideModel({ settings, paths }: Experiment, complain: Complain):
   const size = path === null ? null : await modelSize(path).catch(() => null);
   if (!size) return;
   const { hook_name, sae } = settings;
-  const layers = layersExpected(hook_name, size.nLayers);
-  if (layers) complain(["hook_name"], `"${hook_name}"`, layers);
-  if (sae.architecture === "imported") return;
+  const hooks = hooksExpected(size, hook_name);
+  if (hooks) complain(["hook_name"], `"${hook_name}"`, hooks);
+  if (hooks || sae.architecture === "imported") return;
+  const width = hookWidth(size, hook_name);
   try {
-    completeTrainingSaeConfig(sae, size.dModel);
+    completeTrainingSaeConfig(sae, width);
   } catch (error) {
-    const { key, found, expected } = misfit(error as RangeError, size.dModel);
+    const { key, found, expected } = misfit(error as RangeError, width);
     complain(["sae", key], found, expected);
   }
-}
-
-/** Which layers a model has, where a hook is of none of them; else null. */
-export function layersExpected(hook: string, nLayers: number): string | null {
-  const layer = Number(/^blocks\.(\d+)\./.exec(hook)?.[1] ?? 0);
-  return layer < nLayers ? null : `blocks.0 to blocks.${nLayers - 1}`;
 }

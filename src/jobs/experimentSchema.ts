@@ -119,7 +119,19 @@ export const experimentSchema = z
     hook_name: z
       .string()
       .min(1)
-      .meta({ description: "Where activations are read, by TransformerLens' name, e.g. blocks.2.hook_resid_post." }),
+      .meta({
+        description:
+          "Where activations are read, by TransformerLens' name, e.g. blocks.2.hook_resid_post. A block has hook_resid_pre, attn.hook_z, hook_attn_out, hook_resid_mid, mlp.hook_post, hook_mlp_out and hook_resid_post.",
+        // What editors offer as a value.
+        examples: [
+          "hook_resid_post",
+          "hook_resid_mid",
+          "hook_attn_out",
+          "hook_mlp_out",
+          "attn.hook_z",
+          "mlp.hook_post",
+        ].map((hook) => `blocks.2.${hook}`),
+      }),
     dataset_path: z.string().min(1).meta({
       description:
         'Text: .txt, .jsonl, .csv or .parquet, plain or .gz, relative to this file; the name of a data set on the Hugging Face hub (owner/name, perhaps with /folder); or "demo" for the demo model\'s own text.',
@@ -235,7 +247,7 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   hook_layer: "hook_name has the layer in it, e.g. blocks.8.hook_resid_post",
   hook_point: 'it is called "hook_name"',
   hook_point_layer: "hook_name has the layer in it, e.g. blocks.8.hook_resid_post",
-  hook_point_head_index: "heads are not taken apart: activations come from residual streams and MLPs",
+  hook_point_head_index: "heads are not taken apart: at attn.hook_z they stand side by side",
   activation_fn: "sae.architecture says it: standard is ReLU, topk is TopK",
   activation_fn_str: "sae.architecture says it: standard is ReLU, topk is TopK",
   activation_fn_kwargs: "sae.k is the k of a topk",
@@ -258,7 +270,7 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   n_eval_batches: "evaluation.test_tokens says how many tokens are evaluated on",
   eval_batch_size_prompts: "evaluation.test_tokens says how many tokens are evaluated on",
   hook_eval: "metrics are always computed at hook_name",
-  hook_head_index: "heads are not taken apart: activations come from residual streams and MLPs",
+  hook_head_index: "heads are not taken apart: at attn.hook_z they stand side by side",
   seqpos_slice: "every position of a window is used",
   sequence_separator_token: "packed documents are separated by the tokenizer's BOS",
   model_class_name: "the model's own files say what it is",
@@ -289,7 +301,7 @@ export const foreignSaeKeys: Readonly<Record<string, string>> = {
   activation_fn_kwargs: "k is the k of a topk",
   device: 'the experiment\'s "device" says where SAEs are trained',
   metadata: "it is filled in when the SAE is saved",
-  reshape_activations: "no hook_z is harvested here",
+  reshape_activations: "hook_name says it: at attn.hook_z it is hook_z",
   jumprelu_sparsity_loss_mode: 'always "step", the L0 loss',
   jumprelu_ste_to_input: "always false: the straight-through estimator reaches the threshold alone",
   jumprelu_tanh_scale: "only of the tanh loss, which is not here",
@@ -305,7 +317,7 @@ const saeDescriptions: Readonly<Record<string, string>> = {
   paths:
     "SAEs that exist already, one path a member, relative to this file: files or folders of SAELens, dictionary_learning, sparsify, Gemma Scope or OpenAI, or an ensemble's folder. Nothing is trained.",
   d_sae: "Number of features of one member. Give this or expansion_factor.",
-  expansion_factor: "Number of features of one member as a multiple of the activation's width.",
+  expansion_factor: "Number of features of one member as a multiple of the activation's width at the hook.",
   dtype: "Precision of training.",
   apply_b_dec_to_input: "Subtract b_dec from the input before encoding.",
   normalize_activations:

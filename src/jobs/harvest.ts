@@ -5,6 +5,7 @@ import { readActivationManifest } from "../data/activationManifest.ts";
 import { createActivationWriter } from "../data/activationWriter.ts";
 import { dataFormat } from "../data/records.ts";
 import { InputError } from "../formats/inputError.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { Tokenizer } from "../model/languageModel.ts";
 import { captureWindows } from "./captureWindows.ts";
 import { type Experiment, isImported } from "./experiment.ts";
@@ -55,7 +56,7 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
   const done = harvestIdentity(experiment, part);
   if (run.isFinished(stage, done)) return;
   const model = await context.model();
-  const d_in = model.info.dModel;
+  const d_in = hookWidth(model.info, settings.hook_name);
   const dtype = part === "test" ? HELD_OUT_DTYPE : settings.activations.dtype;
   const folder = part === "train" ? run.paths.trainActivations : run.paths.testActivations;
   const options = {

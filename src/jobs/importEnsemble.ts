@@ -1,6 +1,7 @@
 // The training's place in an experiment over SAEs that exist already: they are read in whatever layout, checked against the experiment and on its activations, and put into the run folder as its ensembles.
 import { openActivationStore } from "../data/activationStore.ts";
 import { sanityOfMembers } from "../evaluation/saneReconstruction.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { Ensemble, EnsembleMethod } from "../sae/ensemble.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
 import { type ImportSource, importedEnsemble, openSources } from "../sae/importEnsemble.ts";
@@ -14,19 +15,19 @@ import { versions } from "./versions.ts";
 const SAMPLE_ROWS = 2048;
 
 /**
- * The SAEs that an experiment names, as an ensemble of the method. Throws InputError where they can't be read, don't fit
+ * The SAEs that an experiment names, as an ensemble of the method. `width`: of the experiment's hook. Throws InputError where they can't be read, don't fit
  * together, or are of another hook or width than the experiment's.
  */
 export async function openImported(
   { settings, paths, file }: Experiment,
   { method }: Pick<EnsembleTask, "method">,
-  { dModel }: { readonly dModel: number },
+  width: number,
 ): Promise<{ sources: ImportSource[]; ensemble: Ensemble }> {
   const sources = await openSources(paths.imported!);
   const ensemble = importedEnsemble(sources, { method: method as EnsembleMethod, hook: settings.hook_name });
   const { d_in } = ensemble.members[0]!.config;
-  if (d_in === dModel) return { sources, ensemble };
-  throw experimentError(file, "sae.paths", `SAEs of d_in ${d_in}`, `the hook's ${dModel}`);
+  if (d_in === width) return { sources, ensemble };
+  throw experimentError(file, "sae.paths", `SAEs of d_in ${d_in}`, `the hook's ${width}`);
 }
 
 /** Throws InputError as `openImported` does. */
@@ -34,7 +35,8 @@ export async function importTask(context: JobContext, task: EnsembleTask): Promi
   const { experiment, run } = context;
   const { settings } = experiment;
   const stage = `train ${task.name}`;
-  const { sources, ensemble } = await openImported(experiment, task, (await context.model()).info);
+  const { info } = await context.model();
+  const { sources, ensemble } = await openImported(experiment, task, hookWidth(info, settings.hook_name));
   await harvestHeldOut(context);
   const { x, rows } = await sampleRows(run.paths.testActivations);
   const numbers = await sanityOfMembers(await context.engine(), ensemble, x, rows);

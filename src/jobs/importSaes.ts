@@ -6,6 +6,7 @@ import type { HubOptions } from "../data/hub/requests.ts";
 import { type SanityNumbers, sanityOfMembers } from "../evaluation/saneReconstruction.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import { obtainModel } from "../model/hubModel.ts";
 import { openLanguageModel } from "../model/open.ts";
 import type { Ensemble, EnsembleMethod } from "../sae/ensemble.ts";
@@ -193,17 +194,17 @@ async function sanity(
   const model = await openExperimentModel(experiment, () => {});
   const engine = await openEngine(experiment.settings);
   try {
-    const { dModel } = model.info;
+    const width = hookWidth(model.info, ensemble.hook);
     const { d_in } = ensemble.members[0]!.config;
-    if (d_in !== dModel) {
-      const expected = `the width of ${ensemble.hook} of the model, ${dModel}`;
+    if (d_in !== width) {
+      const expected = `the width of ${ensemble.hook} of the model, ${width}`;
       throw new InputError({ file: experiment.paths.model, where: "d_in", found: `SAEs of ${d_in}`, expected });
     }
-    const x = new Float32Array(SAMPLE_ROWS * dModel);
+    const x = new Float32Array(SAMPLE_ROWS * width);
     let rows = 0;
     for await (const chunk of captureWindows(experiment, "train", model)) {
       const taken = Math.min(chunk.rows, SAMPLE_ROWS - rows);
-      x.set(chunk.x.subarray(0, taken * dModel), rows * dModel);
+      x.set(chunk.x.subarray(0, taken * width), rows * width);
       rows += taken;
       if (rows === SAMPLE_ROWS) break;
     }
@@ -211,7 +212,7 @@ async function sanity(
       const expected = `more than a window of ${experiment.settings.context_size} tokens`;
       throw new InputError({ file: experiment.paths.dataset, found: "too little text", expected });
     }
-    return await sanityOfMembers(engine, ensemble, x.subarray(0, rows * dModel), rows);
+    return await sanityOfMembers(engine, ensemble, x.subarray(0, rows * width), rows);
   } finally {
     await engine.close();
     await model.close();

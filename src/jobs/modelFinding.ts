@@ -1,10 +1,10 @@
 // Whether an experiment's model, if it is on this machine, is one that `run` would take: opened and closed again, no weights read or converted.
 import { hubReferenceOf } from "../data/hub/reference.ts";
 import { modelDoubts } from "../model/doubts.ts";
+import { hooksExpected } from "../model/hookPoints.ts";
 import { cachedModel } from "../model/hubModel.ts";
 import type { ModelSize } from "../model/modelSize.ts";
 import { type Experiment, experimentError } from "./experiment.ts";
-import { layersExpected } from "./experimentProblems.ts";
 import type { Finding } from "./machine.ts";
 import { openExperimentModel } from "./resources.ts";
 
@@ -31,10 +31,10 @@ export function modelHere({ paths }: Experiment): string | null {
   return reference ? cachedModel(reference) : paths.model;
 }
 
-/** Of a model that is yet to be downloaded, what its size tells: whether it has the hook's layer. */
-export function examineLayer({ settings, file }: Experiment, { nLayers }: ModelSize): ModelFinding | null {
+/** Of a model that is yet to be downloaded, what its size tells: whether it has the hook. */
+export function examineHook({ settings, file }: Experiment, size: ModelSize): ModelFinding | null {
   const { hook_name } = settings;
-  const layers = layersExpected(hook_name, nLayers);
-  if (!layers) return null;
-  return { state: "problem", value: experimentError(file, "hook_name", `"${hook_name}"`, layers).message };
+  const hooks = hooksExpected(size, hook_name);
+  if (!hooks) return null;
+  return { state: "problem", value: experimentError(file, "hook_name", `"${hook_name}"`, hooks).message };
 }

@@ -4,6 +4,7 @@ import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Encoder, Engine } from "../engine/engine.ts";
 import { entries } from "../engine/engine.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { LanguageModel, TokenBatch, Tokenizer } from "../model/languageModel.ts";
 import { inActivationUnits } from "../probing/activationUnits.ts";
 import { type PooledTexts, TextPooler } from "../probing/pool.ts";
@@ -67,7 +68,9 @@ export async function pooledTexts(request: PoolRequest): Promise<PoolOutcome> {
         lacking.map(({ at }) => loadPooled(partFile(files[at]!.path, first), files[at]!.madeFrom)),
       );
       const poolers = lacking.map(({ ensemble }, position) =>
-        kept[position] ? null : new TextPooler(encoders[position]!, model.info.dModel, ensembleWidth(ensemble)),
+        kept[position]
+          ? null
+          : new TextPooler(encoders[position]!, hookWidth(model.info, request.hookName), ensembleWidth(ensemble)),
       );
       if (poolers.some((pooler) => pooler !== null))
         for (let from = first; from < end; from += TEXTS_AT_A_TIME) {
@@ -126,7 +129,7 @@ async function captureTexts(request: PoolRequest, model: LanguageModel, from: nu
     lengths: Int32Array.from(rows, (ids) => ids.length),
   };
   const values = await model.capture(batch, hookName);
-  const d = info.dModel;
+  const d = hookWidth(info, hookName);
   const x = new Float32Array(values.length);
   let kept = 0;
   for (const [row, ids] of rows.entries())

@@ -1,5 +1,6 @@
 // The language model that an experiment asks for, opened and checked against it.
 import { InputError } from "../formats/inputError.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { openLanguageModel } from "../model/open.ts";
 import { type Experiment, experimentError, isImported, saeConfig } from "./experiment.ts";
@@ -31,7 +32,7 @@ export async function openExperimentModel(
       throw wrong("context_size", `${context_size}`, `at most the model's ${model.info.contextSize}`);
     if (settings.prepend_bos && model.tokenizer.bosId === null)
       throw wrong("prepend_bos", "true", "false (the default is true): the model's tokenizer has no BOS token");
-    if (!isImported(experiment)) saeConfig(experiment, model.info.dModel);
+    if (!isImported(experiment)) saeConfig(experiment, hookWidth(model.info, hook_name));
     return model;
   } catch (error) {
     await model.close();

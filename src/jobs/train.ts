@@ -7,6 +7,7 @@ import { openActivationStore } from "../data/activationStore.ts";
 import { createMixingBuffer } from "../data/mixingBuffer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
 import { type LoadedCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoint.ts";
 import { completed, continues, planIdentity } from "../training/planIdentity.ts";
@@ -215,7 +216,7 @@ async function activationsOf(context: JobContext, task: EnsembleTask): Promise<O
   const model = await context.model();
   return (cursor?: ActivationCursor) =>
     createMixingBuffer({
-      d_in: model.info.dModel,
+      d_in: hookWidth(model.info, settings.hook_name),
       openProducer: (at) => openWindowProducer(experiment, model, at),
       seed,
       bufferRows: mixingRows(settings),

@@ -13,9 +13,14 @@ export interface Decoder {
   readonly hookNames: readonly string[];
   /** What the tables `cos` and `sin` of the inputs hold; null for a model without rotary positions. */
   readonly rotary: Rotary | null;
-  /** Adds the model to the graph; `hook` is called with every hook point's value [tokens, d] and returns what to go on with. Logits [tokens, V]. */
+  /** Adds the model to the graph; `hook` is called with every hook point's value [tokens, width of the hook] and returns what to go on with. Logits [tokens, V]. */
   logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value;
-  /** Adds final norm weight and unembedding: directions [n, d] to logits [n, V]. */
+  /**
+   * Adds what lies between a hook and the residual stream: directions [n, width of the hook] to [n, d]. Without biases, and of a
+   * norm the weight alone. Nothing where the hook is in the stream, or what is added to it.
+   */
+  toStream(graph: GraphBuilder, directions: Value, hookName: string): Value;
+  /** Adds final norm weight and unembedding: directions [n, d] of the residual stream to logits [n, V]. */
   unembed(graph: GraphBuilder, directions: Value): Value;
 }
 
@@ -55,11 +60,4 @@ export interface KeptAttention {
 export interface ModelFamily {
   readonly modelTypes: readonly string[];
   open(config: Readonly<Record<string, unknown>>, file: ConfigFile, checkpoint: Checkpoint): Promise<Decoder>;
-}
-
-/** The residual stream's hooks of a block, in order. */
-export function residualHooks(layer: number): string[] {
-  return ["hook_resid_pre", "hook_attn_out", "hook_resid_mid", "hook_mlp_out", "hook_resid_post"].map(
-    (hook) => `blocks.${layer}.${hook}`,
-  );
 }

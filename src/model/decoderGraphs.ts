@@ -2,12 +2,13 @@
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder, DecoderInputs } from "./decoder.ts";
 import { GraphBuilder } from "./graphBuilder.ts";
+import { hookWidth } from "./hookPoints.ts";
 
 type Model = Uint8Array<ArrayBuffer>;
 
-/** Input of `logitsGraph`, [tokens, d]. */
+/** Input of `logitsGraph`, [tokens, width of the hook]. */
 export const DELTA = "delta";
-/** Input of `unembedGraph`, [n, d]. */
+/** Input of `unembedGraph`, [n, width of the hook]. */
 export const DIRECTIONS = "directions";
 /** The only output of every graph. */
 export const RESULT = "result";
@@ -20,7 +21,7 @@ export function captureGraph(decoder: Decoder, checkpoint: Checkpoint, hookName:
     if (name === hookName) captured = value;
     return value;
   });
-  return graph.finish([{ name: RESULT, value: captured, shape: ["tokens", decoder.info.dModel] }]);
+  return graph.finish([{ name: RESULT, value: captured, shape: ["tokens", hookWidth(decoder.info, hookName)] }]);
 }
 
 /** Logits; `delta` is added to the hook's value, if one is named. */
@@ -28,7 +29,7 @@ export function logitsGraph(decoder: Decoder, checkpoint: Checkpoint, hookName: 
   const graph = new GraphBuilder(checkpoint);
   const logits = decoder.logits(graph, decoderInputs(graph, decoder), (name, value) => {
     if (name !== hookName) return value;
-    return graph.op("Add", [value, graph.input(DELTA, "F32", ["tokens", decoder.info.dModel])]);
+    return graph.op("Add", [value, graph.input(DELTA, "F32", ["tokens", hookWidth(decoder.info, hookName)])]);
   });
   return graph.finish([{ name: RESULT, value: logits, shape: ["tokens", decoder.info.dVocab] }]);
 }
@@ -41,10 +42,11 @@ export function unusedTensors(decoder: Decoder, checkpoint: Checkpoint): string[
   return [...checkpoint.tensors.keys()].filter((name) => !used.has(name));
 }
 
-/** Directions of the residual stream to logits. */
-export function unembedGraph(decoder: Decoder, checkpoint: Checkpoint): Model {
+/** Directions at the hook to logits. */
+export function unembedGraph(decoder: Decoder, checkpoint: Checkpoint, hookName: string): Model {
   const graph = new GraphBuilder(checkpoint);
-  const logits = decoder.unembed(graph, graph.input(DIRECTIONS, "F32", ["rows", decoder.info.dModel]));
+  const directions = graph.input(DIRECTIONS, "F32", ["rows", hookWidth(decoder.info, hookName)]);
+  const logits = decoder.unembed(graph, decoder.toStream(graph, directions, hookName));
   return graph.finish([{ name: RESULT, value: logits, shape: ["rows", decoder.info.dVocab] }]);
 }
 

@@ -2,8 +2,9 @@
 import { z } from "zod";
 import { ACTIVATIONS, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
-import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
+import type { Decoder, DecoderInputs, ModelFamily } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
+import { blockHooks, hookPoint } from "./hookPoints.ts";
 import { layerNorm } from "./layers.ts";
 import { type ConfigFile, fieldName, parseModelConfig, refuseField } from "./modelConfig.ts";
 import { type OutputLayer, outputLayer } from "./outputLayer.ts";
@@ -43,6 +44,8 @@ class Gpt2Decoder implements Decoder {
   private readonly config: z.infer<typeof configSchema>;
   /** "transformer." in files that transformers writes, nothing in the hub's oldest. */
   private readonly prefix: string;
+  /** Width of the MLP's inner values. */
+  private readonly inner: number;
 
   constructor(config: z.infer<typeof configSchema>, file: ConfigFile, prefix: string, output: OutputLayer) {
     this.config = config;
@@ -51,8 +54,17 @@ class Gpt2Decoder implements Decoder {
     const { n_embd, n_head, n_layer, n_positions, vocab_size } = config;
     if (n_embd % n_head !== 0)
       refuseField(file, "n_embd", n_embd, `a multiple of ${n_head}, ${fieldName(file, "n_head")}`);
-    this.hookNames = Array.from({ length: n_layer }, (_, layer) => residualHooks(layer)).flat();
-    this.info = { family: "gpt2", nLayers: n_layer, dModel: n_embd, dVocab: vocab_size, contextSize: n_positions };
+    this.inner = config.n_inner ?? 4 * n_embd;
+    this.hookNames = blockHooks(n_layer);
+    this.info = {
+      family: "gpt2",
+      nLayers: n_layer,
+      dModel: n_embd,
+      dHeads: n_embd,
+      dMlp: this.inner,
+      dVocab: vocab_size,
+      contextSize: n_positions,
+    };
   }
 
   logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value {
@@ -66,12 +78,23 @@ class Gpt2Decoder implements Decoder {
       const block = `${this.prefix}h.${layer}.`;
       residual = at("hook_resid_pre", residual);
       const normed = layerNorm(graph, residual, `${block}ln_1`, d, epsilon);
-      const attention = at("hook_attn_out", this.attention(graph, inputs, layer, normed));
+      const mixed = at("attn.hook_z", this.attention(graph, inputs, layer, normed));
+      const attention = at("hook_attn_out", this.attentionOut(graph, block, mixed, true));
       residual = at("hook_resid_mid", graph.op("Add", [residual, attention]));
-      const mlp = this.mlp(graph, `${block}mlp.`, layerNorm(graph, residual, `${block}ln_2`, d, epsilon));
-      residual = at("hook_resid_post", graph.op("Add", [residual, at("hook_mlp_out", mlp)]));
+      const normedMid = layerNorm(graph, residual, `${block}ln_2`, d, epsilon);
+      const inner = at("mlp.hook_post", this.mlp(graph, block, normedMid));
+      const mlp = at("hook_mlp_out", this.mlpOut(graph, block, inner, true));
+      residual = at("hook_resid_post", graph.op("Add", [residual, mlp]));
     }
     return this.unembedded(graph, layerNorm(graph, residual, `${this.prefix}ln_f`, d, epsilon), true);
+  }
+
+  toStream(graph: GraphBuilder, directions: Value, hookName: string): Value {
+    const { layer, kind } = hookPoint(hookName);
+    const block = `${this.prefix}h.${layer}.`;
+    if (kind === "attn.hook_z") return this.attentionOut(graph, block, directions, false);
+    if (kind === "mlp.hook_post") return this.mlpOut(graph, block, directions, false);
+    return directions;
   }
 
   unembed(graph: GraphBuilder, directions: Value): Value {
@@ -79,6 +102,7 @@ class Gpt2Decoder implements Decoder {
     return this.unembedded(graph, graph.op("Mul", [directions, scale]), false);
   }
 
+  /** Values as the heads mix them, [tokens, d]. */
   private attention(graph: GraphBuilder, inputs: DecoderInputs, layer: number, x: Value): Value {
     const { n_embd: d, n_head: heads, scale_attn_weights, scale_attn_by_inverse_layer_idx } = this.config;
     const name = `${this.prefix}h.${layer}.attn.`;
@@ -90,7 +114,7 @@ class Gpt2Decoder implements Decoder {
       const matrix = part(graph.weight(`${name}c_attn.weight`, [d, 3 * d]), 1);
       return graph.op("Gemm", [x, matrix, part(graph.weight(`${name}c_attn.bias`, [3 * d]), 0)]);
     });
-    const mixed = causalAttention(
+    return causalAttention(
       graph,
       inputs,
       { query: query!, key: key!, value: value! },
@@ -104,14 +128,20 @@ class Gpt2Decoder implements Decoder {
         softCap: null,
       },
     );
-    return linearInOut(graph, mixed, `${name}c_proj`, [d, d]);
   }
 
-  private mlp(graph: GraphBuilder, name: string, x: Value): Value {
-    const { n_embd: d, n_inner, activation_function } = this.config;
-    const inner = n_inner ?? 4 * d;
-    const active = activate(graph, activation_function, linearInOut(graph, x, `${name}c_fc`, [d, inner]));
-    return linearInOut(graph, active, `${name}c_proj`, [inner, d]);
+  private attentionOut(graph: GraphBuilder, block: string, mixed: Value, bias: boolean): Value {
+    const { n_embd: d } = this.config;
+    return linearInOut(graph, mixed, `${block}attn.c_proj`, [d, d], bias);
+  }
+
+  private mlp(graph: GraphBuilder, block: string, x: Value): Value {
+    const { n_embd: d, activation_function } = this.config;
+    return activate(graph, activation_function, linearInOut(graph, x, `${block}mlp.c_fc`, [d, this.inner], true));
+  }
+
+  private mlpOut(graph: GraphBuilder, block: string, inner: Value, bias: boolean): Value {
+    return linearInOut(graph, inner, `${block}mlp.c_proj`, [this.inner, this.config.n_embd], bias);
   }
 
   private embedding(graph: GraphBuilder): Value {
@@ -127,7 +157,8 @@ class Gpt2Decoder implements Decoder {
   }
 }
 
-/** x W + b, W as GPT-2's Conv1D stores it, [in, out]. */
-function linearInOut(graph: GraphBuilder, x: Value, name: string, shape: [number, number]): Value {
-  return graph.op("Gemm", [x, graph.weight(`${name}.weight`, shape), graph.weight(`${name}.bias`, [shape[1]])]);
+/** x W (+ b), W as GPT-2's Conv1D stores it, [in, out]. */
+function linearInOut(graph: GraphBuilder, x: Value, name: string, shape: [number, number], bias: boolean): Value {
+  const matrix = graph.weight(`${name}.weight`, shape);
+  return graph.op("Gemm", bias ? [x, matrix, graph.weight(`${name}.bias`, [shape[1]])] : [x, matrix]);
 }

@@ -2,8 +2,9 @@
 import { z } from "zod";
 import { ACTIVATIONS, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
-import { type Decoder, type DecoderInputs, type ModelFamily, residualHooks } from "./decoder.ts";
+import type { Decoder, DecoderInputs, ModelFamily } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
+import { blockHooks, hookPoint } from "./hookPoints.ts";
 import { layerNorm, linear } from "./layers.ts";
 import { type ConfigFile, fieldName, parseModelConfig, refuseField, ropeOf } from "./modelConfig.ts";
 import { type OutputLayer, outputLayer } from "./outputLayer.ts";
@@ -71,11 +72,13 @@ class GptNeoXDecoder implements Decoder {
     this.rotary = ropeOf(withRotary, file, this.headWidth);
     // Beside each other, nothing stands between attention and MLP.
     const kept = (hook: string) => !(use_parallel_residual && hook.endsWith("hook_resid_mid"));
-    this.hookNames = Array.from({ length: nLayers }, (_, layer) => residualHooks(layer).filter(kept)).flat();
+    this.hookNames = blockHooks(nLayers).filter(kept);
     this.info = {
       family: "gpt_neox",
       nLayers,
       dModel: d,
+      dHeads: d,
+      dMlp: config.intermediate_size,
       dVocab: config.vocab_size,
       contextSize: config.max_position_embeddings,
     };
@@ -90,13 +93,24 @@ class GptNeoXDecoder implements Decoder {
       const block = `gpt_neox.layers.${layer}.`;
       residual = at("hook_resid_pre", residual);
       const normed = this.norm(graph, residual, `${block}input_layernorm`);
-      const attention = at("hook_attn_out", this.attention(graph, inputs, `${block}attention.`, normed));
+      const mixed = at("attn.hook_z", this.attention(graph, inputs, `${block}attention.`, normed));
+      const attention = at("hook_attn_out", this.attentionOut(graph, block, mixed, this.config.attention_bias));
       const mid = graph.op("Add", [residual, attention]);
       const before = parallel ? residual : at("hook_resid_mid", mid);
-      const mlp = this.mlp(graph, `${block}mlp.`, this.norm(graph, before, `${block}post_attention_layernorm`));
-      residual = at("hook_resid_post", graph.op("Add", [parallel ? mid : before, at("hook_mlp_out", mlp)]));
+      const normedToo = this.norm(graph, before, `${block}post_attention_layernorm`);
+      const inner = at("mlp.hook_post", this.mlp(graph, block, normedToo));
+      const mlp = at("hook_mlp_out", this.mlpOut(graph, block, inner, true));
+      residual = at("hook_resid_post", graph.op("Add", [parallel ? mid : before, mlp]));
     }
     return this.unembedded(graph, this.norm(graph, residual, "gpt_neox.final_layer_norm"));
+  }
+
+  toStream(graph: GraphBuilder, directions: Value, hookName: string): Value {
+    const { layer, kind } = hookPoint(hookName);
+    const block = `gpt_neox.layers.${layer}.`;
+    if (kind === "attn.hook_z") return this.attentionOut(graph, block, directions, false);
+    if (kind === "mlp.hook_post") return this.mlpOut(graph, block, directions, false);
+    return directions;
   }
 
   unembed(graph: GraphBuilder, directions: Value): Value {
@@ -104,6 +118,7 @@ class GptNeoXDecoder implements Decoder {
     return this.unembedded(graph, graph.op("Mul", [directions, scale]));
   }
 
+  /** Values as the heads mix them, [tokens, d]. */
   private attention(graph: GraphBuilder, inputs: DecoderInputs, name: string, x: Value): Value {
     const { hidden_size: d, num_attention_heads: heads, attention_bias: bias } = this.config;
     const [query, key, value] = [0, 1, 2].map((kind) => {
@@ -111,7 +126,7 @@ class GptNeoXDecoder implements Decoder {
       const vector = bias ? [this.ofKind(graph, `${name}query_key_value.bias`, [3 * d], kind)] : [];
       return graph.op("Gemm", [x, matrix, ...vector], { transB: { int: 1 } });
     });
-    const mixed = causalAttention(
+    return causalAttention(
       graph,
       inputs,
       { query: query!, key: key!, value: value! },
@@ -125,7 +140,11 @@ class GptNeoXDecoder implements Decoder {
         softCap: null,
       },
     );
-    return linear(graph, mixed, `${name}dense`, [d, d], bias);
+  }
+
+  private attentionOut(graph: GraphBuilder, block: string, mixed: Value, bias: boolean): Value {
+    const { hidden_size: d } = this.config;
+    return linear(graph, mixed, `${block}attention.dense`, [d, d], bias);
   }
 
   /**
@@ -139,10 +158,14 @@ class GptNeoXDecoder implements Decoder {
     return graph.op("Reshape", [rows, graph.ints([shape[0]! / 3, ...shape.slice(1)])]);
   }
 
-  private mlp(graph: GraphBuilder, name: string, x: Value): Value {
+  private mlp(graph: GraphBuilder, block: string, x: Value): Value {
     const { hidden_size: d, intermediate_size: inner, hidden_act } = this.config;
-    const active = activate(graph, hidden_act, linear(graph, x, `${name}dense_h_to_4h`, [inner, d], true));
-    return linear(graph, active, `${name}dense_4h_to_h`, [d, inner], true);
+    return activate(graph, hidden_act, linear(graph, x, `${block}mlp.dense_h_to_4h`, [inner, d], true));
+  }
+
+  private mlpOut(graph: GraphBuilder, block: string, inner: Value, bias: boolean): Value {
+    const { hidden_size: d, intermediate_size: width } = this.config;
+    return linear(graph, inner, `${block}mlp.dense_4h_to_h`, [d, width], bias);
   }
 
   private norm(graph: GraphBuilder, x: Value, name: string): Value {

@@ -4,6 +4,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder, DecoderInputs, KeptAttention } from "./decoder.ts";
 import { decoderInputs, RESULT } from "./decoderGraphs.ts";
 import { GraphBuilder, type Value } from "./graphBuilder.ts";
+import { hookWidth } from "./hookPoints.ts";
 
 /** Keys (or values) of one attention, kept as [1, kvHeads, capacity, width]. */
 export interface CacheShape {
@@ -28,7 +29,7 @@ export const WANTED = "wanted";
 export const LOGPROBS = "logprobs";
 export const RANKS = "ranks";
 
-/** Ids to the hook's values, RESULT [tokens, d]. No later layer is in it. */
+/** Ids to the hook's values, RESULT [tokens, width of the hook]. No later layer is in it. */
 export function lowerHalf(decoder: Decoder, checkpoint: Checkpoint, hookName: string): HalfGraph {
   const graph = new GraphBuilder(checkpoint);
   const kept = new Caches(graph);
@@ -37,7 +38,7 @@ export function lowerHalf(decoder: Decoder, checkpoint: Checkpoint, hookName: st
     if (name === hookName) captured = value;
     return value;
   });
-  return kept.finish([{ name: RESULT, value: captured, shape: ["tokens", decoder.info.dModel] }]);
+  return kept.finish([{ name: RESULT, value: captured, shape: ["tokens", hookWidth(decoder.info, hookName)] }]);
 }
 
 /**
@@ -47,9 +48,10 @@ export function lowerHalf(decoder: Decoder, checkpoint: Checkpoint, hookName: st
 export function upperHalf(decoder: Decoder, checkpoint: Checkpoint, hookName: string): HalfGraph {
   const graph = new GraphBuilder(checkpoint);
   const kept = new Caches(graph);
-  const { dModel, dVocab } = decoder.info;
+  const { dVocab } = decoder.info;
+  const width = hookWidth(decoder.info, hookName);
   const logits = decoder.logits(graph, halfInputs(graph, decoder, kept), (name, value) =>
-    name === hookName ? graph.input(HOOK_VALUES, "F32", ["tokens", dModel]) : value,
+    name === hookName ? graph.input(HOOK_VALUES, "F32", ["tokens", width]) : value,
   );
   const targets = graph.input(TARGETS, "I64", ["tokens", 1]);
   const ofTarget = (values: Value) => graph.op("GatherElements", [values, targets], { axis: { int: 1 } });

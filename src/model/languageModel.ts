@@ -1,6 +1,7 @@
 // The contract of a language model with hook points. Families (llama.ts, …) build its graph; nothing here knows about SAEs.
 
 import type { HookContinuation, HookReader } from "./hookedSequence.ts";
+import type { HookWidths } from "./hookPoints.ts";
 
 /** Token ids in rows, right-padded. */
 export interface TokenBatch {
@@ -13,16 +14,21 @@ export interface TokenBatch {
   readonly lengths: Int32Array;
 }
 
-export interface LanguageModelInfo {
+export interface LanguageModelInfo extends HookWidths {
   readonly modelName: string;
   /** Model family, as config.json's model_type says it. */
   readonly family: string;
   readonly nLayers: number;
-  readonly dModel: number;
   readonly dVocab: number;
   readonly contextSize: number;
   /** What the files contradict each other in, where the model runs all the same: a sentence for a person. */
   readonly doubt?: string;
+}
+
+export interface HookDelta {
+  readonly hookName: string;
+  /** [rows, T, d], d being the hook's own width. */
+  readonly delta: Float32Array;
 }
 
 export interface LanguageModel {
@@ -30,15 +36,16 @@ export interface LanguageModel {
   readonly tokenizer: Tokenizer;
   /** Every hook point by TransformerLens' name, in order of execution. */
   readonly hookNames: readonly string[];
-  /** Values at a hook, [rows, T, d] float32; padded positions hold zeros. Computes no layer beyond the hook. */
+  /** Values at a hook, [rows, T, d] float32, d being the hook's own width (hookWidth); padded positions hold zeros. Computes no layer beyond the hook. */
   capture(batch: TokenBatch, hookName: string): Promise<Float32Array>;
-  /** Logits [rows, T, V], with `delta` [rows, T, d] added at its hook if given. */
-  logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array>;
+  /** Logits [rows, T, V], with a delta added at a hook if given. */
+  logits(batch: TokenBatch, intervention?: HookDelta): Promise<Float32Array>;
   /**
-   * Direct logit attribution's matrix: logits [rows, V] of residual-stream directions [rows, d] taken through the final
-   * norm's weight (its scale left out) and the unembedding.
+   * Direct logit attribution's matrix: logits [rows, V] of directions [rows, d] at a hook, by the direct path alone. What isn't
+   * in the residual stream yet is taken there first (attn.hook_z through W_O, mlp.hook_post through W_out); then follow the
+   * final norm and the unembedding. Of norms on the way the weight counts and the scale, which depends on the token, is left out.
    */
-  unembed(directions: Float32Array, rows: number): Promise<Float32Array>;
+  unembed(directions: Float32Array, rows: number, hookName: string): Promise<Float32Array>;
   /** A row of tokens read piece by piece up to a hook. A model that keeps no keys and values gives RecomputedReader. */
   readTo(hookName: string): HookReader;
   /** A row of tokens that goes on from a hook, piece by piece; or RecomputedContinuation. */

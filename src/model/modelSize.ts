@@ -7,14 +7,14 @@ import { fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
 import { ofAllLayers, readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
 import { readOnnx } from "../formats/onnxFile.ts";
+import type { HookWidths } from "./hookPoints.ts";
 import { isOneFile } from "./hubModel.ts";
 import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import { onnxFileInfo } from "./onnxFileInfo.ts";
 import { ONNX_PLACES } from "./onnxPlaces.ts";
 
-export interface ModelSize {
+export interface ModelSize extends HookWidths {
   readonly nLayers: number;
-  readonly dModel: number;
   readonly dVocab: number;
   /** Weights of one layer's matrices. */
   readonly perLayer: number;
@@ -28,14 +28,51 @@ export interface ModelSize {
 /** The model may be a good one all the same: only its size can't be told, or not yet. */
 export class SizeUnknown extends InputError {}
 
-/** So that an experiment can be weighed without a network: [layers, width, vocabulary, weights a layer, bytes converted]. */
-const KNOWN: Readonly<Record<string, readonly [number, number, number, number, number]>> = {
-  "NeelNanda/GELU_1L512W_C4_Code": [1, 512, 48_262, 12 * 512 ** 2, lensCopy(1, 512, 2048, 48_262, 1024)],
-  "EleutherAI/pythia-70m-deduped": [6, 512, 50_304, 12 * 512 ** 2, 0],
-  "EleutherAI/pythia-160m": [12, 768, 50_304, 12 * 768 ** 2, 0],
-  "HuggingFaceTB/SmolLM2-135M": [30, 576, 49_152, 2 * 576 ** 2 + 2 * 576 * 192 + 3 * 576 * 1536, 0],
-  "google/gemma-2-2b": [26, 2304, 256_000, 2 * 2304 * 2048 + 2 * 2304 * 1024 + 3 * 2304 * 9216, 0],
+/** What the sizes of a layer's matrices follow from. */
+interface Layout {
+  readonly nLayers: number;
+  readonly dModel: number;
+  /** Queries' heads × width of a head. */
+  readonly dHeads: number;
+  /** Keys' heads × width of a head. */
+  readonly dKeys: number;
+  readonly dMlp: number;
+  readonly dVocab: number;
+  /** An MLP with a gate has three matrices, without one two. */
+  readonly gated: boolean;
+}
+
+/** So that an experiment can be weighed without a network. */
+const KNOWN: Readonly<Record<string, Layout & { readonly converted: number }>> = {
+  "NeelNanda/GELU_1L512W_C4_Code": { ...plain(1, 512, 48_262), converted: lensCopy(plain(1, 512, 48_262), 1024) },
+  "EleutherAI/pythia-70m-deduped": { ...plain(6, 512, 50_304), converted: 0 },
+  "EleutherAI/pythia-160m": { ...plain(12, 768, 50_304), converted: 0 },
+  "HuggingFaceTB/SmolLM2-135M": {
+    nLayers: 30,
+    dModel: 576,
+    dHeads: 576,
+    dKeys: 192,
+    dMlp: 1536,
+    dVocab: 49_152,
+    gated: true,
+    converted: 0,
+  },
+  "google/gemma-2-2b": {
+    nLayers: 26,
+    dModel: 2304,
+    dHeads: 2048,
+    dKeys: 1024,
+    dMlp: 9216,
+    dVocab: 256_000,
+    gated: true,
+    converted: 0,
+  },
 };
+
+/** As GPT-2 and Pythia are laid out. */
+function plain(nLayers: number, d: number, dVocab: number): Layout {
+  return { nLayers, dModel: d, dHeads: d, dKeys: d, dMlp: 4 * d, dVocab, gated: false };
+}
 
 /**
  * `path`: a folder, a file, or what stands for a name of the hub. Throws InputError where none of them tells, SizeUnknown where
@@ -53,10 +90,7 @@ export async function modelSize(path: string): Promise<ModelSize> {
     return exported === undefined ? ofConfig(config) : ofFile(join(path, exported));
   }
   const known = KNOWN[reference.repo];
-  if (known) {
-    const [nLayers, dModel, dVocab, perLayer, converted] = known;
-    return { nLayers, dModel, dVocab, perLayer, converted };
-  }
+  if (known) return sizeOf(known, known.converted);
   return ofRepository(reference);
 }
 
@@ -87,6 +121,7 @@ async function ofRepository(reference: HubReference): Promise<ModelSize> {
       expected: "a model's configuration",
     });
   const size = await ofConfig(join(await fetchHubFiles(reference, commit, [file]), file.path));
+  if (path.endsWith(".onnx")) return asExported(size);
   if (!path.endsWith(".gguf")) return size;
   return { ...size, converted: 4 * (size.perLayer * size.nLayers + 2 * size.dVocab * size.dModel) };
 }
@@ -94,7 +129,7 @@ async function ofRepository(reference: HubReference): Promise<ModelSize> {
 async function ofFile(path: string): Promise<ModelSize> {
   if (!path.endsWith(".gguf")) {
     const config = [join(path, "..", "config.json"), join(path, "..", "..", "config.json")].find(existsSync);
-    return config ? ofConfig(config) : ofGraph(path);
+    return config ? asExported(await ofConfig(config)) : ofGraph(path);
   }
   const { metadata, tensors } = await readGguf(path);
   const architecture = metadata.get("general.architecture");
@@ -107,7 +142,7 @@ async function ofFile(path: string): Promise<ModelSize> {
   // Tables of rotary frequencies are read and not kept.
   const kept = [...tensors].filter(([name]) => name !== "rope_freqs.weight");
   const converted = kept.reduce((sum, [, { shape }]) => sum + 4 * numbers(shape), 0);
-  const size = sizeOf(path, {
+  const size = sizeByNames(path, {
     num_hidden_layers: of("block_count"),
     hidden_size: of("embedding_length"),
     intermediate_size: of("feed_forward_length"),
@@ -118,6 +153,11 @@ async function ofFile(path: string): Promise<ModelSize> {
     hidden_act: architecture === "gpt2" || architecture === "gptneox" ? "gelu" : "silu",
   });
   return { ...size, converted };
+}
+
+/** The exporter's graph has the hooks of the residual stream alone, whatever the configuration says. */
+function asExported({ nLayers, dModel, dVocab, perLayer, converted }: ModelSize): ModelSize {
+  return { nLayers, dModel, dVocab, perLayer, converted };
 }
 
 /** Of an exported model without a configuration: what its own graph and tensors say. */
@@ -140,11 +180,11 @@ async function ofConfig(path: string): Promise<ModelSize> {
   } catch (error) {
     throw new InputError({ file: path, found: (error as Error).message, expected: "a model's configuration in JSON" });
   }
-  return sizeOf(path, (json ?? {}) as Record<string, unknown>);
+  return sizeByNames(path, (json ?? {}) as Record<string, unknown>);
 }
 
 /** By whichever of the families' names there are. */
-function sizeOf(file: string, config: Readonly<Record<string, unknown>>): ModelSize {
+function sizeByNames(file: string, config: Readonly<Record<string, unknown>>): ModelSize {
   const read = (...keys: string[]) => keys.map((key) => config[key]).find((value) => typeof value === "number");
   const need = (...keys: string[]): number => {
     const value = read(...keys);
@@ -154,24 +194,26 @@ function sizeOf(file: string, config: Readonly<Record<string, unknown>>): ModelS
   const d = need("hidden_size", "n_embd", "d_model");
   const heads = need("num_attention_heads", "n_head", "n_heads");
   const width = read("head_dim", "d_head") ?? d / heads;
-  const kv = (read("num_key_value_heads") ?? heads) * width;
-  const inner = read("intermediate_size", "n_inner", "d_mlp") ?? 4 * d;
-  const nLayers = need("num_hidden_layers", "n_layer", "n_layers");
-  const dVocab = need("vocab_size", "d_vocab");
-  const isLens = config["model_type"] === undefined && config["act_fn"] !== undefined;
-  // The families with a gate have three matrices in their MLP.
-  const gated = /silu|swish/.test(String(config["hidden_act"])) || config["model_type"] === "gemma2";
-  return {
-    nLayers,
+  const layout: Layout = {
+    nLayers: need("num_hidden_layers", "n_layer", "n_layers"),
     dModel: d,
-    dVocab,
-    perLayer: 2 * d * heads * width + 2 * d * kv + (gated ? 3 : 2) * d * inner,
-    converted: isLens ? lensCopy(nLayers, d, inner, dVocab, need("n_ctx")) : 0,
+    dHeads: heads * width,
+    dKeys: (read("num_key_value_heads") ?? heads) * width,
+    dMlp: read("intermediate_size", "n_inner", "d_mlp") ?? 4 * d,
+    dVocab: need("vocab_size", "d_vocab"),
+    gated: /silu|swish/.test(String(config["hidden_act"])) || config["model_type"] === "gemma2",
   };
+  const isLens = config["model_type"] === undefined && config["act_fn"] !== undefined;
+  return sizeOf(layout, isLens ? lensCopy(layout, need("n_ctx")) : 0);
+}
+
+function sizeOf({ nLayers, dModel, dHeads, dKeys, dMlp, dVocab, gated }: Layout, converted: number): ModelSize {
+  const perLayer = 2 * dModel * (dHeads + dKeys) + (gated ? 3 : 2) * dModel * dMlp;
+  return { nLayers, dModel, dHeads, dMlp, dVocab, perLayer, converted };
 }
 
 /** Bytes of a model of TransformerLens' own form as a GPT-2 in float32: matrices, biases and norms (transformerLensFolder.ts). */
-function lensCopy(layers: number, d: number, inner: number, vocabulary: number, context: number): number {
-  const layer = 4 * d * d + 2 * d * inner + inner + 9 * d;
-  return 4 * (layers * layer + (2 * vocabulary + context + 2) * d + vocabulary);
+function lensCopy({ nLayers, dModel: d, dMlp, dVocab }: Layout, context: number): number {
+  const layer = 4 * d * d + 2 * d * dMlp + dMlp + 9 * d;
+  return 4 * (nLayers * layer + (2 * dVocab + context + 2) * d + dVocab);
 }

@@ -4,7 +4,7 @@ import * as ort from "onnxruntime-node";
 import { InputError } from "../formats/inputError.ts";
 import type { ModelDevice } from "./device/modelDevice.ts";
 import type { HookContinuation, HookReader } from "./hookedSequence.ts";
-import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
+import type { HookDelta, LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
 import { FILE_DELTA, FILE_DIRECTIONS, FILE_RESULT, type OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import type { FileInput } from "./onnxFileInputs.ts";
 import { RecomputedContinuation, RecomputedReader } from "./recomputedHalves.ts";
@@ -51,7 +51,7 @@ export class OnnxFileModel implements LanguageModel {
     return this.runBatch(`capture ${hookName}`, graph, batch, this.info.dModel, null);
   }
 
-  async logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array> {
+  async logits(batch: TokenBatch, intervention?: HookDelta): Promise<Float32Array> {
     const hookName = intervention?.hookName ?? null;
     if (intervention) {
       this.requireHook(intervention.hookName);
@@ -64,7 +64,9 @@ export class OnnxFileModel implements LanguageModel {
     return this.runBatch(`logits ${hookName ?? ""}`, graph, batch, this.info.dVocab, intervention?.delta ?? null);
   }
 
-  async unembed(directions: Float32Array, rows: number): Promise<Float32Array> {
+  async unembed(directions: Float32Array, rows: number, hookName: string): Promise<Float32Array> {
+    // Every hook here is in the residual stream or added to it, so its directions are the stream's.
+    this.requireHook(hookName);
     const { dModel, dVocab } = this.info;
     if (directions.length !== rows * dModel) {
       throw new RangeError(`${directions.length} values for ${rows} directions of width ${dModel}`);

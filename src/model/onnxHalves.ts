@@ -7,7 +7,8 @@ import { type Continued, type HookContinuation, type HookReader, stepEnds, type 
 /** What a half needs of its model. */
 export interface HalfRunner {
   readonly contextSize: number;
-  readonly dModel: number;
+  /** Of the values at the hook where the halves meet. */
+  readonly width: number;
   readonly dVocab: number;
   readonly graph: HalfGraph;
   /** Inputs that say where tokens `from`…`to` − 1 of a single row stand. */
@@ -127,8 +128,8 @@ abstract class Half {
 
 export class OnnxHookReader extends Half implements HookReader {
   async append(ids: Int32Array, signal?: AbortSignal): Promise<Float32Array> {
-    const { dModel } = this.runner;
-    const values = new Float32Array(ids.length * dModel);
+    const { width } = this.runner;
+    const values = new Float32Array(ids.length * width);
     await this.inSteps(ids, signal, async (from, to) => {
       const part = ids.slice(from, to);
       const results = await this.row.step(
@@ -136,7 +137,7 @@ export class OnnxHookReader extends Half implements HookReader {
         { ids: new ort.Tensor("int32", part, [part.length]) },
         [RESULT],
       );
-      values.set(results[RESULT]!.data as Float32Array, from * dModel);
+      values.set(results[RESULT]!.data as Float32Array, from * width);
     });
     return values;
   }
@@ -148,9 +149,9 @@ export class OnnxHookReader extends Half implements HookReader {
 
 export class OnnxHookContinuation extends Half implements HookContinuation {
   async append(ids: Int32Array, values: Float32Array, wanted: Wanted, signal?: AbortSignal): Promise<Continued> {
-    const { dModel } = this.runner;
-    if (values.length !== ids.length * dModel)
-      throw new RangeError(`${values.length} values at the hook for ${ids.length} tokens of width ${dModel}`);
+    const { width } = this.runner;
+    if (values.length !== ids.length * width)
+      throw new RangeError(`${values.length} values at the hook for ${ids.length} tokens of width ${width}`);
     const { targets } = wanted;
     if (targets && targets.length !== ids.length)
       throw new RangeError(`${targets.length} targets for ${ids.length} tokens`);
@@ -165,7 +166,7 @@ export class OnnxHookContinuation extends Half implements HookContinuation {
         this.row.length + n,
         {
           ids: new ort.Tensor("int32", ids.slice(from, to), [n]),
-          [HOOK_VALUES]: new ort.Tensor("float32", values.slice(from * dModel, to * dModel), [n, dModel]),
+          [HOOK_VALUES]: new ort.Tensor("float32", values.slice(from * width, to * width), [n, width]),
           [TARGETS]: new ort.Tensor("int64", BigInt64Array.from(following, BigInt), [n, 1]),
           [WANTED]: new ort.Tensor("int64", BigInt64Array.from(rows, BigInt), [rows.length]),
         },

@@ -6,10 +6,11 @@ import { captureGraph, DELTA, DIRECTIONS, logitsGraph, RESULT, unembedGraph } fr
 import type { ModelDevice } from "./device/modelDevice.ts";
 import { type HalfGraph, lowerHalf, upperHalf } from "./halfGraphs.ts";
 import type { HookContinuation, HookReader } from "./hookedSequence.ts";
-import type { LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
+import { hookWidth } from "./hookPoints.ts";
+import type { HookDelta, LanguageModel, LanguageModelInfo, TokenBatch, Tokenizer } from "./languageModel.ts";
 import { type HalfRunner, OnnxHookContinuation, OnnxHookReader } from "./onnxHalves.ts";
 import { rotaryTables } from "./rotary.ts";
-import { packRun, rowRuns, unpackRun } from "./rowRuns.ts";
+import { packRun, type RowRun, rowRuns, unpackRun } from "./rowRuns.ts";
 import { Sessions } from "./sessions.ts";
 
 export class OnnxLanguageModel implements LanguageModel {
@@ -42,44 +43,45 @@ export class OnnxLanguageModel implements LanguageModel {
   async capture(batch: TokenBatch, hookName: string): Promise<Float32Array> {
     this.requireHook(hookName);
     const graph = () => captureGraph(this.decoder, this.checkpoint, hookName);
-    return this.runBatch(`capture ${hookName}`, graph, batch, this.info.dModel, null);
+    return this.runBatch(`capture ${hookName}`, graph, batch, hookWidth(this.info, hookName), null);
   }
 
-  async logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array> {
+  async logits(batch: TokenBatch, intervention?: HookDelta): Promise<Float32Array> {
     const hookName = intervention?.hookName ?? null;
     if (intervention) {
       this.requireHook(intervention.hookName);
-      const expected = batch.rows * batch.length * this.info.dModel;
+      const expected = batch.rows * batch.length * hookWidth(this.info, intervention.hookName);
       if (intervention.delta.length !== expected) {
         throw new RangeError(`a delta of ${intervention.delta.length} values, the batch has ${expected}`);
       }
     }
     const graph = () => logitsGraph(this.decoder, this.checkpoint, hookName);
-    return this.runBatch(`logits ${hookName ?? ""}`, graph, batch, this.info.dVocab, intervention?.delta ?? null);
+    return this.runBatch(`logits ${hookName ?? ""}`, graph, batch, this.info.dVocab, intervention ?? null);
   }
 
-  async unembed(directions: Float32Array, rows: number): Promise<Float32Array> {
-    const { dModel } = this.info;
-    if (directions.length !== rows * dModel) {
-      throw new RangeError(`${directions.length} values for ${rows} directions of width ${dModel}`);
+  async unembed(directions: Float32Array, rows: number, hookName: string): Promise<Float32Array> {
+    this.requireHook(hookName);
+    const width = hookWidth(this.info, hookName);
+    if (directions.length !== rows * width) {
+      throw new RangeError(`${directions.length} values for ${rows} directions of width ${width}`);
     }
     if (rows === 0) return new Float32Array(0);
-    return this.run("unembed", () => unembedGraph(this.decoder, this.checkpoint), {
-      [DIRECTIONS]: new ort.Tensor("float32", directions, [rows, dModel]),
+    return this.run(`unembed ${hookName}`, () => unembedGraph(this.decoder, this.checkpoint, hookName), {
+      [DIRECTIONS]: new ort.Tensor("float32", directions, [rows, width]),
     });
   }
 
   readTo(hookName: string): HookReader {
     this.requireHook(hookName);
     return new OnnxHookReader(
-      this.halfRunner(`lower ${hookName}`, () => lowerHalf(this.decoder, this.checkpoint, hookName)),
+      this.halfRunner(`lower ${hookName}`, hookName, () => lowerHalf(this.decoder, this.checkpoint, hookName)),
     );
   }
 
   goOnFrom(hookName: string): HookContinuation {
     this.requireHook(hookName);
     return new OnnxHookContinuation(
-      this.halfRunner(`upper ${hookName}`, () => upperHalf(this.decoder, this.checkpoint, hookName)),
+      this.halfRunner(`upper ${hookName}`, hookName, () => upperHalf(this.decoder, this.checkpoint, hookName)),
     );
   }
 
@@ -97,9 +99,8 @@ export class OnnxLanguageModel implements LanguageModel {
     graph: () => Uint8Array<ArrayBuffer>,
     batch: TokenBatch,
     width: number,
-    delta: Float32Array | null,
+    intervention: HookDelta | null,
   ): Promise<Float32Array> {
-    const { dModel } = this.info;
     const values = new Float32Array(batch.rows * batch.length * width);
     for (const run of rowRuns(batch, this.info)) {
       const { rows, length, tokens } = run;
@@ -114,21 +115,27 @@ export class OnnxLanguageModel implements LanguageModel {
         length: new ort.Tensor("int32", Int32Array.of(length), []),
         cos: new ort.Tensor("float32", cos, [tabled, pairs]),
         sin: new ort.Tensor("float32", sin, [tabled, pairs]),
-        ...(delta ? { [DELTA]: new ort.Tensor("float32", packRun(run, delta, dModel), [tokens, dModel]) } : {}),
+        ...(intervention && { [DELTA]: this.deltaOf(run, intervention) }),
       });
       unpackRun(run, result, width, values);
     }
     return values;
   }
 
-  private halfRunner(key: string, half: () => HalfGraph): HalfRunner {
+  /** The run's part of a batch's delta. */
+  private deltaOf(run: RowRun, { hookName, delta }: HookDelta): ort.Tensor {
+    const width = hookWidth(this.info, hookName);
+    return new ort.Tensor("float32", packRun(run, delta, width), [run.tokens, width]);
+  }
+
+  private halfRunner(key: string, hookName: string, half: () => HalfGraph): HalfRunner {
     const graph = this.halves.get(key) ?? half();
     this.halves.set(key, graph);
-    const { contextSize, dModel, dVocab } = this.info;
+    const { contextSize, dVocab } = this.info;
     return {
       graph,
       contextSize,
-      dModel,
+      width: hookWidth(this.info, hookName),
       dVocab,
       places: (from, to) => this.places(from, to),
       run: (inputs, outputs) =>

@@ -1,5 +1,7 @@
 // The halves of a model that keeps no keys and values: every append goes through the whole row anew. Slow, and right for any model with hooks.
+
 import type { Continued, HookContinuation, HookReader, Wanted } from "./hookedSequence.ts";
+import { hookWidth } from "./hookPoints.ts";
 import type { LanguageModel, TokenBatch } from "./languageModel.ts";
 
 type Model = Pick<LanguageModel, "info" | "capture" | "logits">;
@@ -26,7 +28,7 @@ export class RecomputedReader implements HookReader {
     const values = await this.model.capture(oneRow(all), this.hookName);
     const before = this.ids.length;
     this.ids = all;
-    return values.slice(before * this.model.info.dModel);
+    return values.slice(before * hookWidth(this.model.info, this.hookName));
   }
 
   truncate(length: number): void {
@@ -62,7 +64,8 @@ export class RecomputedContinuation implements HookContinuation {
   }
 
   async append(ids: Int32Array, values: Float32Array, wanted: Wanted, signal?: AbortSignal): Promise<Continued> {
-    const { dModel: d, dVocab } = this.model.info;
+    const { dVocab } = this.model.info;
+    const d = hookWidth(this.model.info, this.hookName);
     const { targets } = wanted;
     if (values.length !== ids.length * d)
       throw new RangeError(`${values.length} values at the hook for ${ids.length} tokens of width ${d}`);

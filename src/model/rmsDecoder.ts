@@ -3,8 +3,9 @@ import { z } from "zod";
 import { ACTIVATIONS, type Activation, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { type Decoder, type DecoderInputs, residualHooks } from "./decoder.ts";
+import type { Decoder, DecoderInputs } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
+import { blockHooks, hookPoint } from "./hookPoints.ts";
 import { linear, rmsNorm, softCap } from "./layers.ts";
 import { type ConfigFile, fieldName, refuseField, ropeOf } from "./modelConfig.ts";
 import { type OutputLayer, outputLayer } from "./outputLayer.ts";
@@ -95,11 +96,13 @@ class RmsDecoder implements Decoder {
     this.rotary = ropeOf(config, file, this.headWidth);
     if (this.rotary.width !== this.headWidth)
       refuse("partial_rotary_factor", this.rotary.width / this.headWidth, "1: this family rotates whole heads");
-    this.hookNames = Array.from({ length: num_hidden_layers }, (_, layer) => residualHooks(layer)).flat();
+    this.hookNames = blockHooks(num_hidden_layers);
     this.info = {
       family: config.model_type,
       nLayers: num_hidden_layers,
       dModel: hidden_size,
+      dHeads: heads * this.headWidth,
+      dMlp: config.intermediate_size,
       dVocab: vocab_size,
       contextSize: config.max_position_embeddings,
     };
@@ -114,12 +117,15 @@ class RmsDecoder implements Decoder {
       const block = `${this.prefix}layers.${layer}.`;
       const after = (value: Value, name: string) => (postNorms ? this.norm(graph, value, `${block}${name}`) : value);
       residual = at("hook_resid_pre", residual);
-      const attention = this.attention(graph, inputs, layer, this.norm(graph, residual, `${block}input_layernorm`));
+      const normed = this.norm(graph, residual, `${block}input_layernorm`);
+      const mixed = at("attn.hook_z", this.attention(graph, inputs, layer, normed));
+      const attention = this.attentionOut(graph, block, mixed, this.config.attention_bias);
       const written = at("hook_attn_out", after(attention, "post_attention_layernorm"));
       residual = at("hook_resid_mid", graph.op("Add", [residual, written]));
       // Gemma-2 calls the norm behind attention what Llama calls the norm before the MLP.
       const before = postNorms ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-      const mlp = this.mlp(graph, `${block}mlp.`, this.norm(graph, residual, `${block}${before}`));
+      const inner = at("mlp.hook_post", this.mlp(graph, block, this.norm(graph, residual, `${block}${before}`)));
+      const mlp = this.mlpOut(graph, block, inner, this.config.mlp_bias);
       residual = at(
         "hook_resid_post",
         graph.op("Add", [residual, at("hook_mlp_out", after(mlp, "post_feedforward_layernorm"))]),
@@ -130,11 +136,26 @@ class RmsDecoder implements Decoder {
     return logitCap ? softCap(graph, logits, logitCap) : logits;
   }
 
+  toStream(graph: GraphBuilder, directions: Value, hookName: string): Value {
+    const { layer, kind } = hookPoint(hookName);
+    const block = `${this.prefix}layers.${layer}.`;
+    const after = (value: Value, name: string) => {
+      if (!this.features.postNorms) return value;
+      return graph.op("Mul", [value, this.normWeight(graph, `${block}${name}`, this.config.hidden_size)]);
+    };
+    if (kind === "attn.hook_z")
+      return after(this.attentionOut(graph, block, directions, false), "post_attention_layernorm");
+    if (kind === "mlp.hook_post")
+      return after(this.mlpOut(graph, block, directions, false), "post_feedforward_layernorm");
+    return directions;
+  }
+
   unembed(graph: GraphBuilder, directions: Value): Value {
     const scale = this.normWeight(graph, `${this.prefix}norm`, this.config.hidden_size);
     return this.unembedded(graph, graph.op("Mul", [directions, scale]));
   }
 
+  /** Values as the heads mix them, [tokens, heads·width]. */
   private attention(graph: GraphBuilder, inputs: DecoderInputs, layer: number, x: Value): Value {
     const { hidden_size: d, num_attention_heads: heads, attention_bias } = this.config;
     const { queryKeyValueBias, scoreScale, scoreCap, windows } = this.features;
@@ -142,7 +163,7 @@ class RmsDecoder implements Decoder {
     const width = heads * this.headWidth;
     const kvWidth = this.kvHeads * this.headWidth;
     const bias = attention_bias || queryKeyValueBias === true;
-    const mixed = causalAttention(
+    return causalAttention(
       graph,
       inputs,
       {
@@ -160,7 +181,11 @@ class RmsDecoder implements Decoder {
         softCap: scoreCap ?? null,
       },
     );
-    return linear(graph, mixed, `${name}o_proj`, [d, width], attention_bias);
+  }
+
+  private attentionOut(graph: GraphBuilder, block: string, mixed: Value, bias: boolean): Value {
+    const { hidden_size: d, num_attention_heads: heads } = this.config;
+    return linear(graph, mixed, `${block}self_attn.o_proj`, [d, heads * this.headWidth], bias);
   }
 
   /** Every head of [tokens, heads·width] normed alone, all with the same weights. */
@@ -172,13 +197,18 @@ class RmsDecoder implements Decoder {
     return graph.op("Reshape", [normed, graph.ints([-1, heads * this.headWidth])]);
   }
 
-  /** down(activation(gate(x)) · up(x)) */
-  private mlp(graph: GraphBuilder, name: string, x: Value): Value {
+  /** activation(gate(x)) · up(x) */
+  private mlp(graph: GraphBuilder, block: string, x: Value): Value {
     const { hidden_size: d, intermediate_size: inner, mlp_bias: bias, hidden_act } = this.config;
-    const gate = linear(graph, x, `${name}gate_proj`, [inner, d], bias);
-    const up = linear(graph, x, `${name}up_proj`, [inner, d], bias);
+    const gate = linear(graph, x, `${block}mlp.gate_proj`, [inner, d], bias);
+    const up = linear(graph, x, `${block}mlp.up_proj`, [inner, d], bias);
     const active = activate(graph, this.features.activation ?? hidden_act, gate);
-    return linear(graph, graph.op("Mul", [active, up]), `${name}down_proj`, [d, inner], bias);
+    return graph.op("Mul", [active, up]);
+  }
+
+  private mlpOut(graph: GraphBuilder, block: string, inner: Value, bias: boolean): Value {
+    const { hidden_size: d, intermediate_size: width } = this.config;
+    return linear(graph, inner, `${block}mlp.down_proj`, [d, width], bias);
   }
 
   private norm(graph: GraphBuilder, x: Value, name: string): Value {

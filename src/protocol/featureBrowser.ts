@@ -57,8 +57,8 @@ export const featureDetail = z.object({
   row: featureRow,
   /** Its page on Neuronpedia, where its member is a published SAE. */
   neuronpedia: z.string().nullable(),
-  topLogits: z.array(z.object({ text: z.string(), value: z.number() })).nullable(),
-  bottomLogits: z.array(z.object({ text: z.string(), value: z.number() })).nullable(),
+  topLogits: z.array(z.object({ text: z.string(), value: z.number() })),
+  bottomLogits: z.array(z.object({ text: z.string(), value: z.number() })),
   bands: z.array(z.object({ name: z.string(), from: z.number(), to: z.number(), sequences: z.array(sequence) })),
   neighbours: z.array(
     z.object({

@@ -131,7 +131,7 @@ export const pushing = z.object({
     z.object({
       row: featureRow,
       value: z.number(),
-      direct: z.number().nullable(),
+      direct: z.number(),
       measured: z.number(),
       probability: z.number(),
     }),

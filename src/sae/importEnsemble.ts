@@ -9,7 +9,7 @@ import { inferenceSae } from "./fold.ts";
 import type { OpenedSae, OpenOptions } from "./layouts/opened.ts";
 import { openSae } from "./openSae.ts";
 import { misreadMatrix } from "./orientation.ts";
-import { notForEnsembles } from "./sae.ts";
+import { notForEnsembles, reshapedAt } from "./sae.ts";
 
 /** What an imported ensemble's provenance remembers of each member. */
 const originsSchema = z.array(z.object({ warnings: z.array(z.string()) }));
@@ -137,7 +137,7 @@ export function importedEnsemble(
   }
   const members = opened.map(({ sae }) => {
     const { config, ...rest } = inferenceSae(sae);
-    return { ...rest, config: { ...config, metadata: { ...config.metadata, hook_name: named } } };
+    return { ...rest, config: { ...config, ...reshapedAt(named), metadata: { ...config.metadata, hook_name: named } } };
   });
   return {
     method: chosen,

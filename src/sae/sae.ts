@@ -37,6 +37,14 @@ export interface SaeConfig {
   readonly metadata: SaeMetadata;
 }
 
+/**
+ * What SAELens has to be told of activations at a hook: TransformerLens gives attn.hook_z head by head, [heads, d_head], and an
+ * SAE there reads the heads side by side.
+ */
+export function reshapedAt(hookName: string | undefined): Pick<SaeConfig, "reshape_activations"> {
+  return hookName?.endsWith(".hook_z") ? { reshape_activations: "hook_z" } : {};
+}
+
 /** `metadata` of cfg.json. Unknown keys of a loaded file are kept. */
 export interface SaeMetadata {
   readonly model_name?: string;

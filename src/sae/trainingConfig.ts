@@ -1,6 +1,6 @@
 // The settings of an SAE that is to be trained: SAELens' TrainingSAEConfig by architecture, key for key, with its defaults. Optimiser and schedule are not here (training/trainingSettings.ts).
 import { z } from "zod";
-import type { SaeConfig, SaeMetadata } from "./sae.ts";
+import { reshapedAt, type SaeConfig, type SaeMetadata } from "./sae.ts";
 
 const width = z.int().positive();
 const coefficient = z.number().nonnegative();
@@ -140,6 +140,7 @@ export function trainingSaeToConfig(config: TrainingSaeConfig, metadata: SaeMeta
     dtype,
     apply_b_dec_to_input,
     normalize_activations,
+    ...reshapedAt(metadata.hook_name),
     metadata: { ...metadata, training_architecture: architecture, training_architecture_details: details },
   };
 }

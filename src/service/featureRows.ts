@@ -39,8 +39,8 @@ export function featureDetail(
   return {
     row: featureRow(detail, 16),
     neuronpedia,
-    topLogits: detail.logits?.top.map(({ text, logit }) => ({ text, value: logit })) ?? null,
-    bottomLogits: detail.logits?.bottom.map(({ text, logit }) => ({ text, value: logit })) ?? null,
+    topLogits: detail.logits.top.map(({ text, logit }) => ({ text, value: logit })),
+    bottomLogits: detail.logits.bottom.map(({ text, logit }) => ({ text, value: logit })),
     bands: detail.bands.map((band) => ({
       name: bandName(band),
       from: band.range[0],

@@ -196,8 +196,8 @@ class StandInHost {
     detail: ({ feature }) => ({
       row: this.row(feature),
       neuronpedia: null,
-      topLogits: null,
-      bottomLogits: null,
+      topLogits: [],
+      bottomLogits: [],
       bands: ["Top activations", "Quantiles 50% to 75%", "Quantiles 25% to 50%"].map((name, band) => ({
         name,
         from: 0,

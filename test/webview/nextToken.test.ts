@@ -99,7 +99,7 @@ class StandInHost {
       features: [3, 9, 12].map((feature) => ({
         row: row(feature),
         value: 4.5,
-        direct: feature === 12 ? null : feature - 5,
+        direct: feature === 12 ? 0 : feature - 5,
         measured: feature === 12 ? -0.031 : 0.137,
         probability: 0.4,
       })),
@@ -214,7 +214,6 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     const { page, host } = await open();
     await page.locator("sae-probability-bars tbody button").nth(1).click();
     const table = page.locator("sae-pushing-features");
-    await table.getByText("–").first().waitFor();
     await table.locator("tbody.down tr", { hasText: "−0.0310" }).waitFor();
     assert.equal(await table.locator("tbody.down tr").count(), 2, "one that pushes it down, under its heading");
     // Direct attributions of −2 and 4, beside the largest.

@@ -359,7 +359,6 @@ export class SaeFeatureDetail extends LitElement {
   }
 
   #logits(detail: FeatureDetail) {
-    if (!detail.topLogits || !detail.bottomLogits) return nothing;
     const largest = Math.max(...[...detail.topLogits, ...detail.bottomLogits].map(({ value }) => Math.abs(value)));
     const column = (name: string, logits: readonly { text: string; value: number }[]) =>
       html`<ul class=${name}>${logits.map(({ text, value }) => html`<li>${tokenChip({ text, share: Math.abs(value) / largest })}<span>${value >= 0 ? "+" : "−"}${significant(Math.abs(value))}</span></li>`)}</ul>`;

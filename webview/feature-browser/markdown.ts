@@ -18,8 +18,8 @@ export function featureAsMarkdown({ row, topLogits, bottomLogits, bands }: Featu
     "",
     `Activating tokens: ${row.tokens.map((token) => code(token.text)).join(" ")}`,
   ];
-  if (topLogits) lines.push("", `Raises: ${topLogits.map((logit) => code(logit.text)).join(" ")}`);
-  if (bottomLogits) lines.push("", `Lowers: ${bottomLogits.map((logit) => code(logit.text)).join(" ")}`);
+  lines.push("", `Raises: ${topLogits.map((logit) => code(logit.text)).join(" ")}`);
+  lines.push("", `Lowers: ${bottomLogits.map((logit) => code(logit.text)).join(" ")}`);
   for (const band of bands) {
     lines.push("", `${band.name} (${significant(band.from)} – ${significant(band.to)})`, "");
     for (const sequence of band.sequences) lines.push(`- ${passage(sequence)}`);

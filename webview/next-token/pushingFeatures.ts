@@ -80,7 +80,7 @@ export class SaePushingFeatures extends LitElement {
       return html`<p class="dim">No feature fires on the last token before the cursor.</p>`;
     const up = pushing.features.filter(({ measured }) => measured > 0);
     const down = pushing.features.filter(({ measured }) => measured <= 0).reverse();
-    const largest = Math.max(...pushing.features.map(({ direct }) => Math.abs(direct ?? 0)));
+    const largest = Math.max(...pushing.features.map(({ direct }) => Math.abs(direct)));
     return html`<table>
       <thead>
         <tr>
@@ -88,7 +88,7 @@ export class SaePushingFeatures extends LitElement {
           <th scope="col" title="Its activation there">value</th>
           <th scope="col" title="What ablating it at the last token takes from this token's logit (less the mean over the vocabulary): its effect through all layers after the hook">effect (logits)</th>
           <th scope="col" title="The token's probability without the feature">p without</th>
-          <th scope="col" title="Direct logit attribution: activation · decoder row through the final norm's weight and the unembedding (less the mean over the vocabulary), relative to the largest here. It leaves out the layers after the hook, which may undo it, and the norm's scale.">direct (relative)</th>
+          <th scope="col" title="Direct logit attribution: activation · decoder row through the final norm's weight (at attn.hook_z and mlp.hook_post through the layer's output matrix first) and the unembedding (less the mean over the vocabulary), relative to the largest here. It leaves out the layers after the hook, which may undo it, and the norms' scale.">direct (relative)</th>
           <td></td>
         </tr>
       </thead>
@@ -113,7 +113,7 @@ export class SaePushingFeatures extends LitElement {
       <td>${significant(value)}</td>
       <td>${signed(measured)}</td>
       <td>${probability(without)}</td>
-      <td title=${direct === null ? "This hook doesn't write the residual stream: there is no direct path" : ""}>${signed(direct === null ? null : direct / (largest || 1))}</td>
+      <td>${signed(direct / (largest || 1))}</td>
       <td><button class="plain outlined" @click=${() => this.#tell("ablate", row.feature)}>ablate</button></td>
     </tr>`;
   }
@@ -124,7 +124,6 @@ export class SaePushingFeatures extends LitElement {
 }
 customElements.define("sae-pushing-features", SaePushingFeatures);
 
-function signed(value: number | null): string {
-  if (value === null) return "–";
+function signed(value: number): string {
   return `${value > 0 ? "+" : value < 0 ? "−" : ""}${significant(Math.abs(value))}`;
 }

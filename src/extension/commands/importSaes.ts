@@ -134,7 +134,8 @@ function askHook(title: string): Thenable<string | undefined> {
     prompt: "The hook that they were trained at, by TransformerLens' name: their files don't say",
     value: "blocks.8.hook_resid_post",
     ignoreFocusOut: true,
-    validateInput: (value) => (/^blocks\.\d+\.hook_\w+$/.test(value) ? undefined : "e.g. blocks.8.hook_resid_post"),
+    validateInput: (value) =>
+      /^blocks\.\d+\.(attn\.|mlp\.)?hook_\w+$/.test(value) ? undefined : "e.g. blocks.8.hook_resid_post",
   });
 }
 

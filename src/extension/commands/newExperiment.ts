@@ -196,7 +196,8 @@ async function chooseHook(service: ServiceClient, model: string): Promise<string
   const title = "Hook point (3/7)";
   const byName = () => {
     const prompt = "By TransformerLens' name. The middle of the model is a good start.";
-    const isHook = (value: string) => /^blocks\.\d+\.hook_(resid_(pre|mid|post)|mlp_out|attn_out)$/.test(value);
+    const isHook = (value: string) =>
+      /^blocks\.\d+\.(hook_(resid_(pre|mid|post)|mlp_out|attn_out)|attn\.hook_z|mlp\.hook_post)$/.test(value);
     const wrong = (value: string) => (isHook(value) ? undefined : `e.g. ${residual(middle)}`);
     return enter({ title, prompt, value: residual(middle) }, wrong, true);
   };

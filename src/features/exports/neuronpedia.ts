@@ -40,7 +40,7 @@ export async function writeNeuronpediaBatches(
 /** What the index doesn't measure (alignment with neurons, correlations, the histogram of all logits) is empty, as there by default. */
 function feature(detail: FeatureDetail, { info }: FeatureIndex, { contextSize }: NeuronpediaOptions): object {
   const { bars, heights } = histogram(detail.histogram);
-  const { top = [], bottom = [] } = detail.logits ?? {};
+  const { top, bottom } = detail.logits;
   return {
     feature_index: detail.id,
     neuron_alignment_indices: [],

@@ -135,8 +135,8 @@ function featureRow(detail: FeatureDetail): Row {
     label: annotation.label,
     note: annotation.note,
     tokens: tokens.map((token) => [token.text, token.share, token.count]),
-    top_logits: shown(logits?.top),
-    bottom_logits: shown(logits?.bottom),
+    top_logits: shown(logits.top),
+    bottom_logits: shown(logits.bottom),
     nearest: nearest.map((inMember) => inMember.map((one) => [one.id, one.cosine])),
   };
 }

@@ -1,6 +1,6 @@
 // A language model on a GPU, in a process of its own: what harvesting and evaluation ask of it.
 import { ChildCalls, type ChildCallsOptions } from "../../formats/childCalls.ts";
-import type { LanguageModel, TokenBatch } from "../languageModel.ts";
+import type { HookDelta, LanguageModel, TokenBatch } from "../languageModel.ts";
 import type { ModelDevice } from "./modelDevice.ts";
 
 /** What runs over whole batches. Reading piece by piece (inspection) stays on the processor. */
@@ -18,9 +18,9 @@ export type ModelCall =
   | {
       readonly kind: "logits";
       readonly batch: TokenBatch;
-      readonly intervention: { hookName: string; delta: Float32Array } | undefined;
+      readonly intervention: HookDelta | undefined;
     }
-  | { readonly kind: "unembed"; readonly directions: Float32Array; readonly rows: number };
+  | { readonly kind: "unembed"; readonly directions: Float32Array; readonly rows: number; readonly hookName: string };
 
 const WORDS = {
   process: "the language model's process",
@@ -61,12 +61,12 @@ export class DeviceModel implements BatchModel {
     return this.#calls.call({ kind: "capture", batch, hookName });
   }
 
-  logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array> {
+  logits(batch: TokenBatch, intervention?: HookDelta): Promise<Float32Array> {
     return this.#calls.call({ kind: "logits", batch, intervention });
   }
 
-  unembed(directions: Float32Array, rows: number): Promise<Float32Array> {
-    return this.#calls.call({ kind: "unembed", directions, rows });
+  unembed(directions: Float32Array, rows: number, hookName: string): Promise<Float32Array> {
+    return this.#calls.call({ kind: "unembed", directions, rows, hookName });
   }
 
   /** Ends the process as a fault of its driver would. For tests. */

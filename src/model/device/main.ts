@@ -30,7 +30,7 @@ async function answer(call: ModelCall): Promise<unknown> {
     case "logits":
       return model.logits(call.batch, call.intervention);
     case "unembed":
-      return model.unembed(call.directions, call.rows);
+      return model.unembed(call.directions, call.rows, call.hookName);
   }
 }
 

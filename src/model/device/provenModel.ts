@@ -2,7 +2,7 @@
 
 import { Turns } from "../../formats/turns.ts";
 import type { HookContinuation, HookReader } from "../hookedSequence.ts";
-import type { LanguageModel, TokenBatch } from "../languageModel.ts";
+import type { HookDelta, LanguageModel, TokenBatch } from "../languageModel.ts";
 import type { BatchModel } from "./deviceModel.ts";
 import type { ModelDevice } from "./modelDevice.ts";
 
@@ -64,14 +64,14 @@ export class ProvenModel implements LanguageModel {
     return this.#inTurn(`capture ${hookName}`, shapeOf(batch), (model) => model.capture(batch, hookName));
   }
 
-  logits(batch: TokenBatch, intervention?: { hookName: string; delta: Float32Array }): Promise<Float32Array> {
+  logits(batch: TokenBatch, intervention?: HookDelta): Promise<Float32Array> {
     return this.#inTurn(`logits ${intervention?.hookName ?? ""}`, shapeOf(batch), (model) =>
       model.logits(batch, intervention),
     );
   }
 
-  unembed(directions: Float32Array, rows: number): Promise<Float32Array> {
-    return this.#inTurn("unembed", `${sizeOf(rows)}`, (model) => model.unembed(directions, rows));
+  unembed(directions: Float32Array, rows: number, hookName: string): Promise<Float32Array> {
+    return this.#inTurn(`unembed ${hookName}`, `${sizeOf(rows)}`, (model) => model.unembed(directions, rows, hookName));
   }
 
   readTo(hookName: string): HookReader {

@@ -109,14 +109,17 @@ function modelOf(config: Record<string, unknown> | null): SaeMetadata {
   return typeof name === "string" ? { model_name: name.replace("gemma-v3-", "gemma-3-") } : {};
 }
 
-/** "model.layers.12.output" in config.json. */
+/** The part of "model.layers.12.output" in config.json that says which module's values. */
+const MODULES: Readonly<Record<string, string>> = {
+  output: "hook_resid_post",
+  "post_feedforward_layernorm.output": "hook_mlp_out",
+  "self_attn.o_proj.input": "attn.hook_z",
+};
+
 function metadataOf(config: Record<string, unknown> | null): SaeMetadata {
-  const [, layer, part] =
-    /^model\.layers\.(\d+)\.(output|post_feedforward_layernorm\.output)$/.exec(
-      String(config?.["hf_hook_point_in"] ?? ""),
-    ) ?? [];
-  const hook = part === "output" ? "hook_resid_post" : "hook_mlp_out";
-  return { ...modelOf(config), ...(layer !== undefined && { hook_name: `blocks.${layer}.${hook}` }) };
+  const [, layer, part = ""] = /^model\.layers\.(\d+)\.(.+)$/.exec(String(config?.["hf_hook_point_in"] ?? "")) ?? [];
+  const hook = Object.hasOwn(MODULES, part) ? MODULES[part] : undefined;
+  return { ...modelOf(config), ...(hook !== undefined && { hook_name: `blocks.${layer}.${hook}` }) };
 }
 
 /** What stands in the path: gemma-scope-2b-pt-res/layer_12/…, gemma-scope-2-1b-pt/resid_post/layer_12_width_16k_l0_medium. */
@@ -128,14 +131,17 @@ function hintOf(path: string, isTranscoder: boolean): SaeMetadata {
   const model_name = size && `google/gemma-${second ? 3 : 2}-${size}${suffix}`;
   const [, layer] = /(?:^|[\\/])layer_(\d+)(?=[\\/_]|$)/.exec(path) ?? [];
   const [, first] = /^gemma-scope-.*-(res|mlp|att)(?:-|$)/.exec(repository ?? "") ?? [];
-  const [, kind = first] = second ? (/[\\/](resid_post|mlp_out)[^\\/]*[\\/]layer_/.exec(path) ?? []) : [];
+  const [, kind = first] = second ? (/[\\/](resid_post|mlp_out|attn_out)[^\\/]*[\\/]layer_/.exec(path) ?? []) : [];
   const hooks: Readonly<Record<string, string>> = {
     res: "hook_resid_post",
     resid_post: "hook_resid_post",
     mlp: "hook_mlp_out",
     mlp_out: "hook_mlp_out",
+    // They read what the heads mix, before the output matrix.
+    att: "attn.hook_z",
+    attn_out: "attn.hook_z",
   };
-  // -att SAEs read hook_z, which is no hook of a width d_model; a transcoder reads another hook than it writes.
+  // A transcoder reads another hook than it writes.
   const hook = isTranscoder || kind === undefined ? undefined : hooks[kind];
   return {
     ...(model_name && { model_name }),

@@ -80,9 +80,19 @@ export async function readSparsify(
   return { sae, layout: `sparsify, ${activation} ${what}`, path: file.path, warnings: [] };
 }
 
+/** Outputs of a block's modules. mlp.act is GPT-2's and GPT-NeoX's, which have no gate behind it; with one (mlp.act_fn) it is no hook's value. */
+const MODULES: Readonly<Record<string, string>> = {
+  "": "hook_resid_post",
+  mlp: "hook_mlp_out",
+  "mlp.act": "mlp.hook_post",
+  attn: "hook_attn_out",
+  self_attn: "hook_attn_out",
+  attention: "hook_attn_out",
+};
+
 /** sparsify names folders after modules: layers.12 is a block's output. */
 function hookOf(folder: string): string | undefined {
-  const [, layer, part] = /(?:^|\.)(?:layers|h)\.(\d+)(?:\.(mlp|attn|self_attn|attention))?$/.exec(folder) ?? [];
-  if (layer === undefined) return undefined;
-  return `blocks.${layer}.${part === undefined ? "hook_resid_post" : part === "mlp" ? "hook_mlp_out" : "hook_attn_out"}`;
+  const [, layer, part = ""] = /(?:^|\.)(?:layers|h)\.(\d+)(?:\.(.+))?$/.exec(folder) ?? [];
+  const hook = Object.hasOwn(MODULES, part) ? MODULES[part] : undefined;
+  return layer === undefined || hook === undefined ? undefined : `blocks.${layer}.${hook}`;
 }

@@ -20,7 +20,6 @@ const info: FeatureIndexInfo = {
   features: 4000,
   tokens: 10_000,
   windows: 100,
-  hasLogits: true,
   foundCosine: 0.7,
   source: {},
 };

@@ -221,14 +221,6 @@ test("top and bottom logits are the extremes of the decoder row's logits", () =>
   }
 });
 
-test("a hook outside the residual stream has no logits", async () => {
-  const elsewhere = { ...ensemble, hook: "blocks.0.mlp.hook_post" };
-  const other = openFeatureIndex(await build("hook.sqlite", { ensemble: elsewhere }));
-  assert.equal(other.info.hasLogits, false);
-  assert.equal(other.detail(3).logits, null);
-  other.close();
-});
-
 test("rows and logits of members that rescale by decoder norm are those of unit decoder rows", async () => {
   const rescaled = {
     ...ensemble,

@@ -61,6 +61,13 @@ test("what is not an index", async () => {
   refused(await changed("column", "UPDATE feature_columns SET data = x'0011' WHERE name = 'max'"), /column max/);
 });
 
+test("an index of before, which says besides that it has logits, opens", async () => {
+  const before = await changed("before", "UPDATE meta SET value = json_insert(value, '$.hasLogits', json('true'))");
+  const index = openFeatureIndex(before);
+  assert.equal(index.detail(3).logits.top.length, 10);
+  index.close();
+});
+
 test("cut short anywhere", async () => {
   for (const part of [0.1, 0.5, 0.9, 0.999]) {
     refused(await file(`cut${part}`, bytes.subarray(0, Math.floor(part * bytes.length))), /cut short|damage|kind/);

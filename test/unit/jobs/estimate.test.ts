@@ -27,6 +27,7 @@ import { estimate } from "../../../src/jobs/estimate.ts";
 import { diskNeededHere, examineExperiment } from "../../../src/jobs/examineExperiment.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
 import { experimentProblems } from "../../../src/jobs/experimentProblems.ts";
+import { examineHook } from "../../../src/jobs/modelFinding.ts";
 import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { modelSize } from "../../../src/model/modelSize.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
@@ -53,7 +54,7 @@ test("disk, memory and time of a small experiment, summed by hand", async () => 
   const size = await modelSize(experiment.paths.model);
   // Llama: queries and outputs 32², keys and values 32·16, an MLP of 72.
   const perLayer = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 72;
-  assert.deepEqual(size, { nLayers: 3, dModel: 32, dVocab: 431, perLayer, converted: 0 });
+  assert.deepEqual(size, { nLayers: 3, dModel: 32, dHeads: 32, dMlp: 72, dVocab: 431, perLayer, converted: 0 });
   const { disk, cache, memory, harvestSeconds, trainSeconds } = estimate(experiment, size, 1);
   const sae = 2 * 32 * 48;
   // Largest while the second ensemble writes its third checkpoint, of two members with two moments each, beside the first.
@@ -65,6 +66,24 @@ test("disk, memory and time of a small experiment, summed by hand", async () => 
   assert.equal(memory, 300 * 2 ** 20 + 4 * (training + 4000 * 32));
   assert.ok(Math.abs(harvestSeconds - (1.3 * 2 * (4000 + 500 + 1500) * 2 * size.perLayer) / 1e9) < 1e-9);
   assert.ok(Math.abs(trainSeconds - (1.6 * 3 * sae * 6400) / 1e9) < 1e-9);
+});
+
+test("what is kept of activations, and an SAE's size, are by the hook's own width", async () => {
+  const folder = join(temporary, "neurons");
+  mkdirSync(folder);
+  const experiment = readExperiment(
+    writeTinyExperiment(folder, {
+      hook_name: "blocks.1.mlp.hook_post",
+      ensembles: { methods: ["single"], n_members: 1 },
+      evaluation: { test_share: 0.2, test_tokens: 500, model_metrics_tokens: 0 },
+    }),
+  );
+  const size = await modelSize(experiment.paths.model);
+  const { activations, trainSeconds } = estimate(experiment, size, 1);
+  assert.equal(activations, (4000 + 500) * 72 * 4);
+  assert.ok(Math.abs(trainSeconds - (1.6 * 2 * 72 * 48 * 6400) / 1e9) < 1e-9);
+  const model = (await examineExperiment(experiment, null)).find(({ name }) => name === "Model");
+  assert.match(model!.value, /3 layers of width 32, vocabulary 431; blocks\.1\.mlp\.hook_post is 72 wide$/);
 });
 
 test("a training of a few steps is said to be hardly a beginning, by doctor before and by the run in its log", async () => {
@@ -190,14 +209,12 @@ test("what goes to one file system is compared with its free space in one sum", 
 });
 
 test("sizes are those of the opened model, for every family", async () => {
-  for (const name of ["gpt2", "gpt_neox", "qwen2", "qwen3", "gemma2", "llama"]) {
-    const model = await openLanguageModel(golden("models", name), { threads: 1 });
-    const { nLayers, dModel, dVocab } = await modelSize(golden("models", name));
-    assert.deepEqual(
-      { nLayers, dModel, dVocab },
-      { nLayers: model.info.nLayers, dModel: model.info.dModel, dVocab: model.info.dVocab },
-      name,
-    );
+  const cacheFolder = join(temporary, "conversions");
+  for (const name of ["gpt2", "gpt_neox", "qwen2", "qwen3", "gemma2", "llama", "gelu-1l"]) {
+    const model = await openLanguageModel(golden("models", name), { threads: 1, cacheFolder });
+    const { perLayer: _, converted: __, ...size } = await modelSize(golden("models", name));
+    const { modelName: ___, family: ____, contextSize: _____, ...expected } = model.info;
+    assert.deepEqual(size, expected, name);
     await model.close();
   }
 });
@@ -291,6 +308,11 @@ describe("a model that run would refuse is a problem", () => {
       assert.match(value, words);
     }
     const exported = await modelSize(join(folder, "bare.onnx"));
+    const heads = { ...experiment, settings: { ...experiment.settings, hook_name: "blocks.1.attn.hook_z" } };
+    assert.match(
+      examineHook(heads, exported)!.value,
+      /blocks\.0 to blocks\.2 with one of hook_resid_pre, hook_attn_out/,
+    );
     renameSync(join(folder, "bare.onnx"), join(folder, "model.onnx"));
     assert.deepEqual(await modelSize(folder), exported, "in a folder, by its usual name");
     const { perLayer } = await modelSize(llama);

@@ -390,7 +390,7 @@ describe("all that is wrong is found at once", () => {
       /^another: .*found an unknown key/,
       /^dataset_path: .*found "nowhere.txt", which is not there/,
       /^evaluation.dataset_path: .*found "nobody.txt", which is not there/,
-      /^hook_name: .*found "blocks.9.hook_resid_post", expected blocks.0 to blocks.4$/,
+      /^hook_name: .*found "blocks.9.hook_resid_post", expected blocks.0 to blocks.4 with one of hook_resid_pre, attn\.hook_z, /,
     ];
     for (const one of expected)
       assert.equal(found.filter((line) => one.test(line)).length, 1, `${one}\n${found.join("\n")}`);
@@ -401,6 +401,14 @@ describe("all that is wrong is found at once", () => {
     const [line, ...others] = await all({ ...demo, sae: { architecture: "topk", expansion_factor: 4, k: 100_000 } });
     assert.match(line!, /^sae.k: .*k 100000 is more than the 640 features of the SAE/);
     assert.deepEqual(others, []);
+  });
+
+  test("a hook that no block has, and an SAE that doesn't fit the width of the hook that it has", async () => {
+    const [unknown] = await all({ ...demo, hook_name: "blocks.1.mlp.hook_pre" });
+    assert.match(unknown!, /^hook_name: .*found "blocks.1.mlp.hook_pre", expected blocks.0 to .* mlp\.hook_post, /);
+    const sae = { architecture: "topk", expansion_factor: 4, k: 700 };
+    assert.match((await all({ ...demo, sae }))[0]!, /^sae.k: .*k 700 is more than the 640 features/);
+    assert.deepEqual(await all({ ...demo, hook_name: "blocks.1.mlp.hook_post", sae }), []);
   });
 });
 

@@ -61,7 +61,7 @@ describe("the demo model on a software GPU", { skip: missing }, () => {
         (model: BatchModel) => model.capture(batch(1), hook),
         (model: BatchModel) => model.logits(batch(2)),
         (model: BatchModel) => model.logits(batch(2), { hookName: hook, delta }),
-        (model: BatchModel) => model.unembed(delta.subarray(0, 2 * cpu.info.dModel), 2),
+        (model: BatchModel) => model.unembed(delta.subarray(0, 2 * cpu.info.dModel), 2, hook),
       ]) {
         const expected = await work(cpu);
         const apart = distance(await work(device), expected);
@@ -211,7 +211,7 @@ describe("devices made up", () => {
       const device: BatchModel = {
         capture: async (own, name) => wrongOf(own.rows, await cpu.capture(own, name)),
         logits: (own, change) => cpu.logits(own, change),
-        unembed: async (directions, rows) => wrongOf(rows, await cpu.unembed(directions, rows)),
+        unembed: async (directions, rows, name) => wrongOf(rows, await cpu.unembed(directions, rows, name)),
         close: async () => {},
       };
       const d = cpu.info.dModel;
@@ -226,7 +226,7 @@ describe("devices made up", () => {
             },
             hook,
           ),
-        (model: BatchModel, rows: number) => model.unembed(new Float32Array(rows * d).fill(0.25), rows),
+        (model: BatchModel, rows: number) => model.unembed(new Float32Array(rows * d).fill(0.25), rows, hook),
       ]) {
         const { trial: own, said } = trial(async () => device);
         const model = new ProvenModel(cpu, own);

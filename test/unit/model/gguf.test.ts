@@ -66,6 +66,8 @@ describe("stories260k", { skip: stories.skip }, () => {
       family: "llama",
       nLayers: 5,
       dModel: 64,
+      dHeads: 64,
+      dMlp: 172,
       dVocab: 512,
       contextSize: 512,
     });

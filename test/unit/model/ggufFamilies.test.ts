@@ -9,7 +9,7 @@ import { ggufModel } from "../../../src/model/ggufFamilies.ts";
 import type { LanguageModel } from "../../../src/model/languageModel.ts";
 import { openLanguageModel } from "../../../src/model/open.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
-import { expectClose, reference, referenceBatch } from "./references.ts";
+import { expectClose, innerReference, isInStream, oneRow, reference, referenceBatch } from "./references.ts";
 
 const folder = temporaryFolder();
 
@@ -210,8 +210,12 @@ for (const [name, architecture, tolerance, metadata] of cases) {
     const file = await reference(name);
     const batch = await referenceBatch(file);
     await expectClose(await model.logits(batch), file, "logits", batch, tolerance);
-    for (const hook of model.hookNames)
+    for (const hook of model.hookNames.filter(isInStream))
       await expectClose(await model.capture(batch, hook), file, hook, batch, tolerance);
+    const inner = await innerReference(name);
+    const first = oneRow(batch.ids.subarray(0, batch.length));
+    for (const hook of inner.tensors.keys())
+      await expectClose(await model.capture(first, hook), inner, hook, first, tolerance);
     assert.equal(model.info.family, config.model_type);
     await model.close();
   });

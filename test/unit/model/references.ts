@@ -8,6 +8,11 @@ export function reference(model: string): Promise<Safetensors> {
   return readSafetensors(golden("models", model, "reference.safetensors"));
 }
 
+/** TransformerLens' attn.hook_z [1, 12, heads, width] and mlp.hook_post [1, 12, d_mlp] of one layer, over the batch's first row, which has no padding. */
+export function innerReference(model: string): Promise<Safetensors> {
+  return readSafetensors(golden("models", model, "transformerlens.safetensors"));
+}
+
 /** The reference's batch, [3, 12] with lengths 12, 9, 5. */
 export async function referenceBatch(file: Safetensors): Promise<TokenBatch> {
   const [rows, length] = file.tensors.get("input_ids")!.shape as [number, number];
@@ -21,6 +26,11 @@ export async function referenceBatch(file: Safetensors): Promise<TokenBatch> {
 
 export async function referenceIds(file: Safetensors, name: string): Promise<Int32Array> {
   return Int32Array.from(Array.from((await tensorData(file, name)) as BigInt64Array, Number));
+}
+
+/** Hooks of the model's width, which reference.safetensors has for every layer; the others are innerHooks.test.ts's. */
+export function isInStream(hookName: string): boolean {
+  return /\.hook_(resid_(pre|mid|post)|attn_out|mlp_out)$/.test(hookName);
 }
 
 /** One row without padding. */

@@ -113,15 +113,31 @@ test("a square transcoder is one by its type, by its two hooks, or by its folder
   assert.deepEqual(sae.config.metadata, { model_name: "google/gemma-2-9b-it", hook_name: "blocks.9.hook_resid_post" });
 });
 
+test("Gemma Scope 2's configuration names the module whose values are read", async () => {
+  const source = saes("gemma_scope", "gemma_scope_2_resid_post_layer_12_width_128_l0_medium");
+  for (const [part, hook] of [
+    ["output", "blocks.3.hook_resid_post"],
+    ["post_feedforward_layernorm.output", "blocks.3.hook_mlp_out"],
+    ["self_attn.o_proj.input", "blocks.3.attn.hook_z"],
+    ["post_attention_layernorm.output", undefined],
+  ] as const) {
+    const to = join(folder, "modules", part);
+    cpSync(join(source, "params.safetensors"), join(to, "params.safetensors"));
+    const config = { hf_hook_point_in: `model.layers.3.${part}`, hf_hook_point_out: `model.layers.3.${part}` };
+    writeFileSync(join(to, "config.json"), JSON.stringify(config));
+    assert.equal((await openSae(to)).sae.config.metadata.hook_name, hook, part);
+  }
+});
+
 test("model and hook stand in the names of repository and folder", async () => {
   const square = saes("gemma_scope", "gemma_scope_2_resid_post_layer_12_width_128_l0_medium", "params.safetensors");
   const cases: [string, string, string | undefined][] = [
     ["gemma-scope-2b-pt-res/layer_20/width_16k", "google/gemma-2-2b", "blocks.20.hook_resid_post"],
     ["gemma-scope-2b-pt-mlp/layer_20/width_16k", "google/gemma-2-2b", "blocks.20.hook_mlp_out"],
-    ["gemma-scope-2b-pt-att/layer_20/width_16k", "google/gemma-2-2b", undefined],
+    ["gemma-scope-2b-pt-att/layer_20/width_16k", "google/gemma-2-2b", "blocks.20.attn.hook_z"],
     ["gemma-scope-2-1b-pt/resid_post/layer_13_width_16k_l0_big", "google/gemma-3-1b-pt", "blocks.13.hook_resid_post"],
     ["gemma-scope-2-270m-pt/mlp_out_all/layer_7_width_16k", "google/gemma-3-270m", "blocks.7.hook_mlp_out"],
-    ["gemma-scope-2-4b-it/attn_out/layer_7_width_16k", "google/gemma-3-4b-it", undefined],
+    ["gemma-scope-2-4b-it/attn_out/layer_7_width_16k", "google/gemma-3-4b-it", "blocks.7.attn.hook_z"],
   ];
   for (const [path, model_name, hook_name] of cases) {
     const to = join(folder, "named", `models--google--${path}`, "params.safetensors");

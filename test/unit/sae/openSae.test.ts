@@ -1,7 +1,7 @@
 // SAEs in every layout that the field has: each package's own files to that package's own codes and reconstructions; what can't be known is asked for, never guessed in silence.
 import assert from "node:assert/strict";
 import { cpSync, globSync, mkdirSync, readdirSync } from "node:fs";
-import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { copyFile, cp, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
@@ -157,6 +157,21 @@ test("a file, its folder and its configuration mean the same", async () => {
   const byFolder = await openSae(folder);
   for (const name of ["sae.safetensors", "cfg.json"]) {
     assert.deepEqual((await openSae(join(folder, name))).sae, byFolder.sae);
+  }
+});
+
+test("sparsify's folders are named after modules, whose outputs are hooks, or none", async () => {
+  const folder = temporaryFolder();
+  for (const [module, hook] of [
+    ["layers.3", "blocks.3.hook_resid_post"],
+    ["gpt_neox.layers.3.mlp", "blocks.3.hook_mlp_out"],
+    ["h.3.attn", "blocks.3.hook_attn_out"],
+    ["layers.3.mlp.act", "blocks.3.mlp.hook_post"],
+    ["layers.3.mlp.act_fn", undefined],
+    ["layers.3.self_attn.o_proj", undefined],
+  ] as const) {
+    await cp(saes("sparsify", "topk"), join(folder, module), { recursive: true });
+    assert.equal((await openSae(join(folder, module))).sae.config.metadata.hook_name, hook, module);
   }
 });
 
