@@ -203,7 +203,7 @@ export const experimentSchema = z
       .default("auto")
       .meta({
         description:
-          "Where onnxruntime runs the language model for harvest and evaluation. auto: the GPU (webgpu) where there is a real one that agrees with the processor and is quicker over the first batches, unless device is cpu. coreml on macOS. cuda and dml are not in the extension's package: they need a checkout whose node_modules/onnxruntime-node has their libraries. One that differs at first or fails is left with a warning, and the processor goes on; one that differs later ends the run.",
+          "Where onnxruntime runs the language model for harvest and evaluation. auto: the GPU (webgpu) where there is a real one that agrees with the processor and is quicker over the first batches, unless device is cpu. coreml on macOS. cuda, and dml on Windows, are not in the extension's package: the setting saeEnsembles.runs.onnxruntimeFolder (or SAE_ENSEMBLES_ONNXRUNTIME) names a folder in which you have installed an onnxruntime-node that has them. One that differs at first or fails is left with a warning, and the processor goes on; one that differs later ends the run.",
       }),
     engine: z.enum(["cpu", "reference", "tensorflow"]).optional().meta({
       description:

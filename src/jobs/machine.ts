@@ -5,6 +5,7 @@ import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
 import { wasm } from "../engine/cpu/webAssembly.ts";
+import { RATE_SHAPE, rateConfig, rateMember, type StepShape, tokensASecond } from "../engine/stepRate.ts";
 import type { AdapterDescription } from "../engine/webgpu/protocol.ts";
 import { createWebgpuEngine, type WebgpuEngineOptions, webgpuAdapters } from "../engine/webgpu/webgpuEngine.ts";
 import "../formats/onnxTelemetry.ts";
@@ -35,7 +36,7 @@ export function findingLines(findings: readonly Finding[]): string[] {
   ]);
 }
 
-/** `folder`: where runs would go. Takes a second or two. */
+/** `folder`: where runs would go. Takes a few seconds. */
 export async function examineMachine(folder: string): Promise<Finding[]> {
   return [
     runtime(),
@@ -192,9 +193,14 @@ async function engine(): Promise<Finding> {
   const name = "Training engine";
   try {
     const cpu = await createCpuEngine();
-    const { description } = cpu;
-    await cpu.close();
-    return { name, state: "ok", value: description };
+    try {
+      const trainer = await cpu.createTrainer(rateConfig(RATE_SHAPE), [rateMember(RATE_SHAPE)]);
+      const tokens = await tokensASecond(trainer, RATE_SHAPE);
+      await trainer.close();
+      return { name, state: "ok", value: `${cpu.description}; ${rateWords(tokens, RATE_SHAPE)}` };
+    } finally {
+      await cpu.close();
+    }
   } catch (error) {
     return {
       name,
@@ -203,6 +209,10 @@ async function engine(): Promise<Finding> {
       advice: "engine: reference works everywhere, slowly",
     };
   }
+}
+
+function rateWords(tokens: number, { d, F }: Pick<StepShape, "d" | "F">): string {
+  return `a TopK SAE of ${F.toLocaleString("en")} features of width ${d} at ${tokens.toLocaleString("en", { maximumSignificantDigits: 3 })} tokens/s`;
 }
 
 /** What WebGPU finds: every adapter with its limits, and how fast it is. */
@@ -248,7 +258,7 @@ export async function measuredAdapter(
   const engine = await createWebgpuEngine({ adapter: adapter.key, tuningFile: productsFile(), ...engineOptions });
   try {
     const { gemm, product, tokens, shape } = await engine.measure();
-    return `${what}; matrix products at ${gemm.toFixed(0)} GFLOP/s (${product}), a TopK SAE of ${shape.F} features of width ${shape.d} at ${tokens.toFixed(0)} tokens/s`;
+    return `${what}; matrix products at ${gemm.toFixed(0)} GFLOP/s (${product}), ${rateWords(tokens, shape)}`;
   } finally {
     await engine.close();
   }

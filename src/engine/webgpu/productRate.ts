@@ -1,16 +1,11 @@
 // Times the encoder's matrix product as one of products.ts computes it, and checks what comes out.
+import type { StepShape } from "../stepRate.ts";
 import type { Gpu } from "./gpu.ts";
 import { constantsFor, GROUP, vec4s } from "./kernels.ts";
 import { withProduct } from "./layouts.ts";
 import { groupsIn, LATENT_BYTES } from "./memoryPlan.ts";
 import { NUMBERS_BYTES, packNumbers } from "./numbers.ts";
 import { groupsOf, isExact, kernelOf, type Product } from "./products.ts";
-
-export interface ProductShape {
-  readonly rows: number;
-  readonly d: number;
-  readonly F: number;
-}
 
 const ROUNDS = 3;
 /** Products in one submission, so that the way there and back counts little: as many as take this long, for Windows resets a device that works for two seconds without a break. */
@@ -22,7 +17,7 @@ const FEW_ROWS = 64;
 const CHECKED = 256;
 
 /** Milliseconds of the product at its quickest, or null where there is no memory for it, it would take too long in one piece, or the result is not that of plain sums. */
-export async function measureProduct(gpu: Gpu, shape: ProductShape, product: Product): Promise<number | null> {
+export async function measureProduct(gpu: Gpu, shape: StepShape, product: Product): Promise<number | null> {
   if (gpu.description.software || shape.rows <= FEW_ROWS) return measure(gpu, shape, product, REPEATS);
   const few = await measure(gpu, { ...shape, rows: FEW_ROWS }, product, 1);
   if (few === null) return null;
@@ -32,7 +27,7 @@ export async function measureProduct(gpu: Gpu, shape: ProductShape, product: Pro
   return measure(gpu, shape, product, Math.max(1, Math.min(REPEATS, Math.floor(MOST_MS / expected))));
 }
 
-async function measure(gpu: Gpu, { rows, d, F }: ProductShape, product: Product, most: number): Promise<number | null> {
+async function measure(gpu: Gpu, { rows, d, F }: StepShape, product: Product, most: number): Promise<number | null> {
   const V = vec4s(d);
   const constants = withProduct(constantsFor(plainSae(d, F), {}), product);
   if (!(await gpu.takes(kernelOf(product), constants))) return null;

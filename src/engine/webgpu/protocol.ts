@@ -1,7 +1,7 @@
 // What the engine and the device's process say to each other.
 import type { Ensemble } from "../../sae/ensemble.ts";
 import type { MemberState, StepInput, TrainerConfig } from "../engine.ts";
-import type { ProductShape } from "./productRate.ts";
+import type { StepShape } from "../stepRate.ts";
 
 export interface AdapterDescription {
   /** The same for the same hardware and driver, so two equal cards are one adapter here: Dawn gives at most one for speed and one for battery, and no way to tell equal ones apart. */
@@ -54,7 +54,7 @@ export type Call =
   | { readonly kind: "encode" | "codes"; readonly encoder: number; readonly x: Float32Array; readonly rows: number }
   | { readonly kind: "close"; readonly object: number }
   | { readonly kind: "measure" }
-  | { readonly kind: "product"; readonly shape: ProductShape; readonly autocast: boolean }
+  | { readonly kind: "product"; readonly shape: StepShape; readonly autocast: boolean }
   | { readonly kind: "counts" }
   /** The device goes while its process stays, as after a driver's reset. For tests. */
   | { readonly kind: "lose" };

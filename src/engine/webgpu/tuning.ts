@@ -3,9 +3,10 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname } from "node:path";
 import { z } from "zod";
 import { acquireFileLock } from "../../formats/fileLock.ts";
+import type { StepShape } from "../stepRate.ts";
 import type { Gpu } from "./gpu.ts";
 import { type Layouts, plainLayout } from "./layouts.ts";
-import { measureProduct, type ProductShape } from "./productRate.ts";
+import { measureProduct } from "./productRate.ts";
 import { nameOf, type Product, productsFor, workgroupBytes } from "./products.ts";
 
 /** Another product has to be this much quicker than the plain one to be worth it: less is noise. */
@@ -94,7 +95,7 @@ export function offeredBy({ description }: Gpu, autocast: boolean): readonly Pro
 /** And its milliseconds, infinite where none can be measured. `mark` is told of a trial's begin and end: one that the driver doesn't survive is not tried for ever. */
 export async function quickest(
   gpu: Gpu,
-  shape: ProductShape,
+  shape: StepShape,
   offered: readonly Product[],
   mark: (name: string, isTried: boolean) => void,
 ): Promise<{ product: Product; ms: number }> {

@@ -15,10 +15,10 @@ import {
   type Trainer,
   type TrainerConfig,
 } from "../engine.ts";
+import type { StepShape } from "../stepRate.ts";
 import { DeviceProcess, type DeviceProcessOptions } from "./deviceProcess.ts";
 import type { Counts } from "./gpu.ts";
 import type { DeviceMeasure } from "./measureDevice.ts";
-import type { ProductShape } from "./productRate.ts";
 import type { AdapterDescription, DeviceOptions } from "./protocol.ts";
 
 export interface WebgpuEngineOptions extends DeviceProcessOptions, DeviceOptions {
@@ -109,7 +109,7 @@ export class WebgpuEngine implements Engine {
   }
 
   /** The encoder's product alone: milliseconds (null where it doesn't fit), and how it is computed. */
-  product(shape: ProductShape, autocast = false): Promise<{ ms: number | null; product: string }> {
+  product(shape: StepShape, autocast = false): Promise<{ ms: number | null; product: string }> {
     return this.#device.call({ kind: "product", shape, autocast });
   }
 

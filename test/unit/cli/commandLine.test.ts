@@ -159,6 +159,7 @@ describe("usage", () => {
       );
     assert.match(findings.find(({ name }) => name === "WebAssembly")!.value, /SIMD, threads/);
     assert.match(findings.find(({ name }) => name === "onnxruntime")!.value, /\d+ GFLOP\/s/);
+    assert.match(findings.find(({ name }) => name === "Training engine")!.value, /[1-9][\d,.]* tokens\/s$/);
   });
 });
 

@@ -1,10 +1,14 @@
 // Automatic differentiation as the oracle of the hand-written gradients, for every architecture and switch; and the TensorFlow.js engine's own contract, on the pure JavaScript backend.
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { EngineError, entries } from "../../../../src/engine/engine.ts";
 import { computeGradients } from "../../../../src/engine/reference/lossGradients.ts";
 import { createTensorflowEngine, engineOn } from "../../../../src/engine/tensorflow/tensorflowEngine.ts";
 import { tensorflowGradients } from "../../../../src/engine/tensorflow/tensorflowGradients.ts";
+import { temporaryFolder } from "../../fixtures.ts";
 import { assertRelative, assertWithin, largestMagnitude } from "../closeness.ts";
 import { engineContract } from "../contract.ts";
 import { randomShapes, setUp } from "../randomCases.ts";
@@ -42,6 +46,22 @@ test("the TensorFlow.js engine says that it is slow, what it doesn't do, and wha
     description,
     /encoding by the reference engine's loops, slow; tested on the pure JavaScript backend alone/,
   );
+});
+
+test("TensorFlow.js for Node is found in the folder that a person names, the GPU's before the other", () => {
+  const folder = temporaryFolder();
+  // The native packages can't be had here: what stands in for them is the pure JavaScript that they share their interface with.
+  const core = createRequire(import.meta.url).resolve("@tensorflow/tfjs-core");
+  const put = (name: string) => {
+    const to = join(folder, "node_modules", "@tensorflow", name);
+    mkdirSync(to, { recursive: true });
+    writeFileSync(join(to, "index.js"), `module.exports = require(${JSON.stringify(core)});`);
+  };
+  for (const name of ["tfjs-node", "tfjs-node-gpu"]) {
+    put(name);
+    const { description } = createTensorflowEngine(folder);
+    assert.ok(description.startsWith(`@tensorflow/${name} (backend`), description);
+  }
 });
 
 test("without TensorFlow.js for Node the engine says where it looked and what to install", () => {

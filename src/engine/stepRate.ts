@@ -1,0 +1,64 @@
+// How fast an engine trains, for `doctor` and the choice of a device: one TopK SAE, by SAELens' defaults, on values that are random enough.
+import type { MemberState, StepInput, StepReport, TrainerConfig } from "./engine.ts";
+import { newMemberState } from "./memberState.ts";
+
+export interface StepShape {
+  /** Tokens of a batch. */
+  readonly rows: number;
+  readonly d: number;
+  readonly F: number;
+}
+
+/** Large enough for a GPU to show what it can, small enough for a processor in a second. */
+export const RATE_SHAPE: StepShape = { rows: 2048, d: 512, F: 8192 };
+
+const STEPS = 5;
+
+export function rateConfig({ d, F }: StepShape): TrainerConfig {
+  return {
+    sae: {
+      architecture: "topk",
+      d_in: d,
+      d_sae: F,
+      k: 32,
+      apply_b_dec_to_input: true,
+      normalize_activations: "none",
+      rescale_acts_by_decoder_norm: true,
+      dtype: "float32",
+      metadata: {},
+    },
+    lp_norm: 1,
+    aux_loss_coefficient: 1,
+    aux_loss_form: "sae_lens",
+    topk_threshold_lr: 0.01,
+    jumprelu_bandwidth: 0.05,
+    adam_beta1: 0.9,
+    adam_beta2: 0.999,
+    adam_eps: 1e-8,
+    max_grad_norm: 1,
+    decoder_norm: "free",
+    dead_feature_window: 1000,
+  };
+}
+
+export function rateMember({ d, F }: StepShape): MemberState {
+  // A fixed pattern without structure is all that a rate needs.
+  const values = Float32Array.from({ length: F * d }, (_, at) => (((at * 7919) % 1009) / 1009 - 0.5) * 0.1);
+  const weights = { W_enc: values, W_dec: values.slice(), b_dec: new Float32Array(d), b_enc: new Float32Array(F) };
+  return newMemberState(weights, 0.9);
+}
+
+/** What is timed: a trainer's step. */
+interface Stepping {
+  step(x: Float32Array, rows: number, input: StepInput): Promise<StepReport[]>;
+}
+
+/** Tokens a second of a trainer that holds `rateMember`; its first step isn't counted. */
+export async function tokensASecond(trainer: Stepping, { rows, d }: StepShape): Promise<number> {
+  const x = Float32Array.from({ length: rows * d }, (_, at) => ((at * 104_729) % 2011) / 2011 - 0.5);
+  const input = { lr: 1e-4, sparsity_coefficient: 0 };
+  await trainer.step(x, rows, input);
+  const start = performance.now();
+  for (let step = 0; step < STEPS; step++) await trainer.step(x, rows, input);
+  return (1000 * STEPS * rows) / (performance.now() - start);
+}
