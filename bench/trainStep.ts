@@ -4,6 +4,7 @@ import { SeededRandom } from "../src/data/seededRandom.ts";
 import { createCpuEngine } from "../src/engine/cpu/cpuEngine.ts";
 import type { TrainerConfig } from "../src/engine/engine.ts";
 import { newMemberState } from "../src/engine/memberState.ts";
+import { defaultTrainerConfig } from "../src/engine/trainerDefaults.ts";
 import type { Architecture } from "../src/sae/sae.ts";
 import { median } from "./median.ts";
 
@@ -92,30 +93,22 @@ export async function measureStep(shape: StepShape): Promise<StepTiming> {
 
 /** SAELens' defaults for one step of the given shape. */
 export function stepConfig(shape: Omit<StepShape, "rows" | "steps">): TrainerConfig {
+  const sae = {
+    architecture: shape.architecture ?? "topk",
+    d_in: shape.d_in,
+    d_sae: shape.d_sae,
+    k: shape.k,
+    ...(shape.matryoshka_widths && { matryoshka_widths: shape.matryoshka_widths }),
+    apply_b_dec_to_input: true,
+    normalize_activations: "none",
+    rescale_acts_by_decoder_norm: true,
+    dtype: "float32",
+    metadata: {},
+  } as const;
   return {
-    sae: {
-      architecture: shape.architecture ?? "topk",
-      d_in: shape.d_in,
-      d_sae: shape.d_sae,
-      k: shape.k,
-      ...(shape.matryoshka_widths && { matryoshka_widths: shape.matryoshka_widths }),
-      apply_b_dec_to_input: true,
-      normalize_activations: "none",
-      rescale_acts_by_decoder_norm: true,
-      dtype: "float32",
-      metadata: {},
-    },
-    lp_norm: 1,
-    aux_loss_coefficient: 1,
-    aux_loss_form: "sae_lens",
-    topk_threshold_lr: 0.01,
-    jumprelu_bandwidth: 0.05,
-    adam_beta1: shape.adam_beta1 ?? 0.9,
-    adam_beta2: 0.999,
-    adam_eps: 1e-8,
-    max_grad_norm: shape.max_grad_norm === undefined ? 1 : shape.max_grad_norm,
-    decoder_norm: "free",
-    dead_feature_window: 1000,
+    ...defaultTrainerConfig(sae),
+    ...(shape.adam_beta1 !== undefined && { adam_beta1: shape.adam_beta1 }),
+    ...(shape.max_grad_norm !== undefined && { max_grad_norm: shape.max_grad_norm }),
   };
 }
 

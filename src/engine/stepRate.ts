@@ -1,6 +1,7 @@
 // How fast an engine trains, for `doctor` and the choice of a device: one TopK SAE, by SAELens' defaults, on values that are random enough.
 import type { MemberState, StepInput, StepReport, TrainerConfig } from "./engine.ts";
 import { newMemberState } from "./memberState.ts";
+import { defaultTrainerConfig } from "./trainerDefaults.ts";
 
 export interface StepShape {
   /** Tokens of a batch. */
@@ -15,30 +16,17 @@ export const RATE_SHAPE: StepShape = { rows: 2048, d: 512, F: 8192 };
 const STEPS = 5;
 
 export function rateConfig({ d, F }: StepShape): TrainerConfig {
-  return {
-    sae: {
-      architecture: "topk",
-      d_in: d,
-      d_sae: F,
-      k: 32,
-      apply_b_dec_to_input: true,
-      normalize_activations: "none",
-      rescale_acts_by_decoder_norm: true,
-      dtype: "float32",
-      metadata: {},
-    },
-    lp_norm: 1,
-    aux_loss_coefficient: 1,
-    aux_loss_form: "sae_lens",
-    topk_threshold_lr: 0.01,
-    jumprelu_bandwidth: 0.05,
-    adam_beta1: 0.9,
-    adam_beta2: 0.999,
-    adam_eps: 1e-8,
-    max_grad_norm: 1,
-    decoder_norm: "free",
-    dead_feature_window: 1000,
-  };
+  return defaultTrainerConfig({
+    architecture: "topk",
+    d_in: d,
+    d_sae: F,
+    k: 32,
+    apply_b_dec_to_input: true,
+    normalize_activations: "none",
+    rescale_acts_by_decoder_norm: true,
+    dtype: "float32",
+    metadata: {},
+  });
 }
 
 export function rateMember({ d, F }: StepShape): MemberState {

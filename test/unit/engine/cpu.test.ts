@@ -11,11 +11,11 @@ import {
   type TrainerConfig,
 } from "../../../src/engine/engine.ts";
 import { copyMemberState, newMemberState } from "../../../src/engine/memberState.ts";
+import { defaultTrainerConfig } from "../../../src/engine/trainerDefaults.ts";
 import { encodeEnsemble } from "../../../src/sae/encodeEnsemble.ts";
 import { inferenceSae } from "../../../src/sae/fold.ts";
 import { assertRelative, relativeDistance } from "./closeness.ts";
 import { engineContract } from "./contract.ts";
-import { defaultTrainerConfig } from "./goldenTraining.ts";
 import { architectures, asTrained, type TrainedArchitecture } from "./randomCases.ts";
 
 engineContract("cpu (onnxruntime)", () => createCpuEngine({ threads: 2, native: true }));

@@ -1,16 +1,17 @@
 // The part of the engines' contract that stands on golden files beside SAELens' five steps: dictionary_learning's trainers, boosting and bagging in plain torch, ties in TopK.
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { type Engine, entries, type TrainerConfig } from "../../../src/engine/engine.ts";
 import { newMemberState } from "../../../src/engine/memberState.ts";
+import { defaultTrainerConfig } from "../../../src/engine/trainerDefaults.ts";
 import { readSafetensors, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import type { Ensemble } from "../../../src/sae/ensemble.ts";
 import type { Sae, SaeConfig } from "../../../src/sae/sae.ts";
 import { golden } from "../fixtures.ts";
 import { assertRelative, assertWithin } from "./closeness.ts";
 import {
-  defaultTrainerConfig,
   dictionaryLearningWeights,
   goldenBatches,
   goldenRows,

@@ -1,8 +1,10 @@
 // Reads test/golden/training: weights, gradients and numbers that the Python packages' own trainers produced. Matrices are turned into rows of features.
+
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import type { MemberState, TrainerConfig } from "../../../src/engine/engine.ts";
 import { newMemberState } from "../../../src/engine/memberState.ts";
+import { defaultTrainerConfig } from "../../../src/engine/trainerDefaults.ts";
 import { readSafetensors, tensorEntryOf, tensorFloat32 } from "../../../src/formats/safetensors.ts";
 import type { Architecture, ParameterName, SaeConfig, SaeWeights } from "../../../src/sae/sae.ts";
 import { parameterNames } from "../../../src/sae/sae.ts";
@@ -130,24 +132,6 @@ export function goldenRun(name: string): GoldenRun {
     dead_feature_window: trainer.dead_feature_window,
   };
   return { ...run, config };
-}
-
-/** SAELens' defaults. */
-export function defaultTrainerConfig(sae: SaeConfig): TrainerConfig {
-  return {
-    sae,
-    lp_norm: 1,
-    aux_loss_coefficient: 1,
-    aux_loss_form: "sae_lens",
-    topk_threshold_lr: 0.01,
-    jumprelu_bandwidth: 0.05,
-    adam_beta1: 0.9,
-    adam_beta2: 0.999,
-    adam_eps: 1e-8,
-    max_grad_norm: 1,
-    decoder_norm: "free",
-    dead_feature_window: 1000,
-  };
 }
 
 /** The state from which a golden run starts; latents that were made dead by force had a counter of 10. */

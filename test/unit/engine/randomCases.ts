@@ -2,9 +2,9 @@
 import { SeededRandom } from "../../../src/data/seededRandom.ts";
 import type { MemberState, TrainerConfig } from "../../../src/engine/engine.ts";
 import { newMemberState } from "../../../src/engine/memberState.ts";
+import { defaultTrainerConfig } from "../../../src/engine/trainerDefaults.ts";
 import type { Ensemble } from "../../../src/sae/ensemble.ts";
 import type { Architecture, Sae, SaeConfig, SaeWeights } from "../../../src/sae/sae.ts";
-import { defaultTrainerConfig } from "./goldenTraining.ts";
 
 /** By SAELens' names: what is trained. */
 export const architectures = [
