@@ -1,5 +1,4 @@
 // The part of the engines' contract that stands on golden files beside SAELens' five steps: dictionary_learning's trainers, boosting and bagging in plain torch, ties in TopK.
-
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";

@@ -1,5 +1,4 @@
 // Reads test/golden/training: weights, gradients and numbers that the Python packages' own trainers produced. Matrices are turned into rows of features.
-
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import type { MemberState, TrainerConfig } from "../../../src/engine/engine.ts";
