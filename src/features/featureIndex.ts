@@ -179,7 +179,7 @@ export interface FeatureDetail extends Omit<FeatureSummary, "tokens"> {
   readonly distinctTokens: number;
   /** "top" first, then quantile bands from high to low; bands without sequences are left out. */
   readonly bands: readonly SequenceBand[];
-  /** What the decoder row adds to each token's logit per unit of code (final norm's scale left out); null where the index has none. */
+  /** What the decoder row adds to each token's logit per unit of code (final norm's scale left out). */
   readonly logits: { readonly top: readonly TokenLogit[]; readonly bottom: readonly TokenLogit[] };
   /** One entry a member, its own included (without the feature itself), each with its nearest features by decoder cosine, best first. */
   readonly nearest: readonly (readonly NearestFeature[])[];

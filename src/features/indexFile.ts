@@ -39,8 +39,7 @@ const indices = `
 `;
 
 const count = z.int().nonnegative();
-/** Indices of before have hasLogits besides, which was always true. */
-export const indexMetaSchema = z.object({
+export const indexMetaSchema = z.strictObject({
   method: z.string(),
   hook: z.string(),
   modelName: z.string().nullable(),
@@ -51,6 +50,8 @@ export const indexMetaSchema = z.object({
   foundCosine: z.number(),
   source: z.record(z.string(), z.unknown()),
   options: z.record(z.string(), z.unknown()),
+  /** Of indices that were made before every hook had logits. */
+  hasLogits: z.literal(true).optional(),
 });
 /** Everything about the index as a whole. */
 export type IndexMeta = z.output<typeof indexMetaSchema>;

@@ -13,12 +13,15 @@ import { checkSaeBenchLengths } from "./saebench.ts";
 import { sayReplaced } from "./savedReports.ts";
 import { checkEnsembles, commandLine, requireSection } from "./sections.ts";
 
-/** Throws InputError where the section or its data lack something; nothing is computed. `model`: asked for where only its tokenizer knows. */
-export async function checkConcepts(experiment: Experiment, model: () => Promise<LanguageModel>): Promise<void> {
+/** Throws InputError where the section or its data lack something; nothing is computed. `model`: asked for where only its tokenizer knows; null: that isn't looked at. */
+export async function checkConcepts(
+  experiment: Experiment,
+  model: (() => Promise<LanguageModel>) | null,
+): Promise<void> {
   checkEnsembles(experiment, "concepts");
   const options = conceptsOptions(experiment);
   const { texts } = await readConceptTexts(options);
-  if (options.saebenchCompatible) await checkSaeBenchLengths(texts, experiment.settings, model);
+  if (options.saebenchCompatible && model) await checkSaeBenchLengths(texts, experiment.settings, model);
 }
 
 export async function conceptsJob({

@@ -19,8 +19,8 @@ import { checkSaeBenchLengths } from "./saebench.ts";
 import { sayReplaced } from "./savedReports.ts";
 import { checkEnsembles, commandLine, requireSection } from "./sections.ts";
 
-/** Throws InputError where the section or its data lack something; nothing is computed. `model`: asked for where only its tokenizer knows. */
-export async function checkDebias(experiment: Experiment, model: () => Promise<LanguageModel>): Promise<void> {
+/** Throws InputError where the section or its data lack something; nothing is computed. `model`: asked for where only its tokenizer knows; null: that isn't looked at. */
+export async function checkDebias(experiment: Experiment, model: (() => Promise<LanguageModel>) | null): Promise<void> {
   checkEnsembles(experiment, "debias");
   const options = debiasOptions(experiment);
   if (options.probeFolder !== undefined && options.saebenchCompatible)
@@ -37,7 +37,7 @@ export async function checkDebias(experiment: Experiment, model: () => Promise<L
   );
   for (const seed of options.seeds) drawDebiasSets(data, data.pairs, cells, seed, options);
   await checkFlags(experiment, options);
-  if (options.saebenchCompatible) await checkSaeBenchLengths(data.texts, experiment.settings, model);
+  if (options.saebenchCompatible && model) await checkSaeBenchLengths(data.texts, experiment.settings, model);
 }
 
 /** Of ensembles that are still to be trained, only that nothing can be flagged yet is known. */

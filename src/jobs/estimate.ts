@@ -3,7 +3,7 @@ import { BUFFER_BYTES } from "../data/activationStore.ts";
 import { CONNECTIVITY_MEMORY } from "../evaluation/evaluateEnsemble.ts";
 import { FiringPairs } from "../evaluation/firingPairs.ts";
 import { LOGITS_MEMORY } from "../evaluation/modelMetrics.ts";
-import { hookWidth } from "../model/hookPoints.ts";
+import { hookPoint, hookWidth } from "../model/hookPoints.ts";
 import type { ModelSize } from "../model/modelSize.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
 import { expandedConfig } from "../sae/trainingConfig.ts";
@@ -59,8 +59,7 @@ export function estimate(
   const saes = trainings.map(({ finished }) => finished);
   const trained = imported ? 0 : training_tokens;
   const stored = activations.store === "disk" && !imported ? (activations.tokens ?? training_tokens) : 0;
-  const layer = Number(/^blocks\.(\d+)\./.exec(settings.hook_name)?.[1] ?? size.nLayers - 1);
-  const toHook = size.perLayer * (layer + 1);
+  const toHook = size.perLayer * (hookPoint(settings.hook_name).layer + 1);
   const rate = gflops * 1e9;
   // On the fly the model runs again for every ensemble, and for every member of boosting.
   const passes =

@@ -35,7 +35,7 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   if (toFetch instanceof InputError) findings.push({ name: "Download", ...refused(toFetch) });
   else if (reference)
     findings.push({ name: "Download", state: "ok", value: `${settings.model_name}: ${bytes(toFetch)} from the hub` });
-  findings.push(...(await examineTexts(experiment)));
+  findings.push(...(await examineTexts(experiment)), ...(await examineLabelled(experiment)));
   if (findings.some(({ name, state }) => name === "Download" && state === "problem")) return findings;
   const wrong = await examineModel(experiment);
   if (wrong?.state === "problem") return [...findings, { name: "Model", ...wrong }];
@@ -50,7 +50,6 @@ export async function examineExperiment(experiment: Experiment, gflops: number |
   const width = beyond ? size.dModel : hookWidth(size, settings.hook_name);
   const there = width === size.dModel ? "" : `; ${settings.hook_name} is ${width} wide`;
   const value = `${settings.model_name}: ${layers}, vocabulary ${size.dVocab.toLocaleString("en")}${there}`;
-  if (!beyond) findings.push(...(await examineLabelled(experiment)));
   findings.push({ name: "Model", ...(beyond ?? wrong ?? { state: "ok", value }) });
   if (beyond) return findings;
   for (const { words } of experimentWarnings(settings))

@@ -1,6 +1,7 @@
 // The schema of an experiment file (*.sae.jsonc): every key, its type, its default and its description. Names and defaults are SAELens' (LanguageModelSAERunnerConfig, TrainingSAEConfig); reading a file is experiment.ts.
 import { z } from "zod";
 import { modelDevices } from "../model/device/modelDevice.ts";
+import { HOOK_KINDS } from "../model/hookPoints.ts";
 import { type Architecture, architectureWords } from "../sae/architectureWords.ts";
 import { hasOneWidth, trainingArchitectures } from "../sae/trainingConfig.ts";
 import type { TrainingMethod } from "../training/trainingRun.ts";
@@ -120,17 +121,9 @@ export const experimentSchema = z
       .string()
       .min(1)
       .meta({
-        description:
-          "Where activations are read, by TransformerLens' name, e.g. blocks.2.hook_resid_post. A block has hook_resid_pre, attn.hook_z, hook_attn_out, hook_resid_mid, mlp.hook_post, hook_mlp_out and hook_resid_post.",
-        // What editors offer as a value.
-        examples: [
-          "hook_resid_post",
-          "hook_resid_mid",
-          "hook_attn_out",
-          "hook_mlp_out",
-          "attn.hook_z",
-          "mlp.hook_post",
-        ].map((hook) => `blocks.2.${hook}`),
+        description: `Where activations are read, by TransformerLens' name, e.g. blocks.2.hook_resid_post. A block has ${HOOK_KINDS.join(", ")}.`,
+        // What editors offer as a value: the most usual one first.
+        examples: HOOK_KINDS.toReversed().map((hook) => `blocks.2.${hook}`),
       }),
     dataset_path: z.string().min(1).meta({
       description:

@@ -5,7 +5,7 @@ import { hookWidth } from "../model/hookPoints.ts";
 import type { Ensemble, EnsembleMethod } from "../sae/ensemble.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
 import { type ImportSource, importedEnsemble, openSources } from "../sae/importEnsemble.ts";
-import { type EnsembleTask, type Experiment, experimentError, shownPath } from "./experiment.ts";
+import { type EnsembleTask, type Experiment, ensembleTasks, experimentError, shownPath } from "./experiment.ts";
 import { harvestHeldOut } from "./harvest.ts";
 import type { JobContext } from "./job.ts";
 import { identity } from "./runFolder.ts";
@@ -15,8 +15,8 @@ import { versions } from "./versions.ts";
 const SAMPLE_ROWS = 2048;
 
 /**
- * The SAEs that an experiment names, as an ensemble of the method. `width`: of the experiment's hook. Throws InputError where they can't be read, don't fit
- * together, or are of another hook or width than the experiment's.
+ * The SAEs that an experiment names, as an ensemble of the method. `width`: of the experiment's hook. Throws InputError where
+ * they can't be read, don't fit together, or are of another hook or width than the experiment's.
  */
 export async function openImported(
   { settings, paths, file }: Experiment,
@@ -28,6 +28,11 @@ export async function openImported(
   const { d_in } = ensemble.members[0]!.config;
   if (d_in === width) return { sources, ensemble };
   throw experimentError(file, "sae.paths", `SAEs of d_in ${d_in}`, `the hook's ${width}`);
+}
+
+/** Throws InputError as `openImported` does, for any of the experiment's ensembles. */
+export async function checkImported(experiment: Experiment, width: number): Promise<void> {
+  for (const task of ensembleTasks(experiment.settings)) await openImported(experiment, task, width);
 }
 
 /** Throws InputError as `openImported` does. */

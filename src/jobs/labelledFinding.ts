@@ -12,37 +12,36 @@ import { openExperimentModel } from "./resources.ts";
 
 const checks = { debias: checkDebias, concepts: checkConcepts };
 
-/** Of every section whose texts are here; the model, which has to be one that can be opened, is asked only for lengths in tokens. */
+/** Of every section whose texts are here. Lengths in tokens are looked at where the model is here and can be opened: whether it can is another finding. */
 export async function examineLabelled(experiment: Experiment): Promise<Finding[]> {
-  const path = modelHere(experiment);
-  let opened: Promise<LanguageModel> | undefined;
-  const model = () => (opened ??= openExperimentModel(experiment, null, path!));
-  const findings: Finding[] = [];
+  const { settings } = experiment;
+  const sections = (["debias", "concepts"] as const).filter((kind) => settings[kind] && isHere(kind, experiment));
+  const asksLengths = sections.some((kind) => settings[kind]!.saebench_compatible);
+  const model = asksLengths ? await openedHere(experiment) : null;
   try {
-    for (const kind of ["debias", "concepts"] as const) {
-      const section = experiment.settings[kind];
-      if (!section) continue;
-      const { dataset_path, test_dataset_path } = section;
-      // A data set of the hub is read from there, and doctor downloads nothing.
-      if ([dataset_path, test_dataset_path ?? []].flat().some((name) => isOnHub(name, experiment))) continue;
-      // Only a tokenizer can tell lengths.
-      const known = path === null ? { ...section, saebench_compatible: false } : section;
-      findings.push(await finding(kind, { ...experiment, settings: { ...experiment.settings, [kind]: known } }, model));
-    }
+    return await Promise.all(sections.map((kind) => finding(kind, experiment, model)));
   } finally {
-    await (await opened?.catch(() => undefined))?.close();
+    await model?.close();
   }
-  return findings;
+}
+
+async function openedHere(experiment: Experiment): Promise<LanguageModel | null> {
+  const path = modelHere(experiment);
+  if (path === null) return null;
+  return openExperimentModel(experiment, null, path).catch((error: unknown) => {
+    if (error instanceof InputError) return null;
+    throw error;
+  });
 }
 
 async function finding(
   kind: keyof typeof checks,
   experiment: Experiment,
-  model: () => Promise<LanguageModel>,
+  model: LanguageModel | null,
 ): Promise<Finding> {
   const name = "Text";
   try {
-    await checks[kind](experiment, model);
+    await checks[kind](experiment, model && (async () => model));
     const texts = experiment.settings[kind]!.dataset_path;
     return { name, state: "ok", value: `${kind}: the labelled texts of ${texts} can be read, and are enough` };
   } catch (error) {
@@ -51,6 +50,10 @@ async function finding(
   }
 }
 
-function isOnHub(name: string, { file }: Experiment): boolean {
-  return name !== "demo" && isNamedData(name, dirname(file));
+/** A data set of the hub is read from there, and doctor downloads nothing. */
+function isHere(kind: keyof typeof checks, { settings, file }: Experiment): boolean {
+  const { dataset_path, test_dataset_path } = settings[kind]!;
+  return [dataset_path, test_dataset_path ?? []]
+    .flat()
+    .every((name) => name === "demo" || !isNamedData(name, dirname(file)));
 }

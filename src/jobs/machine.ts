@@ -5,7 +5,7 @@ import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { createCpuEngine } from "../engine/cpu/cpuEngine.ts";
 import { wasm } from "../engine/cpu/webAssembly.ts";
-import { RATE_SHAPE, rateConfig, rateMember, type StepShape, tokensASecond } from "../engine/stepRate.ts";
+import { CPU_SHAPE, rateConfig, rateMember, type StepShape, tokensASecond } from "../engine/stepRate.ts";
 import type { AdapterDescription } from "../engine/webgpu/protocol.ts";
 import { createWebgpuEngine, type WebgpuEngineOptions, webgpuAdapters } from "../engine/webgpu/webgpuEngine.ts";
 import "../formats/onnxTelemetry.ts";
@@ -194,10 +194,10 @@ async function engine(): Promise<Finding> {
   try {
     const cpu = await createCpuEngine();
     try {
-      const trainer = await cpu.createTrainer(rateConfig(RATE_SHAPE), [rateMember(RATE_SHAPE)]);
-      const tokens = await tokensASecond(trainer, RATE_SHAPE);
+      const trainer = await cpu.createTrainer(rateConfig(CPU_SHAPE), [rateMember(CPU_SHAPE)]);
+      const tokens = await tokensASecond(trainer, CPU_SHAPE);
       await trainer.close();
-      return { name, state: "ok", value: `${cpu.description}; ${rateWords(tokens, RATE_SHAPE)}` };
+      return { name, state: "ok", value: `${cpu.description}; ${rateWords(tokens, CPU_SHAPE)}` };
     } finally {
       await cpu.close();
     }

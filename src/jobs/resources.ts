@@ -1,6 +1,6 @@
 // The language model that an experiment asks for, opened and checked against it.
 import { InputError } from "../formats/inputError.ts";
-import { hookWidth } from "../model/hookPoints.ts";
+import { hookWidth, hookWords } from "../model/hookPoints.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { openLanguageModel } from "../model/open.ts";
 import { type Experiment, experimentError, isImported, saeConfig } from "./experiment.ts";
@@ -24,9 +24,8 @@ export async function openExperimentModel(
   });
   try {
     if (!model.hookNames.includes(hook_name)) {
-      const last = model.info.nLayers - 1;
-      const kinds = [...new Set(model.hookNames.map((name) => name.replace(/^blocks\.\d+\./, "")))].join(", ");
-      throw wrong("hook_name", `"${hook_name}"`, `blocks.0 to blocks.${last} with one of ${kinds}`);
+      const kinds = new Set(model.hookNames.map((name) => name.replace(/^blocks\.\d+\./, "")));
+      throw wrong("hook_name", `"${hook_name}"`, hookWords(model.info.nLayers, [...kinds]));
     }
     if (context_size > model.info.contextSize)
       throw wrong("context_size", `${context_size}`, `at most the model's ${model.info.contextSize}`);

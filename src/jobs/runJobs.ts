@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../formats/inputError.ts";
 import { modelDoubts } from "../model/doubts.ts";
+import { hookWidth } from "../model/hookPoints.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
 import { type JobKind, jobKinds, type ProgressEvent, type RunEvent } from "../protocol/runEvents.ts";
 import { buildIndexes } from "./buildIndex.ts";
@@ -13,10 +14,11 @@ import { onModelDevice, openEngine } from "./device.ts";
 import { deviceOf, QueueTicket } from "./deviceQueue.ts";
 import { evaluate } from "./evaluate.ts";
 import type { NewRunEvent } from "./eventLog.ts";
-import type { Experiment } from "./experiment.ts";
+import { type Experiment, isImported } from "./experiment.ts";
 import { checkTexts, type TextPart } from "./experimentTexts.ts";
 import { failureWords } from "./failureWords.ts";
 import { harvest } from "./harvest.ts";
+import { checkImported } from "./importEnsemble.ts";
 import type { JobContext } from "./job.ts";
 import { isRemote, obtainExperiment } from "./obtain.ts";
 import { trainedTasks } from "./probeRun.ts";
@@ -83,6 +85,7 @@ export async function runJobs(
     for (const doubt of modelDoubts(onCpu)) say("warning", `${settings.model_name}: ${doubt}`);
     return onModelDevice(onCpu, paths.model, settings, (level, message) => say(level, message));
   };
+  const isNew = !existsSync(runPaths(given.paths.runFolder).run);
   const engine = () => (opened.engine ??= openEngine(experiment.settings, (level, message) => say(level, message)));
   try {
     checkBeginning(experiment, kinds);
@@ -96,12 +99,14 @@ export async function runJobs(
     await (await opened.engine?.catch(() => undefined))?.close();
   }
 
-  /** Whatever texts or model refuse (a hook that it does not have) is said before the folder is made. A run that has harvested may do without the model. */
+  /** Whatever texts, model (a hook that it does not have) or SAEs refuse is said before the folder is made. A run that has harvested may do without the model. */
   async function check(): Promise<void> {
     for (const part of partsRead(experiment, kinds)) await checkTexts(experiment, part);
     if (kinds.includes("debias")) await checkDebias(experiment, model);
     if (kinds.includes("concepts")) await checkConcepts(experiment, model);
-    if (kinds.includes("harvest") && !existsSync(runPaths(experiment.paths.runFolder).run)) await model();
+    if (!isNew || !kinds.includes("harvest")) return;
+    const { info } = await model();
+    if (isImported(experiment)) await checkImported(experiment, hookWidth(info, experiment.settings.hook_name));
   }
 
   async function work(run: RunFolder, remote: boolean): Promise<"done" | "stopped"> {

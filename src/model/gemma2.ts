@@ -7,8 +7,11 @@ import { rmsConfigSchema, rmsDecoder } from "./rmsDecoder.ts";
 
 const cap = z.number().positive().nullable();
 
+/** Width of a head where the configuration says none. */
+export const GEMMA2_HEAD = 256;
+
 const configSchema = rmsConfigSchema.extend({
-  head_dim: z.int().positive().default(256),
+  head_dim: z.int().positive().default(GEMMA2_HEAD),
   /** Counts before hidden_act, which old files carry along with another value. */
   hidden_activation: z.enum(ACTIVATIONS).nullish(),
   max_position_embeddings: z.int().positive().default(8192),

@@ -4,7 +4,7 @@ import { ACTIVATIONS, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
 import type { Decoder, DecoderInputs, ModelFamily } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
-import { blockHooks, hookPoint } from "./hookPoints.ts";
+import { hookPoint, hooksOf } from "./hookPoints.ts";
 import { layerNorm } from "./layers.ts";
 import { type ConfigFile, fieldName, parseModelConfig, refuseField } from "./modelConfig.ts";
 import { type OutputLayer, outputLayer } from "./outputLayer.ts";
@@ -55,7 +55,6 @@ class Gpt2Decoder implements Decoder {
     if (n_embd % n_head !== 0)
       refuseField(file, "n_embd", n_embd, `a multiple of ${n_head}, ${fieldName(file, "n_head")}`);
     this.inner = config.n_inner ?? 4 * n_embd;
-    this.hookNames = blockHooks(n_layer);
     this.info = {
       family: "gpt2",
       nLayers: n_layer,
@@ -65,6 +64,7 @@ class Gpt2Decoder implements Decoder {
       dVocab: vocab_size,
       contextSize: n_positions,
     };
+    this.hookNames = hooksOf(this.info);
   }
 
   logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value {

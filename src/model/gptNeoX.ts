@@ -4,7 +4,7 @@ import { ACTIVATIONS, activate } from "./activation.ts";
 import { causalAttention } from "./attention.ts";
 import type { Decoder, DecoderInputs, ModelFamily } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
-import { blockHooks, hookPoint } from "./hookPoints.ts";
+import { hookPoint, hooksOf } from "./hookPoints.ts";
 import { layerNorm, linear } from "./layers.ts";
 import { type ConfigFile, fieldName, parseModelConfig, refuseField, ropeOf } from "./modelConfig.ts";
 import { type OutputLayer, outputLayer } from "./outputLayer.ts";
@@ -70,9 +70,6 @@ class GptNeoXDecoder implements Decoder {
     if (!Number.isInteger(this.headWidth))
       refuseField(file, "hidden_size", d, `a multiple of ${heads}, ${fieldName(file, "num_attention_heads")}`);
     this.rotary = ropeOf(withRotary, file, this.headWidth);
-    // Beside each other, nothing stands between attention and MLP.
-    const kept = (hook: string) => !(use_parallel_residual && hook.endsWith("hook_resid_mid"));
-    this.hookNames = blockHooks(nLayers).filter(kept);
     this.info = {
       family: "gpt_neox",
       nLayers,
@@ -81,7 +78,9 @@ class GptNeoXDecoder implements Decoder {
       dMlp: config.intermediate_size,
       dVocab: config.vocab_size,
       contextSize: config.max_position_embeddings,
+      ...(use_parallel_residual && { parallel: true }),
     };
+    this.hookNames = hooksOf(this.info);
   }
 
   logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value {

@@ -1,13 +1,15 @@
 // The hook points of a block, by TransformerLens' names: their order, and how wide the values there are. What stands there is each family's to say.
 
-/** Widths of the values at a model's hooks. */
-export interface HookWidths {
+/** Which hooks a model's blocks have, and the widths of the values there. */
+export interface BlockHooks {
   /** Of the residual stream, and of what is written to it. */
   readonly dModel: number;
   /** Of attn.hook_z: all heads side by side, heads × width of a head, as many as there are queries. Absent where it isn't offered. */
   readonly dHeads?: number;
   /** Of mlp.hook_post. Absent where it isn't offered. */
   readonly dMlp?: number;
+  /** Attention and MLP read the residual stream side by side, so that nothing stands between them: no hook_resid_mid. */
+  readonly parallel?: boolean;
 }
 
 /** In the order of execution. */
@@ -19,40 +21,58 @@ const WIDTH_AT = {
   "mlp.hook_post": "dMlp",
   hook_mlp_out: "dModel",
   hook_resid_post: "dModel",
-} as const satisfies Record<string, keyof HookWidths>;
+} as const satisfies Record<string, keyof BlockHooks>;
 
 type HookKind = keyof typeof WIDTH_AT;
 
-const KINDS = Object.keys(WIDTH_AT) as HookKind[];
+/** In the order of execution. */
+export const HOOK_KINDS = Object.keys(WIDTH_AT) as readonly HookKind[];
 
 /** Every hook of every block, in the order of execution. */
-export function blockHooks(nLayers: number): string[] {
-  return Array.from({ length: nLayers }, (_, layer) => KINDS.map((kind) => `blocks.${layer}.${kind}`)).flat();
+export function hooksOf(model: BlockHooks & { readonly nLayers: number }): string[] {
+  const kinds = HOOK_KINDS.filter((kind) => has(model, kind));
+  return Array.from({ length: model.nLayers }, (_, layer) => kinds.map((kind) => `blocks.${layer}.${kind}`)).flat();
+}
+
+function has(model: BlockHooks, kind: HookKind): boolean {
+  return model[WIDTH_AT[kind]] !== undefined && !(kind === "hook_resid_mid" && model.parallel);
+}
+
+interface HookPoint {
+  readonly layer: number;
+  readonly kind: HookKind;
+}
+
+function parsed(hookName: string): HookPoint | null {
+  const [, layer, name] = /^blocks\.(0|[1-9]\d*)\.(.+)$/.exec(hookName) ?? [];
+  const kind = HOOK_KINDS.find((known) => known === name);
+  return kind === undefined ? null : { layer: Number(layer), kind };
 }
 
 /** A hook's block, and which of its hooks it is. Throws RangeError for a name of none. */
-export function hookPoint(hookName: string): { layer: number; kind: HookKind } {
-  const [, layer, name] = /^blocks\.(\d+)\.(.+)$/.exec(hookName) ?? [];
-  const kind = KINDS.find((known) => known === name);
-  if (kind === undefined) throw new RangeError(`no hook ${hookName}: a block has ${KINDS.join(", ")}`);
-  return { layer: Number(layer), kind };
+export function hookPoint(hookName: string): HookPoint {
+  const point = parsed(hookName);
+  if (!point) throw new RangeError(`no hook ${hookName}: a block has ${HOOK_KINDS.join(", ")}`);
+  return point;
 }
 
 /** Width of the values at a hook. Throws RangeError for a name of none, and for one that the model doesn't offer. */
-export function hookWidth(widths: HookWidths, hookName: string): number {
-  const width = widths[WIDTH_AT[hookPoint(hookName).kind]];
-  if (width === undefined) throw new RangeError(`no hook ${hookName} in this model`);
-  return width;
+export function hookWidth(model: BlockHooks, hookName: string): number {
+  const { kind } = hookPoint(hookName);
+  if (!has(model, kind)) throw new RangeError(`no hook ${hookName} in this model`);
+  return model[WIDTH_AT[kind]]!;
 }
 
 /** Which hooks a model has, in words, where `hookName` is none of them; else null. */
-export function hooksExpected(widths: HookWidths & { readonly nLayers: number }, hookName: string): string | null {
-  const offered = KINDS.filter((kind) => widths[WIDTH_AT[kind]] !== undefined);
-  const hooks = `blocks.0 to blocks.${widths.nLayers - 1} with one of ${offered.join(", ")}`;
-  try {
-    hookWidth(widths, hookName);
-    return hookPoint(hookName).layer < widths.nLayers ? null : hooks;
-  } catch {
-    return hooks;
-  }
+export function hooksExpected(model: BlockHooks & { readonly nLayers: number }, hookName: string): string | null {
+  const point = parsed(hookName);
+  if (point && point.layer < model.nLayers && has(model, point.kind)) return null;
+  return hookWords(
+    model.nLayers,
+    HOOK_KINDS.filter((kind) => has(model, kind)),
+  );
+}
+
+export function hookWords(nLayers: number, kinds: readonly string[]): string {
+  return `blocks.0 to blocks.${nLayers - 1} with one of ${kinds.join(", ")}`;
 }

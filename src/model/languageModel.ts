@@ -1,7 +1,7 @@
 // The contract of a language model with hook points. Families (llama.ts, …) build its graph; nothing here knows about SAEs.
 
 import type { HookContinuation, HookReader } from "./hookedSequence.ts";
-import type { HookWidths } from "./hookPoints.ts";
+import type { BlockHooks } from "./hookPoints.ts";
 
 /** Token ids in rows, right-padded. */
 export interface TokenBatch {
@@ -14,7 +14,7 @@ export interface TokenBatch {
   readonly lengths: Int32Array;
 }
 
-export interface LanguageModelInfo extends HookWidths {
+export interface LanguageModelInfo extends BlockHooks {
   readonly modelName: string;
   /** Model family, as config.json's model_type says it. */
   readonly family: string;

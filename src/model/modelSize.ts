@@ -7,13 +7,15 @@ import { fetchHubFiles, openHubRepository } from "../data/hub/repository.ts";
 import { ofAllLayers, readGguf } from "../formats/gguf.ts";
 import { InputError } from "../formats/inputError.ts";
 import { readOnnx } from "../formats/onnxFile.ts";
-import type { HookWidths } from "./hookPoints.ts";
+import { GEMMA2_HEAD } from "./gemma2.ts";
+import type { BlockHooks } from "./hookPoints.ts";
 import { isOneFile } from "./hubModel.ts";
 import { OnnxFileGraphs } from "./onnxFileGraphs.ts";
 import { onnxFileInfo } from "./onnxFileInfo.ts";
 import { ONNX_PLACES } from "./onnxPlaces.ts";
+import { QWEN3_HEAD } from "./qwen.ts";
 
-export interface ModelSize extends HookWidths {
+export interface ModelSize extends BlockHooks {
   readonly nLayers: number;
   readonly dVocab: number;
   /** Weights of one layer's matrices. */
@@ -40,13 +42,15 @@ interface Layout {
   readonly dVocab: number;
   /** An MLP with a gate has three matrices, without one two. */
   readonly gated: boolean;
+  /** Attention and MLP side by side. */
+  readonly parallel?: boolean;
 }
 
 /** So that an experiment can be weighed without a network. */
 const KNOWN: Readonly<Record<string, Layout & { readonly converted: number }>> = {
   "NeelNanda/GELU_1L512W_C4_Code": { ...plain(1, 512, 48_262), converted: lensCopy(plain(1, 512, 48_262), 1024) },
-  "EleutherAI/pythia-70m-deduped": { ...plain(6, 512, 50_304), converted: 0 },
-  "EleutherAI/pythia-160m": { ...plain(12, 768, 50_304), converted: 0 },
+  "EleutherAI/pythia-70m-deduped": { ...plain(6, 512, 50_304), parallel: true, converted: 0 },
+  "EleutherAI/pythia-160m": { ...plain(12, 768, 50_304), parallel: true, converted: 0 },
   "HuggingFaceTB/SmolLM2-135M": {
     nLayers: 30,
     dModel: 576,
@@ -68,6 +72,9 @@ const KNOWN: Readonly<Record<string, Layout & { readonly converted: number }>> =
     converted: 0,
   },
 };
+
+/** Widths of a head by families whose configuration need not say them, and which don't follow from the model's. */
+const HEAD_WIDTHS: Readonly<Record<string, number>> = { qwen3: QWEN3_HEAD, gemma2: GEMMA2_HEAD };
 
 /** As GPT-2 and Pythia are laid out. */
 function plain(nLayers: number, d: number, dVocab: number): Layout {
@@ -151,6 +158,7 @@ async function ofFile(path: string): Promise<ModelSize> {
     head_dim: of("attention.key_length"),
     vocab_size: Array.isArray(tokens) ? tokens.length : undefined,
     hidden_act: architecture === "gpt2" || architecture === "gptneox" ? "gelu" : "silu",
+    ...(architecture === "gptneox" && { model_type: "gpt_neox", use_parallel_residual: of("use_parallel_residual") }),
   });
   return { ...size, converted };
 }
@@ -193,7 +201,8 @@ function sizeByNames(file: string, config: Readonly<Record<string, unknown>>): M
   };
   const d = need("hidden_size", "n_embd", "d_model");
   const heads = need("num_attention_heads", "n_head", "n_heads");
-  const width = read("head_dim", "d_head") ?? d / heads;
+  const family = String(config["model_type"]);
+  const width = read("head_dim", "d_head") ?? HEAD_WIDTHS[family] ?? d / heads;
   const layout: Layout = {
     nLayers: need("num_hidden_layers", "n_layer", "n_layers"),
     dModel: d,
@@ -201,15 +210,17 @@ function sizeByNames(file: string, config: Readonly<Record<string, unknown>>): M
     dKeys: (read("num_key_value_heads") ?? heads) * width,
     dMlp: read("intermediate_size", "n_inner", "d_mlp") ?? 4 * d,
     dVocab: need("vocab_size", "d_vocab"),
-    gated: /silu|swish/.test(String(config["hidden_act"])) || config["model_type"] === "gemma2",
+    gated: /silu|swish/.test(String(config["hidden_act"])) || family === "gemma2",
+    parallel: family === "gpt_neox" && config["use_parallel_residual"] !== false,
   };
   const isLens = config["model_type"] === undefined && config["act_fn"] !== undefined;
   return sizeOf(layout, isLens ? lensCopy(layout, need("n_ctx")) : 0);
 }
 
-function sizeOf({ nLayers, dModel, dHeads, dKeys, dMlp, dVocab, gated }: Layout, converted: number): ModelSize {
+function sizeOf({ parallel, ...layout }: Layout, converted: number): ModelSize {
+  const { nLayers, dModel, dHeads, dKeys, dMlp, dVocab, gated } = layout;
   const perLayer = 2 * dModel * (dHeads + dKeys) + (gated ? 3 : 2) * dModel * dMlp;
-  return { nLayers, dModel, dHeads, dMlp, dVocab, perLayer, converted };
+  return { nLayers, dModel, dHeads, dMlp, dVocab, ...(parallel && { parallel }), perLayer, converted };
 }
 
 /** Bytes of a model of TransformerLens' own form as a GPT-2 in float32: matrices, biases and norms (transformerLensFolder.ts). */

@@ -13,7 +13,7 @@ const configSchema = rmsConfigSchema.extend({
 /** Where windows are used and a file says nothing; null says none. */
 const WINDOW = 4096;
 /** Qwen3's own default; Qwen2's follows from the width. */
-const QWEN3_HEAD = 128;
+export const QWEN3_HEAD = 128;
 
 export const qwenFamily: ModelFamily = {
   modelTypes: ["qwen2", "qwen3"],

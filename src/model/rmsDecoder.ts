@@ -5,7 +5,7 @@ import { causalAttention } from "./attention.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Decoder, DecoderInputs } from "./decoder.ts";
 import type { GraphBuilder, Value } from "./graphBuilder.ts";
-import { blockHooks, hookPoint } from "./hookPoints.ts";
+import { hookPoint, hooksOf } from "./hookPoints.ts";
 import { linear, rmsNorm, softCap } from "./layers.ts";
 import { type ConfigFile, fieldName, refuseField, ropeOf } from "./modelConfig.ts";
 import { type OutputLayer, outputLayer } from "./outputLayer.ts";
@@ -96,7 +96,6 @@ class RmsDecoder implements Decoder {
     this.rotary = ropeOf(config, file, this.headWidth);
     if (this.rotary.width !== this.headWidth)
       refuse("partial_rotary_factor", this.rotary.width / this.headWidth, "1: this family rotates whole heads");
-    this.hookNames = blockHooks(num_hidden_layers);
     this.info = {
       family: config.model_type,
       nLayers: num_hidden_layers,
@@ -106,6 +105,7 @@ class RmsDecoder implements Decoder {
       dVocab: vocab_size,
       contextSize: config.max_position_embeddings,
     };
+    this.hookNames = hooksOf(this.info);
   }
 
   logits(graph: GraphBuilder, inputs: DecoderInputs, hook: (name: string, value: Value) => Value): Value {

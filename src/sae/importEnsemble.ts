@@ -123,6 +123,9 @@ export function importedEnsemble(
     if (reason) refuse(path, "architecture", reason, "an SAE");
     const { d_in } = first.sae.config;
     if (sae.config.d_in !== d_in) refuse(path, "d_in", `${sae.config.d_in}`, `${d_in}, as of ${first.path}`);
+    const { reshape_activations: reshaped } = sae.config;
+    if (reshaped !== undefined && reshapedAt(named).reshape_activations !== reshaped)
+      refuse(path, "reshape_activations", reshaped, `none at ${named}, or attn.hook_z as the hook`);
   }
   const whole = sources.length === 1 ? sources[0]!.ensemble : null;
   const chosen = method ?? whole?.method ?? (opened.length === 1 ? "single" : "bagging");

@@ -1,5 +1,5 @@
 // How fast a device is, for `doctor` and the choice of a device: its matrix product and whole training steps.
-import { RATE_SHAPE, rateConfig, rateMember, type StepShape, tokensASecond } from "../stepRate.ts";
+import { GPU_SHAPE, rateConfig, rateMember, type StepShape, tokensASecond } from "../stepRate.ts";
 import { DeviceTrainer } from "./deviceTrainer.ts";
 import type { Gpu } from "./gpu.ts";
 import type { Layouts } from "./layouts.ts";
@@ -31,7 +31,7 @@ export async function measureShape(
 const SMALL: StepShape = { rows: 64, d: 64, F: 256 };
 
 export async function measureDevice(gpu: Gpu, layouts: Layouts): Promise<DeviceMeasure> {
-  const shape = gpu.description.software ? SMALL : RATE_SHAPE;
+  const shape = gpu.description.software ? SMALL : GPU_SHAPE;
   const { rows, d, F } = shape;
   const { product } = await layouts.for({ d_in: d, d_sae: F }, rows, false);
   const ms = (await measureProduct(gpu, shape, product)) ?? Number.POSITIVE_INFINITY;

@@ -2,6 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { SaidOfSaes } from "../../protocol/service.ts";
+import { isHookName } from "../hookName.ts";
 import { commands } from "../ids.ts";
 import { askHubNames, chooseModel, chooseText } from "./newExperiment.ts";
 import type { Parts } from "./register.ts";
@@ -134,8 +135,7 @@ function askHook(title: string): Thenable<string | undefined> {
     prompt: "The hook that they were trained at, by TransformerLens' name: their files don't say",
     value: "blocks.8.hook_resid_post",
     ignoreFocusOut: true,
-    validateInput: (value) =>
-      /^blocks\.\d+\.(attn\.|mlp\.)?hook_\w+$/.test(value) ? undefined : "e.g. blocks.8.hook_resid_post",
+    validateInput: (value) => (isHookName(value) ? undefined : "e.g. blocks.8.hook_resid_post"),
   });
 }
 

@@ -3,6 +3,7 @@ import { basename, isAbsolute } from "node:path";
 import * as vscode from "vscode";
 import { type ExperimentChoice, type ExperimentSize, experimentText, sizes } from "../../jobs/newExperiment.ts";
 import { architectures, architectureWords } from "../../sae/architectureWords.ts";
+import { isHookName } from "../hookName.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { inTurn } from "./inTurn.ts";
 import { type Choice, choose, enter } from "./questions.ts";
@@ -196,9 +197,7 @@ async function chooseHook(service: ServiceClient, model: string): Promise<string
   const title = "Hook point (3/7)";
   const byName = () => {
     const prompt = "By TransformerLens' name. The middle of the model is a good start.";
-    const isHook = (value: string) =>
-      /^blocks\.\d+\.(hook_(resid_(pre|mid|post)|mlp_out|attn_out)|attn\.hook_z|mlp\.hook_post)$/.test(value);
-    const wrong = (value: string) => (isHook(value) ? undefined : `e.g. ${residual(middle)}`);
+    const wrong = (value: string) => (isHookName(value) ? undefined : `e.g. ${residual(middle)}`);
     return enter({ title, prompt, value: residual(middle) }, wrong, true);
   };
   return items.length > 0 ? chooseAndName(title, true, [...items, other], { "": byName }) : byName();

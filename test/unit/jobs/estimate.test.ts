@@ -219,6 +219,43 @@ test("sizes are those of the opened model, for every family", async () => {
   }
 });
 
+test("a head's width that a configuration leaves out is its family's own", async () => {
+  for (const [name, heads] of [
+    ["qwen3", 4 * 128],
+    ["gemma2", 4 * 256],
+    ["qwen2", 32],
+  ] as const) {
+    const folder = join(temporary, `headless-${name}`);
+    mkdirSync(folder);
+    const { head_dim: _, ...config } = JSON.parse(readFileSync(golden("models", name, "config.json"), "utf8"));
+    writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+    assert.equal((await modelSize(folder)).dHeads, heads, name);
+  }
+});
+
+test("where attention and MLP stand side by side there is nothing between them, whether or not the model is here", async () => {
+  const folder = join(temporary, "parallel");
+  mkdirSync(folder);
+  for (const model_name of [golden("models", "gpt_neox"), "EleutherAI/pythia-160m"]) {
+    const file = writeTinyExperiment(folder, { model_name, prepend_bos: false, hook_name: "blocks.1.hook_resid_mid" });
+    const findings = await examineExperiment(readExperiment(file), 100);
+    const { state, value } = findings.find(({ name }) => name === "Model")!;
+    assert.equal(state, "problem", model_name);
+    assert.match(value, /hook_name: found "blocks\.1\.hook_resid_mid", expected .*hook_attn_out, mlp\.hook_post/);
+  }
+  const inEditor = await experimentProblems(
+    readFileSync(
+      writeTinyExperiment(folder, { model_name: golden("models", "gpt_neox"), hook_name: "blocks.1.hook_resid_mid" }),
+      "utf8",
+    ),
+    join(folder, "tiny.sae.jsonc"),
+  );
+  assert.deepEqual(
+    inEditor.problems.map(({ where }) => where),
+    ["hook_name"],
+  );
+});
+
 describe("a model that run would refuse is a problem", () => {
   const llama = golden("models", "llama");
   const cases: [string, object, (model: string) => void, RegExp][] = [
@@ -437,6 +474,22 @@ describe("labelled texts of an experiment's sections", () => {
       await assert.rejects(runJobs(experiment, ["harvest", kind]), { message: said[0]!.value });
       assert.ok(!existsSync(experiment.paths.runFolder));
     });
+});
+
+test("labelled texts are looked at as well where the model is yet to come, or can't be opened", async () => {
+  const folder = join(temporary, "labelled-first");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "bios.jsonl"), '{"text": "one", "job": "nurse"}');
+  writeFileSync(join(folder, "config.json"), "{}");
+  for (const model_name of ["EleutherAI/pythia-160m", "nobody/nothing", "./"]) {
+    const concepts = { dataset_path: "bios.jsonl", label_column: "profession", saebench_compatible: true };
+    const file = writeTinyExperiment(folder, { model_name, hook_name: "blocks.1.hook_resid_post", concepts });
+    const findings = await examineExperiment(readExperiment(file), 100);
+    assert.ok(
+      findings.some(({ state, value }) => state === "problem" && /bios\.jsonl.*a column profession/.test(value)),
+      model_name,
+    );
+  }
 });
 
 describe("presets", () => {

@@ -1,6 +1,6 @@
 // A whole run by the command line at the hooks whose width is not the model's: trained, evaluated, indexed, debiased with, looked at. The tiny golden Gemma-2, whose heads together are wider than its residual stream.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -8,9 +8,8 @@ import { decoderRows } from "../../../src/features/decoderRows.ts";
 import { openFeatureIndex } from "../../../src/features/openFeatureIndex.ts";
 import { nextToken, pushingFeatures } from "../../../src/inspection/nextToken.ts";
 import { readExperiment } from "../../../src/jobs/experiment.ts";
-import { openImported } from "../../../src/jobs/importEnsemble.ts";
 import { type OpenInspection, openInspection } from "../../../src/jobs/openInspection.ts";
-import { hookWidth } from "../../../src/model/hookPoints.ts";
+import { runJobs } from "../../../src/jobs/runJobs.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
 import { oneRow } from "../model/references.ts";
 import { runCommand, writeTinyExperiment } from "./tinyExperiment.ts";
@@ -111,7 +110,7 @@ for (const [name, hook_name, width] of [
       assert.match(readFileSync(join(folder, "runs/tiny/debias.md"), "utf8"), /bagging/);
     });
 
-    test("SAEs of another width are refused", async () => {
+    test("SAEs of another hook or width are refused before anything is harvested", async () => {
       const stranger = join(folder, "stranger");
       await cp(join(ensembleFolder, "member_0"), stranger, { recursive: true });
       const cfg = JSON.parse(readFileSync(join(stranger, "cfg.json"), "utf8"));
@@ -128,9 +127,12 @@ for (const [name, hook_name, width] of [
           ensembles: { methods: ["single"] },
         }),
       );
-      const { info } = opened.inspection.model;
-      const expected = new RegExp(`sae\\.paths: found SAEs of d_in ${width}, expected the hook's 32`);
-      await assert.rejects(openImported(experiment, { method: "single" }, hookWidth(info, other)), expected);
+      const expected =
+        name === "heads"
+          ? /stranger.*reshape_activations: found hook_z, expected none at blocks\.1\.hook_mlp_out/
+          : new RegExp(`sae\\.paths: found SAEs of d_in ${width}, expected the hook's 32`);
+      await assert.rejects(runJobs(experiment, ["harvest", "train"]), expected);
+      assert.ok(!existsSync(experiment.paths.runFolder), "nothing is written");
       rmSync(elsewhere, { recursive: true });
     });
   });

@@ -151,9 +151,13 @@ test("hooks stand in the order of execution", async () => {
 test("a hook that a model doesn't have is told with those that it has", () => {
   const model = { nLayers: 2, dModel: 4, dMlp: 16 };
   assert.equal(hooksExpected(model, "blocks.1.mlp.hook_post"), null);
-  for (const hook of ["blocks.1.attn.hook_z", "blocks.2.hook_resid_post", "blocks.0.hook_resid", "hook_embed"])
+  const others = ["blocks.1.attn.hook_z", "blocks.2.hook_resid_post", "blocks.01.hook_resid_post"];
+  for (const hook of [...others, "blocks.0.hook_resid", "hook_embed"])
     assert.match(hooksExpected(model, hook)!, /^blocks\.0 to blocks\.1 with one of hook_resid_pre, hook_attn_out, /);
   assert.throws(() => hookWidth(model, "blocks.1.attn.hook_z"), RangeError);
+  const mid = "blocks.1.hook_resid_mid";
+  assert.equal(hooksExpected(model, mid), null);
+  assert.match(hooksExpected({ ...model, parallel: true }, mid)!, /hook_attn_out, mlp\.hook_post/);
 });
 
 /** x [n, width] to x Wᵀ [n, d], summed in float64. */
