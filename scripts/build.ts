@@ -1,5 +1,15 @@
 // Builds dist/: the SIMD kernels (AssemblyScript → wasm), the command line with the service, the extension and its webviews (esbuild), and the schema of experiment files.
-import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
 import { experimentEditorSchema } from "../src/jobs/experimentSchema.ts";
@@ -42,7 +52,9 @@ async function buildJobs(): Promise<void> {
   });
   // The GPU's kernels are read as text from beside the bundle.
   cpSync("src/engine/webgpu/kernels", "dist/kernels", { recursive: true });
-  for (const file of globSync("dist/*.{js,js.map}")) if (!(file in metafile.outputs)) rmSync(file);
+  // esbuild names what it wrote with "/", on Windows too.
+  for (const name of readdirSync("dist"))
+    if (/\.js(\.map)?$/.test(name) && !(`dist/${name}` in metafile.outputs)) rmSync(join("dist", name));
 }
 
 /** The extension host's part: one file that activation loads, one for what is said over lines (talk.ts). No native module. */

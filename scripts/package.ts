@@ -92,7 +92,7 @@ function copyOnnxRuntime(): void {
       if (!existsSync(join(from, part))) continue;
       cpSync(join(from, part), join(modules, name, part), {
         recursive: true,
-        filter: (file) => !/\.(map|d\.ts)$|\/esm\//.test(file),
+        filter: (file) => !/\.(map|d\.ts)$|[\\/]esm[\\/]/.test(file),
       });
     }
   }
@@ -128,7 +128,7 @@ function copyNode(): void {
     const cache = join(root, ".cache", "node", build);
     if (!existsSync(join(cache, "package", "bin", name))) {
       mkdirSync(cache, { recursive: true });
-      const archive = npm("pack", "--silent", "--pack-destination", cache, build).trim();
+      const archive = npm(cache, "pack", "--silent", build).trim();
       execFileSync("tar", ["-xzf", archive], { cwd: cache });
     }
     cpSync(join(cache, "package", "bin", name), to);
@@ -150,7 +150,7 @@ function nodePackage(): string {
   const wanted = manifest.dependencies["node"]!;
   const prefix = target === "darwin-arm64" ? "node-bin" : "node";
   const name = `${prefix}-${platform === "win32" ? "win" : platform}-${arch}`;
-  const versions = [JSON.parse(npm("view", name, "versions", "--json"))].flat() as string[];
+  const versions = [JSON.parse(npm(stage, "view", name, "versions", "--json"))].flat() as string[];
   const major = wanted.split(".")[0]!;
   const found = versions.includes(wanted)
     ? wanted
@@ -163,6 +163,7 @@ function nodePackage(): string {
   return `${name}@${found}`;
 }
 
-function npm(...words: string[]): string {
-  return execFileSync("npm", words, { cwd: stage, encoding: "utf8", shell: process.platform === "win32" });
+/** Its command is a script on Windows, which only a shell runs; no word may have a space in it there. */
+function npm(cwd: string, ...words: string[]): string {
+  return execFileSync("npm", words, { cwd, encoding: "utf8", shell: process.platform === "win32" });
 }

@@ -1,5 +1,5 @@
 // Runs jobs in this process for a command: shows what happens, turns Ctrl-C into a checkpoint, says how to go on.
-import { relative } from "node:path";
+import { relative, sep } from "node:path";
 import type { Experiment } from "../jobs/experiment.ts";
 import { runJobs } from "../jobs/runJobs.ts";
 import type { JobKind } from "../protocol/runEvents.ts";
@@ -63,5 +63,11 @@ export async function runInForeground(
 export function shortPath(path: string): string {
   const short = relative(process.cwd(), path);
   const shown = short === "" ? "." : short.startsWith("..") ? path : short;
-  return /[^\w@%+=:,./\\-]/.test(shown) ? JSON.stringify(shown) : shown;
+  return quoted(shown, sep);
+}
+
+/** One word to a shell. Where "\\" stands between folders, no shell takes it for an escape, and no name has a quote in it. */
+export function quoted(path: string, separator: string): string {
+  if (!/[^\w@%+=:,./\\-]/.test(path)) return path;
+  return separator === "\\" ? `"${path}"` : JSON.stringify(path);
 }

@@ -1,10 +1,11 @@
 // Records of a Parquet file: the wanted columns alone, one row group in memory at a time.
 import { isUtf8 } from "node:buffer";
-import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdtemp, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
+import { removePatiently } from "../formats/filesInUse.ts";
 import { InputError } from "../formats/inputError.ts";
 import { type DataRecord, missingColumn } from "./dataRecord.ts";
 import { asInputError, openBytes } from "./lineBlocks.ts";
@@ -139,7 +140,7 @@ async function asyncBufferOf(handle: FileHandle): Promise<AsyncBuffer> {
 /** Parquet is read from its end, so a packed file is unpacked to disk first. */
 async function unpack(path: string): Promise<{ path: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), "sae-ensembles-parquet-"));
-  const remove = () => rm(folder, { recursive: true, force: true });
+  const remove = () => removePatiently(folder);
   const target = join(folder, "data.parquet");
   try {
     const file = await open(target, "wx");

@@ -1,8 +1,9 @@
 // What people say about features (flags, labels, notes), in a small JSON file beside the ensemble that is meant for git: a line a feature, merged instead of overwritten.
-import { open, readFile, rm, stat } from "node:fs/promises";
+import { open, readFile, stat } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { isInUse, removePatiently } from "../formats/filesInUse.ts";
 import { InputError } from "../formats/inputError.ts";
 import { schemaError } from "../formats/schemaError.ts";
 import type { MemberRange } from "./decoderRows.ts";
@@ -186,12 +187,14 @@ async function lock(path: string): Promise<() => Promise<void>> {
   for (let attempt = 0; ; attempt++) {
     try {
       await (await open(path, "wx")).close();
-      return () => rm(path, { force: true });
+      return () => removePatiently(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt > 1000) throw error;
+      // Windows refuses for an instant what another has just removed.
+      const patience = (error as NodeJS.ErrnoException).code === "EEXIST" ? 1000 : isInUse(error) ? 20 : 0;
+      if (attempt >= patience) throw error;
     }
     const held = await stat(path).catch(() => null);
-    if (held && Date.now() - held.mtimeMs > staleLock) await rm(path, { force: true });
+    if (held && Date.now() - held.mtimeMs > staleLock) await removePatiently(path);
     else await pause(20);
   }
 }

@@ -1,8 +1,9 @@
 // Builds a feature index from rows of tokens: runs model and encoder over them, then cosines and logits, and writes one SQLite file.
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setImmediate as eventLoopTurn } from "node:timers/promises";
 import type { Encoder, SparseCodes } from "../engine/engine.ts";
+import { removePatiently, renamePatiently } from "../formats/filesInUse.ts";
 import type { LanguageModel, TokenBatch } from "../model/languageModel.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
 import { CodeJournal } from "./codeJournal.ts";
@@ -117,7 +118,8 @@ export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void>
       source: { ...build.source },
     });
     await flushed(finished);
-    await rename(finished, build.path);
+    // Whoever browses the index of before has it open.
+    await renamePatiently(finished, build.path, { ask: dirname(build.path) });
     done = true;
   } finally {
     pass?.close();
@@ -129,9 +131,9 @@ export async function buildFeatureIndex(build: FeatureIndexBuild): Promise<void>
 
 /** Removes the folder of a build, or all of it but the codes. */
 async function clear(folder: string, keepCodes: boolean): Promise<void> {
-  if (!keepCodes) return rm(folder, { recursive: true, force: true });
+  if (!keepCodes) return removePatiently(folder);
   const names = await readdir(folder).catch(() => []);
-  for (const name of names) if (name !== JOURNAL) await rm(join(folder, name), { recursive: true, force: true });
+  for (const name of names) if (name !== JOURNAL) await removePatiently(join(folder, name));
 }
 
 /** SQLite was told not to wait for the disk; the finished file must be on it before it takes the old one's place. */

@@ -1,7 +1,8 @@
 // Writing a file so that a reader sees all of it or nothing: temporary name in the same folder, fsync, rename.
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { renamePatiently } from "./filesInUse.ts";
 
 /** Writes `data` whole. An existing file is replaced in one step; on failure it stays as it was and no temporary file is left. */
 export async function writeFileAtomic(path: string, data: string | NodeJS.ArrayBufferView): Promise<void> {
@@ -21,7 +22,7 @@ export async function writeAtomically(path: string, write: (file: FileHandle) =>
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await renamePatiently(temporary, path);
   } catch (error) {
     await unlink(temporary).catch(() => {});
     throw error;

@@ -1,13 +1,14 @@
 // Asks a process of our own that may die or hang (a driver works in it): starts it, sends it calls, and turns its end or its silence into an error of the call.
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { MessageChannel } from "./messageChannel.ts";
 
 /** Milliseconds after which a process that doesn't answer counts as hung. Drivers give up on a kernel long before. */
 const PATIENCE = 120_000;
 
 /** The stream that both ends speak over: one of our own, since Node's copies what is sent several times. */
-export const CHANNEL = 4;
+export const CHANNEL = 3;
 
 export interface ChildCallsOptions {
   /** Added to the process' environment: where a Vulkan driver lies, for instance. */
@@ -67,9 +68,11 @@ export class ChildCalls<Call extends { readonly kind: string }> {
     this.#says = words;
     this.#patience = options.patience ?? PATIENCE;
     this.#onWarning = options.onWarning ?? (() => {});
-    this.#child = fork(file, [], {
+    // Not fork, which shows a console window on Windows where this process has none, as a detached run.
+    this.#child = spawn(process.execPath, [...process.execArgv, fileURLToPath(file)], {
+      windowsHide: true,
       // "overlapped" is "pipe", but for Windows, where it lets the other end read and write at once.
-      stdio: ["ignore", "ignore", "pipe", "ipc", "overlapped"],
+      stdio: ["ignore", "ignore", "pipe", "overlapped"],
       env: { ...process.env, ...options.environment },
     });
     this.#socket = this.#child.stdio[CHANNEL] as Socket;
@@ -100,7 +103,6 @@ export class ChildCalls<Call extends { readonly kind: string }> {
       this.#waiting.set(id, { resolve, reject, kind: call.kind, timer: this.#timer(call.kind) });
     });
     this.#child.ref();
-    this.#child.channel?.ref();
     this.#socket.ref();
     const request: CallRequest<Call> = { id, call };
     // A stream that breaks closes, which ends every call; what can't be sent fails its own.
@@ -175,7 +177,6 @@ export class ChildCalls<Call extends { readonly kind: string }> {
   #idle(): void {
     if (this.#waiting.size > 0) return;
     this.#child.unref();
-    this.#child.channel?.unref();
     this.#socket.unref();
   }
 }

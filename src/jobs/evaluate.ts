@@ -1,6 +1,5 @@
 // Evaluation: every metric of every trained ensemble over the held-out part, and the report. What is computed for one ensemble is kept, so that a stopped evaluation goes on behind it.
 import { existsSync, readFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { readActivationManifest } from "../data/activationManifest.ts";
 import { openActivationStore } from "../data/activationStore.ts";
 import type { Encoder } from "../engine/engine.ts";
@@ -11,6 +10,7 @@ import { reportCsv } from "../evaluation/reportCsv.ts";
 import { reportTable } from "../evaluation/reportTable.ts";
 import { type Stability, stability } from "../evaluation/stability.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
+import { removePatiently } from "../formats/filesInUse.ts";
 import { InputError } from "../formats/inputError.ts";
 import type { Ensemble } from "../sae/ensemble.ts";
 import { loadEnsemble } from "../sae/ensembleFolder.ts";
@@ -88,7 +88,7 @@ export async function evaluate(context: JobContext): Promise<void> {
     `# ${experiment.name}\n\n${FENCE}text\n${reportTable(report)}\n${FENCE}\n`,
   );
   await run.finishStage("evaluate", settings);
-  await rm(run.paths.checkpoint("evaluate"), { recursive: true, force: true });
+  await removePatiently(run.paths.checkpoint("evaluate"));
 }
 
 async function trainedEnsembles(context: JobContext): Promise<Trained[]> {

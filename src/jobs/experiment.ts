@@ -1,6 +1,6 @@
 // Reads an experiment file (*.sae.jsonc): JSON with comments in, checked settings with resolved paths out, or one error that names file, line and field.
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import {
   findNodeAtLocation,
   getNodeValue,
@@ -12,6 +12,7 @@ import {
 } from "jsonc-parser";
 import type { z } from "zod";
 import { hubReferenceOf } from "../data/hub/reference.ts";
+import { absolutePath, oneSpelling } from "../formats/absolutePath.ts";
 import { InputError, unreadable } from "../formats/inputError.ts";
 import { expectation, shown } from "../formats/schemaError.ts";
 import { completeTrainingSaeConfig, type TrainingSaeConfig } from "../sae/trainingConfig.ts";
@@ -61,7 +62,7 @@ export interface ExperimentOptions {
 
 /** Reads and checks `file`. Throws InputError; writes nothing. */
 export function readExperiment(file: string, options: ExperimentOptions = {}): Experiment {
-  const path = resolve(file);
+  const path = absolutePath(file);
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -84,7 +85,7 @@ export function parseExperiment(text: string, file: string, options: ExperimentO
     throw first;
   }
   const { runFolder } = options;
-  return runFolder ? { ...experiment, paths: { ...experiment.paths, runFolder: resolve(runFolder) } } : experiment;
+  return runFolder ? { ...experiment, paths: { ...experiment.paths, runFolder: absolutePath(runFolder) } } : experiment;
 }
 
 /** What was found in the text of an experiment file. */
@@ -101,7 +102,7 @@ export interface Findings {
 
 /** Looks through the whole of an experiment file's text. What concerns several keys is looked at once each of them is right. */
 export function lookThrough(text: string, file: string): Findings {
-  const path = resolve(file);
+  const path = absolutePath(file);
   const problems: InputError[] = [];
   const { root, error } = parseJsonc(text, path);
   const complain: Complain = (field, found, expected) => {
@@ -155,7 +156,7 @@ export function runFolderOf(file: string): string {
   } catch {
     // It is gone, or nobody may read it.
   }
-  return resolve(dirname(file), typeof given === "string" && given ? given : defaultRunFolder(file));
+  return absolutePath(dirname(file), typeof given === "string" && given ? given : defaultRunFolder(file));
 }
 
 function defaultRunFolder(file: string): string {
@@ -297,7 +298,7 @@ function scheduleExpectation(key: keyof ExperimentSettings, settings: Experiment
 function resolvePaths(settings: ExperimentSettings, file: string, complain: Complain): ExperimentPaths {
   const folder = dirname(file);
   const existing = (value: string, field: string[], demo: "model" | "text" | "testText"): string => {
-    const path = value === "demo" ? demoPath(demo) : resolve(folder, value);
+    const path = value === "demo" ? oneSpelling(demoPath(demo)) : absolutePath(folder, value);
     try {
       statSync(path);
     } catch {
@@ -332,13 +333,13 @@ function resolvePaths(settings: ExperimentSettings, file: string, complain: Comp
     ...(testDataset && { testDataset }),
     indexDataset: index.dataset_path ? existing(index.dataset_path, ["index", "dataset_path"], "text") : dataset,
     ...(imported && { imported }),
-    runFolder: resolve(folder, settings.output_path ?? defaultRunFolder(file)),
+    runFolder: absolutePath(folder, settings.output_path ?? defaultRunFolder(file)),
   };
 }
 
 /** Where the SAEs lie that an experiment names, from the folder that it is in; undefined where it trains its own. */
 export function importedPaths({ sae }: ExperimentSettings, folder: string): string[] | undefined {
-  return sae.architecture === "imported" ? sae.paths.map((path) => resolve(folder, path)) : undefined;
+  return sae.architecture === "imported" ? sae.paths.map((path) => absolutePath(folder, path)) : undefined;
 }
 
 /** A name of the hub is the same place as itself alone. */

@@ -1,9 +1,9 @@
 // The harvest: texts through the language model up to the hook, activations to the run folder; once for all methods. Goes on behind the last shard that is on disk.
 
-import { rm } from "node:fs/promises";
 import { readActivationManifest } from "../data/activationManifest.ts";
 import { createActivationWriter } from "../data/activationWriter.ts";
 import { dataFormat } from "../data/records.ts";
+import { removePatiently } from "../formats/filesInUse.ts";
 import { InputError } from "../formats/inputError.ts";
 import { hookWidth } from "../model/hookPoints.ts";
 import type { Tokenizer } from "../model/languageModel.ts";
@@ -82,7 +82,7 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
   const writer = await createActivationWriter(folder, options).catch(async (error) => {
     // The part that is trained on belongs to the run; the held-out part only to its evaluation.
     if (part === "train" || !(error instanceof InputError)) throw error;
-    await rm(folder, { recursive: true, force: true });
+    await removePatiently(folder);
     return createActivationWriter(folder, options);
   });
   if (!writer.complete) {

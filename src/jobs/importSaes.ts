@@ -1,9 +1,10 @@
 // `import` for the command line and the editor: SAEs in any layout become an ensemble's folder, and with a language model and a text an experiment that evaluates and indexes it.
 import { existsSync } from "node:fs";
-import { basename, dirname, extname, relative, resolve } from "node:path";
+import { basename, dirname, extname, relative, sep } from "node:path";
 import { hubReference } from "../data/hub/reference.ts";
 import type { HubOptions } from "../data/hub/requests.ts";
 import { type SanityNumbers, sanityOfMembers } from "../evaluation/saneReconstruction.ts";
+import { absolutePath } from "../formats/absolutePath.ts";
 import { writeFileAtomic } from "../formats/atomicWrite.ts";
 import { InputError } from "../formats/inputError.ts";
 import { hookWidth } from "../model/hookPoints.ts";
@@ -75,7 +76,7 @@ export interface ImportOutcome {
 
 /** Throws InputError, and then nothing has been written. */
 export async function importSaes(request: ImportRequest): Promise<ImportOutcome> {
-  const folder = resolve(request.folder);
+  const folder = absolutePath(request.folder);
   checkFree(folder);
   const options = request.options ?? {};
   const paths = await localSaes(request);
@@ -90,7 +91,7 @@ export async function importSaes(request: ImportRequest): Promise<ImportOutcome>
     throw new InputError({ file, found: "an experiment of that name", expected: "a name that is free (--to)" });
   }
   const numbers = experiment
-    ? await sanity(experiment(paths.map((path) => resolve(path))), file, ensemble, request)
+    ? await sanity(experiment(paths.map((path) => absolutePath(path))), file, ensemble, request)
     : [];
   const { provenance } = ensemble;
   await saveEnsemble(folder, { ...ensemble, provenance: { ...provenance, versions: versions() } });
@@ -158,8 +159,9 @@ async function experimentText(
   const shown = (path: string) => {
     // A name of the hub stays one.
     if (path === "demo" || !existsSync(path)) return path;
-    const short = relative(folder, resolve(path));
-    return short === "" || short.startsWith("..") ? resolve(path) : short;
+    const short = relative(folder, absolutePath(path));
+    // With "/", which every system reads: the experiment may travel with its folder.
+    return short === "" || short.startsWith("..") ? absolutePath(path) : short.split(sep).join("/");
   };
   const value = (text: unknown) => JSON.stringify(text);
   return (

@@ -1,8 +1,9 @@
 // run.json and experiment.json of a run folder: what they hold, and reading them from any process. Working on a run is runFolder.ts.
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { hubReferenceOf } from "../data/hub/reference.ts";
+import { absolutePath } from "../formats/absolutePath.ts";
 import { InputError } from "../formats/inputError.ts";
 import { schemaError } from "../formats/schemaError.ts";
 import { jobKinds, progress, type RunState, runStates } from "../protocol/runEvents.ts";
@@ -84,7 +85,7 @@ export interface RunStatus {
 
 /** Reads a run folder from any process. Throws InputError where it is none, or is damaged. */
 export function readRunStatus(folder: string): RunStatus {
-  const path = resolve(folder);
+  const path = absolutePath(folder);
   const record = readRunRecord(path);
   if (!isAtWork(record.state) || isRunLocked(path))
     return { folder: path, record, state: record.state, reason: record.reason };
@@ -166,7 +167,7 @@ export function experimentOfRun(folder: string): Experiment {
       ...others,
       ...(testDataset && { testDataset }),
       ...(imported && { imported }),
-      runFolder: resolve(folder),
+      runFolder: absolutePath(folder),
     },
   };
 }
@@ -186,7 +187,7 @@ export function usualPlaces(folder: string): string[] {
 export function runsAmong(folders: readonly string[]): string[] {
   const seen = new Set<string>();
   return (
-    [...new Set(folders.map((folder) => resolve(folder)))]
+    [...new Set(folders.map((folder) => absolutePath(folder)))]
       .map((folder) => ({ folder, time: recordTime(folder) }))
       .filter(({ time }) => time > 0)
       // A drive's letter may be large or small, and a link leads to the same folder.

@@ -1,11 +1,11 @@
 // Training: every method and seed set of the experiment over the harvested activations (or on the fly), with checkpoints. Finished ensembles are not trained again.
 import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { ActivationCursor } from "../data/activationSource.ts";
 import { openActivationStore } from "../data/activationStore.ts";
 import { createMixingBuffer } from "../data/mixingBuffer.ts";
 import type { Engine } from "../engine/engine.ts";
+import { removePatiently } from "../formats/filesInUse.ts";
 import { InputError } from "../formats/inputError.ts";
 import { hookWidth } from "../model/hookPoints.ts";
 import { saveEnsemble } from "../sae/ensembleFolder.ts";
@@ -135,7 +135,7 @@ async function trainTask(context: JobContext, task: EnsembleTask): Promise<void>
       `${stage}: the ensemble that was there is kept, with its index, flags and labels, as ensembles/${basename(aside)}`,
     );
   await run.finishStage(stage, identity(settings));
-  for (const folder of [checkpoint, `${checkpoint}-buffer`]) await rm(folder, { recursive: true, force: true });
+  for (const folder of [checkpoint, `${checkpoint}-buffer`]) await removePatiently(folder);
 }
 
 /** The run's own settings are those that it began with; what a checkpoint was trained by may differ from them all the same, as where the model's width is another. */

@@ -1,10 +1,11 @@
 // Reading and writing an ensemble as a folder: ensemble.json beside one plain SAELens 6 folder a member, so that every member also loads on its own.
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
+import { removePatiently, renamePatiently } from "../formats/filesInUse.ts";
 import { InputError, unreadable } from "../formats/inputError.ts";
 import { schemaError } from "../formats/schemaError.ts";
 import type { Ensemble } from "./ensemble.ts";
@@ -76,12 +77,12 @@ export async function saveEnsemble(
     await writeFileAtomic(join(temporary, FILE), `${JSON.stringify(file, null, 2)}\n`);
     if (await sameWeights(temporary, folder, members)) {
       for (const path of await readdir(temporary, { recursive: true }))
-        if (!members.includes(path)) await rename(join(temporary, path), join(folder, path));
+        if (!members.includes(path)) await renamePatiently(join(temporary, path), join(folder, path), { ask: folder });
       return null;
     }
     return await replaceFolder(temporary, folder);
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    await removePatiently(temporary);
   }
 }
 
@@ -102,15 +103,15 @@ async function sameWeights(a: string, b: string, members: readonly string[]): Pr
 async function replaceFolder(from: string, to: string): Promise<string | null> {
   let aside: string | null = asideName(to);
   try {
-    await rename(to, aside);
+    await renamePatiently(to, aside, { ask: to });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     aside = null;
   }
   try {
-    await rename(from, to);
+    await renamePatiently(from, to);
   } catch (error) {
-    if (aside) await rename(aside, to);
+    if (aside) await renamePatiently(aside, to);
     throw error;
   }
   await syncFolder(dirname(to));

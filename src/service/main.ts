@@ -1,9 +1,10 @@
 // The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
 import { copyFileSync, existsSync, statSync } from "node:fs";
-import { open, rm, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createMessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { parseLabel } from "../features/labelling.ts";
+import { isWanted, removePatiently } from "../formats/filesInUse.ts";
 import { InputError } from "../formats/inputError.ts";
 import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
@@ -38,8 +39,8 @@ import { describeTensorFile, statisticsOf } from "./tensorFiles.ts";
 const entry = join(import.meta.dirname, "sae-ensembles.js");
 /** Features shown for a token of a tried text. */
 const triedFeatures = 8;
-/** Milliseconds between looks at the annotation files of open indices. */
-const annotationLook = 1000;
+/** Milliseconds between looks at open indices: at their annotation files, and whether somebody needs them closed. */
+const openLook = 1000;
 /** Most bytes of events in one answer. */
 const eventChunk = 1 << 20;
 
@@ -137,7 +138,7 @@ answer(connection, service, {
     if (isRunLocked(folder)) throw new Error(`${folder} is running; stop it first.`);
     await forget(folder);
     going.add(folder);
-    await rm(folder, { recursive: true }).finally(() => going.delete(folder));
+    await removePatiently(folder, { ask: folder }).finally(() => going.delete(folder));
     watcher.look();
     return {};
   },
@@ -148,7 +149,7 @@ answer(connection, service, {
       throw new Error(`${ensemble} is no ensemble of a run.`);
     if (isRunLocked(run)) throw new Error(`${run} is at work; stop it first.`);
     await forget(ensemble);
-    await rm(ensemble, { recursive: true });
+    await removePatiently(ensemble, { ask: ensemble });
     watcher.look();
     return {};
   },
@@ -304,12 +305,14 @@ setInterval(async () => {
   for (const [folder, ensemble] of ensembles) {
     try {
       const open = await ensemble;
-      if (await open.refresh()) annotationsChanged(folder, open);
+      // A run that puts another in its place, or another window that deletes it. Who asks next opens it anew.
+      if ([folder, dirname(dirname(folder))].some(isWanted)) await forget(folder);
+      else if (await open.refresh()) annotationsChanged(folder, open);
     } catch (error) {
       notify(connection, serviceClient, "log", { level: "warning", message: (error as Error).message });
     }
   }
-}, annotationLook).unref();
+}, openLook).unref();
 
 // Runs are not ours to end: they are detached, and go on when the window closes.
 connection.onClose(() => process.exit(0));

@@ -1,10 +1,11 @@
 // Checkpoints of a training run on disk: each a folder with tensors and a JSON file, both under checksums, whole or not there at all. The last two are kept.
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { entries, type MemberState } from "../engine/engine.ts";
 import { syncFolder, writeFileAtomic } from "../formats/atomicWrite.ts";
+import { removePatiently, renamePatiently } from "../formats/filesInUse.ts";
 import { InputError, unreadable } from "../formats/inputError.ts";
 import {
   readSafetensors,
@@ -93,7 +94,7 @@ export async function saveCheckpoint(folder: string, state: TrainingState): Prom
     await removeOlder(folder);
     return path;
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    await removePatiently(temporary);
   }
 }
 
@@ -142,18 +143,17 @@ async function checkpointNames(folder: string): Promise<string[]> {
 async function removeOlder(folder: string): Promise<void> {
   const names = await checkpointNames(folder);
   const leftovers = (await readdir(folder)).filter((name) => TEMPORARY.test(name));
-  for (const name of [...names.slice(KEPT), ...leftovers])
-    await rm(join(folder, name), { recursive: true, force: true });
+  for (const name of [...names.slice(KEPT), ...leftovers]) await removePatiently(join(folder, name));
 }
 
 /** A folder of the same name may be there: the step may be saved again after a resume. */
 async function replace(from: string, to: string, aside: string): Promise<void> {
   try {
-    await rename(to, aside);
+    await renamePatiently(to, aside);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-  await rename(from, to);
+  await renamePatiently(from, to);
 }
 
 async function readCheckpoint(path: string): Promise<TrainingState> {

@@ -1,10 +1,11 @@
 // One file from the hub into its cache: goes on where an earlier try broke off, and counts only when size and checksum are right.
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { writeAll } from "../../formats/atomicWrite.ts";
 import { acquireFileLock, type FileLock } from "../../formats/fileLock.ts";
+import { renamePatiently } from "../../formats/filesInUse.ts";
 import { InputError } from "../../formats/inputError.ts";
 import type { CachedRepository } from "./cache.ts";
 import { type HubReference, hubName, hubPlace } from "./reference.ts";
@@ -45,7 +46,7 @@ export async function downloadBlob(
     if (await isThere()) return onBytes(file.size);
     await mkdir(dirname(blob), { recursive: true });
     await download(settings, reference, commit, `${blob}.incomplete`, file, onBytes);
-    await rename(`${blob}.incomplete`, blob);
+    await renamePatiently(`${blob}.incomplete`, blob);
   } finally {
     lock.release();
   }

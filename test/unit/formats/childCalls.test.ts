@@ -41,7 +41,7 @@ test("an error with a code and properties below its trace, as for a library that
 
 test("words that are no error of Node's, and advice by what was asked", async () => {
   const text = `import { Socket } from "node:net";
-    new Socket({ fd: 4 }).on("data", () => { console.error("device removed"); process.exit(3); });`;
+    new Socket({ fd: 3 }).on("data", () => { console.error("device removed"); process.exit(3); });`;
   assert.equal(await endOf(text, "list", "work"), "the process ended (code 3): device removed. What was done is kept");
 });
 
@@ -82,7 +82,7 @@ test("a process that ends while a large array is on its way: every call fails wi
 
 test("a process that closes its channel and lives is ended, and said so", async () => {
   const file = join(folder, "closes.mjs");
-  writeFileSync(file, 'import { closeSync } from "node:fs"; closeSync(4); setInterval(() => {}, 1000);');
+  writeFileSync(file, 'import { closeSync } from "node:fs"; closeSync(3); setInterval(() => {}, 1000);');
   const calls = new ChildCalls(pathToFileURL(file), words);
   await assert.rejects(
     calls.call({ kind: "list" }),
