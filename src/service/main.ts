@@ -1,9 +1,10 @@
 // The service: a long-lived child of the extension host under Node 24. It reads run folders and indices, starts and stops runs, and answers about text, so that the host stays light.
 import { copyFileSync, existsSync, statSync } from "node:fs";
-import { open, rm, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createMessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { parseLabel } from "../features/labelling.ts";
+import { deleteFolderAtomic } from "../formats/atomicDelete.ts";
 import { InputError } from "../formats/inputError.ts";
 import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
@@ -56,8 +57,6 @@ const watcher = new RunWatcher(
 );
 const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
-/** Runs that are being deleted: their ensembles may go before they do. */
-const going = new Set<string>();
 const probing = new Probing({
   opened,
   saved,
@@ -136,8 +135,7 @@ answer(connection, service, {
     readRunRecord(folder); // only what is a run folder is deleted
     if (isRunLocked(folder)) throw new Error(`${folder} is running; stop it first.`);
     await forget(folder);
-    going.add(folder);
-    await rm(folder, { recursive: true }).finally(() => going.delete(folder));
+    await deleteFolderAtomic(folder);
     watcher.look();
     return {};
   },
@@ -148,7 +146,7 @@ answer(connection, service, {
       throw new Error(`${ensemble} is no ensemble of a run.`);
     if (isRunLocked(run)) throw new Error(`${run} is at work; stop it first.`);
     await forget(ensemble);
-    await rm(ensemble, { recursive: true });
+    await deleteFolderAtomic(ensemble);
     watcher.look();
     return {};
   },
@@ -214,7 +212,7 @@ answer(connection, service, {
   openIndex: async ({ ensemble }) => {
     if (!existsSync(ensemble)) {
       const run = dirname(dirname(ensemble));
-      const what = existsSync(run) && !going.has(run) ? "ensemble" : "run";
+      const what = existsSync(run) ? "ensemble" : "run";
       throw new ResponseError(ENSEMBLE_DELETED, `This ${what} was deleted.`);
     }
     try {

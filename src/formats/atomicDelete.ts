@@ -1,0 +1,18 @@
+// Deleting a folder so that nobody ever finds a part of it: it is renamed to a hidden name beside it, at once and as a whole, and emptied there.
+import { randomBytes } from "node:crypto";
+import { readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+
+/** Names that only this file gives. */
+const deleted = /^\..+\.[0-9a-f]{16}\.deleted$/;
+
+/** Where the folder can't be renamed (somebody holds a file in it, the folder above can't be written) it stays as it is, and this throws. */
+export async function deleteFolderAtomic(folder: string): Promise<void> {
+  const whole = resolve(folder);
+  const parent = dirname(whole);
+  const aside = `.${basename(whole)}.${randomBytes(8).toString("hex")}.deleted`;
+  await rename(whole, join(parent, aside));
+  // A process that was killed while it deleted has left its own behind.
+  const names = await readdir(parent);
+  for (const name of names) if (deleted.test(name)) await rm(join(parent, name), { recursive: true, force: true });
+}
