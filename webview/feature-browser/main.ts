@@ -167,7 +167,7 @@ class SaeFeatureBrowser extends LitElement {
         padding: 8px 12px 0;
         white-space: nowrap;
       }
-      .title .dim {
+      .title .about {
         overflow: hidden;
         text-overflow: ellipsis;
       }
@@ -175,6 +175,9 @@ class SaeFeatureBrowser extends LitElement {
         font-size: 1.1em;
         font-weight: 600;
         margin: 0;
+        min-width: 0;
+        overflow: hidden;
+        text-overflow: ellipsis;
       }
       .title .right {
         margin-left: auto;
@@ -246,6 +249,34 @@ class SaeFeatureBrowser extends LitElement {
         sae-feature-detail {
           border-left: none;
           border-top: 1px solid var(--hairline);
+        }
+      }
+      /* There the name has a line of its own, and so have a key and what it does. */
+      @media (max-width: 479px) {
+        .title {
+          flex-wrap: wrap;
+          row-gap: 4px;
+        }
+        .title .about {
+          display: none;
+        }
+        .title .right {
+          flex: 1 0 100%;
+          display: flex;
+          flex-wrap: wrap;
+          gap: 4px;
+          align-items: baseline;
+        }
+        .count {
+          margin-right: auto;
+        }
+        dialog tr,
+        dialog td {
+          display: block;
+          padding: 0;
+        }
+        dialog tr {
+          margin-bottom: 6px;
         }
       }
       @media (max-width: 719px) and (max-height: 559px) {
@@ -630,7 +661,7 @@ class SaeFeatureBrowser extends LitElement {
     return html`<main>
       <div class="title">
         <h1>${snapshot.title}</h1>
-        <span class="dim" title=${about}>${about}</span>
+        <span class="about dim" title=${about}>${about}</span>
         <span class="right">
           <span class="count" role="status">${this.selection.size > 1 ? `${count(this.selection.size)} selected · ` : ""}${this.#found} of ${count(snapshot.width)}</span>
           ${
