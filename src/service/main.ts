@@ -52,7 +52,7 @@ const connection = createMessageConnection(
   new StreamMessageWriter(process.stdout),
 );
 const watcher = new RunWatcher(
-  (runs) => notify(connection, serviceClient, "runsChanged", { runs }),
+  (seen) => notify(connection, serviceClient, "runsChanged", seen),
   ({ message }) => notify(connection, serviceClient, "log", { level: "error", message }),
 );
 const inspections = new Inspections(opened);
