@@ -20,6 +20,7 @@ export class RunStore implements vscode.Disposable {
   selectedEnsembles: readonly { run: RunEntry; ensemble: EnsembleEntry }[] = [];
   #experiments: ReadonlySet<string> = new Set();
   #runs: readonly RunEntry[] = [];
+  #imports: readonly string[] = [];
   #loaded = false;
   #trouble = "";
 
@@ -28,8 +29,9 @@ export class RunStore implements vscode.Disposable {
     this.#memory = memory;
     const written = vscode.workspace.createFileSystemWatcher(experimentFiles.pattern, false, true, false);
     this.#subscriptions.push(
-      service.on("runsChanged", ({ runs }) => {
+      service.on("runsChanged", ({ runs, imports }) => {
         this.#runs = runs;
+        this.#imports = imports;
         this.#loaded = true;
         this.#trouble = "";
         this.#changed.fire();
@@ -52,6 +54,11 @@ export class RunStore implements vscode.Disposable {
 
   get runs(): readonly RunEntry[] {
     return this.#runs;
+  }
+
+  /** Experiment files of imported SAEs that have not been evaluated and indexed yet. */
+  get imports(): readonly string[] {
+    return this.#imports;
   }
 
   /** Whether the service has answered yet: before, a view shows nothing rather than "no runs". */

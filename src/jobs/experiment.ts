@@ -145,18 +145,22 @@ function withStandIns(value: unknown, issues: readonly z.core.$ZodIssue[]): unkn
 }
 
 /**
- * Where the run of an experiment file is, as far as the file can be read: its output_path, else runs/NAME beside it. What
- * is wrong with the file otherwise is no matter: a run that was started before must be found while somebody edits it.
+ * Where the run of an experiment file is (its output_path, else runs/NAME beside it), and whether its SAEs exist already,
+ * as far as the file can be read. What is wrong with the file otherwise is no matter: a run that was started before must
+ * be found while somebody edits it.
  */
-export function runFolderOf(file: string): string {
-  let given: unknown;
+export function glanceAt(file: string): { readonly runFolder: string; readonly imported: boolean } {
+  let settings: { readonly output_path?: unknown; readonly sae?: { readonly architecture?: unknown } } | undefined;
   try {
-    given = (parseJson(readFileSync(file, "utf8"), [], { allowTrailingComma: true }) as { output_path?: unknown })
-      ?.output_path;
+    settings = parseJson(readFileSync(file, "utf8"), [], { allowTrailingComma: true });
   } catch {
     // It is gone, or nobody may read it.
   }
-  return absolutePath(dirname(file), typeof given === "string" && given ? given : defaultRunFolder(file));
+  const given = settings?.output_path;
+  return {
+    runFolder: absolutePath(dirname(file), typeof given === "string" && given ? given : defaultRunFolder(file)),
+    imported: settings?.sae?.architecture === "imported",
+  };
 }
 
 function defaultRunFolder(file: string): string {

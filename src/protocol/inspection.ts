@@ -210,17 +210,20 @@ export const inspectionRequests = {
 } as const;
 
 /** The panel asks its host. */
+/** The text before the cursor; null: there is none to go on from, and `reason` says why. */
+export const nextTokenCursor = z.object({
+  /** The ensemble's name. */
+  title: z.string(),
+  /** Path of the text that it speaks of; empty for none. */
+  document: z.string(),
+  text: z.string().nullable(),
+  reason: z.string(),
+});
+export type NextTokenCursor = z.infer<typeof nextTokenCursor>;
+
 export const nextTokenHost = {
   requests: {
-    ready: {
-      params: z.object({}),
-      result: z.object({
-        title: z.string(),
-        text: z.string().nullable(),
-        reason: z.string(),
-        ...keptInterventions(),
-      }),
-    },
+    ready: { params: z.object({}), result: nextTokenCursor.extend(keptInterventions()) },
     nextToken: { params: z.object({ interventions: z.array(intervention) }), result: nextTokens },
     pushing: { params: z.object({ token: z.number().int() }), result: pushing },
     generate: {
@@ -240,8 +243,8 @@ export const nextTokenHost = {
 export const nextTokenView = {
   requests: {},
   notifications: {
-    /** The text before the cursor has changed; null: there is none to go on from, and `reason` says why. */
-    cursor: z.object({ text: z.string().nullable(), reason: z.string(), title: z.string() }),
+    /** The text before the cursor, or its document, has changed. */
+    cursor: nextTokenCursor,
     generated,
     /** Another ensemble, with the list of interventions that is kept for it. */
     ensemble: z.object({ title: z.string(), ...keptInterventions() }),

@@ -74,6 +74,13 @@ const watchedPlaces = z.object({
 });
 export type WatchedPlaces = z.infer<typeof watchedPlaces>;
 
+const seenRuns = z.object({
+  runs: z.array(runEntry),
+  /** Experiments of imported SAEs that have no run yet. */
+  imports: z.array(z.string()),
+});
+export type SeenRuns = z.infer<typeof seenRuns>;
+
 const jobs = z.array(z.enum(jobKinds));
 /** Where a run is, and from which byte of its events on it is this start's. */
 const started = z.object({ folder: z.string(), from: z.number().int() });
@@ -232,7 +239,7 @@ export const service = {
 export const serviceClient = {
   requests: {},
   notifications: {
-    runsChanged: z.object({ runs: z.array(runEntry) }),
+    runsChanged: seenRuns,
     /** Before annotationsChanged, where a debiasing of the ensemble is open. */
     debiasVerdict: index.extend({ verdict: debiasVerdict }),
     annotationsChanged: index,

@@ -4,7 +4,8 @@ import { open, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createMessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { parseLabel } from "../features/labelling.ts";
-import { isWanted, removePatiently } from "../formats/filesInUse.ts";
+import { deleteFolderAtomic } from "../formats/atomicDelete.ts";
+import { isWanted } from "../formats/filesInUse.ts";
 import { InputError } from "../formats/inputError.ts";
 import { textBefore } from "../inspection/pieces.ts";
 import { compareEnsembles } from "../jobs/compareEnsembles.ts";
@@ -52,13 +53,11 @@ const connection = createMessageConnection(
   new StreamMessageWriter(process.stdout),
 );
 const watcher = new RunWatcher(
-  (runs) => notify(connection, serviceClient, "runsChanged", { runs }),
+  (seen) => notify(connection, serviceClient, "runsChanged", seen),
   ({ message }) => notify(connection, serviceClient, "log", { level: "error", message }),
 );
 const inspections = new Inspections(opened);
 const ensembles = new Map<string, Promise<OpenEnsemble>>();
-/** Runs that are being deleted: their ensembles may go before they do. */
-const going = new Set<string>();
 const probing = new Probing({
   opened,
   saved,
@@ -137,8 +136,7 @@ answer(connection, service, {
     readRunRecord(folder); // only what is a run folder is deleted
     if (isRunLocked(folder)) throw new Error(`${folder} is running; stop it first.`);
     await forget(folder);
-    going.add(folder);
-    await removePatiently(folder, { ask: folder }).finally(() => going.delete(folder));
+    await deleteFolderAtomic(folder);
     watcher.look();
     return {};
   },
@@ -149,7 +147,7 @@ answer(connection, service, {
       throw new Error(`${ensemble} is no ensemble of a run.`);
     if (isRunLocked(run)) throw new Error(`${run} is at work; stop it first.`);
     await forget(ensemble);
-    await removePatiently(ensemble, { ask: ensemble });
+    await deleteFolderAtomic(ensemble);
     watcher.look();
     return {};
   },
@@ -215,7 +213,7 @@ answer(connection, service, {
   openIndex: async ({ ensemble }) => {
     if (!existsSync(ensemble)) {
       const run = dirname(dirname(ensemble));
-      const what = existsSync(run) && !going.has(run) ? "ensemble" : "run";
+      const what = existsSync(run) ? "ensemble" : "run";
       throw new ResponseError(ENSEMBLE_DELETED, `This ${what} was deleted.`);
     }
     try {

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import * as z from "zod";
 import { openIndexFile } from "../features/indexFile.ts";
 import { InputError } from "../formats/inputError.ts";
-import { indexedMethods, runFolderOf } from "../jobs/experiment.ts";
+import { glanceAt, indexedMethods } from "../jobs/experiment.ts";
 import { ensembleMetric, type ReportFile, readReportFile } from "../jobs/reportFile.ts";
 import { runPaths } from "../jobs/runFolder.ts";
 import {
@@ -16,7 +16,7 @@ import {
   workingTime,
 } from "../jobs/runRecord.ts";
 import { seedSetOf } from "../protocol/seedSet.ts";
-import type { EnsembleEntry, RunEntry, WatchedPlaces } from "../protocol/service.ts";
+import type { EnsembleEntry, RunEntry, SeenRuns, WatchedPlaces } from "../protocol/service.ts";
 import { movedAside } from "../sae/ensembleFolder.ts";
 import { annotationFile } from "./openEnsembles.ts";
 
@@ -25,14 +25,14 @@ const busy = 700;
 const idle = 2000;
 
 export class RunWatcher {
-  readonly #changed: (runs: RunEntry[]) => void;
+  readonly #changed: (seen: SeenRuns) => void;
   readonly #failed: (error: Error) => void;
   #places: WatchedPlaces = { folders: [], experiments: [], runs: [] };
   #timer: NodeJS.Timeout | undefined;
   #last = "";
 
   /** `failed` is told what goes wrong in a look that nobody asked for; the next look comes all the same. */
-  constructor(changed: (runs: RunEntry[]) => void, failed: (error: Error) => void) {
+  constructor(changed: (seen: SeenRuns) => void, failed: (error: Error) => void) {
     this.#changed = changed;
     this.#failed = failed;
   }
@@ -49,11 +49,19 @@ export class RunWatcher {
     clearTimeout(this.#timer);
     let wait = idle;
     try {
-      const runs = this.#folders().map(readRun);
+      const experiments = this.#places.experiments.map((file) => ({
+        file,
+        ...(onceAModification(file, () => glanceAt(file)) ?? glanceAt(file)),
+      }));
+      const { folders, runs: started } = this.#places;
+      const places = [...folders.flatMap(usualPlaces), ...experiments.map(({ runFolder }) => runFolder), ...started];
+      const runs = runsAmong(places).map(readRun);
+      const imports = experiments.filter(({ imported, runFolder }) => imported && !existsSync(runPaths(runFolder).run));
+      const seen = { runs, imports: imports.map(({ file }) => file).sort() };
       if (runs.some((run) => run.state === "running" || run.state === "queued")) wait = busy;
-      const text = JSON.stringify(runs);
+      const text = JSON.stringify(seen);
       if (text !== this.#last) {
-        this.#changed(runs);
+        this.#changed(seen);
         this.#last = text;
       }
     } finally {
@@ -68,14 +76,6 @@ export class RunWatcher {
     } catch (error) {
       this.#failed(error as Error);
     }
-  }
-
-  #folders(): string[] {
-    const { folders, experiments, runs } = this.#places;
-    const ofExperiments = experiments.map(
-      (file) => onceAModification(file, () => runFolderOf(file)) ?? runFolderOf(file),
-    );
-    return runsAmong([...folders.flatMap(usualPlaces), ...ofExperiments, ...runs]);
   }
 
   stop(): void {

@@ -115,6 +115,39 @@ describe("SAEs of others in the editor", {
     await page.keyboard.press("Escape");
   });
 
+  test("a folder dropped on the Ensembles view is imported, and its experiment evaluates and indexes it", async () => {
+    await workbench.showViews();
+    // Nothing has run: the view is empty but for a row to drop on.
+    const empty = workbench.row("or drop them here");
+    await empty.waitFor();
+    await inBothThemes("ensembles-empty");
+    await drop(empty, join(workspace, "theirs", "layers.2"));
+    await asked("What to call the ensemble");
+    await answer("bag of one");
+    await choose("Demo model");
+    await choose("Demo text");
+    const toast = page.locator(".notification-toast", { hasText: "sparsify, topk SAE" });
+    await toast.waitFor({ timeout: 3 * minutes });
+    await workbench.row(/bag of one\s*imported · no index/).waitFor();
+    // Less to look at: what the test shows does not depend on it.
+    const file = join(workspace, "imported", "bag of one.sae.jsonc");
+    const less = `"evaluation": { "test_tokens": 5000, "model_metrics_tokens": 1000 }, "index": { "tokens": 20000 },`;
+    writeFileSync(file, readFileSync(file, "utf8").replace('"sae":', `${less}\n  "sae":`));
+    await toast.getByRole("button", { name: "Evaluate and Index" }).click();
+    const row = workbench.row(/bag of one · single/);
+    await row.getByText(/EV 0\.\d+/).waitFor({ timeout: 6 * minutes });
+    await inBothThemes("ensembles-imported");
+    // The metrics come first, the index last; a click on a row that doesn't know of it yet opens nothing.
+    await workbench.row(/done in/).waitFor({ timeout: 3 * minutes });
+    const tab = page.locator(".tab", { hasText: "Features: " });
+    while (!(await tab.isVisible())) {
+      await row.click();
+      await tab.waitFor({ timeout: 2000 }).catch(() => {});
+    }
+    const features = await workbench.webview("sae-feature-browser");
+    await features.locator(".row .id").first().waitFor();
+  });
+
   test("the palette imports a state dict of no layout: asked how it selects, its hook, model and text", async () => {
     await workbench.command("SAE Ensembles: Import SAEs…");
     await choose("Files or folders…");
@@ -139,6 +172,9 @@ describe("SAEs of others in the editor", {
     await toast.waitFor({ timeout: 3 * minutes });
     await toast.getByText(/explained variance 0\.\d+, L0 16\.0/).waitFor();
     await page.locator(".tab", { hasText: "stranger.sae.jsonc" }).waitFor();
+    const row = workbench.row(/stranger\s*imported · no index/);
+    await row.hover();
+    await row.getByRole("button", { name: "Run Experiment" }).waitFor();
     await inBothThemes("import-done");
     const folder = join(workspace, "imported", "stranger");
     const { method, hook: read, provenance } = JSON.parse(readFileSync(join(folder, "ensemble.json"), "utf8"));
@@ -164,38 +200,6 @@ describe("SAEs of others in the editor", {
     assert.equal(members.length, 2);
     assert.match(provenance.imported[1].path, /models--someone--another/);
     await workbench.command("Notifications: Clear All Notifications");
-  });
-
-  test("a folder dropped on the Ensembles view is imported, and its experiment evaluates and indexes it", async () => {
-    await workbench.showViews();
-    // Nothing has run: the view is empty but for a row to drop on.
-    const empty = workbench.row("or drop them here");
-    await empty.waitFor();
-    await inBothThemes("ensembles-empty");
-    await drop(empty, join(workspace, "theirs", "layers.2"));
-    await asked("What to call the ensemble");
-    await answer("bag of one");
-    await choose("Demo model");
-    await choose("Demo text");
-    const toast = page.locator(".notification-toast", { hasText: "sparsify, topk SAE" });
-    await toast.waitFor({ timeout: 3 * minutes });
-    // Less to look at: what the test shows does not depend on it.
-    const file = join(workspace, "imported", "bag of one.sae.jsonc");
-    const less = `"evaluation": { "test_tokens": 5000, "model_metrics_tokens": 1000 }, "index": { "tokens": 20000 },`;
-    writeFileSync(file, readFileSync(file, "utf8").replace('"sae":', `${less}\n  "sae":`));
-    await toast.getByRole("button", { name: "Evaluate and Index" }).click();
-    const row = workbench.row(/bag of one · single/);
-    await row.getByText(/EV 0\.\d+/).waitFor({ timeout: 6 * minutes });
-    await inBothThemes("ensembles-imported");
-    // The metrics come first, the index last; a click on a row that doesn't know of it yet opens nothing.
-    await workbench.row(/done in/).waitFor({ timeout: 3 * minutes });
-    const tab = page.locator(".tab", { hasText: "Features: " });
-    while (!(await tab.isVisible())) {
-      await row.click();
-      await tab.waitFor({ timeout: 2000 }).catch(() => {});
-    }
-    const features = await workbench.webview("sae-feature-browser");
-    await features.locator(".row .id").first().waitFor();
   });
 
   test("the dashboard of a run that is deleted says so by itself", async () => {

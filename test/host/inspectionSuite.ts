@@ -437,6 +437,42 @@ check("a link of a hover is about the token pointed at, until the cursor moves",
   await vscode.commands.executeCommand("workbench.action.closeAllEditors");
 });
 
+check("the next-token panel goes to inspected texts, and to another one only where it is asked for", async () => {
+  const inspected = await show("followed.txt", "She was a nurse.\n");
+  await inspect();
+  await hoverOn(inspected, "nurse");
+  const asked = (words: string) =>
+    until(`the model is asked what follows “${words}”`, () => {
+      const last = messages().findLast(({ method }) => method === "nextToken");
+      return last?.params["text"] === words;
+    });
+  const put = async (document: vscode.TextDocument, at: number) => {
+    const { activeTextEditor: active } = vscode.window;
+    const editor = active?.document === document ? active : await vscode.window.showTextDocument(document, 1);
+    editor.selection = new vscode.Selection(0, at, 0, at);
+  };
+  await put(inspected, 3);
+  await vscode.commands.executeCommand("saeEnsembles.nextToken");
+  await asked("She");
+  const other = await show("other.txt", "Those are sheep.\n");
+  await put(other, 5);
+  // An intervention is asked about at once, of the text that the panel speaks of.
+  const ensemble = join(workspace(), "runs", "tiny", "ensembles", "bagging");
+  await vscode.commands.executeCommand("saeEnsembles.ablateFeature", ensemble, 7);
+  const question = await until("the model is asked under the intervention", () => {
+    const last = messages().findLast(({ method }) => method === "nextToken");
+    const interventions = (last?.params["interventions"] ?? []) as readonly { readonly features: number[] }[];
+    return interventions.at(-1)?.features[0] === 7 && last;
+  });
+  assert.equal(question.params["text"], "She");
+  await put(other, 9);
+  await vscode.commands.executeCommand("saeEnsembles.nextToken");
+  await asked("Those are");
+  await put(inspected, 9);
+  await asked("She was a");
+  await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+});
+
 check("Features Here has a text read again that the service has read too many others since", async () => {
   await vscode.commands.executeCommand("saeEnsembles.here.focus");
   const documents: vscode.TextDocument[] = [];

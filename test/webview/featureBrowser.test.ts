@@ -596,6 +596,76 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.close();
   });
 
+  test("j and at once n or l: the field is that of the feature on its way, with what is typed meanwhile, which is no shortcut", async () => {
+    const host = new StandInHost();
+    const edits: unknown[] = [];
+    const { annotate, detail } = host.handlers;
+    let held = Promise.resolve();
+    const { page } = await open(
+      host,
+      {},
+      {
+        annotate: (params, signal) => {
+          edits.push(params);
+          return annotate(params, signal);
+        },
+        detail: async (params, signal) => {
+          const waited = held;
+          const answered = await detail(params, signal);
+          await waited;
+          return answered;
+        },
+      },
+    );
+    const focused = (id: string) =>
+      page.waitForFunction((id) => {
+        const shown = document.querySelector("sae-feature-browser")?.shadowRoot?.querySelector("sae-feature-detail");
+        return shown?.shadowRoot?.activeElement?.id === id;
+      }, id);
+    for (const [feature, key, id, early, kept] of [
+      [1, "n", "note", "f x\nnot", "f x\nnote"],
+      [2, "l", "label", "jj /f", "jj /fe"],
+    ] as const) {
+      const release = Promise.withResolvers<void>();
+      held = release.promise;
+      await page.keyboard.press("j");
+      await eventually(() => assert.equal(host.details.at(-1), feature));
+      await page.keyboard.press(key);
+      await page.keyboard.type(early);
+      release.resolve();
+      await page.getByRole("heading", { name: `${feature}/0`, exact: true }).waitFor();
+      await focused(id);
+      await page.keyboard.type("e");
+      await page.keyboard.press("Escape");
+      await eventually(() => assert.deepEqual(edits, [{ features: [feature], [id]: kept }]));
+      edits.length = 0;
+    }
+    // Escape takes the wish back.
+    const release = Promise.withResolvers<void>();
+    held = release.promise;
+    await page.keyboard.press("j");
+    await eventually(() => assert.equal(host.details.at(-1), 3));
+    await page.keyboard.press("n");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("f");
+    await eventually(() => assert.deepEqual([...host.flags], [3]));
+    release.resolve();
+    await page.getByRole("heading", { name: "3/0", exact: true }).waitFor();
+    await page.keyboard.press("f");
+    await eventually(() => assert.equal(host.flags.size, 0));
+    await page.close();
+  });
+
+  test("narrow: n opens the detail that the note is in", async () => {
+    const { page } = await open(new StandInHost(), { width: 320 });
+    await page.keyboard.press("n");
+    await page.keyboard.type("seen");
+    const note = page.locator("sae-feature-detail textarea");
+    assert.equal(await note.inputValue(), "seen");
+    assert.equal(await note.isVisible(), true);
+    await page.close();
+  });
+
   test("high contrast: what a feature lowers is underlined otherwise than what it raises, and no flag is faint", async () => {
     const { page } = await open();
     await setTheme(page, "high-contrast");

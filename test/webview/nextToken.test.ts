@@ -67,6 +67,7 @@ class StandInHost {
       await this.ready;
       return {
         title: "demo · bagging",
+        document: "stories/she.txt",
         text: "She was a nurse. Her mother said that",
         reason: "",
         interventions: this.interventions,
@@ -267,32 +268,65 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     const { page } = await open(host);
     const summary = page.locator(".summary");
     await summary.getByText("KL 0 nats: the interventions change nothing in this text").waitFor();
-    notify(host.line!, nextTokenView, "cursor", { text: "", reason: "", title: "demo · bagging" });
+    notify(host.line!, nextTokenView, "cursor", { text: "", reason: "", title: "demo · bagging", document: "she.txt" });
     await summary.getByText("KL 0 nats: nothing stands before the cursor that they could change").waitFor();
     await page.close();
   });
 
-  test("at any width an intervention's ✕ stands beside its other fields", async () => {
-    for (const width of [360, 500, 620]) {
+  test("at any width an intervention's ✕ lies beside its fields, its value is readable, and a click on it arrives", async () => {
+    for (const width of [280, 340, 500, 620]) {
       const host = new StandInHost();
       host.interventions = [{ ...intervention([9]), kind: "add", value: 21.76805 }];
       const { page } = await open(host, width);
       const row = page.locator("sae-intervention-list li");
-      const [where, remove] = [row.getByLabel("where"), row.getByRole("button", { name: /^Remove/ })];
-      const [a, b] = [(await where.boundingBox())!, (await remove.boundingBox())!];
-      assert.ok(b.x >= a.x + a.width && b.x + b.width <= width, `${width} px`);
+      const remove = row.getByRole("button", { name: /^Remove/ });
+      const button = (await remove.boundingBox())!;
+      assert.ok(button.x + button.width <= width, `${width} px`);
+      for (const field of await row.locator("select, input, .what > *").all()) {
+        const other = (await field.boundingBox())!;
+        const aside = other.x + other.width <= button.x || other.y >= button.y + button.height;
+        assert.ok(aside, `${width} px: ${await field.evaluate(({ outerHTML }) => outerHTML)}`);
+      }
       const value = row.locator("input[type=number]");
       assert.ok(await value.evaluate((field) => field.scrollWidth <= field.clientWidth), `${width} px`);
+      // A click arrives: nothing lies over it.
+      await remove.click();
+      await row.waitFor({ state: "detached" });
       await page.close();
     }
+  });
+
+  test("says which text it speaks of, also where the cursor is at no place to go on from", async () => {
+    const { page, host } = await open();
+    const heading = (hasText: string) => page.locator("h1", { hasText }).waitFor();
+    await heading("After the cursor in stories/she.txt · demo · bagging · 42 tokens");
+    const title = "demo · bagging";
+    notify(host.line!, nextTokenView, "cursor", { text: "He was", reason: "", title, document: "/elsewhere/he.txt" });
+    await heading("After the cursor in he.txt · demo · bagging");
+    const reason = "Put the cursor into a cell.";
+    notify(host.line!, nextTokenView, "cursor", { text: null, reason, title, document: "cells.csv" });
+    await heading("After the cursor in cells.csv · demo · bagging");
+    notify(host.line!, nextTokenView, "cursor", { text: null, reason, title, document: "" });
+    await heading("Next token · demo · bagging");
+    await page.close();
   });
 
   test("the cursor moves: asked anew; outside of any text it says what to do", async () => {
     const { page, host } = await open();
     await page.locator("sae-probability-bars tbody tr").first().waitFor();
-    notify(host.line!, nextTokenView, "cursor", { text: "He was", reason: "", title: "demo · bagging" });
+    notify(host.line!, nextTokenView, "cursor", {
+      text: "He was",
+      reason: "",
+      title: "demo · bagging",
+      document: "she.txt",
+    });
     await page.locator(".before", { hasText: "He was" }).waitFor();
-    notify(host.line!, nextTokenView, "cursor", { text: null, reason: "Put the cursor into a text.", title: "x" });
+    notify(host.line!, nextTokenView, "cursor", {
+      text: null,
+      reason: "Put the cursor into a text.",
+      title: "x",
+      document: "",
+    });
     await page.getByText("Put the cursor into a text.").waitFor();
     assert.equal(await page.locator("sae-probability-bars").count(), 0);
     await page.close();
@@ -368,7 +402,12 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
     await page.locator(".outdated", { hasText: "interventions as they were" }).waitFor();
     await first.click();
     await page.locator(".outdated").waitFor({ state: "detached" });
-    notify(host.line!, nextTokenView, "cursor", { text: "He was", reason: "", title: "demo · bagging" });
+    notify(host.line!, nextTokenView, "cursor", {
+      text: "He was",
+      reason: "",
+      title: "demo · bagging",
+      document: "she.txt",
+    });
     await page.locator(".outdated").waitFor();
     assert.match(await page.locator(".outdated").innerText(), /From another place.*mother said that”/);
     assert.match(await page.locator(".side.changed p").innerText(), /he was happy/);
@@ -419,7 +458,12 @@ describe("the next-token panel", { skip: unavailable && `SKIPPED: ${unavailable}
   inEveryTheme("next-token-no-text", async () => {
     const { page, host } = await open();
     await page.locator("sae-probability-bars tbody tr").first().waitFor();
-    notify(host.line!, nextTokenView, "cursor", { text: null, reason: "Put the cursor into a text.", title: "x" });
+    notify(host.line!, nextTokenView, "cursor", {
+      text: null,
+      reason: "Put the cursor into a text.",
+      title: "x",
+      document: "",
+    });
     await page.getByText("Put the cursor into a text.").waitFor();
     return page;
   });

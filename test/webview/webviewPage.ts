@@ -20,6 +20,11 @@ import { type Theme, themes } from "../../scripts/workbench.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
+/** Pixels of the narrowest panel that is used: a sidebar's. */
+const narrow = 280;
+/** Milliseconds that a page gets to settle. */
+const patience = 5000;
+
 /** What VS Code's own themes set for every variable that a webview sees (scripts/themes.ts). */
 const variables: Record<Theme, Record<string, string>> = JSON.parse(
   readFileSync(join(import.meta.dirname, "themes.json"), "utf8"),
@@ -129,7 +134,7 @@ export async function setTheme(page: Page, theme: Theme): Promise<void> {
 
 /**
  * A state of a view, opened by `show`, in every kind of theme: a picture of each where a person can look at it
- * (test/screenshots, not kept in git), and nothing that axe-core finds. One line a state.
+ * (test/screenshots, not kept in git), and nothing that axe-core finds; and in the narrowest panel. One line a state.
  */
 export function inEveryTheme(name: string, show: () => Promise<Page>): void {
   test(`${name} in every theme: axe finds nothing`, async () => {
@@ -142,6 +147,50 @@ export function inEveryTheme(name: string, show: () => Promise<Page>): void {
       assert.deepEqual(await accessibilityViolations(page, rules), [], theme);
     }
     await page.close();
+  });
+
+  test(`${name} in a panel of 280 px: nothing is cut off or scrolls sideways`, async () => {
+    const page = await show();
+    await page.setViewportSize({ width: narrow, height: page.viewportSize()?.height ?? 0 });
+    // Charts take the new width a moment later.
+    const end = Date.now() + patience;
+    while ((await beyondTheEdge(page)).length > 0 && Date.now() < end) await setTimeout(20);
+    assert.deepEqual(await beyondTheEdge(page), []);
+    for (const theme of ["dark", "light"] as const) {
+      await setTheme(page, theme);
+      await screenshot(page, `${name}-${narrow}-${theme}`);
+    }
+    await page.close();
+  });
+}
+
+/**
+ * What reaches beyond the right edge of a page: neither in a part that scrolls by itself (class "scroll"), nor cut there
+ * on purpose.
+ */
+function beyondTheEdge(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const found: string[] = [];
+    const above = (element: Element) =>
+      element.assignedSlot ?? element.parentElement ?? (element.getRootNode() as Partial<ShadowRoot>).host ?? null;
+    const isMeant = (element: Element): boolean => {
+      for (let holder = above(element); holder && holder !== document.body; holder = above(holder)) {
+        const { overflowX } = getComputedStyle(holder);
+        if (overflowX === "visible" || holder.getBoundingClientRect().right > innerWidth + 0.5) continue;
+        return overflowX === "hidden" || overflowX === "clip" || holder.classList.contains("scroll");
+      }
+      return false;
+    };
+    const look = (root: ParentNode): void => {
+      for (const element of root.querySelectorAll("*")) {
+        const { width, height, right } = element.getBoundingClientRect();
+        if (width > 0 && height > 0 && right > innerWidth + 0.5 && !isMeant(element))
+          found.push(`${element.outerHTML.slice(0, 80)} ends at ${Math.round(right)} of ${innerWidth}`);
+        if (element.shadowRoot) look(element.shadowRoot);
+      }
+    };
+    look(document);
+    return found.slice(0, 5);
   });
 }
 

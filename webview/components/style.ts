@@ -105,8 +105,38 @@ export const page = css`
   }
 `;
 
+/** A native choice as VS Code's own look: its colours, its chevron, its focus. */
+export const dropdown = css`
+  select {
+    appearance: none;
+    font: inherit;
+    color: var(--vscode-dropdown-foreground);
+    background-color: var(--vscode-dropdown-background);
+    /* The chevron's two strokes: a picture of it would have a colour of its own. */
+    background-image: linear-gradient(45deg, transparent 41%, currentColor 41% 59%, transparent 59%),
+      linear-gradient(-45deg, transparent 41%, currentColor 41% 59%, transparent 59%);
+    background-position: right 12px center, right 7px center;
+    background-size: 5px 5px;
+    background-repeat: no-repeat;
+    border: 1px solid var(--vscode-dropdown-border, var(--hairline));
+    border-radius: 4px;
+    padding: 2px 24px 2px 6px;
+    max-width: 100%;
+    text-overflow: ellipsis;
+  }
+  select:focus {
+    outline: none;
+    border-color: var(--vscode-focusBorder);
+  }
+  option {
+    color: var(--vscode-dropdown-foreground);
+    background-color: var(--vscode-dropdown-listBackground, var(--vscode-dropdown-background));
+  }
+`;
+
 /** Native form controls in VS Code's colours, and the headings and tables of the views that hold forms. */
 export const forms = css`
+  ${dropdown}
   button.primary {
     font: inherit;
     color: var(--vscode-button-foreground);
@@ -120,16 +150,43 @@ export const forms = css`
     opacity: 0.5;
     cursor: default;
   }
-  select,
   input[type="text"],
   input[type="number"] {
     font: inherit;
-    color: var(--vscode-settings-dropdownForeground, var(--vscode-foreground));
-    background: var(--vscode-settings-dropdownBackground, var(--vscode-input-background));
-    border: 1px solid var(--vscode-settings-dropdownBorder, var(--vscode-input-border, var(--hairline)));
-    border-radius: 2px;
+    color: var(--vscode-input-foreground);
+    background: var(--vscode-input-background);
+    border: 1px solid var(--vscode-input-border, var(--hairline));
+    border-radius: 4px;
     padding: 2px 4px;
     max-width: 100%;
+  }
+  /* Names and what belongs to them, by turns; in a narrow panel one above the other. */
+  .fields {
+    display: grid;
+    grid-template-columns: max-content minmax(0, 1fr);
+    gap: 8px 12px;
+    align-items: center;
+  }
+  .fields > span {
+    overflow-wrap: anywhere;
+  }
+  .fields table {
+    overflow-wrap: normal;
+  }
+  @media (max-width: 400px) {
+    .fields {
+      grid-template-columns: minmax(0, 1fr);
+      gap: 2px;
+    }
+    .fields > :nth-child(odd) {
+      color: var(--dim);
+    }
+    .fields > :nth-child(even) {
+      margin-bottom: 8px;
+    }
+    .fields > span:empty {
+      display: none;
+    }
   }
   h1 {
     font-size: 1.1em;

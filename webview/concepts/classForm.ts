@@ -31,15 +31,6 @@ export class SaeClassForm extends LitElement {
     controls,
     forms,
     css`
-      .fields {
-        display: grid;
-        grid-template-columns: max-content minmax(0, 1fr);
-        gap: 8px 12px;
-        align-items: center;
-      }
-      .fields > span {
-        overflow-wrap: anywhere;
-      }
       .columns {
         display: flex;
         flex-wrap: wrap;

@@ -151,6 +151,14 @@ class SaeConcepts extends LitElement {
           grid-column: 1 / -1;
         }
       }
+      @container (max-width: 400px) {
+        tr {
+          grid-template-columns: repeat(4, minmax(0, 1fr));
+        }
+        th:first-child {
+          grid-column: 1 / -1;
+        }
+      }
       p {
         margin: 6px 0;
       }

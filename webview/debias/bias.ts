@@ -50,6 +50,16 @@ export class SaeBias extends LitElement {
       td.worst {
         box-shadow: inset 0 0 0 2px var(--vscode-errorForeground);
       }
+      @media (max-width: 400px) {
+        th,
+        thead th {
+          padding: 3px 8px 3px 0;
+        }
+        td {
+          min-width: 0;
+          padding: 4px 8px;
+        }
+      }
       .dim {
         color: var(--dim);
       }

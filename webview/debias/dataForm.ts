@@ -33,15 +33,6 @@ export class SaeDataForm extends LitElement {
     controls,
     forms,
     css`
-      .fields {
-        display: grid;
-        grid-template-columns: max-content minmax(0, 1fr);
-        gap: 8px 12px;
-        align-items: center;
-      }
-      .file {
-        overflow-wrap: anywhere;
-      }
       .columns {
         display: flex;
         flex-wrap: wrap;
@@ -104,9 +95,9 @@ export class SaeDataForm extends LitElement {
     const lacking = data.trouble === "" ? lacks(data, choice, cells) : "";
     return html`<div class="fields">
         <span>texts</span>
-        <span class="file">${fileName(data.trainFile)} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
+        <span>${fileName(data.trainFile)} <button class="plain link" @click=${() => this.#emit("pick", "train")}>Choose…</button></span>
         <span>to test on</span>
-        <span class="file">${data.testFile === null ? "30% of them, held out with each seed" : fileName(data.testFile)}
+        <span>${data.testFile === null ? "30% of them, held out with each seed" : fileName(data.testFile)}
           <button class="plain link" @click=${() => this.#emit("pick", "test")}>Choose…</button>
           ${data.testFile === null ? nothing : html`<button class="plain link" @click=${() => this.#emit("hold")}>Hold out instead</button>`}
         </span>

@@ -114,6 +114,10 @@ class SaeDebias extends LitElement {
         padding: 0 12px 8px;
         border-bottom: 1px solid var(--hairline);
       }
+      nav li {
+        display: flex;
+        align-items: baseline;
+      }
       nav button {
         text-align: left;
       }

@@ -31,8 +31,7 @@ export class SaeResultTable extends LitElement {
     controls,
     forms,
     css`
-      :host {
-        display: block;
+      .scroll {
         overflow-x: auto;
       }
       table {
@@ -142,11 +141,11 @@ export class SaeResultTable extends LitElement {
       { name: "mean difference projected out", scores: debias.mean_difference, kind: "control" },
       { name: "… and retrained", scores: debias.mean_difference_retrained, kind: "control" },
     ];
-    return html`<table aria-label="Accuracy of each state of the classifier">
+    return html`<div class="scroll"><table aria-label="Accuracy of each state of the classifier">
       <thead><tr><td></td><th scope="col" title="The worst cell of each seed, their mean: it may lie below every cell's">worst group</th><th scope="col">overall</th>
         ${debias.cellNames.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => this.#row(row))}</tbody>
-    </table>`;
+    </table></div>`;
   }
 
   #row({ name, scores, kind, stale, before }: Row) {

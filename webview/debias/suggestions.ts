@@ -111,6 +111,24 @@ export class SaeSuggestions extends LitElement {
           gap: 6px;
         }
       }
+      /* A feature's tokens have a line of their own. */
+      @container (max-width: 400px) {
+        .row,
+        .head {
+          grid-template-columns: 24px 72px minmax(0, 1fr) 72px;
+          row-gap: 0;
+        }
+        .row {
+          padding-bottom: 4px;
+        }
+        .tokens {
+          grid-column: 2 / -1;
+          padding-left: 6px;
+        }
+        .head .tokens {
+          display: none;
+        }
+      }
     `,
   ];
 
@@ -120,7 +138,7 @@ export class SaeSuggestions extends LitElement {
 
   override render() {
     return html`<div class="head" aria-hidden="true">
-        <span></span><span>feature</span><span>effect</span><span class="side">fires more</span><span>activating tokens</span>
+        <span></span><span>feature</span><span>effect</span><span class="side">fires more</span><span class="tokens">activating tokens</span>
       </div>
       <ul aria-label="Suggested features by effect">${this.rows.map((one) => this.#item(one))}</ul>`;
   }

@@ -8,6 +8,7 @@ import { foundIn, foundInStyle, foundInTooltip } from "../components/foundIn.ts"
 import { joinedTokens } from "../components/joinedTokens.ts";
 import { density, significant } from "../components/numbers.ts";
 import { controls, palette } from "../components/style.ts";
+import type { FieldName } from "./awaitedField.ts";
 import "../components/histogram.ts";
 import { tokenChip, tokenStyle } from "../components/token.ts";
 
@@ -200,12 +201,11 @@ export class SaeFeatureDetail extends LitElement {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
-  focusLabel(): void {
-    this.renderRoot.querySelector<HTMLElement>("#label")?.focus();
-  }
-
-  focusNote(): void {
-    this.renderRoot.querySelector<HTMLElement>("#note")?.focus();
+  /** Moves into a field, with what was typed for it before it was there. */
+  edit(field: FieldName, typed: string): void {
+    this.renderRoot.querySelector<HTMLElement>(`#${field}`)?.focus();
+    // As if it had been typed here: the field tells of a change when it is left, and can undo it.
+    if (typed) document.execCommand("insertText", false, typed);
   }
 
   override render() {

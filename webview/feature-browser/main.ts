@@ -13,6 +13,7 @@ import {
 import { onNotification, request } from "../../src/protocol/rpc.ts";
 import { connectToHost, loadViewState, saveViewState } from "../components/host.ts";
 import { controls, page, palette } from "../components/style.ts";
+import { AwaitedField, type FieldName } from "./awaitedField.ts";
 import type { SaeFeatureDetail } from "./featureDetail.ts";
 import "./featureDetail.ts";
 import type { Chosen, SaeFeatureList } from "./featureList.ts";
@@ -106,6 +107,8 @@ class SaeFeatureBrowser extends LitElement {
   );
   /** Place that the cursor went to before its row was there, and whether the selection goes that far. */
   #awaited: { place: number; extend: boolean } | undefined;
+  /** Label or note that gets the focus once its feature has arrived. */
+  #field: AwaitedField | undefined;
   /** Rows of a selection that are being fetched. */
   #selecting = Promise.resolve();
   #anchor = 0;
@@ -164,7 +167,7 @@ class SaeFeatureBrowser extends LitElement {
         padding: 8px 12px 0;
         white-space: nowrap;
       }
-      .title .dim {
+      .title .about {
         overflow: hidden;
         text-overflow: ellipsis;
       }
@@ -172,6 +175,9 @@ class SaeFeatureBrowser extends LitElement {
         font-size: 1.1em;
         font-weight: 600;
         margin: 0;
+        min-width: 0;
+        overflow: hidden;
+        text-overflow: ellipsis;
       }
       .title .right {
         margin-left: auto;
@@ -245,6 +251,34 @@ class SaeFeatureBrowser extends LitElement {
           border-top: 1px solid var(--hairline);
         }
       }
+      /* There the name has a line of its own, and so have a key and what it does. */
+      @media (max-width: 479px) {
+        .title {
+          flex-wrap: wrap;
+          row-gap: 4px;
+        }
+        .title .about {
+          display: none;
+        }
+        .title .right {
+          flex: 1 0 100%;
+          display: flex;
+          flex-wrap: wrap;
+          gap: 4px;
+          align-items: baseline;
+        }
+        .count {
+          margin-right: auto;
+        }
+        dialog tr,
+        dialog td {
+          display: block;
+          padding: 0;
+        }
+        dialog tr {
+          margin-bottom: 6px;
+        }
+      }
       @media (max-width: 719px) and (max-height: 559px) {
         .panes.detail {
           grid-template-rows: minmax(0, 1fr);
@@ -299,6 +333,7 @@ class SaeFeatureBrowser extends LitElement {
   /** Another index: what was chosen, shown and tried is of features that are no more. */
   #startOver(): void {
     this.#detailRequest++;
+    this.#field = undefined;
     this.#asked = -1;
     this.fatal = "";
     this.detail = undefined;
@@ -349,6 +384,7 @@ class SaeFeatureBrowser extends LitElement {
 
   /** Opens a feature that something other than the list named, and its row in the list, if it is among the rows. */
   #goTo(feature: number): void {
+    this.#field = undefined;
     this.selection = new Set([feature]);
     void this.#open(feature);
     void this.#pointAt(feature);
@@ -382,9 +418,35 @@ class SaeFeatureBrowser extends LitElement {
     } catch (error) {
       if (mine !== this.#detailRequest) return;
       this.detailError = messageOf(error);
+      this.#field = undefined;
     }
     this.loading = false;
     this.#keep();
+    await this.#enterField();
+  }
+
+  /** Moves to the label or the note of the feature that was asked for, at once or when it has arrived: a field of the one before would take what is meant for this one. */
+  #edits(name: FieldName): void {
+    this.#field = new AwaitedField(name);
+    // Where there is room for the list alone, the field is shown first.
+    this.detailOpen = true;
+    this.#keep();
+    if (!this.#onItsWay) void this.#enterField();
+  }
+
+  /** Whether another feature than the detail shows has been asked for. */
+  get #onItsWay(): boolean {
+    return this.loading || this.#awaited !== undefined;
+  }
+
+  async #enterField(): Promise<void> {
+    await this.updateComplete;
+    const detail = this.#detailPane;
+    await detail?.updateComplete;
+    const field = this.#field;
+    if (!field || this.#onItsWay) return;
+    this.#field = undefined;
+    detail?.edit(field.name, field.typed);
   }
 
   #choose({ place, feature, toggle, extend }: Pick<Chosen, "place" | "feature" | "toggle" | "extend">): void {
@@ -500,6 +562,10 @@ class SaeFeatureBrowser extends LitElement {
     this.tryBusy = false;
   }
 
+  get #detailPane(): SaeFeatureDetail | null {
+    return this.renderRoot.querySelector<SaeFeatureDetail>("sae-feature-detail");
+  }
+
   get #list(): SaeFeatureList | null {
     return this.renderRoot.querySelector<SaeFeatureList>("sae-feature-list");
   }
@@ -521,7 +587,14 @@ class SaeFeatureBrowser extends LitElement {
       this.#list?.focus();
       return;
     }
+    if (this.#field?.take(event)) {
+      event.preventDefault();
+      return;
+    }
     if (event.key === "Escape") {
+      const awaited = this.#field;
+      this.#field = undefined;
+      if (awaited) return;
       // A search box would empty itself; the search is to stay and x clears it.
       event.preventDefault();
       if (this.help) this.help = false;
@@ -531,7 +604,6 @@ class SaeFeatureBrowser extends LitElement {
       return;
     }
     if (typing || (this.help && event.key !== "?") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const detail = this.renderRoot.querySelector<SaeFeatureDetail>("sae-feature-detail");
     const actions: Record<string, () => void> = {
       j: () => this.#move(1, false),
       k: () => this.#move(-1, false),
@@ -547,8 +619,8 @@ class SaeFeatureBrowser extends LitElement {
         else this.#move(1, false);
       },
       f: () => void this.#flagSelection(),
-      l: () => detail?.focusLabel(),
-      n: () => detail?.focusNote(),
+      l: () => this.#edits("label"),
+      n: () => this.#edits("note"),
       "/": () => this.renderRoot.querySelector<SaeFilterBar>("sae-filter-bar")?.focusSearch(),
       x: () => this.#ask(everything),
       "?": () => {
@@ -569,6 +641,7 @@ class SaeFeatureBrowser extends LitElement {
     const action = actions[event.key];
     if (!action) return;
     event.preventDefault();
+    this.#field = undefined;
     action();
   };
 
@@ -588,7 +661,7 @@ class SaeFeatureBrowser extends LitElement {
     return html`<main>
       <div class="title">
         <h1>${snapshot.title}</h1>
-        <span class="dim" title=${about}>${about}</span>
+        <span class="about dim" title=${about}>${about}</span>
         <span class="right">
           <span class="count" role="status">${this.selection.size > 1 ? `${count(this.selection.size)} selected · ` : ""}${this.#found} of ${count(snapshot.width)}</span>
           ${
@@ -696,7 +769,10 @@ class SaeFeatureBrowser extends LitElement {
       .selection=${this.selection}
       .cursor=${this.cursor}
       .members=${snapshot.members}
-      @choose=${(event: CustomEvent<Chosen>) => this.#choose(event.detail)}
+      @choose=${(event: CustomEvent<Chosen>) => {
+        this.#field = undefined;
+        this.#choose(event.detail);
+      }}
       @flag=${(event: CustomEvent<Chosen>) => void this.#annotate({ features: [event.detail.feature], flagged: event.detail.flagged })}
     ></sae-feature-list>`;
   }

@@ -1,7 +1,7 @@
 // The list of interventions, each with its switch: which features, what is done to them, from where on.
 import { css, html, LitElement, nothing } from "lit";
 import type { FeatureName, ShownIntervention } from "../../src/protocol/inspection.ts";
-import { controls, palette } from "../components/style.ts";
+import { controls, dropdown, palette } from "../components/style.ts";
 import "../components/token.ts";
 
 const kinds: Readonly<Record<ShownIntervention["kind"], string>> = {
@@ -31,6 +31,7 @@ export class SaeInterventionList extends LitElement {
   static override styles = [
     palette,
     controls,
+    dropdown,
     css`
       ul {
         list-style: none;
@@ -60,14 +61,11 @@ export class SaeInterventionList extends LitElement {
       .id {
         font-family: var(--mono);
       }
-      select,
       input[type="number"] {
         font: inherit;
-        color: var(--vscode-dropdown-foreground);
-        background: var(--vscode-dropdown-background);
-        border: 1px solid var(--vscode-dropdown-border, var(--hairline));
-        border-radius: 2px;
-        padding: 1px 3px;
+        border: 1px solid var(--vscode-input-border, var(--hairline));
+        border-radius: 4px;
+        padding: 2px 4px;
       }
       .how {
         display: flex;
@@ -84,6 +82,23 @@ export class SaeInterventionList extends LitElement {
         min-width: 72px;
         color: var(--vscode-input-foreground);
         background: var(--vscode-input-background);
+      }
+      /* Narrow: there is no room for ✕ beside all fields; it stands in the corner, and they may take two lines. */
+      @container panel (max-width: 320px) {
+        li {
+          position: relative;
+        }
+        .what {
+          padding-right: 28px;
+        }
+        .how {
+          flex-wrap: wrap;
+        }
+        .how button {
+          position: absolute;
+          top: 4px;
+          right: 0;
+        }
       }
       .buttons {
         display: flex;

@@ -4,6 +4,7 @@ import { css, html, LitElement, nothing } from "lit";
 import {
   type FeatureName,
   type Generated,
+  type NextTokenCursor,
   type NextTokens,
   nextTokenHost,
   nextTokenView,
@@ -12,6 +13,7 @@ import {
   type ShownToken,
 } from "../../src/protocol/inspection.ts";
 import { onNotification, type Params, type Result, request } from "../../src/protocol/rpc.ts";
+import { fileName } from "../components/fileName.ts";
 import { connectToHost } from "../components/host.ts";
 import { significant } from "../components/numbers.ts";
 import { controls, page, palette } from "../components/style.ts";
@@ -38,6 +40,7 @@ export class SaeNextToken extends LitElement {
     text: { state: true },
     reason: { state: true },
     ensemble: { state: true },
+    document: { state: true },
     known: { state: true },
     list: { state: true },
     names: { state: true },
@@ -54,6 +57,8 @@ export class SaeNextToken extends LitElement {
   declare text: string | null;
   declare reason: string;
   declare ensemble: string;
+  /** Path of the text that all this is about; empty for none. */
+  declare document: string;
   /** Whether the list is that of the host yet: before, a change to it would replace what is kept. */
   declare known: boolean;
   declare list: readonly ShownIntervention[];
@@ -77,6 +82,7 @@ export class SaeNextToken extends LitElement {
     this.text = null;
     this.reason = "";
     this.ensemble = "";
+    this.document = "";
     this.known = false;
     this.list = [];
     this.names = new Map();
@@ -209,11 +215,12 @@ export class SaeNextToken extends LitElement {
     return request(line, nextTokenHost, name, params, { timeout: patience, ...(signal && { signal }) });
   }
 
-  #moved({ text, reason, title }: { text: string | null; reason: string; title: string }): void {
+  #moved({ text, reason, title, document }: NextTokenCursor): void {
     const same = text === this.text && title === this.ensemble;
     this.text = text;
     this.reason = reason;
     this.ensemble = title;
+    this.document = document;
     if (same && this.result) return;
     this.chosen = undefined;
     this.pushing = undefined;
@@ -325,7 +332,7 @@ export class SaeNextToken extends LitElement {
     const { text, result } = this;
     const changed = this.#changes;
     return html`<main>
-      <h1>After <span class="dim">· ${this.ensemble}${result ? ` · ${result.context.toLocaleString("en-US")} ${result.context === 1 ? "token" : "tokens"}` : ""}</span></h1>
+      <h1>${this.document ? html`After the cursor in ${fileName(this.document)}` : "Next token"} <span class="dim">· ${this.ensemble}${result ? ` · ${result.context.toLocaleString("en-US")} ${result.context === 1 ? "token" : "tokens"}` : ""}</span></h1>
       ${
         text === null
           ? html`<p class="notice">${this.reason}</p>`

@@ -95,11 +95,21 @@ export class SaeProbabilityBars extends LitElement {
         tr {
           display: grid;
           grid-template-columns: 1fr 74px 74px;
-          align-items: baseline;
+          align-items: end;
+        }
+        tbody tr {
+          border-top: 1px solid var(--hairline);
         }
         th,
         td {
           padding: 2px 0;
+          border-top: none;
+        }
+        tr.chosen {
+          background: var(--vscode-list-inactiveSelectionBackground);
+        }
+        tr.chosen td {
+          background: none;
         }
         td:first-child {
           min-width: 0;
@@ -110,7 +120,6 @@ export class SaeProbabilityBars extends LitElement {
           grid-row: 2;
           grid-column: 1 / -1;
           width: auto;
-          border-top: none;
         }
         thead td.bars {
           display: none;

@@ -50,23 +50,31 @@ export class SaePushingFeatures extends LitElement {
       .id {
         font-family: var(--mono);
       }
-      /* Narrow: a feature's name has a line of its own, its numbers the next one. */
+      /* Narrow: a feature's name and its button have a line of their own, its numbers the next one. */
       @container panel (max-width: 460px) {
         tr {
           display: grid;
-          grid-template-columns: repeat(4, minmax(0, 1fr)) 56px;
+          grid-template-columns: repeat(4, minmax(0, 1fr));
+          column-gap: 6px;
           align-items: baseline;
         }
         th:first-child,
         td:first-child {
+          grid-column: 1 / 4;
+        }
+        td.group {
           grid-column: 1 / -1;
         }
-        td + td {
-          border-top: none;
+        tbody tr {
+          border-top: 1px solid var(--hairline);
+        }
+        td:last-child:not(.group) {
+          grid-area: 1 / 4;
         }
         th,
         td {
-          padding-left: 0;
+          padding: 2px 0;
+          border-top: none;
           white-space: normal;
         }
       }

@@ -98,6 +98,8 @@ class SaeRunDashboard extends LitElement {
       }
       .progress .line {
         display: flex;
+        flex-wrap: wrap;
+        gap: 0 14px;
         justify-content: space-between;
         font-variant-numeric: tabular-nums;
         padding-bottom: 4px;

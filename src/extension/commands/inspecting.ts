@@ -2,8 +2,8 @@
 import * as vscode from "vscode";
 import type { FeatureHere, Ranking } from "../../protocol/inspection.ts";
 import { partOf, showFile, showPart } from "../editor/fileParts.ts";
+import type { Place } from "../editor/followedEditor.ts";
 import { Hint } from "../hint.ts";
-import type { Place } from "../panels/nextTokenPanel.ts";
 import { rankings } from "../trees/featuresHereTree.ts";
 import type { FeatureNode } from "../trees/featuresTree.ts";
 import { featureWords } from "../words.ts";
@@ -209,7 +209,7 @@ export async function labelFeature({ service, inspector }: Parts, target: string
 }
 
 export async function nextToken(parts: Parts): Promise<void> {
-  if (await requireEnsemble(parts)) parts.nextToken.show();
+  if (await requireEnsemble(parts)) parts.nextToken.showHere();
 }
 
 export async function ablateFeature(

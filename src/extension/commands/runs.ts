@@ -1,7 +1,7 @@
 // Commands on runs: start, stop, resume, reveal, delete, open.
 import * as vscode from "vscode";
 import type { RunEntry } from "../../protocol/service.ts";
-import type { EnsembleNode } from "../trees/ensemblesTree.ts";
+import type { EnsembleNode, ImportNode } from "../trees/ensemblesTree.ts";
 import { describeRun, isAtWork } from "../words.ts";
 import { offerWay } from "./offerWay.ts";
 import type { Parts } from "./register.ts";
@@ -17,8 +17,9 @@ export async function runDemo({ service, tasks, store }: Parts): Promise<void> {
   await store.watch();
 }
 
-export async function runExperiment({ tasks, store }: Parts, experiment?: vscode.Uri): Promise<void> {
-  await tasks.run(await experimentFile(experiment));
+/** Of an experiment file, of imported SAEs' row, or of the editor's file. */
+export async function runExperiment({ tasks, store }: Parts, target?: vscode.Uri | ImportNode): Promise<void> {
+  await tasks.run(await experimentFile(target && "experiment" in target ? target.experiment : target));
   await store.watch();
 }
 

@@ -3,8 +3,8 @@ import * as vscode from "vscode";
 import type { InspectedToken, NamedFeature } from "../../protocol/inspection.ts";
 import { withSigns } from "../../protocol/whiteSpace.ts";
 import { commands, pinColors } from "../ids.ts";
-import type { Place } from "../panels/nextTokenPanel.ts";
 import { featureWords, foundInDots, foundInLegend, strengthBar } from "../words.ts";
+import type { Place } from "./followedEditor.ts";
 import { firing, maxima } from "./inspected.ts";
 import type { Inspected, TextInspector } from "./textInspector.ts";
 

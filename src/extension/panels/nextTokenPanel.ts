@@ -1,6 +1,8 @@
-// The next-token panel's host: follows the cursor of the editor used last (or the token whose hover was used), passes questions on to the service, keeps the list of interventions.
+// The next-token panel's host: follows the cursor (or the token whose hover was used), passes questions on to the service, keeps the list of interventions.
 import * as vscode from "vscode";
-import type { FeatureName, Intervention, ShownIntervention } from "../../protocol/inspection.ts";
+import type { FeatureName, Intervention, NextTokenCursor, ShownIntervention } from "../../protocol/inspection.ts";
+import { partOf } from "../editor/fileParts.ts";
+import { FollowedEditor, type Place } from "../editor/followedEditor.ts";
 import { kindOf, sentPart, type TextInspector } from "../editor/textInspector.ts";
 import { commands, panels } from "../ids.ts";
 import type { ServiceClient } from "../serviceClient.ts";
@@ -16,13 +18,6 @@ const shownTokens = 12;
 const shownFeatures = 8;
 
 type Line = Teller<"next-token">;
-
-/** A place of a document that somebody points at, as the link of a hover names it. */
-export interface Place {
-  readonly document: string;
-  readonly line: number;
-  readonly character: number;
-}
 
 /** What a row of the service says of a feature's name. */
 type NamedRow = Omit<FeatureName, "tokens"> & { readonly tokens: readonly { readonly text: string }[] };
@@ -40,9 +35,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   readonly #subscriptions: vscode.Disposable[];
   /** `ready`: the page has asked for its list. */
   #open: { readonly panel: vscode.WebviewPanel; readonly line: Line; ready: boolean } | undefined;
-  #editor: vscode.TextEditor | undefined;
-  /** Where it was pointed at in the editor; holds until the cursor moves. */
-  #pointed: vscode.Position | undefined;
+  readonly #followed: FollowedEditor;
   #timer: NodeJS.Timeout | undefined;
   #streams = 0;
   /** Ensemble that the panel was told of last. */
@@ -52,23 +45,12 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     this.#extension = extension;
     this.#service = service;
     this.#inspector = inspector;
-    this.#editor = followed(vscode.window.activeTextEditor);
+    this.#followed = new FollowedEditor(inspector);
     this.#told = inspector.ensemble;
     this.#subscriptions = [
       restorePanels(viewType, this),
-      vscode.window.onDidChangeActiveTextEditor((editor) => {
-        if (!followed(editor)) return;
-        if (editor !== this.#editor) this.#pointed = undefined;
-        this.#editor = editor;
-        this.#soon();
-      }),
-      vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
-        if (textEditor === this.#editor) this.#moved();
-      }),
-      vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
-        // Saving is told as a change as well.
-        if (document === this.#editor?.document && contentChanges.length > 0) this.#moved();
-      }),
+      this.#followed,
+      this.#followed.onMoved(() => this.#soon()),
       inspector.onChanged(() => {
         if (inspector.ensemble === this.#told) return;
         this.#told = inspector.ensemble;
@@ -91,8 +73,14 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     return this.#open?.ready && this.#open.panel.visible ? this.#open.line : undefined;
   }
 
+  /** What follows the cursor of the active editor, inspected or not. */
+  showHere(): void {
+    this.#followed.take();
+    this.#show();
+  }
+
   /** Opens the panel beside the editor, or brings it to the front without taking the focus. */
-  show(): void {
+  #show(): void {
     if (this.#open) {
       this.#open.panel.reveal(undefined, true);
       return;
@@ -104,7 +92,8 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   /** Opens it with one more intervention; where a place is pointed at, it says what follows there. */
   async add(features: readonly number[], kind: Intervention["kind"], value: number, place?: Place): Promise<void> {
     const ensemble = this.#ensemble();
-    if (place) this.#pointAt(place);
+    if (place) this.#followed.pointAt(place);
+    else if (!this.#open) this.#followed.take();
     const known = features.map((feature) => this.#inspector.named(feature)).filter((row) => row !== undefined);
     await this.#learn(ensemble, known);
     const one = { features: [...features], kind, value };
@@ -116,15 +105,7 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const names = this.#kept().names.filter(({ feature }) => features.includes(feature));
     this.#page?.notify("add", { ...one, names });
     await keeping;
-    this.show();
-  }
-
-  #pointAt({ document, line, character }: Place): void {
-    const shows = (editor: vscode.TextEditor | undefined) => editor?.document.uri.toString() === document;
-    if (!shows(this.#editor)) this.#editor = vscode.window.visibleTextEditors.find(shows) ?? this.#editor;
-    if (!shows(this.#editor)) return;
-    this.#pointed = new vscode.Position(line, character);
-    this.#soon();
+    this.#show();
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel): Promise<void> {
@@ -166,27 +147,21 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   }
 
   /** The text before the cursor, or why there is none. */
-  async #cursor(): Promise<{ text: string | null; reason: string; title: string }> {
-    const editor = this.#editor;
-    if (!editor) return { text: null, reason: "Put the cursor into a text.", title: this.#title() };
-    const { document, selection } = editor;
-    const cursor = this.#pointed ?? selection.active;
+  async #cursor(): Promise<NextTokenCursor> {
+    const title = this.#title();
+    const { document, position: cursor } = this.#followed;
+    if (!document || !cursor) return { text: null, reason: "Put the cursor into a text.", title, document: "" };
     const { text, base } = sentPart(document, cursor);
     const offset = document.offsetAt(cursor) - base;
     const before = await this.#service.request("textBefore", { kind: kindOf(document), text, offset });
     const reason = before.text === null ? "Put the cursor into a cell: the model goes on from the cell's text." : "";
-    return { text: before.text, reason, title: this.#title() };
+    return { text: before.text, reason, title, document: documentWords(document) };
   }
 
   async #text(): Promise<string> {
     const { text, reason } = await this.#cursor();
     if (text === null) throw new Error(reason);
     return text;
-  }
-
-  #moved(): void {
-    this.#pointed = undefined;
-    this.#soon();
   }
 
   #soon(): void {
@@ -205,12 +180,14 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
     const line = fillPanel(panel, this.#extension.extensionUri, page, {
       ready: async () => {
         // Without an answer to that, there still is the list.
-        const cursor = await this.#cursor().catch((error: Error) => ({
+        const cursor = await this.#cursor().catch(({ message }: Error) => ({
           text: null,
-          reason: error.message,
+          reason: message,
+          title: this.#title(),
+          document: "",
         }));
         open.ready = true;
-        return { ...cursor, title: this.#title(), ...this.#kept() };
+        return { ...cursor, ...this.#kept() };
       },
       nextToken: async ({ interventions }, signal) => {
         const ensemble = this.#ensemble();
@@ -283,7 +260,9 @@ export class NextTokenPanel implements vscode.WebviewPanelSerializer, vscode.Dis
   }
 }
 
-/** Editors of texts, not of output channels and the like. */
-function followed(editor: vscode.TextEditor | undefined): vscode.TextEditor | undefined {
-  return editor && editor.document.uri.scheme !== "output" ? editor : undefined;
+/** A document by its path in the workspace; a part of a file with which part it is. */
+function documentWords({ uri }: vscode.TextDocument): string {
+  const part = partOf(uri);
+  const path = vscode.workspace.asRelativePath(part ? part.file : uri.with({ fragment: "" }));
+  return part ? `${path} (part ${part.part} of ${part.parts})` : path;
 }

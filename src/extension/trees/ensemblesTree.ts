@@ -1,4 +1,5 @@
 // The Ensembles view: every ensemble of every run, with its method and headline numbers; without any, a row that imports.
+import { basename } from "node:path";
 import * as vscode from "vscode";
 import { seedSetOf } from "../../protocol/seedSet.ts";
 import type { EnsembleEntry, RunEntry } from "../../protocol/service.ts";
@@ -13,7 +14,12 @@ export interface EnsembleNode {
 
 /** The one row of an empty view. VS Code hides an empty tree behind its welcome text, and nothing can be dropped on what is hidden. */
 export const IMPORT_ROW = "import";
-export type EnsembleRow = EnsembleNode | typeof IMPORT_ROW;
+
+/** Imported SAEs that no run has evaluated and indexed yet. */
+export interface ImportNode {
+  readonly experiment: vscode.Uri;
+}
+export type EnsembleRow = EnsembleNode | ImportNode | typeof IMPORT_ROW;
 
 export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleRow> {
   readonly #store: RunStore;
@@ -26,13 +32,28 @@ export class EnsemblesTree implements vscode.TreeDataProvider<EnsembleRow> {
 
   getChildren(node?: EnsembleRow): EnsembleRow[] {
     if (node) return [];
-    const { ensembles, loaded } = this.#store;
-    return ensembles.length === 0 && loaded ? [IMPORT_ROW] : [...ensembles];
+    const { ensembles, imports, loaded } = this.#store;
+    const rows = [...imports.map((file) => ({ experiment: vscode.Uri.file(file) })), ...ensembles];
+    return rows.length === 0 && loaded ? [IMPORT_ROW] : rows;
   }
 
   getTreeItem(row: EnsembleRow): vscode.TreeItem {
-    return row === IMPORT_ROW ? importItem() : ensembleItem(row);
+    if (row === IMPORT_ROW) return importItem();
+    return "experiment" in row ? importedItem(row) : ensembleItem(row);
   }
+}
+
+function importedItem({ experiment }: ImportNode): vscode.TreeItem {
+  const item = new vscode.TreeItem(basename(experiment.fsPath, ".sae.jsonc"));
+  item.id = experiment.toString();
+  item.description = "imported · no index";
+  item.iconPath = new vscode.ThemeIcon("cloud-download");
+  item.contextValue = "import";
+  item.tooltip = new vscode.MarkdownString(
+    `**${basename(experiment.fsPath, ".sae.jsonc")}** · imported SAEs\n\nNot evaluated and indexed yet: Run Experiment does both, and nothing is trained.\n\n\`${experiment.fsPath}\``,
+  );
+  item.command = { command: "vscode.open", title: "Open Experiment", arguments: [experiment] };
+  return item;
 }
 
 function importItem(): vscode.TreeItem {

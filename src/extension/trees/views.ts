@@ -23,7 +23,7 @@ export function createViews(store: RunStore, features: FeaturesTree, browsers: F
     runs,
     ensembles,
     ensembles.onDidChangeSelection(({ selection }) => {
-      store.selectedEnsembles = selection.filter((row) => row !== IMPORT_ROW);
+      store.selectedEnsembles = selection.filter((row) => row !== IMPORT_ROW && "ensemble" in row);
     }),
     shown,
     store.onChanged(() => {
@@ -31,7 +31,7 @@ export function createViews(store: RunStore, features: FeaturesTree, browsers: F
       runs.message = store.trouble;
       if (!store.loaded) return;
       const none = "No ensemble yet. A finished run puts its ensembles here.";
-      ensembles.message = store.ensembles.length === 0 ? none : "";
+      ensembles.message = store.ensembles.length + store.imports.length === 0 ? none : "";
       const indexed = all().filter((ensemble) => ensemble.indexed);
       features.show(currentEnsemble(all(), features.ensemble));
       const annotated = indexed.some((ensemble) => ensemble.annotated);

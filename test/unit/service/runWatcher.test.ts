@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { mock, test } from "node:test";
 import { parseExperiment } from "../../../src/jobs/experiment.ts";
 import { RunFolder } from "../../../src/jobs/runFolder.ts";
-import type { RunEntry, WatchedPlaces } from "../../../src/protocol/service.ts";
+import type { RunEntry, SeenRuns, WatchedPlaces } from "../../../src/protocol/service.ts";
 import { readReportTable } from "../../../src/service/reportRows.ts";
 import { RunWatcher, readRun, stateOf } from "../../../src/service/runWatcher.ts";
 import { golden, temporaryFolder } from "../fixtures.ts";
@@ -47,7 +47,11 @@ async function finishedExperiment(
 
 /** What a watcher that is asked once tells of these places. */
 function lookAt(places: Partial<WatchedPlaces>): RunEntry[] {
-  const seen: RunEntry[][] = [];
+  return seenAt(places).runs;
+}
+
+function seenAt(places: Partial<WatchedPlaces>): SeenRuns {
+  const seen: SeenRuns[] = [];
   const watcher = new RunWatcher(
     (runs) => seen.push(runs),
     (error) => assert.fail(error),
@@ -156,7 +160,7 @@ test("a look that fails is told of, and the next one comes all the same", async 
     const told: string[] = [];
     let failing = true;
     const watcher = new RunWatcher(
-      (runs) => {
+      ({ runs }) => {
         if (failing) throw new Error("nobody listens");
         told.push(...runs.map(({ folder }) => folder));
       },
@@ -172,6 +176,20 @@ test("a look that fails is told of, and the next one comes all the same", async 
   } finally {
     mock.timers.reset();
   }
+});
+
+test("imported SAEs are told of until their experiment has a run", async () => {
+  const { workspace } = await finishedRun();
+  const file = join(workspace, "imported", "bag.sae.jsonc");
+  mkdirSync(join(workspace, "imported", "runs", "bag"), { recursive: true });
+  writeFileSync(file, '{ "sae": { "architecture": "imported", "paths": ["bag"] } }');
+  const experiments = [join(workspace, "tiny.sae.jsonc"), file, join(workspace, "gone.sae.jsonc")];
+  const look = () => seenAt({ folders: [workspace], experiments });
+  assert.deepEqual(look().imports, [file]);
+  assert.equal(look().runs.length, 1);
+  writeFileSync(join(workspace, "imported", "runs", "bag", "run.json"), "{}");
+  assert.deepEqual(look().imports, []);
+  assert.equal(look().runs.length, 2);
 });
 
 test("runs that lie elsewhere are found by their experiment's file, or by their folder", async () => {
