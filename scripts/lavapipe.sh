@@ -10,7 +10,7 @@ if [ ! -e "$root/usr/share/vulkan/icd.d/lvp_icd.json" ]; then
   debootstrap --variant=minbase --include=mesa-vulkan-drivers,libvulkan1 sid "$root" http://deb.debian.org/debian
 fi
 export SAE_ENSEMBLES_TEST_VULKAN=/usr/share/vulkan/icd.d/lvp_icd.json
-export PATH="$here/node_modules/node/bin:$PATH"
+export PATH="$here/node_modules/.bin:$PATH"
 mkdir -p "$root$here"
 exec unshare -m sh -c '
   root=$1 here=$2

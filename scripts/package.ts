@@ -1,5 +1,5 @@
-// Makes the VSIX for one platform: bundles, the language model of the demo, the binaries of onnxruntime and Dawn, and the Node 24 that runs jobs, each for that platform alone.
-// Usage: node scripts/package.ts [--target linux-x64|linux-arm64|darwin-arm64|win32-x64]: the platforms for which npm has onnxruntime, Dawn and Node 24. For win32-arm64 it lacks Node 24, for darwin-x64 onnxruntime.
+// Makes the VSIX for one platform: bundles, the language model of the demo, the binaries of onnxruntime and Dawn, and the Node that runs jobs, each for that platform alone.
+// Usage: node scripts/package.ts [--target linux-x64|linux-arm64|darwin-arm64|win32-x64]: the platforms for which npm has onnxruntime, Dawn and Node. For win32-arm64 it lacks Node 24, for darwin-x64 onnxruntime.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createVSIX } from "@vscode/vsce";
+import { nodePackage, nodeProgram } from "../src/protocol/carriedNode.ts";
 import { binaryPlatform, sliceFor } from "./binaryPlatform.ts";
 
 /** A VSIX stays below this. */
@@ -28,7 +29,7 @@ const [platform, arch] = target.split("-") as [string, string];
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown> & {
   name: string;
   version: string;
-  dependencies: Record<string, string>;
+  optionalDependencies: Record<string, string>;
 };
 const stage = join(root, ".cache", "vsix", target);
 const vsix = join(root, `${manifest.name}-${target}-${manifest.version}.vsix`);
@@ -60,6 +61,7 @@ function copyProduct(): void {
   const {
     scripts: _,
     dependencies: __,
+    optionalDependencies: _______,
     devDependencies: ___,
     allowScripts: ____,
     private: _____,
@@ -116,19 +118,21 @@ function copyWebgpu(): void {
   if (platform === "darwin") writeFileSync(join(to, library), sliceFor(join(source, library), target));
 }
 
-/** The runtime, from npm's own packages of it. */
+/** The runtime, from npm's own package of it for the target, in the version that package.json names. */
 function copyNode(): void {
-  const name = platform === "win32" ? "node.exe" : "node";
+  const name = nodeProgram(platform);
   const to = join(stage, "dist", "node", name);
   mkdirSync(join(stage, "dist", "node"), { recursive: true });
-  if (target === `${process.platform}-${process.arch}`) {
-    cpSync(join(root, "node_modules", "node", "bin", name), to, { dereference: true });
-  } else {
-    const build = nodePackage();
-    const cache = join(root, ".cache", "node", build);
+  const carried = nodePackage(platform, arch);
+  const version = manifest.optionalDependencies[carried];
+  if (version === undefined) throw new Error(`package.json names no ${carried}`);
+  const installed = join(root, "node_modules", carried, "bin", name);
+  if (existsSync(installed)) cpSync(installed, to, { dereference: true });
+  else {
+    const cache = join(root, ".cache", "node", `${carried}@${version}`);
     if (!existsSync(join(cache, "package", "bin", name))) {
       mkdirSync(cache, { recursive: true });
-      const archive = npm(cache, "pack", "--silent", build).trim();
+      const archive = npm(cache, "pack", "--silent", `${carried}@${version}`).trim();
       execFileSync("tar", ["-xzf", archive], { cwd: cache });
     }
     cpSync(join(cache, "package", "bin", name), to);
@@ -145,25 +149,6 @@ function refuseForeignBinaries(): void {
   if (foreign.length > 0) throw new Error(`not ${target}'s: ${foreign.join(", ")}`);
 }
 
-/** The npm package that holds the target's runtime: of the version that we run ourselves or, where the registry lacks that one, the newest of its major version. */
-function nodePackage(): string {
-  const wanted = manifest.dependencies["node"]!;
-  const prefix = target === "darwin-arm64" ? "node-bin" : "node";
-  const name = `${prefix}-${platform === "win32" ? "win" : platform}-${arch}`;
-  const versions = [JSON.parse(npm(stage, "view", name, "versions", "--json"))].flat() as string[];
-  const major = wanted.split(".")[0]!;
-  const found = versions.includes(wanted)
-    ? wanted
-    : versions
-        .filter((version) => new RegExp(`^${major}\\.\\d+\\.\\d+$`).test(version))
-        .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))
-        .at(-1);
-  if (!found) throw new Error(`npm's registry has no Node ${major} for ${target} (${name})`);
-  if (found !== wanted) console.error(`${name}: the registry has no ${wanted}; ${found} is packed instead.`);
-  return `${name}@${found}`;
-}
-
-/** Its command is a script on Windows, which only a shell runs; no word may have a space in it there. */
 function npm(cwd: string, ...words: string[]): string {
   return execFileSync("npm", words, { cwd, encoding: "utf8", shell: process.platform === "win32" });
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // Entry of the command line. Makes sure that Node 24 runs it (node:sqlite, Float16Array), then hands over to program.ts. Must itself run on old versions of Node.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { nodePackage, nodeProgram } from "../protocol/carriedNode.ts";
 
 const NEEDED = 24;
 
@@ -15,7 +15,7 @@ if (Number.parseInt(process.versions.node, 10) >= NEEDED) {
   runWithCarriedNode();
 }
 
-/** The `node` package among the dependencies holds the right version: the same command again, under it. */
+/** One of the dependencies holds the right version: the same command again, under it. */
 function runWithCarriedNode(): void {
   const node = carriedNode();
   if (!node) {
@@ -38,8 +38,9 @@ function runWithCarriedNode(): void {
 
 function carriedNode(): string | undefined {
   try {
-    const folder = dirname(createRequire(import.meta.url).resolve("node/package.json"));
-    return [join(folder, "bin", "node"), join(folder, "bin", "node.exe")].find((file) => existsSync(file));
+    const { platform, arch } = process;
+    const folder = dirname(createRequire(import.meta.url).resolve(`${nodePackage(platform, arch)}/package.json`));
+    return join(folder, "bin", nodeProgram(platform));
   } catch {
     return undefined;
   }

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as vscode from "vscode";
 import type * as z from "zod";
+import { nodePackage, nodeProgram } from "../protocol/carriedNode.ts";
 import type { Params, RequestOptions, Result } from "../protocol/rpc.ts";
 import type { ServiceEvents, service } from "../protocol/service.ts";
 import { settings } from "./ids.ts";
@@ -118,8 +119,9 @@ export class ServiceClient implements vscode.Disposable {
   #nodePath(): string {
     const chosen = chosenNode();
     if (chosen) return chosen;
-    const name = process.platform === "win32" ? "node.exe" : "node";
-    const places = [join("dist", "node", name), join("node_modules", "node", "bin", name)];
+    const { platform, arch } = process;
+    const name = nodeProgram(platform);
+    const places = [join("dist", "node", name), join("node_modules", nodePackage(platform, arch), "bin", name)];
     const found = places.map((place) => join(this.#extension.fsPath, place)).find((path) => existsSync(path));
     if (!found)
       throw new Error(

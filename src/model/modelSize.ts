@@ -164,18 +164,18 @@ async function ofFile(path: string): Promise<ModelSize> {
 }
 
 /** The exporter's graph has the hooks of the residual stream alone, whatever the configuration says. */
-function asExported({ nLayers, dModel, dVocab, perLayer, converted }: ModelSize): ModelSize {
-  return { nLayers, dModel, dVocab, perLayer, converted };
+function asExported({ dHeads: _, dMlp: __, ...size }: ModelSize): ModelSize {
+  return size;
 }
 
 /** Of an exported model without a configuration: what its own graph and tensors say. */
 async function ofGraph(path: string): Promise<ModelSize> {
   const graphs = new OnnxFileGraphs(await readOnnx(path));
-  const { nLayers, dModel, dVocab } = onnxFileInfo(path, graphs, {});
+  const { nLayers, dModel, dVocab, parallel } = onnxFileInfo(path, graphs, {});
   // All matrices but embedding and unembedding are the layers'.
   const matrices = graphs.graph.tensors.filter(({ shape }) => shape.length > 1 && !shape.includes(dVocab));
   const numbers = matrices.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
-  return { nLayers, dModel, dVocab, perLayer: numbers / nLayers, converted: 0 };
+  return { nLayers, dModel, dVocab, ...(parallel && { parallel }), perLayer: numbers / nLayers, converted: 0 };
 }
 
 async function ofConfig(path: string): Promise<ModelSize> {

@@ -44,5 +44,6 @@ export function onnxFileInfo(
     dModel,
     dVocab: same("vocabulary", typeof logits === "number" ? logits : embedding[0], number("vocab_size")),
     contextSize: context ?? positions ?? DEFAULT_CONTEXT,
+    ...(!graphs.stream.hooks.has("blocks.0.hook_resid_mid") && { parallel: true }),
   };
 }
