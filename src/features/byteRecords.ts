@@ -94,5 +94,8 @@ export class RecordReader {
 
 /** A typed array's bytes, little-endian, without a copy where the machine is little-endian (all that Node 24 runs on are). */
 export function bytesOf(values: Uint32Array | Float32Array | Float64Array | Uint16Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  // Node before 24.16 takes an empty view of an empty buffer for NULL.
+  return values.byteLength === 0
+    ? new Uint8Array(0)
+    : new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
