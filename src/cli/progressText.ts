@@ -8,11 +8,13 @@ function trainingNumbers(event: TrainEvent | undefined): string[] {
   const mean = (value: (member: TrainMemberNumbers) => number | null): number =>
     event.members.reduce((sum, member) => sum + (value(member) ?? Number.NaN), 0) / event.members.length;
   const [{ member }] = event.members as [TrainMemberNumbers];
+  const dead = mean((member) => member.dead);
   const left = event.members.length === 1 && member > 0 ? ` of what is left for member ${member}` : "";
   return [
     `EV ${metric(mean((member) => member.explained_variance))}${left}`,
     `L0 ${metric(mean((member) => member.l0))}`,
-    `dead ${share(mean((member) => member.dead))}`,
+    // Not known before a latent can have been silent for so long.
+    ...(Number.isNaN(dead) ? [] : [`dead ${share(dead)}`]),
     `loss ${metric(mean((member) => member.loss))}`,
   ];
 }

@@ -1,6 +1,6 @@
 // A report's Markdown for a terminal: the first table of each part, in columns that fit.
 
-/** Headings of parts, each with its first table; columns that are beyond `width` are left out. All else stays in the file. */
+/** Headings of parts, each with its first table; columns that are beyond `width` are named below it. All else stays in the file. */
 export function reportText(markdown: string, width: number): string {
   const parts = markdown.split(/^## /m);
   const texts = parts.flatMap((part, at) => {
@@ -26,11 +26,13 @@ function aligned(rows: readonly string[][], width: number): string[] {
     taken += 2 + widths[shown]!;
     if (taken > width) break;
   }
-  return rows.map((row) =>
+  const lines = rows.map((row) =>
     row
       .slice(0, shown)
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
       .join("  ")
       .trimEnd(),
   );
+  const beyond = rows[0]!.slice(shown);
+  return beyond.length === 0 ? lines : [...lines, `(in a wider terminal, and in the file: ${beyond.join(", ")})`];
 }

@@ -119,12 +119,12 @@ async function examineNeeds(
   ];
   if (gflops !== null) {
     const seconds = needs.harvestSeconds + needs.trainSeconds;
-    const apart = `${duration(needs.harvestSeconds)} for the model, ${duration(needs.trainSeconds)} for the SAEs`;
+    const apart = `${duration(needs.harvestSeconds)} for the model, ${duration(needs.trainSeconds)} to train SAEs`;
     const of = imported ? "to run the model, with nothing to train" : apart;
     findings.push({
       name: "Time needed",
       state: seconds > LONG ? "warning" : "ok",
-      value: `about ${duration(seconds)} on the processor (${of}), if nothing else runs here`,
+      value: `about ${duration(seconds)} on the processor (${of}) beside what metrics, the index and labelled texts take, if nothing else runs here`,
       advice: "so much is meant for a GPU, as the paper's settings are; fewer training_tokens take less",
     });
   }

@@ -42,6 +42,8 @@ export const sequence = z.object({
   end: z.number().int(),
   tokens: z.array(z.object({ text: z.string(), value: z.number() })),
   peak: z.number().int(),
+  /** How many of the band's sequences are the same up to the peak, this one included. */
+  count: z.number().int().min(1),
 });
 
 /** Asks for the source text at a token. */

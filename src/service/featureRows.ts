@@ -1,4 +1,5 @@
 // Answers of the feature index in the shape that the feature browser shows.
+import { distinctSequences } from "../features/distinctSequences.ts";
 import type { FeatureDetail, FeatureSummary, SequenceBand } from "../features/featureIndex.ts";
 import type { FeatureRow, FeatureDetail as ShownDetail } from "../protocol/featureBrowser.ts";
 
@@ -45,11 +46,12 @@ export function featureDetail(
       name: bandName(band),
       from: band.range[0],
       to: band.range[1],
-      sequences: band.sequences.map(({ peak, tokens }) => ({
+      sequences: distinctSequences(band.sequences).map(({ sequence: { peak, tokens }, count }) => ({
         document: tokens[peak]?.document ?? -1,
         start: tokens[peak]?.start ?? 0,
         end: tokens[peak]?.end ?? 0,
         peak,
+        count,
         tokens: tokens.map(({ text, activation }) => ({ text, value: activation })),
       })),
     })),

@@ -207,6 +207,7 @@ class StandInHost {
           start: 0,
           end: 30,
           peak: 2,
+          count: 1,
           tokens: ["The", " doctor said", " he", " would come."].map((text, i) => ({ text, value: i === 2 ? 7 : 0 })),
         })),
       })),

@@ -153,6 +153,7 @@ class StandInHost {
                 start: 5,
                 end: 9,
                 peak: 1,
+                count: 3,
                 tokens: [
                   { text: " Then", value: 0 },
                   { text: " she", value: 12 },
@@ -230,6 +231,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     assert.equal((await page.locator(".count").textContent())?.trim(), "100,000 of 100,000");
     assert.equal(await page.locator("sae-feature-detail h2").textContent(), "0/0");
     await page.locator(".sequence").first().getByText("she").waitFor();
+    await page.locator(".sequence").first().getByText("× 3").waitFor();
     assert.deepEqual(errors, []);
     await page.close();
   });
@@ -796,7 +798,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
     await page.getByRole("button", { name: "Copy" }).click();
     await page.getByRole("button", { name: "Copied" }).waitFor();
     assert.match(host.copied, /^### Feature 0\/0\n/);
-    assert.match(host.copied, /^- Then \*\*she\*\* ran$/m);
+    assert.match(host.copied, /^- Then \*\*she\*\* ran \(× 3\)$/m);
     await page.getByRole("button", { name: "Copy", exact: true }).waitFor();
     await page.close();
   });
@@ -819,7 +821,7 @@ describe("feature browser", { skip: unavailable && `SKIPPED: ${unavailable}` }, 
       },
     );
     await page.getByRole("button", { name: "Copy" }).click();
-    await eventually(() => assert.match(host.copied, /^- … w40 w41 .* w59 \*\*w60\*\* w61 .* w68 …$/m));
+    await eventually(() => assert.match(host.copied, /^- … w40 w41 .* w59 \*\*w60\*\* w61 .* w68 … \(× 3\)$/m));
     await page.close();
   });
 

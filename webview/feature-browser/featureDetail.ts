@@ -136,6 +136,11 @@ export class SaeFeatureDetail extends LitElement {
         line-height: 1.6;
         overflow-wrap: anywhere;
       }
+      .times {
+        color: var(--dim);
+        margin-left: 4px;
+        white-space: nowrap;
+      }
       .band {
         color: var(--dim);
         margin: 10px 0 2px;
@@ -270,6 +275,7 @@ export class SaeFeatureDetail extends LitElement {
             ${band.sequences.map(
               (sequence) => html`<li class="sequence" @click=${() => this.#openSource(sequence)}>
                 ${this.#tokens(sequence, row.max)}
+                ${sequence.count > 1 ? html`<span class="times" title=${`${sequence.count} passages here are the same up to the peak`}>× ${sequence.count}</span>` : nothing}
                 ${this.#source(sequence)}
               </li>`,
             )}

@@ -22,7 +22,8 @@ export function featureAsMarkdown({ row, topLogits, bottomLogits, bands }: Featu
   lines.push("", `Lowers: ${bottomLogits.map((logit) => code(logit.text)).join(" ")}`);
   for (const band of bands) {
     lines.push("", `${band.name} (${significant(band.from)} – ${significant(band.to)})`, "");
-    for (const sequence of band.sequences) lines.push(`- ${passage(sequence)}`);
+    for (const sequence of band.sequences)
+      lines.push(`- ${passage(sequence)}${sequence.count > 1 ? ` (× ${sequence.count})` : ""}`);
   }
   if (row.note) lines.push("", row.note);
   return `${lines.join("\n")}\n`;

@@ -10,6 +10,8 @@ import { memberMean, type Quantity, type Training } from "./series.ts";
 const sync = uPlot.sync("run");
 const hues = ["blue", "purple", "green", "yellow", "red", "orange"] as const;
 const hueOf = (i: number) => `--vscode-charts-${hues[i % hues.length]!}`;
+/** A line whose colour another has already: it is dashed. */
+const repeats = (i: number) => i >= hues.length;
 
 /** A value of a quantity as people read it: shares in percent. */
 const shown = (quantity: Quantity, value: number | null) => (quantity === "dead" ? percent(value) : significant(value));
@@ -90,6 +92,10 @@ export class SaeChart extends LitElement {
         height: 2px;
         margin-right: 4px;
         vertical-align: middle;
+        background: currentColor;
+      }
+      .values i.dashed {
+        background: repeating-linear-gradient(to right, currentColor 0 4px, transparent 4px 6px);
       }
       .plot {
         height: 170px;
@@ -162,6 +168,7 @@ export class SaeChart extends LitElement {
           ...members.map((member, i) => ({
             label: `member ${member}`,
             stroke: color(hueOf(i)),
+            ...(repeats(i) && { dash: [6, 3] }),
             width: members.length === 1 ? 2 : 1,
             points: { show: false },
             spanGaps: true,
@@ -194,10 +201,11 @@ export class SaeChart extends LitElement {
     const lines = members.map(([member, columns], i) => ({
       name: `member ${member}`,
       color: hueOf(i),
+      dashed: repeats(i),
       values: columns[quantity],
     }));
     if (training?.together)
-      lines.push({ name: "mean", color: "--vscode-foreground", values: memberMean(training, quantity) });
+      lines.push({ name: "mean", color: "--vscode-foreground", dashed: false, values: memberMean(training, quantity) });
     const valueHere = (values: (number | null)[]) =>
       shown(quantity, (at === null ? values.findLast((value) => value !== null) : values[at]) ?? null);
     const main = lines.at(-1);
@@ -209,7 +217,7 @@ export class SaeChart extends LitElement {
       </h3>
       ${
         lines.length > 1
-          ? html`<div class="values">${lines.map(({ name, color, values }) => html`<span><i style=${`background: var(${color})`}></i>${name} ${valueHere(values)}</span>`)}</div>`
+          ? html`<div class="values">${lines.map(({ name, color, dashed, values }) => html`<span><i class=${dashed ? "dashed" : ""} style=${`color: var(${color})`}></i>${name} ${valueHere(values)}</span>`)}</div>`
           : nothing
       }
       <div class="plot" role="img" aria-label=${`${title} over tokens; last value ${last}${whose}`}></div>`;

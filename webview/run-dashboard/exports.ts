@@ -45,6 +45,8 @@ interface Line {
   readonly name: string;
   readonly color: string;
   readonly width: number;
+  /** Where another line has the colour already. */
+  readonly dashed: boolean;
   readonly valuesOf: (quantity: Quantity) => readonly (number | null)[];
 }
 
@@ -55,12 +57,23 @@ function linesOf(training: Training): Line[] {
       name: `member ${member}`,
       color: colors[i % colors.length]!,
       width: members.length === 1 ? 2 : 1.2,
+      dashed: i >= colors.length,
       valuesOf: (quantity) => columns[quantity],
     }),
   );
   if (training.together)
-    lines.push({ name: "mean", color: "#000", width: 2.2, valuesOf: (quantity) => memberMean(training, quantity) });
+    lines.push({
+      name: "mean",
+      color: "#000",
+      width: 2.2,
+      dashed: false,
+      valuesOf: (quantity) => memberMean(training, quantity),
+    });
   return lines;
+}
+
+function strokeOf({ color, width, dashed }: Line): string {
+  return `stroke="${color}" stroke-width="${width}"${dashed ? ' stroke-dasharray="6 3"' : ""}`;
 }
 
 /** The four charts on white as a figure, two by two below the legend. */
@@ -82,10 +95,10 @@ ${[...legend.parts, ...charts].join("\n")}
 
 function legendOf(lines: readonly Line[]): { readonly parts: string[]; readonly height: number } {
   const inLine = Math.floor((2 * panelWidth - panel.left) / legendEntry);
-  const parts = lines.map(({ name, color, width }, i) => {
+  const parts = lines.map((line, i) => {
     const x = panel.left + (i % inLine) * legendEntry;
     const y = heading + 10 + Math.floor(i / inLine) * legendLine;
-    return `<path d="M${x} ${y}h20" stroke="${color}" stroke-width="${width}"/>${label(x + 26, y + 4, name)}`;
+    return `<path d="M${x} ${y}h20" ${strokeOf(line)}/>${label(x + 26, y + 4, line.name)}`;
   });
   return { parts, height: Math.ceil(lines.length / inLine) * legendLine };
 }
@@ -116,9 +129,9 @@ function oneChart(
       (value) =>
         `<path d="M${x(value)} ${y0}v5" stroke="#333"/>${label(Number(x(value)), y0 + 19, tokensMark(value), MIDDLE)}`,
     );
-  const paths = lines.map(({ color, width }, i) => {
+  const paths = lines.map((line, i) => {
     const points = columns[i]!.flatMap((value, at) => (value === null ? [] : [`${x(tokens[at]!)},${y(value)}`]));
-    return `<polyline fill="none" stroke="${color}" stroke-width="${width}" stroke-linejoin="round" points="${points.join(" ")}"/>`;
+    return `<polyline fill="none" ${strokeOf(line)} stroke-linejoin="round" points="${points.join(" ")}"/>`;
   });
   return `<g>${label(x0, top + 20, title, 'font-size="13" font-weight="bold"')}
 ${[...rows, ...stops, ...paths].join("\n")}

@@ -260,7 +260,7 @@ class SaeRunDashboard extends LitElement {
             <div class="charts">
               ${quantities.map(({ key, title }) => html`<sae-chart .training=${training} .quantity=${key} .title=${title} .version=${this.version}></sae-chart>`)}
             </div>
-            <p class="dim">${training.penalised ? "The loss is the squared error and what the architecture adds to it; for TopK the auxiliary loss of dead latents, so it rises when latents are first counted as dead. " : ""}The charts run over tokens.
+            <p class="dim">${training.penalised ? "The loss is the squared error and what the architecture adds to it; for TopK the auxiliary loss of dead latents, so it rises when latents are first counted as dead. " : ""}The charts run over tokens. Explained variance is over all dimensions at once, as SAELens logs it; the table's first is the paper's mean over dimensions. Dead latents are known after dead_feature_window steps.
               Export:
               <button class="plain link" @click=${() => void this.#save("training", `${trainingName(stage)}.csv`, () => trainingCsv(training))}>CSV</button>
               <button class="plain link" @click=${() => void this.#save("training", `${trainingName(stage)}.svg`, () => chartsSvg(training, run.name))}>SVG</button>

@@ -43,7 +43,7 @@ export function nextTokenCommand(): Command {
     )
     .option("--here", "intervene from the last token on instead of everywhere")
     .option("--limit <number>", "tokens shown", wholeNumber, 10)
-    .option("--generate <tokens>", "go on for so many tokens", wholeNumber)
+    .option("--generate <tokens>", "go on for so many tokens as well (with --json: only that)", wholeNumber)
     .option("--temperature <number>", "0: always the most probable token", positiveNumber, 0)
     .option("--seed <number>", "of what is drawn", wholeNumber, 42)
     .option("--json", "JSON on standard output")
@@ -56,8 +56,8 @@ export function nextTokenCommand(): Command {
           features: [featureId(index, run, feature)],
         }));
         if (!options.json) await sayWhatIsSilent(inspection, index, prompt, list);
-        if (options.generate === undefined) await distribution(inspection, prompt, list, options);
-        else await continuation(inspection, prompt, list, options);
+        if (options.generate === undefined || !options.json) await distribution(inspection, prompt, list, options);
+        if (options.generate !== undefined) await continuation(inspection, prompt, list, options);
       });
     });
 }
@@ -110,7 +110,7 @@ async function continuation(
     console.log(JSON.stringify(list.length > 0 ? said : { original: said.original }));
     return;
   }
-  console.log(list.length > 0 ? `original: ${said.original}\nchanged:  ${said.changed}` : said.original);
+  console.log(`\n${list.length > 0 ? `original: ${said.original}\nchanged:  ${said.changed}` : said.original}`);
 }
 
 function intervention(text: string, before: readonly Named[]): Named[] {

@@ -2,6 +2,9 @@
 import * as vscode from "vscode";
 import type { Parts } from "./register.ts";
 
+/** The order in which a newcomer reads them. */
+const order = ["vscode", "models", "devices", "probing", "import-export", "glossary", "correctness", "results"];
+
 /** `name`: of a guide's file, without its ending; asked for where there is none. */
 export async function openGuide({ context }: Parts, name?: string): Promise<void> {
   const folder = vscode.Uri.joinPath(context.extensionUri, "docs");
@@ -11,7 +14,9 @@ export async function openGuide({ context }: Parts, name?: string): Promise<void
 }
 
 async function choose(folder: vscode.Uri): Promise<string | undefined> {
-  const names = (await vscode.workspace.fs.readDirectory(folder)).map(([file]) => file.replace(/\.md$/, ""));
+  const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
+  const files = await vscode.workspace.fs.readDirectory(folder);
+  const names = files.map(([file]) => file.replace(/\.md$/, "")).sort((a, b) => place(a) - place(b));
   const guides = names.map(async (name) => {
     const text = new TextDecoder().decode(
       await vscode.workspace.fs.readFile(vscode.Uri.joinPath(folder, `${name}.md`)),

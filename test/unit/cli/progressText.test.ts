@@ -63,6 +63,13 @@ test("a training that has lost its numbers says so with dashes", () => {
   assert.match(text.moving(200), /loss –/);
 });
 
+test("nothing is said of dead latents before any can be one", () => {
+  const text = new ProgressText();
+  text.take(progress(0, 0));
+  text.take({ ...training, members: [{ ...training.members[0]!, dead: null }] } as RunEvent);
+  assert.deepEqual(text.numbers, ["EV 0.713", "L0 16.0", "loss 8,629"]);
+});
+
 test("a later member of boosting learns what the earlier ones leave, and its explained variance is said to be of that", () => {
   const text = new ProgressText();
   for (const [member, words] of [

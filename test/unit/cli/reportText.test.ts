@@ -35,6 +35,7 @@ test("the first table of each part, with the columns that fit", () => {
                    accuracy  worst group
 biased probe  0.653 ± 0.011        0.090
 oracle                0.982        0.950
+(in a wider terminal, and in the file: nurse · female)
 
 Biased: the other
               accuracy
