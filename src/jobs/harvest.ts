@@ -102,11 +102,11 @@ async function harvestPart(context: JobContext, part: "train" | "test", tokens: 
     }
     if (rows === 0) throw await nothingHarvested(experiment, part, model.tokenizer);
     await writer.finish();
-    if (rows < tokens && part === "train")
-      context.log(
-        "info",
-        `${stage}: the text has ${rows.toLocaleString("en")} tokens, fewer than the ${tokens.toLocaleString("en")} asked for; training reads them several times`,
-      );
+    if (rows < tokens) {
+      const fewer = `the text has ${rows.toLocaleString("en")} tokens, fewer than the ${tokens.toLocaleString("en")} asked for`;
+      const so = part === "train" ? "training reads them several times" : "metrics are over those";
+      context.log("info", `${stage}: ${fewer}; ${so}`);
+    }
     context.progress(stage, rows, rows, "tokens");
   }
   await run.finishStage(stage, done);

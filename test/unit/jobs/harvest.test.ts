@@ -42,6 +42,20 @@ test("another column of the held-out file is harvested anew, the training part s
   assert.notDeepEqual(shards(folder, "test"), before[1]);
 });
 
+test("texts that are shorter than what was asked for say how long they are, and what that means", async () => {
+  const every = { activations: { tokens: 1_000_000 }, evaluation: { test_share: 0.5, test_tokens: 1_000_000 } };
+  const said: string[] = [];
+  await runJobs(readExperiment(writeTinyExperiment(fresh(), every, 40)), ["harvest"], {
+    onEvent: (event) => event.type === "log" && said.push(event.message),
+  });
+  assert.match(
+    said[0]!,
+    /^harvest held-out: the text has [\d,]+ tokens, fewer than the 1,000,000 asked for; metrics are/,
+  );
+  assert.match(said[1]!, /^harvest: the text has [\d,]+ tokens, fewer than the 1,000,000 asked for; training reads/);
+  assert.equal(said.length, 2);
+});
+
 test("a list of tokens to exclude leaves out these alone, in training alone; one that there can't be is refused", async () => {
   const folder = fresh();
   const rows = (part: string) =>
