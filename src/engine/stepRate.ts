@@ -33,11 +33,12 @@ export function rateConfig({ d, F }: StepShape): TrainerConfig {
   });
 }
 
-export function rateMember({ d, F }: StepShape): MemberState {
+export function rateMember(shape: StepShape): MemberState {
+  const { d, F } = shape;
   // A fixed pattern without structure is all that a rate needs.
   const values = Float32Array.from({ length: F * d }, (_, at) => (((at * 7919) % 1009) / 1009 - 0.5) * 0.1);
   const weights = { W_enc: values, W_dec: values.slice(), b_dec: new Float32Array(d), b_enc: new Float32Array(F) };
-  return newMemberState(weights, 0.9);
+  return newMemberState(weights, rateConfig(shape).adam_beta1);
 }
 
 /** What is timed: a trainer's step. */

@@ -15,11 +15,11 @@ import { type ModelSize, modelSize, SizeUnknown } from "../model/modelSize.ts";
 import { type Ensemble, ensembleWidth } from "../sae/ensemble.ts";
 import { architectureWords } from "../sae/sae.ts";
 import { estimate } from "./estimate.ts";
-import { type Experiment, ensembleTasks, isImported, shownPath } from "./experiment.ts";
+import { type Experiment, isImported, shownPath } from "./experiment.ts";
 import type { ExperimentSettings } from "./experimentSchema.ts";
 import { checkTexts, type TextPart } from "./experimentTexts.ts";
 import { experimentWarnings } from "./experimentWarnings.ts";
-import { openImported } from "./importEnsemble.ts";
+import { openAllImported } from "./importEnsemble.ts";
 import { whatItIs } from "./importSaes.ts";
 import { examineLabelled } from "./labelledFinding.ts";
 import type { Finding } from "./machine.ts";
@@ -68,9 +68,7 @@ async function examineImported(
 ): Promise<{ findings: Finding[]; ensembles: Ensemble[] | null }> {
   const name = "SAEs";
   try {
-    const opened = [];
-    for (const task of ensembleTasks(experiment.settings))
-      opened.push(await openImported(experiment, task, hookWidth(size, experiment.settings.hook_name)));
+    const opened = await openAllImported(experiment, hookWidth(size, experiment.settings.hook_name));
     const ensembles = opened.map(({ ensemble }) => ensemble);
     const members = opened[0]!.sources.flatMap((source) => source.members);
     const warnings = members.flatMap(({ path, warnings }) => warnings.map((text) => `${shownPath(path)}: ${text}`));

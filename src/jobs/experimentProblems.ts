@@ -1,13 +1,12 @@
 // All that is wrong with an experiment file's text, for editors: with its keys, with the files that it names, and beside its model, whose configuration alone is read.
 import { type ParseError, parseTree, stripComments } from "jsonc-parser";
-import { hubReferenceOf } from "../data/hub/reference.ts";
 import type { InputError } from "../formats/inputError.ts";
 import { hooksExpected, hookWidth } from "../model/hookPoints.ts";
-import { cachedModel } from "../model/hubModel.ts";
 import { modelSize } from "../model/modelSize.ts";
 import { completeTrainingSaeConfig } from "../sae/trainingConfig.ts";
 import { type Complain, type Experiment, lookThrough, misfit } from "./experiment.ts";
 import { experimentWarnings } from "./experimentWarnings.ts";
+import { modelHere } from "./obtain.ts";
 
 export interface ExperimentProblems {
   readonly problems: readonly InputError[];
@@ -40,12 +39,11 @@ function isBrokenJson(text: string): boolean {
 }
 
 /** What can't be read says so when it is run. */
-async function besideModel({ settings, paths }: Experiment, complain: Complain): Promise<void> {
-  const reference = hubReferenceOf(paths.model);
-  const path = reference ? cachedModel(reference) : paths.model;
+async function besideModel(experiment: Experiment, complain: Complain): Promise<void> {
+  const path = modelHere(experiment);
   const size = path === null ? null : await modelSize(path).catch(() => null);
   if (!size) return;
-  const { hook_name, sae } = settings;
+  const { hook_name, sae } = experiment.settings;
   const hooks = hooksExpected(size, hook_name);
   if (hooks) complain(["hook_name"], `"${hook_name}"`, hooks);
   if (hooks || sae.architecture === "imported") return;

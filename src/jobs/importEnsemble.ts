@@ -14,6 +14,11 @@ import { versions } from "./versions.ts";
 /** Tokens that explained variance and L0 are looked at on. */
 const SAMPLE_ROWS = 2048;
 
+interface OpenedImport {
+  readonly sources: readonly ImportSource[];
+  readonly ensemble: Ensemble;
+}
+
 /**
  * The SAEs that an experiment names, as an ensemble of the method. `width`: of the experiment's hook. Throws InputError where
  * they can't be read, don't fit together, or are of another hook or width than the experiment's.
@@ -22,7 +27,7 @@ export async function openImported(
   { settings, paths, file }: Experiment,
   { method }: Pick<EnsembleTask, "method">,
   width: number,
-): Promise<{ sources: ImportSource[]; ensemble: Ensemble }> {
+): Promise<OpenedImport> {
   const sources = await openSources(paths.imported!);
   const ensemble = importedEnsemble(sources, { method: method as EnsembleMethod, hook: settings.hook_name });
   const { d_in } = ensemble.members[0]!.config;
@@ -30,9 +35,11 @@ export async function openImported(
   throw experimentError(file, "sae.paths", `SAEs of d_in ${d_in}`, `the hook's ${width}`);
 }
 
-/** Throws InputError as `openImported` does, for any of the experiment's ensembles. */
-export async function checkImported(experiment: Experiment, width: number): Promise<void> {
-  for (const task of ensembleTasks(experiment.settings)) await openImported(experiment, task, width);
+/** The same for each of the experiment's ensembles, in their order. */
+export async function openAllImported(experiment: Experiment, width: number): Promise<OpenedImport[]> {
+  const opened: OpenedImport[] = [];
+  for (const task of ensembleTasks(experiment.settings)) opened.push(await openImported(experiment, task, width));
+  return opened;
 }
 
 /** Throws InputError as `openImported` does. */

@@ -6,8 +6,7 @@ import { checkConcepts } from "./conceptsJob.ts";
 import { checkDebias } from "./debiasJob.ts";
 import type { Experiment } from "./experiment.ts";
 import type { Finding } from "./machine.ts";
-import { modelHere } from "./modelFinding.ts";
-import { isNamedData } from "./obtain.ts";
+import { isNamedData, modelHere } from "./obtain.ts";
 import { openExperimentModel } from "./resources.ts";
 
 const checks = { debias: checkDebias, concepts: checkConcepts };

@@ -1,11 +1,10 @@
 // Whether an experiment's model, if it is on this machine, is one that `run` would take: opened and closed again, no weights read or converted.
-import { hubReferenceOf } from "../data/hub/reference.ts";
 import { modelDoubts } from "../model/doubts.ts";
 import { hooksExpected } from "../model/hookPoints.ts";
-import { cachedModel } from "../model/hubModel.ts";
 import type { ModelSize } from "../model/modelSize.ts";
 import { type Experiment, experimentError } from "./experiment.ts";
 import type { Finding } from "./machine.ts";
+import { modelHere } from "./obtain.ts";
 import { openExperimentModel } from "./resources.ts";
 
 type ModelFinding = Pick<Finding, "state" | "value">;
@@ -23,12 +22,6 @@ export async function examineModel(experiment: Experiment): Promise<ModelFinding
   } catch (error) {
     return { state: "problem", value: (error as Error).message };
   }
-}
-
-/** The model's path; null where it is yet to be downloaded. */
-export function modelHere({ paths }: Experiment): string | null {
-  const reference = hubReferenceOf(paths.model);
-  return reference ? cachedModel(reference) : paths.model;
 }
 
 /** Of a model that is yet to be downloaded, what its size tells: whether it has the hook. */

@@ -25,6 +25,12 @@ export function hubPath(name: string, type: HubReference["type"], folder: string
   return existsSync(list) ? list : hubUri(reference);
 }
 
+/** The path of an experiment's model; null where it is yet to be downloaded. */
+export function modelHere({ paths }: Experiment): string | null {
+  const reference = hubReferenceOf(paths.model);
+  return reference ? cachedModel(reference) : paths.model;
+}
+
 /** Labelled texts of a section: the file, or the list that stands for a data set of the hub, whether or not it is there yet. */
 export function labelledPath(name: string, folder: string): string {
   const path = resolve(folder, name);

@@ -18,7 +18,7 @@ import { type Experiment, isImported } from "./experiment.ts";
 import { checkTexts, type TextPart } from "./experimentTexts.ts";
 import { failureWords } from "./failureWords.ts";
 import { harvest } from "./harvest.ts";
-import { checkImported } from "./importEnsemble.ts";
+import { openAllImported } from "./importEnsemble.ts";
 import type { JobContext } from "./job.ts";
 import { isRemote, obtainExperiment } from "./obtain.ts";
 import { trainedTasks } from "./probeRun.ts";
@@ -106,7 +106,7 @@ export async function runJobs(
     if (kinds.includes("concepts")) await checkConcepts(experiment, model);
     if (!isNew || !kinds.includes("harvest")) return;
     const { info } = await model();
-    if (isImported(experiment)) await checkImported(experiment, hookWidth(info, experiment.settings.hook_name));
+    if (isImported(experiment)) await openAllImported(experiment, hookWidth(info, experiment.settings.hook_name));
   }
 
   async function work(run: RunFolder, remote: boolean): Promise<"done" | "stopped"> {

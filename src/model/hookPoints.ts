@@ -30,8 +30,12 @@ export const HOOK_KINDS = Object.keys(WIDTH_AT) as readonly HookKind[];
 
 /** Every hook of every block, in the order of execution. */
 export function hooksOf(model: BlockHooks & { readonly nLayers: number }): string[] {
-  const kinds = HOOK_KINDS.filter((kind) => has(model, kind));
+  const kinds = kindsOf(model);
   return Array.from({ length: model.nLayers }, (_, layer) => kinds.map((kind) => `blocks.${layer}.${kind}`)).flat();
+}
+
+function kindsOf(model: BlockHooks): HookKind[] {
+  return HOOK_KINDS.filter((kind) => has(model, kind));
 }
 
 function has(model: BlockHooks, kind: HookKind): boolean {
@@ -47,6 +51,11 @@ function parsed(hookName: string): HookPoint | null {
   const [, layer, name] = /^blocks\.(0|[1-9]\d*)\.(.+)$/.exec(hookName) ?? [];
   const kind = HOOK_KINDS.find((known) => known === name);
   return kind === undefined ? null : { layer: Number(layer), kind };
+}
+
+/** Whether it is the name of a hook that some model may have. */
+export function isHookName(value: string): boolean {
+  return parsed(value) !== null;
 }
 
 /** A hook's block, and which of its hooks it is. Throws RangeError for a name of none. */
@@ -67,10 +76,7 @@ export function hookWidth(model: BlockHooks, hookName: string): number {
 export function hooksExpected(model: BlockHooks & { readonly nLayers: number }, hookName: string): string | null {
   const point = parsed(hookName);
   if (point && point.layer < model.nLayers && has(model, point.kind)) return null;
-  return hookWords(
-    model.nLayers,
-    HOOK_KINDS.filter((kind) => has(model, kind)),
-  );
+  return hookWords(model.nLayers, kindsOf(model));
 }
 
 export function hookWords(nLayers: number, kinds: readonly string[]): string {

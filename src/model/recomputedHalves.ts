@@ -1,5 +1,4 @@
 // The halves of a model that keeps no keys and values: every append goes through the whole row anew. Slow, and right for any model with hooks.
-
 import type { Continued, HookContinuation, HookReader, Wanted } from "./hookedSequence.ts";
 import { hookWidth } from "./hookPoints.ts";
 import type { LanguageModel, TokenBatch } from "./languageModel.ts";

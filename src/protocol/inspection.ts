@@ -209,7 +209,6 @@ export const inspectionRequests = {
   describeText: { params: about.extend({ text: z.string() }), result: z.object({ text: z.string() }) },
 } as const;
 
-/** The panel asks its host. */
 /** The text before the cursor; null: there is none to go on from, and `reason` says why. */
 export const nextTokenCursor = z.object({
   /** The ensemble's name. */
@@ -221,6 +220,7 @@ export const nextTokenCursor = z.object({
 });
 export type NextTokenCursor = z.infer<typeof nextTokenCursor>;
 
+/** The panel asks its host. */
 export const nextTokenHost = {
   requests: {
     ready: { params: z.object({}), result: nextTokenCursor.extend(keptInterventions()) },

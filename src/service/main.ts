@@ -212,8 +212,7 @@ answer(connection, service, {
   },
   openIndex: async ({ ensemble }) => {
     if (!existsSync(ensemble)) {
-      const run = dirname(dirname(ensemble));
-      const what = existsSync(run) ? "ensemble" : "run";
+      const what = existsSync(dirname(dirname(ensemble))) ? "ensemble" : "run";
       throw new ResponseError(ENSEMBLE_DELETED, `This ${what} was deleted.`);
     }
     try {

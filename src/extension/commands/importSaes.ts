@@ -1,8 +1,8 @@
 // "Import SAEs": files or folders picked or dropped, a name, a model and a text; the service reads them and writes an ensemble and its experiment.
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
+import { isHookName } from "../../model/hookPoints.ts";
 import type { SaidOfSaes } from "../../protocol/service.ts";
-import { isHookName } from "../hookName.ts";
 import { commands } from "../ids.ts";
 import { askHubNames, chooseModel, chooseText } from "./newExperiment.ts";
 import type { Parts } from "./register.ts";

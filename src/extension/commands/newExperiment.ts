@@ -2,8 +2,8 @@
 import { basename, isAbsolute } from "node:path";
 import * as vscode from "vscode";
 import { type ExperimentChoice, type ExperimentSize, experimentText, sizes } from "../../jobs/newExperiment.ts";
+import { isHookName } from "../../model/hookPoints.ts";
 import { architectures, architectureWords } from "../../sae/architectureWords.ts";
-import { isHookName } from "../hookName.ts";
 import type { ServiceClient } from "../serviceClient.ts";
 import { inTurn } from "./inTurn.ts";
 import { type Choice, choose, enter } from "./questions.ts";
